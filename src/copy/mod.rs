@@ -1,0 +1,8 @@
+//! Where disposable copies of real data come from: sources, the base cache, copies, and their ends.
+
+pub mod base;
+pub mod dump;
+pub mod restore;
+pub mod role;
+pub mod source;
+pub mod state;

@@ -1,0 +1,4 @@
+//! Before against after, as pure values.
+
+pub mod catalog;
+pub mod plan;

@@ -1,0 +1,9 @@
+//! PostgreSQL: servers of our own, sessions, and what can be read from them.
+
+pub mod binaries;
+pub mod catalog;
+pub mod explain;
+pub mod launch;
+pub mod observe;
+pub mod server;
+pub mod session;

@@ -1,0 +1,209 @@
+//! One connection. The single place where SQL text made at run time reaches sqlx.
+//!
+//! Everything goes through the simple query protocol: results arrive as text, several statements may stand in one
+//! string, and nothing is prepared behind the caller's back.
+
+use crate::engine::ServerError;
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
+use std::path::PathBuf;
+
+/// Where a server listens: a unix socket in a private directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Directory of the socket.
+    pub socket_dir: PathBuf,
+    /// Number in the socket's name.
+    pub port: u16,
+}
+
+/// A result row: column names are shared by [`Rows`], values are text or null.
+pub type Row = Vec<Option<String>>;
+
+/// What a string of statements returned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Column names of the last statement that returned rows.
+    pub columns: Vec<String>,
+    /// All rows, in order.
+    pub rows: Vec<Row>,
+    /// Sum of the rows named in command tags.
+    pub affected: u64,
+}
+
+impl Rows {
+    /// The first value of the first row, if there is one and it is not null.
+    pub fn scalar(&self) -> Option<&str> {
+        self.rows.first()?.first()?.as_deref()
+    }
+}
+
+/// One session with a server.
+#[derive(Debug)]
+pub struct Session {
+    connection: PgConnection,
+    /// The backend's process id.
+    pub pid: i32,
+}
+
+impl Session {
+    /// Connects as `role` to `database` of a private server.
+    ///
+    /// # Errors
+    /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        database: &str,
+        role: &str,
+        application_name: &str,
+    ) -> Result<Self, ServerError> {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(&endpoint.socket_dir)
+            .port(endpoint.port)
+            .username(role)
+            .database(database)
+            .application_name(application_name)
+            .extra_float_digits(None)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
+        let mut session = Self { connection, pid: 0 };
+        let pid = session.query("SELECT pg_backend_pid()").await?;
+        session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        Ok(session)
+    }
+
+    /// Sends one string of statements and waits for all of it; rows are dropped.
+    ///
+    /// # Errors
+    /// What the server refused first.
+    pub async fn execute(&mut self, sql: &str) -> Result<u64, ServerError> {
+        let mut affected = 0;
+        let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(&mut self.connection);
+        while let Some(result) = results.try_next().await.map_err(server_error)? {
+            affected += result.rows_affected();
+        }
+        Ok(affected)
+    }
+
+    /// Sends one string of statements and collects what they return, as text.
+    ///
+    /// # Errors
+    /// What the server refused first.
+    pub async fn query(&mut self, sql: &str) -> Result<Rows, ServerError> {
+        let mut rows = Rows::default();
+        let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut self.connection);
+        while let Some(result) = results.try_next().await.map_err(server_error)? {
+            match result {
+                Either::Left(done) => rows.affected += done.rows_affected(),
+                Either::Right(row) => {
+                    rows.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+                    rows.rows.push(text_row(&row)?);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Starts `COPY … FROM STDIN`; the caller sends chunks and finishes.
+    ///
+    /// # Errors
+    /// What the server says to the statement.
+    pub async fn copy_in(&mut self, statement: &str) -> Result<CopyIn<'_>, ServerError> {
+        Ok(CopyIn { inner: self.connection.copy_in_raw(statement).await.map_err(server_error)? })
+    }
+
+    /// Says goodbye, so that the backend is gone when this returns as far as the protocol allows.
+    pub async fn close(self) {
+        // A connection that is already broken has nothing left to close.
+        let _ = self.connection.close().await;
+    }
+}
+
+/// A `COPY … FROM STDIN` under way.
+#[derive(Debug)]
+pub struct CopyIn<'session> {
+    inner: sqlx::postgres::PgCopyIn<&'session mut PgConnection>,
+}
+
+impl CopyIn<'_> {
+    /// Sends a chunk of data, any number of rows or part of one.
+    ///
+    /// # Errors
+    /// A broken connection.
+    pub async fn send(&mut self, data: &[u8]) -> Result<(), ServerError> {
+        self.inner.send(data).await.map(|_| ()).map_err(server_error)
+    }
+
+    /// Ends the data; returns the rows the server took.
+    ///
+    /// # Errors
+    /// What the server says to the data.
+    pub async fn finish(self) -> Result<u64, ServerError> {
+        self.inner.finish().await.map_err(server_error)
+    }
+
+    /// Gives the copy up; the server's answer to that is the error it always is.
+    pub async fn abort(self) {
+        let _ = self.inner.abort("abandoned").await;
+    }
+}
+
+fn text_row(row: &PgRow) -> Result<Row, ServerError> {
+    (0..row.columns().len())
+        .map(|index| {
+            let value = row.try_get_raw(index).map_err(server_error)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let text = value.as_str().map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?;
+            Ok(Some(text.to_owned()))
+        })
+        .collect()
+}
+
+fn server_error(error: sqlx::Error) -> ServerError {
+    let Some(database) = error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+    else {
+        return ServerError { message: error.to_string(), ..Default::default() };
+    };
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    ServerError {
+        sqlstate: database.code().to_owned(),
+        message: database.message().to_owned(),
+        detail: owned(database.detail()),
+        hint: owned(database.hint()),
+        position: match database.position() {
+            Some(PgErrorPosition::Original(position)) => Some(position),
+            _ => None,
+        },
+        schema: owned(database.schema()),
+        table: owned(database.table()),
+        column: owned(database.column()),
+        constraint: owned(database.constraint()),
+    }
+}
+
+/// Quotes an identifier, always.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a string as an SQL literal that means the same whatever `standard_conforming_strings` says.
+pub fn quote_literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_survives_quotes_and_backslashes() {
+        assert_eq!(quote_identifier("we\"ird"), "\"we\"\"ird\"");
+        assert_eq!(quote_literal("it's"), "'it''s'");
+        assert_eq!(quote_literal("a\\b'c"), "E'a\\\\b''c'");
+    }
+}

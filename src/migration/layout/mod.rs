@@ -1,0 +1,4 @@
+//! How each migration tool names, orders and groups its files.
+
+pub mod plain;
+pub mod sqlx;

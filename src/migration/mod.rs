@@ -1,0 +1,112 @@
+//! What is pending: migrations, their statements with byte spans, and how the runner groups them.
+
+pub mod history;
+pub mod layout;
+pub mod script;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A file of SQL, read once. Every position in it is a byte offset into `text`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The name reports use: relative to the git root (or the working directory), with `/`.
+    pub name: String,
+    /// The whole text, a leading byte order mark removed.
+    pub text: String,
+}
+
+/// A 1-based position for people: the only place where byte offsets become lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineColumn {
+    /// 1-based line.
+    pub line: usize,
+    /// 1-based column, in characters.
+    pub column: usize,
+}
+
+impl SourceFile {
+    /// Line and column of a byte offset; an offset past the end is the end.
+    pub fn position(&self, offset: usize) -> LineColumn {
+        let before = &self.text[..self.text.floor_char_boundary(offset.min(self.text.len()))];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        LineColumn {
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+/// How the runner groups a migration's statements. The report's names are the contract's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionMode {
+    /// One transaction for each migration.
+    PerMigration,
+    /// Each statement commits by itself.
+    None,
+    /// One transaction for everything pending.
+    AllPending,
+    /// The script carries its own `BEGIN` and `COMMIT`.
+    Explicit,
+}
+
+/// One statement of a migration, as a byte span into its file (terminating semicolon left out).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Counts from 1 over all pending statements in the order they run.
+    pub index: usize,
+    /// The file it stands in.
+    pub file: Arc<SourceFile>,
+    /// Bytes of `file.text`.
+    pub span: Range<usize>,
+}
+
+impl Statement {
+    /// The statement's text.
+    pub fn sql(&self) -> &str {
+        &self.file.text[self.span.clone()]
+    }
+
+    /// Position of its first byte.
+    pub fn start(&self) -> LineColumn {
+        self.file.position(self.span.start)
+    }
+
+    /// 1-based line of its last byte.
+    pub fn end_line(&self) -> usize {
+        self.file.position(self.span.end.saturating_sub(1)).line
+    }
+}
+
+/// The row the runner writes to its history table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryWrite {
+    /// One complete SQL statement.
+    pub sql: String,
+    /// The table it writes to, as the runner spells it.
+    pub table: String,
+    /// Written in the migration's own transaction, or in one of its own afterwards.
+    pub in_transaction: bool,
+}
+
+/// One pending migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// The runner's version, or the file name where there is none.
+    pub version: String,
+    /// The description part of the name.
+    pub name: String,
+    /// Layout's name as in `--layout`.
+    pub layout: &'static str,
+    /// How the runner groups it.
+    pub transaction: TransactionMode,
+    /// In the order they run.
+    pub statements: Vec<Statement>,
+    /// The hand-written script that undoes it, if the layout has one.
+    pub down: Option<Arc<SourceFile>>,
+    /// What the runner notes down once it is applied.
+    pub history: Option<HistoryWrite>,
+}

@@ -1,0 +1,80 @@
+//! What was measured while one statement ran.
+
+pub mod lock;
+
+use crate::snapshot::Oid;
+use lock::LockMode;
+
+/// How a statement ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran.
+    Ok,
+    /// The server refused it.
+    Failed(crate::engine::ServerError),
+    /// An earlier statement failed, or the run was stopped.
+    NotRun,
+}
+
+/// A lock one statement took, or had inherited from its transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedLock {
+    /// The relation's OID at the time.
+    pub relation: Oid,
+    /// Its qualified name, from the map taken before the statement.
+    pub name: String,
+    /// Partitions of it that were locked in the same mode.
+    pub partitions: u64,
+    /// As in `pg_locks`.
+    pub mode: LockMode,
+    /// From the start of the statement that took it to the end of its transaction, in milliseconds: an upper bound.
+    pub held_ms: f64,
+    /// Time seen waiting for it, in milliseconds.
+    pub waited_ms: f64,
+    /// Read in the transaction itself, or seen by the sampling session.
+    pub exact: bool,
+    /// The relation did not exist before the run.
+    pub created_in_run: bool,
+    /// The statement that took the lock first is this one.
+    pub taken_here: bool,
+}
+
+/// Work a statement did on one relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationWork {
+    /// OID before the statement, or after it for a new relation.
+    pub relation: Oid,
+    /// Its qualified name.
+    pub name: String,
+    /// Rows: scanned, or changed.
+    pub rows: u64,
+    /// The relation did not exist before the run.
+    pub created_in_run: bool,
+}
+
+/// Everything measured about one statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// [`crate::migration::Statement::index`].
+    pub statement: usize,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Wall time of the statement, in milliseconds: a lower bound for production.
+    pub duration_ms: f64,
+    /// WAL written while it ran (`wal_level=replica`).
+    pub wal_bytes: u64,
+    /// From the command tag.
+    pub rows_affected: u64,
+    /// Locks on user relations.
+    pub locks: Vec<ObservedLock>,
+    /// Tables and materialized views given a new file because of a rewrite.
+    pub rewritten: Vec<RelationWork>,
+    /// Tables read from end to end.
+    pub scanned: Vec<RelationWork>,
+    /// Indexes built, new or again, with their table's rows.
+    pub indexes_built: Vec<RelationWork>,
+    /// Rows inserted, updated, deleted by table, where the statement ran inside a transaction.
+    pub changed: Vec<RelationWork>,
+    /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
+    pub lock_timeout_ms: u64,
+}

@@ -1,0 +1,3 @@
+//! Where hot queries are registered.
+
+pub mod sql_file;
