@@ -122,7 +122,6 @@ impl Session {
 }
 
 /// A `COPY … FROM STDIN` under way.
-#[derive(Debug)]
 pub struct CopyIn<'session> {
     inner: sqlx::postgres::PgCopyIn<&'session mut PgConnection>,
 }
@@ -157,14 +156,16 @@ fn text_row(row: &PgRow) -> Result<Row, ServerError> {
             if value.is_null() {
                 return Ok(None);
             }
-            let text = value.as_str().map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?;
+            let text =
+                value.as_str().map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?;
             Ok(Some(text.to_owned()))
         })
         .collect()
 }
 
 fn server_error(error: sqlx::Error) -> ServerError {
-    let Some(database) = error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+    let Some(database) =
+        error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
     else {
         return ServerError { message: error.to_string(), ..Default::default() };
     };
