@@ -1,9 +1,11 @@
 //! PostgreSQL: servers of our own, sessions, and what can be read from them.
 
+pub mod apply;
 pub mod binaries;
 pub mod catalog;
 pub mod explain;
 pub mod launch;
 pub mod observe;
+pub mod sample;
 pub mod server;
 pub mod session;
