@@ -543,8 +543,8 @@ SELECT n,
        (ARRAY['WELCOME', 'SPRING', 'THANKS', 'MOVING', 'SORRY'])[1 + n % 5] || '-' || lpad(n::text, 4, '0'),
        5 * (1 + shop.digits(n, 120) % 6),
        CASE WHEN shop.digits(n, 121) % 3 = 0 THEN 100 * (1 + shop.digits(n, 122) % 20) END,
-       timestamptz '2025-01-01 00:00:00+00' + shop.digits(n, 123) % 480 * interval '1 day',
-       CASE WHEN shop.digits(n, 124) % 4 > 0 THEN timestamptz '2026-06-30 00:00:00+00' + shop.digits(n, 125) % 200 * interval '1 day' END
+       timestamptz '2025-01-01 00:00:00+00' + shop.digits(n, 123) % 480 * interval '24 hours',
+       CASE WHEN shop.digits(n, 124) % 4 > 0 THEN timestamptz '2026-06-30 00:00:00+00' + shop.digits(n, 125) % 200 * interval '24 hours' END
 FROM generate_series(1, 2000) AS n;
 
 INSERT INTO shop.coupon_redemptions (order_id, coupon_id, redeemed_at)

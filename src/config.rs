@@ -1,7 +1,7 @@
 //! `seatrial.toml` and the command line, merged: option, then `SEATRIAL_*`, then the file, then the default.
 
 use crate::cli::{CheckArgs, FailOn};
-use crate::migration::layout::git_root;
+use crate::migration::source_file::git_root;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

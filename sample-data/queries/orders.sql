@@ -36,10 +36,11 @@ ORDER BY i.line_no;
 -- expect: rows
 -- weight: 60
 -- search_path: shop, public
--- params regular: customer_id = 2400
--- params hotel: customer_id = 15
+-- params regular: customer_id = 2400, since = '2025-01-01 00:00:00+00'
+-- params hotel: customer_id = 15, since = '2026-03-01 00:00:00+00'
 SELECT order_id, placed_at, line_count, units, items_cents
 FROM order_totals
 WHERE customer_id = :customer_id
+  AND placed_at >= :since
 ORDER BY placed_at DESC
 LIMIT 50;

@@ -9,3 +9,5 @@ pub mod observe;
 pub mod sample;
 pub mod server;
 pub mod session;
+pub mod settle;
+pub mod violators;
