@@ -139,13 +139,13 @@ pub struct Applied {
 pub async fn apply<W: Watch>(
     target: &Target,
     migrations: &[Migration],
-    setup: Option<&str>,
+    setup: &[String],
     stop_after: Option<usize>,
     watch: &mut W,
 ) -> Result<Applied, ServerError> {
     let session = target.session("migration").await?;
     let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new() };
-    if let Some(setup) = setup {
+    for setup in setup {
         run.session.execute(setup).await?;
     }
     let mut previous_layout_plain = false;

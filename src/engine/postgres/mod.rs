@@ -1,9 +1,11 @@
 //! PostgreSQL: servers of our own, sessions, and what can be read from them.
 
 pub mod apply;
+pub mod attribute;
 pub mod binaries;
 pub mod catalog;
 pub mod explain;
+pub mod facts;
 pub mod launch;
 pub mod observe;
 pub mod sample;
