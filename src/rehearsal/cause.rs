@@ -2,7 +2,7 @@
 
 use super::{Cause, PlanChange, Rehearsal};
 use crate::diff::plan::strict_fingerprint;
-use crate::migration::script::lexer::{TokenKind, tokens};
+use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::observation::Observation;
 use crate::observation::lock::LockMode;
 use crate::snapshot::Oid;
@@ -96,7 +96,7 @@ fn sql(rehearsal: &Rehearsal, statement: usize) -> Option<&str> {
 
 /// Whether a statement names an identifier, quoted or folded to lower case.
 fn mentions(sql: &str, name: &str) -> bool {
-    tokens(sql).any(|token| {
+    Lexer::new(sql).any(|token| {
         let text = &sql[token.span.clone()];
         match token.kind {
             TokenKind::Word => text.to_lowercase() == name,

@@ -3,7 +3,7 @@
 use super::apply::{Moment, Ran, Watch};
 use super::session::{Session, quote_identifier};
 use crate::engine::ServerError;
-use crate::migration::script::lexer::{TokenKind, tokens};
+use crate::migration::script::lexer::{Lexer, TokenKind};
 
 /// Rows that violate what a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn duplicate_key(detail: &str) -> Option<String> {
 fn predicate(sql: &str) -> Option<&str> {
     let mut depth = 0usize;
     let mut found = None;
-    for token in tokens(sql) {
+    for token in Lexer::new(sql) {
         let text = &sql[token.span.clone()];
         match text {
             "(" => depth += 1,
