@@ -2,7 +2,9 @@
 
 pub mod base;
 pub mod dump;
+pub mod fingerprint;
 pub mod restore;
 pub mod role;
 pub mod source;
 pub mod state;
+pub mod url;
