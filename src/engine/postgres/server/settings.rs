@@ -1,0 +1,1 @@
+//! The settings a server of ours is started with.
