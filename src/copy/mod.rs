@@ -7,4 +7,6 @@ pub mod restore;
 pub mod role;
 pub mod source;
 pub mod state;
+pub mod text;
 pub mod url;
+pub mod words;
