@@ -246,8 +246,7 @@ impl DumpReader {
         if number == 1 {
             bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         }
-        let text_error =
-            |problem: String| DumpError::Text { name: self.stream.name.clone(), line: number, problem };
+        let text_error = |problem: String| DumpError::Text { name: self.stream.name.clone(), line: number, problem };
         let decoded: String;
         let text = if self.bytes_as_characters {
             decoded = bytes.iter().copied().map(char::from).collect();

@@ -42,8 +42,7 @@ impl TextStream {
     pub async fn open(source: &Source, pg_restore: Option<&ToolBinary>, extent: Extent) -> Result<Self, SourceError> {
         match source {
             Source::Plain { path, gzip } => {
-                let file =
-                    File::open(path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
+                let file = File::open(path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
                 let name = path.display().to_string();
                 Ok(if *gzip {
                     Self::from_reader(flate2::bufread::MultiGzDecoder::new(std::io::BufReader::new(file)), name)
@@ -108,7 +107,8 @@ impl TextStream {
         pg_restore.args.push(absolute.into());
         let mut running = launch::start_tool(pg_restore).await.map_err(|error| unusable(error.to_string()))?;
         let name = format!("{}, the archive's SQL text", path.display());
-        let output = running.stdout.take().ok_or_else(|| unusable("cannot be read: pg_restore has no output".into()))?;
+        let output =
+            running.stdout.take().ok_or_else(|| unusable("cannot be read: pg_restore has no output".into()))?;
         let mut stream = Self::from_reader(output, name);
         stream.tool = Some((running, path.display().to_string()));
         Ok(stream)

@@ -65,6 +65,11 @@ impl<'sql> Words<'sql> {
         self.words.get(index).map(|word| word.span.clone())
     }
 
+    /// What word `index` is.
+    pub fn kind(&self, index: usize) -> Option<WordKind> {
+        self.words.get(index).map(|word| word.kind)
+    }
+
     /// Whether word `index` is this keyword.
     pub fn is(&self, index: usize, keyword: &str) -> bool {
         self.words.get(index).is_some_and(|word| word.kind != WordKind::Quoted)
