@@ -8,6 +8,7 @@ pub mod policy;
 pub mod restore;
 pub mod role;
 pub mod settle;
+pub mod scratch;
 pub mod source;
 pub mod state;
 pub mod text;
