@@ -58,7 +58,7 @@ pub async fn restore(
     target::refuse_missing_collations(&mut admin, facts, reader.name()).await?;
     let mut outcome = target::create_database(&mut admin, facts, source_name.as_deref()).await?;
     let session = connect(endpoint, &outcome.database).await?;
-    let roles = admin.query("SELECT rolname FROM pg_roles").await.map_err(RestoreError::Server)?;
+    let roles = admin.query("SELECT rolname FROM pg_roles").await?;
     let mut restoring = Restoring {
         endpoint: endpoint.clone(),
         source_name: source_name.unwrap_or_else(|| outcome.database.clone()),
@@ -84,8 +84,7 @@ pub async fn restore(
 }
 
 async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, RestoreError> {
-    let mut session =
-        Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await.map_err(RestoreError::Server)?;
+    let mut session = Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await?;
     // What the database or the cluster sets by default must not bind the session that builds it.
     session
         .execute(
@@ -93,8 +92,7 @@ async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, Restore
              SET idle_in_transaction_session_timeout = 0; SET default_transaction_read_only = off; \
              SET row_security = off",
         )
-        .await
-        .map_err(RestoreError::Server)?;
+        .await?;
     Ok(session)
 }
 
@@ -145,7 +143,7 @@ impl Restoring {
             return Err(RestoreError::Nothing { name: reader.name().to_owned() });
         }
         if self.in_transaction {
-            self.session.execute("COMMIT").await.map_err(RestoreError::Server)?;
+            self.session.execute("COMMIT").await?;
         }
         for (role, attributes) in &self.left_out {
             let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
@@ -157,15 +155,15 @@ impl Restoring {
         self.session.close().await;
         self.admin.close().await;
         let mut session = connect(&self.endpoint, &self.outcome.database).await?;
-        let (given, refused) = settle::give_away_unowned(&mut session).await.map_err(RestoreError::Server)?;
+        let (given, refused) = settle::give_away_unowned(&mut session).await?;
         if given > 0 {
             self.outcome
                 .notes
                 .push(format!("{given} objects without an owner in the source belong to {}", settle::DEFAULT_OWNER));
         }
         self.outcome.warnings.extend(refused);
-        settle::settle_statistics(&mut session).await.map_err(RestoreError::from_server)?;
-        let size = session.query("SELECT pg_database_size(current_database())").await.map_err(RestoreError::Server)?;
+        settle::settle_statistics(&mut session).await?;
+        let size = session.query("SELECT pg_database_size(current_database())").await?;
         self.outcome.bytes = size.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         session.close().await;
         Ok(self.outcome)
@@ -261,15 +259,12 @@ impl Restoring {
         let mut attempts = 0;
         let failure = loop {
             if guarded {
-                self.session.execute("SAVEPOINT seatrial_restore").await.map_err(RestoreError::Server)?;
+                self.session.execute("SAVEPOINT seatrial_restore").await?;
             }
             let result = self.session.execute(&sql).await;
             if guarded {
                 let end = if result.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
-                self.session
-                    .execute(&format!("{end} SAVEPOINT seatrial_restore"))
-                    .await
-                    .map_err(RestoreError::Server)?;
+                self.session.execute(&format!("{end} SAVEPOINT seatrial_restore")).await?;
             }
             let error = match result {
                 Ok(affected) => {
@@ -378,7 +373,8 @@ impl Restoring {
 
     async fn set_session_encoding(&mut self, encoding: &str) -> Result<(), RestoreError> {
         let set = format!("SET client_encoding = {}", quote_identifier(encoding));
-        self.session.execute(&set).await.map(|_| ()).map_err(RestoreError::Server)
+        self.session.execute(&set).await?;
+        Ok(())
     }
 
     /// A statement in UTF-8, whatever the dump's encoding: the server itself translates.
@@ -388,8 +384,7 @@ impl Restoring {
         let translated = self
             .admin
             .query(&format!("SELECT convert_from('\\x{bytes}'::bytea, '{}')", encoding.replace('\'', "")))
-            .await
-            .map_err(RestoreError::Server)?;
+            .await?;
         Ok(translated.scalar().unwrap_or_default().to_owned())
     }
 
@@ -416,7 +411,7 @@ impl Restoring {
         statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
         for statement in statements {
             // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
-            self.admin.execute(&statement).await.map_err(RestoreError::Server)?;
+            self.admin.execute(&statement).await?;
         }
         Ok(())
     }

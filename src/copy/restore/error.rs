@@ -25,7 +25,7 @@ pub enum RestoreError {
         /// The dump's heading above it, in words.
         entry: String,
         /// All the server said. Values of user data may stand in it.
-        error: ServerError,
+        error: Box<ServerError>,
     },
     /// Extensions that this server cannot provide.
     #[error(
@@ -93,7 +93,7 @@ pub enum RestoreError {
         /// Its name.
         database: String,
         /// The server's answer.
-        error: ServerError,
+        error: Box<ServerError>,
     },
     /// No room.
     #[error("the disk is full: {said}; free some space, or give --cache-dir on a bigger disk")]
@@ -103,14 +103,16 @@ pub enum RestoreError {
     },
     /// The server failed at something of our own.
     #[error("the server that restores the source failed: {}", shown(.0))]
-    Server(ServerError),
+    Server(Box<ServerError>),
+}
+
+impl From<ServerError> for RestoreError {
+    fn from(error: ServerError) -> Self {
+        if is_disk_full(&error) { Self::DiskFull { said: shown(&error) } } else { Self::Server(Box::new(error)) }
+    }
 }
 
 impl RestoreError {
-    pub(super) fn from_server(error: ServerError) -> Self {
-        if is_disk_full(&error) { Self::DiskFull { said: shown(&error) } } else { Self::Server(error) }
-    }
-
     pub(super) fn statement(name: &str, statement: &DumpStatement, line: usize, sql: &str, error: ServerError) -> Self {
         if is_disk_full(&error) {
             return Self::DiskFull { said: shown(&error) };
@@ -121,7 +123,7 @@ impl RestoreError {
             headline: policy::headline(sql),
             said: shown(&error),
             entry: statement.entry.as_deref().map(|entry| format!(" [{entry}]")).unwrap_or_default(),
-            error,
+            error: Box::new(error),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn refuse_missing_extensions(
     facts: &DumpFacts,
     name: &str,
 ) -> Result<(), RestoreError> {
-    let available = admin.query("SELECT name FROM pg_available_extensions").await.map_err(RestoreError::Server)?;
+    let available = admin.query("SELECT name FROM pg_available_extensions").await?;
     let available: BTreeSet<String> = available.rows.into_iter().flatten().flatten().collect();
     let missing: Vec<String> = facts
         .extensions
@@ -66,7 +66,7 @@ pub(super) async fn refuse_missing_collations(
         if let Err(refused) = admin.execute(&probe).await {
             missing.push(format!("{} ({})", policy::headline(create), error::shown(&refused)));
             // The failed transaction of the probe is still open.
-            admin.execute("ROLLBACK").await.map_err(RestoreError::Server)?;
+            admin.execute("ROLLBACK").await?;
         }
     }
     if missing.is_empty() {
@@ -88,7 +88,7 @@ pub(super) async fn create_database(
     let database = quote_identifier(&outcome.database);
     if outcome.database == "postgres" {
         // A fresh cluster's own, empty one, whose locale is ours.
-        admin.execute("DROP DATABASE postgres").await.map_err(RestoreError::Server)?;
+        admin.execute("DROP DATABASE postgres").await?;
     }
     let encoding = facts
         .encoding
@@ -133,16 +133,18 @@ pub(super) async fn create_database(
             Err(error) if ["42809", "22023", "42704", "0A000", "42601"].contains(&error.sqlstate.as_str()) => {
                 refused.get_or_insert(error);
             }
-            Err(error) => return Err(RestoreError::CreateDatabase { database: outcome.database, error }),
+            Err(error) => {
+                return Err(RestoreError::CreateDatabase { database: outcome.database, error: Box::new(error) });
+            }
         }
     }
     let error = refused.unwrap_or_default();
-    Err(RestoreError::CreateDatabase { database: outcome.database, error })
+    Err(RestoreError::CreateDatabase { database: outcome.database, error: Box::new(error) })
 }
 
 async fn version(admin: &mut Session) -> Result<(String, u32), RestoreError> {
-    let version = admin.query("SHOW server_version").await.map_err(RestoreError::Server)?;
-    let number = admin.query("SHOW server_version_num").await.map_err(RestoreError::Server)?;
+    let version = admin.query("SHOW server_version").await?;
+    let number = admin.query("SHOW server_version_num").await?;
     let number: u32 = number.scalar().and_then(|number| number.parse().ok()).unwrap_or_default();
     Ok((version.scalar().unwrap_or_default().to_owned(), number / 10_000))
 }
