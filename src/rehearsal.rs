@@ -1,7 +1,8 @@
 //! One whole run, from what is pending to what was proven: [`rehearse`] reads from top to bottom, and [`Rehearsal`] is
 //! the value every check and every report looks at.
 
-mod cause;
+pub(crate) mod answers;
+pub(crate) mod cause;
 mod passes;
 
 use crate::config::Settings;
@@ -10,7 +11,8 @@ use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::index::IndexChange;
-use crate::diff::plan::PlanVerdict;
+use crate::diff::plan::PlanDiff;
+use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
@@ -23,7 +25,6 @@ use crate::progress::Progress;
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
-use crate::snapshot::plan::PlanKey;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeMap;
@@ -118,14 +119,26 @@ pub struct Cause {
 /// One query with one parameter set, before and after.
 #[derive(Debug, Clone)]
 pub struct PlanChange {
-    /// Which.
-    pub key: PlanKey,
     /// What became of it.
-    pub verdict: PlanVerdict,
+    pub diff: PlanDiff,
     /// Why.
     pub cause: Cause,
-    /// For people, values redacted.
-    pub diff: String,
+}
+
+impl PlanChange {
+    /// Whether something about it changed that a statement must have caused.
+    pub fn needs_cause(&self) -> bool {
+        !matches!(self.diff.verdict.verdict, Verdict::Unchanged | Verdict::Unstable) || self.diff.verdict.over_budget
+    }
+}
+
+/// One index, before and after, and the statement behind the change.
+#[derive(Debug, Clone)]
+pub struct IndexEntry {
+    /// What became of it.
+    pub change: IndexChange,
+    /// Who did it.
+    pub statement: Option<usize>,
 }
 
 /// Values that are gone once the migration ran.
@@ -191,7 +204,7 @@ pub struct Rehearsal {
     /// Plans before against after.
     pub plans: Vec<PlanChange>,
     /// Indexes before against after.
-    pub indexes: Vec<IndexChange>,
+    pub indexes: Vec<IndexEntry>,
     /// Data that is gone.
     pub destroyed: Vec<Destroyed>,
     /// The way back.
@@ -254,6 +267,23 @@ impl Rehearsal {
         let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
         let children = before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
         own.max(children.map(|child| self.rows_before(child.oid)).sum())
+    }
+
+    /// Rows a relation had before, by its qualified name.
+    pub fn rows_of(&self, qualified: &str) -> u64 {
+        let relation = self.before.iter().flat_map(|before| before.catalog.relations.values());
+        relation.into_iter().find(|each| each.qualified == qualified).map_or(0, |each| self.rows_before(each.oid))
+    }
+
+    /// Indexes a hot query used once settled: name and table.
+    pub fn indexes_used_after<'a>(&'a self, query: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
+        self.settled
+            .iter()
+            .flat_map(|settled| &settled.plans)
+            .filter(move |capture| capture.key.query == query)
+            .filter_map(|capture| capture.captured.plan())
+            .flat_map(|plan| plan.indexes())
+            .map(|used| (used.index.qualified(), used.relation.qualified()))
     }
 
     /// Whether the relation is an index, before or after.
@@ -335,7 +365,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     if wanted.attribute == Some(false) {
         skip(rehearsal, PassName::Attribute, "not asked for (--passes)");
-    } else if !rehearsal.plans.iter().any(|change| change.verdict.needs_cause()) {
+    } else if !rehearsal.plans.iter().any(|change| change.needs_cause()) {
         skip(rehearsal, PassName::Attribute, "no plan changed");
     } else {
         let blamed = timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;

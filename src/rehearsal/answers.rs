@@ -60,7 +60,7 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
 }
 
 fn slower_unknown(rehearsal: &Rehearsal) -> bool {
-    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.verdict.failed_before())
+    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.diff.verdict.failed_before)
 }
 
 /// Does it run to the end?
@@ -127,8 +127,8 @@ pub fn count_queries(rehearsal: &Rehearsal, verdicts: &[QueryVerdict]) -> usize 
     let names: std::collections::BTreeSet<&str> = rehearsal
         .plans
         .iter()
-        .filter(|change| verdicts.contains(&change.verdict.verdict))
-        .map(|change| change.key.query.as_str())
+        .filter(|change| verdicts.contains(&crate::report::build::verdict(change)))
+        .map(|change| change.diff.key.query.as_str())
         .collect();
     names.len()
 }

@@ -7,7 +7,7 @@ use crate::check::Finding;
 use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::{Observation, Outcome};
-use crate::rehearsal::{PlanChange, Rehearsal, answers};
+use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers};
 use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
 use serde_json::Value;
 
@@ -359,5 +359,22 @@ fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
             _ => serde_json::Map::new(),
         },
         suppressed_by: finding.suppressed_by.clone(),
+    }
+}
+
+fn index(entry: &IndexEntry) -> v1::IndexChange {
+    let change = &entry.change;
+    v1::IndexChange {
+        // Both enumerations have the same closed list of names.
+        change: v1::IndexChangeKind::from_name(change.kind.name()).unwrap_or(v1::IndexChangeKind::Redefined),
+        name: change.name.clone(),
+        table: change.table.clone(),
+        definition_before: change.definition_before.clone(),
+        definition_after: change.definition_after.clone(),
+        bytes_before: change.bytes_before,
+        bytes_after: change.bytes_after,
+        used_by_before: change.used_by_before.clone(),
+        used_by_after: change.used_by_after.clone(),
+        statement: entry.statement,
     }
 }
