@@ -17,7 +17,7 @@ use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::Migration;
+use crate::migration::{Migration, Statement};
 use crate::migration::history::{self, Pending};
 use crate::migration::layout::MigrationTree;
 use crate::observation::Observation;
@@ -249,6 +249,16 @@ impl Rehearsal {
     /// What was measured for a statement, if it ran.
     pub fn observation(&self, statement: usize) -> Option<&Observation> {
         self.observations.iter().find(|observation| observation.statement == statement)
+    }
+
+    /// A pending statement.
+    pub fn statement(&self, index: usize) -> Option<&Statement> {
+        self.migrations.iter().flat_map(|migration| &migration.statements).find(|each| each.index == index)
+    }
+
+    /// A pending statement's text.
+    pub fn sql(&self, index: usize) -> Option<&str> {
+        self.statement(index).map(Statement::sql)
     }
 
     /// The migration a statement belongs to.

@@ -15,10 +15,11 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     };
     let evidence = json!({
         "sqlstate": error.sqlstate,
-        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.server_text(detail)),
+        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.detail(detail)),
         "hint": error.hint,
     });
-    let message = rehearsal.redactor.server_text(&error.message);
+    let sql = rehearsal.sql(failure.statement).unwrap_or_default();
+    let message = rehearsal.redactor.message(&error.message, sql);
     if error.sqlstate == "42501" {
         let role = &rehearsal.role;
         return vec![

@@ -42,7 +42,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 format!(
                     "hot query {} fails before the migration already: {}",
                     capture.key.query,
-                    rehearsal.redactor.server_text(message)
+                    message
                 ),
                 "mend the query or its parameter sets; until then nothing is known about it".to_owned(),
             )

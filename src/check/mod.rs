@@ -145,9 +145,16 @@ const CHECKS: &[Check] = &[
     config::check,
 ];
 
-/// Runs every check, then applies what the migrations allow. The only place where findings are suppressed.
-pub fn run(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+/// Runs every check, then applies what the migrations allow. The only place where findings are suppressed, or made
+/// graver: an answer named in `require` may not stay unknown.
+pub fn run(rehearsal: &Rehearsal, thresholds: &Thresholds, require: &[String]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(rehearsal, thresholds)).collect();
+    for finding in findings.iter_mut().filter(|finding| finding.id == "config/not-measured") {
+        let answer = finding.evidence.get("answer").and_then(Value::as_str).unwrap_or_default();
+        if require.iter().any(|required| required == answer) {
+            finding.severity = Severity::Error;
+        }
+    }
     allow::apply(rehearsal, &mut findings);
     findings
 }

@@ -50,7 +50,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     if let Some(folder) = &settings.out {
         report::write_artefacts(&report, folder).map_err(Stop::environment)?;
     }
-    report::emit(&report, &outputs, args.color, args.verbose).map_err(Stop::environment)?;
+    report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
         End::Broken(message) => Err(Stop { code, message }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),

@@ -113,18 +113,13 @@ pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names:
     };
     let mut best: Option<(usize, usize)> = None;
     for observation in rehearsal.observations.iter().filter(committed).filter(locked) {
-        let Some(sql) = sql(rehearsal, observation.statement) else { continue };
+        let Some(sql) = rehearsal.sql(observation.statement) else { continue };
         let score = names.iter().filter(|name| mentions(sql, name)).count();
         if best.is_none_or(|(_, known)| score > known) {
             best = Some((observation.statement, score));
         }
     }
     best.filter(|(_, score)| relation.is_some() || *score > 0).map(|(statement, _)| statement)
-}
-
-fn sql(rehearsal: &Rehearsal, statement: usize) -> Option<&str> {
-    let statements = rehearsal.migrations.iter().flat_map(|migration| &migration.statements);
-    statements.into_iter().find(|each| each.index == statement).map(|each| each.sql())
 }
 
 /// Whether a statement names an identifier, quoted or folded to lower case.

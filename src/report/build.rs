@@ -74,7 +74,7 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
     let total = rehearsal.migrations.len();
     match (&rehearsal.failure, answers::applies(rehearsal)) {
         (Some(failure), verdict) => {
-            let place = statement(rehearsal, failure.statement)
+            let place = rehearsal.statement(failure.statement)
                 .map_or_else(String::new, |each| format!(" at {}:{}", each.file.name, each.start().line));
             let role = if verdict == Applies::Unknown { ": the role lacks a right" } else { "" };
             format!("{} of {} apply; the next one stops{place}{role}", rehearsal.applied, human::plural(total, "migration"))
@@ -223,10 +223,6 @@ fn undoable_one(rehearsal: &Rehearsal, findings: &[Finding], indexes: &[usize], 
     }
 }
 
-fn statement(rehearsal: &Rehearsal, index: usize) -> Option<&Statement> {
-    rehearsal.migrations.iter().flat_map(|migration| &migration.statements).find(|each| each.index == index)
-}
-
 fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
     let observation = rehearsal.observation(statement.index);
     let failure = rehearsal.failure.as_ref().filter(|failure| failure.statement == statement.index);
@@ -327,7 +323,7 @@ fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummar
 }
 
 fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
-    let place = finding.statement.and_then(|index| statement(rehearsal, index));
+    let place = finding.statement.and_then(|index| rehearsal.statement(index));
     let query = finding.query.as_deref().and_then(|name| rehearsal.queries.iter().find(|query| query.name == name));
     let (file, line, end_line, column) = match (place, query) {
         (Some(statement), _) => {

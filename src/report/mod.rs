@@ -2,14 +2,18 @@
 //!
 //! Every format is a view of one [`v1::Report`]: what a saved `report.json` does not hold, no format can show.
 
+pub mod build;
 pub mod human;
 pub mod markdown;
+pub mod output;
 pub mod read;
 pub mod redact;
 pub mod text;
 pub mod v1;
 pub mod view;
 pub mod visible;
+
+pub use output::{Output, emit, write_artefacts, write_stdout};
 
 use std::str::FromStr;
 use thiserror::Error;
