@@ -306,7 +306,9 @@ fn hostile_names_stay_text_in_markdown() {
         assert!(!after.starts_with(|next: char| next.is_alphanumeric()), "a mention: {after:.40}");
     }
     assert!(!markup.contains("http://") && !markup.contains("https://"));
-    for line in markup.lines().filter(|line| line.starts_with('|')) {
+    // Cells are parted before code is looked for, so the tables are judged as they are written.
+    let tables = text.split("### Findings").next().expect("a first part");
+    for line in tables.lines().filter(|line| line.starts_with('|')) {
         // A backslash takes the character after it along, whatever that is.
         let mut rest = line.chars();
         let mut bars = 0;
