@@ -119,9 +119,10 @@ pub fn code(raw: &str) -> String {
     format!("{fence}{space}{shown}{space}{fence}")
 }
 
-/// Code in a cell of a table, where a bar parts cells even inside code.
+/// Code in a cell of a table. A bar parts cells even inside code, and there is no escape for it that also holds after a
+/// backslash: such a name is written as prose.
 fn cell_code(raw: &str) -> String {
-    code(raw).replace('|', "\\|")
+    if raw.contains('|') { text(raw) } else { code(raw) }
 }
 
 /// A block of code, cut after so many lines.

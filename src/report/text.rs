@@ -170,6 +170,9 @@ fn migrations(page: &mut Page, report: &Report) {
     page.line(&header);
     for (label, cells) in &rows {
         let mut lines = wrap(label, first);
+        if let Some((version, name)) = label.split_once(' ').filter(|_| lines.len() > 1) {
+            lines = [wrap(version, first), wrap(name, first)].concat();
+        }
         if lines.len() > 3 {
             lines.truncate(3);
             if let Some(last) = lines.last_mut() {
