@@ -7,7 +7,7 @@ use crate::copy::base::{Base, BaseOptions};
 use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
-use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
+use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::layout;
 use crate::progress::Progress;
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, rehearse};

@@ -15,7 +15,6 @@ use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, facts};
 use crate::observation::lock::LockMode;
-use crate::snapshot::plan::{Captured, PlanCapture};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;

@@ -312,13 +312,15 @@ fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummar
         captured => captured.plan()?,
     };
     let plan = if rehearsal.redactor.show_values { plan.clone() } else { plan.redacted() };
-    let Value::Object(json) = plan.root.to_json() else { return None };
     Some(v1::PlanSummary {
         total_cost: plan.root.total_cost(),
         buffers: work.map(|work| work.buffers),
         temp_blocks: work.map(|work| work.temp_blocks),
         fingerprint: side.fingerprints.as_ref().map_or_else(String::new, |fingerprints| fingerprints.shape.clone()),
-        plan: json,
+        plan: match plan.to_json() {
+            Value::Object(plan) => plan,
+            _ => serde_json::Map::new(),
+        },
     })
 }
 
