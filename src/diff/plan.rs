@@ -50,6 +50,7 @@ pub struct PlanDiff {
     /// Once the database has settled.
     pub settled: Option<PlanSide>,
     /// Indexes it no longer uses or newly uses, else tables it reads differently or does more work on; qualified.
+    /// Empty where nothing changed.
     pub objects: Vec<String>,
     /// [`render::render_diff`]; empty when nothing changed that is worth showing.
     pub text: String,
@@ -141,12 +142,13 @@ fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> P
     };
     let worth_showing = !matches!(verdict.verdict, Verdict::Unchanged | Verdict::GrewWithTable | Verdict::OverBudget)
         || shown.is_some_and(|shown| shape(before) != shape(shown));
+    let changed = verdict.verdict != Verdict::Unchanged;
     PlanDiff {
         key: before.capture.key.clone(),
         before: before.into(),
         right_after: evidence.right_after.map(PlanSide::from),
         settled: evidence.settled.map(PlanSide::from),
-        objects: shown.map(|shown| changed_objects(before, shown)).unwrap_or_default(),
+        objects: shown.filter(|_| changed).map(|shown| changed_objects(before, shown)).unwrap_or_default(),
         text: shown
             .filter(|_| worth_showing)
             .map(|shown| render::render_diff(before, shown, values))

@@ -195,6 +195,34 @@ fn the_identity_of_every_real_plan_is_unchanged() {
     }
 }
 
+fn snapshot(plans: Vec<PlanCapture>) -> Snapshot {
+    Snapshot { catalog: crate::snapshot::catalog::Catalog::default(), sizes: BTreeMap::new(), plans }
+}
+
+fn compared(before: &Snapshot, right_after: Option<&Snapshot>, settled: Option<&Snapshot>) -> Vec<PlanDiff> {
+    let moments = Moments { before, again: None, right_after, settled };
+    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted)
+}
+
+#[test]
+fn snapshots_are_compared_by_key_and_a_transient_shows_the_bad_moment() {
+    let other = |mut capture: PlanCapture, query: &str| {
+        query.clone_into(&mut capture.key.query);
+        capture
+    };
+    let before = snapshot(vec![measured(INDEX, 64, 0), other(measured(SEQ, 9, 0), "steady")]);
+    let right_after = snapshot(vec![other(measured(SEQ, 9, 0), "steady"), measured(SEQ, 6400, 0)]);
+    let diffs = compared(&before, Some(&right_after), Some(&before));
+    let verdicts: Vec<_> = diffs.iter().map(|diff| (diff.key.query.as_str(), diff.verdict.verdict)).collect();
+    assert_eq!(verdicts, [("q", Verdict::Transient), ("steady", Verdict::Unchanged)]);
+    assert!(diffs[0].text.contains("64 blocks became 6,400 (100×)"), "{}", diffs[0].text);
+    assert_eq!(diffs[0].objects, ["public.orders_customer_id_idx"]);
+    assert_eq!((diffs[1].text.as_str(), diffs[1].objects.len()), ("", 0));
+    assert_eq!(diffs[0].before.fingerprints, diffs[0].settled.as_ref().expect("settled").fingerprints);
+    // A run that broke off before anything was captured has nothing to compare.
+    assert!(compared(&before, None, None).is_empty());
+}
+
 fn rendered(before: &str, after: &str, values: Values) -> String {
     let real = |text| {
         let plan = plan(text);
