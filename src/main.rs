@@ -1,3 +1,5 @@
+//! The `seatrial` command.
+
 use seatrial::engine::postgres::launch;
 use std::process::ExitCode;
 

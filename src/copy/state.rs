@@ -5,17 +5,20 @@
 //! else; as root they let the user servers run as pass through, and only the leaves belong to it.
 
 mod base;
+mod lock;
 mod run;
 mod sweep;
+
+use lock::open_lock;
 
 pub use base::{BaseSlot, PartialBase};
 pub use run::RunDir;
 pub use sweep::sweep;
 
 use crate::engine::postgres::launch::{LaunchError, ServerUser, server_user};
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -182,11 +185,6 @@ fn make_private(path: &Path, user: Option<&ServerUser>) -> Result<(), StateError
 /// Whatever the umask took away.
 fn set_mode(path: &Path, mode: u32) -> Result<(), StateError> {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(io_error("set the mode of", path))
-}
-
-fn open_lock(path: &Path) -> Result<File, StateError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io_error("open", path))
 }
 
 /// Removes a folder and all in it; one that is gone already is no error.

@@ -1,7 +1,8 @@
 //! Places in the base cache: one process makes a base, the others wait for it.
 
+use super::lock::{open_lock, sign};
 use super::sweep::kill_all_in;
-use super::{StateDir, StateError, io_error, open_lock, remove_folder};
+use super::{StateDir, StateError, io_error, remove_folder};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl StateDir {
         if finished.is_dir() {
             return Ok(BaseSlot::Ready(finished));
         }
+        sign(&lock, &lock_path)?;
         let path = self.bases().join(format!("{key}.partial"));
         if path.exists() {
             kill_all_in(&path);

@@ -1,6 +1,7 @@
 //! The folder of one run.
 
-use super::{StateDir, StateError, io_error, make_private, open_lock, remove_folder};
+use super::lock::{open_lock, sign};
+use super::{StateDir, StateError, io_error, make_private, remove_folder};
 use crate::engine::postgres::launch::ServerUser;
 use crate::engine::postgres::launch::process::start_time;
 use std::fs::{File, OpenOptions};
@@ -156,5 +157,6 @@ fn take_lock(folder: &Path) -> Result<File, StateError> {
     let path = folder.join(LOCK);
     let file = open_lock(&path)?;
     file.lock().map_err(io_error("lock", &path))?;
+    sign(&file, &path)?;
     Ok(file)
 }

@@ -1,7 +1,8 @@
 //! Clearing away what dead runs left behind.
 
+use super::lock::{open_lock, take_from_the_dead};
 use super::run::{LOCK, OUTSIDE, SERVERS, SOCKET_FOLDER};
-use super::{StateDir, StateError, io_error, open_lock, remove_folder};
+use super::{StateDir, StateError, io_error, remove_folder};
 use crate::engine::postgres::launch::process::start_time;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -54,12 +55,12 @@ fn dead_runs(state: &StateDir) -> Result<Vec<(PathBuf, Option<File>)>, StateErro
     let _runs_stand_still = state.lock_runs()?;
     let mut dead = Vec::new();
     for run in children(&state.runs())? {
-        match File::options().read(true).write(true).open(run.join(LOCK)) {
-            Ok(lock) if lock.try_lock().is_ok() => dead.push((run, Some(lock))),
-            Ok(_) => {}
+        let path = run.join(LOCK);
+        match File::options().read(true).write(true).open(&path) {
+            Ok(lock) => dead.extend(take_from_the_dead(lock, &path)?.map(|lock| (run, Some(lock)))),
             // Runs get their lock while the list stands still, so this one was cut off at its end.
             Err(error) if error.kind() == ErrorKind::NotFound => dead.push((run, None)),
-            Err(error) => return Err(io_error("open", &run.join(LOCK))(error)),
+            Err(error) => return Err(io_error("open", &path)(error)),
         }
     }
     Ok(dead)
@@ -71,11 +72,10 @@ fn dead_partials(state: &StateDir) -> Result<Vec<(PathBuf, File)>, StateError> {
         if partial.extension().is_none_or(|extension| extension != "partial") {
             continue;
         }
-        let lock = open_lock(&partial.with_extension("lock"))?;
-        // Held by its maker, it is not dead; made into a base meanwhile, it is not there.
-        if lock.try_lock().is_ok() && partial.exists() {
-            dead.push((partial, lock));
-        }
+        let path = partial.with_extension("lock");
+        let lock = take_from_the_dead(open_lock(&path)?, &path)?;
+        // Made into a base meanwhile, it is not there any more.
+        dead.extend(lock.filter(|_| partial.exists()).map(|lock| (partial, lock)));
     }
     Ok(dead)
 }
