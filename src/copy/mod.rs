@@ -4,6 +4,7 @@ pub mod base;
 pub mod dump;
 pub mod facts;
 pub mod fingerprint;
+pub mod live;
 pub mod policy;
 pub mod restore;
 pub mod role;

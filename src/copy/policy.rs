@@ -54,8 +54,9 @@ pub struct RoleDefinition {
     pub left_out: Vec<String>,
 }
 
-/// Predefined roles whose members can reach files and programs of the machine.
-const DANGEROUS_ROLES: [&str; 3] = ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"];
+/// Roles whose members can reach files and programs of the machine: PostgreSQL's own, and our superuser.
+const DANGEROUS_ROLES: [&str; 4] =
+    ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "seatrial_superuser"];
 
 /// Settings that would keep every session from starting where a library is missing.
 const LIBRARY_SETTINGS: [&str; 2] = ["session_preload_libraries", "local_preload_libraries"];

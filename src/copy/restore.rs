@@ -83,6 +83,17 @@ pub async fn restore(
     restoring.finish(&reader).await
 }
 
+/// Makes a database without any content.
+///
+/// # Errors
+/// What the server says.
+pub async fn make_empty(endpoint: &Endpoint, requested: Option<&str>) -> Result<RestoreOutcome, RestoreError> {
+    let mut admin = connect(endpoint, "template1").await?;
+    let outcome = target::create_database(&mut admin, &DumpFacts::default(), requested).await?;
+    admin.close().await;
+    Ok(RestoreOutcome { notes: Vec::new(), ..outcome })
+}
+
 async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, RestoreError> {
     let mut session = Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await?;
     // What the database or the cluster sets by default must not bind the session that builds it.
