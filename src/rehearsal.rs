@@ -6,7 +6,7 @@ pub(crate) mod cause;
 mod passes;
 
 use crate::config::Settings;
-use crate::copy::base::{Base, BaseError};
+use crate::copy::base::Base;
 use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
@@ -17,9 +17,9 @@ use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::{Migration, Statement};
 use crate::migration::history::{self, Pending};
 use crate::migration::layout::MigrationTree;
+use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::progress::Progress;
 use crate::report::redact::Redactor;
@@ -54,9 +54,6 @@ pub enum RehearsalError {
         /// What there is.
         pending: String,
     },
-    /// The base cannot be made.
-    #[error(transparent)]
-    Base(#[from] BaseError),
     /// A copy cannot be made.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
@@ -275,7 +272,8 @@ impl Rehearsal {
     pub fn rows_before(&self, relation: Oid) -> u64 {
         let Some(before) = &self.before else { return 0 };
         let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
-        let children = before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
+        let children =
+            before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
         own.max(children.map(|child| self.rows_before(child.oid)).sum())
     }
 
@@ -344,7 +342,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
     rehearsal.role.clone_from(&copy.target.role);
-    let pending = pending(plan, &copy).await?;
+    let pending = pending(plan, &copy, rehearsal).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
     if rehearsal.migrations.is_empty() {
@@ -378,7 +376,8 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     } else if !rehearsal.plans.iter().any(|change| change.needs_cause()) {
         skip(rehearsal, PassName::Attribute, "no plan changed");
     } else {
-        let blamed = timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
+        let blamed =
+            timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
         budget_only(plan, blamed)?;
     }
 
@@ -406,7 +405,7 @@ impl Wanted {
 }
 
 /// What the runner would run now, by the history on the copy.
-async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase) -> Result<Pending, RehearsalError> {
+async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Pending, RehearsalError> {
     let mut rows = None;
     if let Some(table) = &plan.tree.history_table {
         // As the migration's role sees it: the history table is found along its search path.
@@ -416,7 +415,7 @@ async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase) -> Result<Pending, Reh
         }
         session.close().await;
     }
-    let empty = plan.base.kind == SourceKind::Empty;
+    let empty = rehearsal.source.as_ref().is_some_and(|source| source.kind == SourceKind::Empty);
     if plan.tree.directory_given && rows.is_none() && !empty {
         let directory = plan.settings.migrations.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         return Err(RehearsalError::NoHistory { directory: directory.join(" ") });
@@ -489,4 +488,3 @@ fn budget_only(plan: &Plan<'_>, result: Result<(), RehearsalError>) -> Result<()
 fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str) {
     rehearsal.passes.push(Pass { name, ran: false, reason: Some(reason.to_owned()), crashed: false, duration_ms: 0.0 });
 }
-

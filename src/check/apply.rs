@@ -53,14 +53,16 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 statement,
                 vec![violators.relation.clone()],
                 format!("{} {} of {} violate it", count(violators.rows), violators.what, violators.relation),
-                "find them with the query in the evidence and mend them in a migration that runs before this one".into(),
+                "find them with the query in the evidence and mend them in a migration that runs before this one"
+                    .into(),
             )
             .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
         );
     }
-    let failing = rehearsal.migrations.iter().find(|migration| {
-        migration.statements.iter().any(|candidate| candidate.index == failure.statement)
-    });
+    let failing = rehearsal
+        .migrations
+        .iter()
+        .find(|migration| migration.statements.iter().any(|candidate| candidate.index == failure.statement));
     let kept: Vec<usize> = failing
         .map(|migration| {
             let indexes = migration.statements.iter().map(|statement| statement.index);

@@ -69,7 +69,10 @@ fn invalid(entry: &IndexEntry, findings: &mut Vec<Finding>) {
             "index/invalid",
             entry.statement,
             vec![change.name.clone()],
-            format!("leaves {} behind invalid: no query uses it, every write pays for it, and a retry trips over it", change.name),
+            format!(
+                "leaves {} behind invalid: no query uses it, every write pays for it, and a retry trips over it",
+                change.name
+            ),
             format!("DROP INDEX CONCURRENTLY {}; mend what stopped its build, then build it again", change.name),
         )
         .with(json!({ "bytes": change.bytes_after, "definition": change.definition_after })),

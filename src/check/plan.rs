@@ -13,7 +13,8 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     // The set that suffers most speaks for the query.
     changes.sort_by(|left, right| factor(right).total_cmp(&factor(left)));
     for query in &rehearsal.queries {
-        let mine = changes.iter().filter(|change| change.diff.key.query == query.name && !change.diff.verdict.failed_before);
+        let mine =
+            changes.iter().filter(|change| change.diff.key.query == query.name && !change.diff.verdict.failed_before);
         for change in mine {
             for id in ids(change) {
                 if !findings.iter().any(|known| known.id == id && known.query.as_deref() == Some(&query.name)) {
@@ -51,11 +52,7 @@ fn ids(change: &PlanChange) -> Vec<&'static str> {
 
 fn finding(id: &'static str, change: &PlanChange) -> Finding {
     let diff = &change.diff;
-    let set = if diff.key.parameter_set.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", diff.key.parameter_set)
-    };
+    let set = if diff.key.parameter_set.is_empty() { String::new() } else { format!(" ({})", diff.key.parameter_set) };
     let headline = diff.text.lines().next().unwrap_or_default();
     let name = &diff.key.query;
     let work = works(change);
@@ -69,7 +66,9 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
     };
     let advice = match id {
         "plan/transient" => "run VACUUM and ANALYZE on the table right after the migration",
-        "plan/query-broken" => "change the application first, or keep the old name alive (a view, a generated column) until it is",
+        "plan/query-broken" => {
+            "change the application first, or keep the old name alive (a view, a generated column) until it is"
+        }
         "plan/slower-same-plan" => "look at what grew: bloat goes with VACUUM, wider rows stay",
         _ => "keep what the old plan used until something as good is there; see the plan diff",
     };
@@ -77,7 +76,13 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
     if objects.is_empty() {
         objects.clone_from(&diff.objects);
     }
-    let mut finding = Finding::measured(id, change.cause.statements.first().copied(), objects, message.trim().to_owned(), advice.to_owned());
+    let mut finding = Finding::measured(
+        id,
+        change.cause.statements.first().copied(),
+        objects,
+        message.trim().to_owned(),
+        advice.to_owned(),
+    );
     if diff.verdict.confidence == PlanConfidence::Predicted || diff.verdict.confidence == PlanConfidence::Planned {
         finding.confidence = crate::report::v1::Confidence::Predicted;
     }

@@ -44,7 +44,8 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
         });
     }
     if slower_unknown(rehearsal) {
-        let mut unknown = say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
+        let mut unknown =
+            say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
         if rehearsal.queries.is_empty() {
             "no hot queries are registered".clone_into(&mut unknown.reason);
             unknown.crashed = false;

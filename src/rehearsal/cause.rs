@@ -26,7 +26,8 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     let relations = relations(rehearsal, key);
     let mut objects = BTreeSet::new();
     for index in &rehearsal.indexes {
-        let used = index.change.used_by_before.iter().chain(&index.change.used_by_after).any(|query| *query == key.query);
+        let used =
+            index.change.used_by_before.iter().chain(&index.change.used_by_after).any(|query| *query == key.query);
         if used && index.statement.is_some_and(|statement| statements.is_empty() || statements.contains(&statement)) {
             objects.insert(index.change.name.clone());
             statements.extend(index.statement);
@@ -49,11 +50,7 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
 }
 
 /// Statements after which the plan was another one.
-fn changing_statements(
-    rehearsal: &Rehearsal,
-    key: &PlanKey,
-    steps: &[(usize, Vec<PlanCapture>)],
-) -> BTreeSet<usize> {
+fn changing_statements(rehearsal: &Rehearsal, key: &PlanKey, steps: &[(usize, Vec<PlanCapture>)]) -> BTreeSet<usize> {
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return BTreeSet::new() };
     // Indexes count by definition: those that go are known from before, those that come from after.
     let indexes = IndexDefinitions::of(&before.catalog).or(&IndexDefinitions::of(&after.catalog));
@@ -108,7 +105,10 @@ pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names:
     let committed = |observation: &&Observation| rehearsal.committed.contains(&observation.statement);
     let locked = |observation: &&Observation| {
         relation.is_none_or(|relation| {
-            observation.locks.iter().any(|lock| lock.relation == relation && lock.mode >= LockMode::ShareUpdateExclusive)
+            observation
+                .locks
+                .iter()
+                .any(|lock| lock.relation == relation && lock.mode >= LockMode::ShareUpdateExclusive)
         })
     };
     let mut best: Option<(usize, usize)> = None;

@@ -84,7 +84,8 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
         .filter(|lock| lock.mode >= LockMode::RowExclusive)
         .map(|lock| lock.relation)
         .collect();
-    let created = |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
+    let created =
+        |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
     after
         .catalog
         .relations
@@ -114,16 +115,14 @@ fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
         buffers_floor: thresholds.plan_blocks,
         ..Default::default()
     };
-    let moments =
-        diff::plan::Moments { before, again: None, right_after: Some(right_after), settled: Some(settled) };
+    let moments = diff::plan::Moments { before, again: None, right_after: Some(right_after), settled: Some(settled) };
     let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
     let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds, values);
     rehearsal.indexes = indexes
         .into_iter()
         .map(|change| IndexEntry { statement: super::cause::statement_of_index(rehearsal, &change), change })
         .collect();
-    rehearsal.plans =
-        diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
+    rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.
@@ -157,5 +156,8 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, last, &mut attributor).await?;
     copy.destroy().await?;
     super::cause::assign(rehearsal, &attributor.steps);
+    Ok(())
+}
+pub(super) async fn prove(_: &Plan<'_>, _: &mut Rehearsal) -> Result<(), RehearsalError> {
     Ok(())
 }

@@ -74,10 +74,15 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
     let total = rehearsal.migrations.len();
     match (&rehearsal.failure, answers::applies(rehearsal)) {
         (Some(failure), verdict) => {
-            let place = rehearsal.statement(failure.statement)
+            let place = rehearsal
+                .statement(failure.statement)
                 .map_or_else(String::new, |each| format!(" at {}:{}", each.file.name, each.start().line));
             let role = if verdict == Applies::Unknown { ": the role lacks a right" } else { "" };
-            format!("{} of {} apply; the next one stops{place}{role}", rehearsal.applied, human::plural(total, "migration"))
+            format!(
+                "{} of {} apply; the next one stops{place}{role}",
+                rehearsal.applied,
+                human::plural(total, "migration")
+            )
         }
         (None, Applies::Yes) => format!("{} ran to the end on this data", human::plural(total, "migration")),
         (None, _) => reason(rehearsal, "applies"),
@@ -93,6 +98,7 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
         .iter()
         .flat_map(|observation| &observation.locks)
         .filter(|lock| lock.taken_here && !lock.created_in_run && !lock.mode.blocks().is_empty())
+        .filter(|lock| !rehearsal.is_index(lock.relation))
         .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
     match longest {
         None => "no lock that makes reads or writes wait".to_owned(),
@@ -250,7 +256,8 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
             .unwrap_or_default(),
         scanned: observation
             .map(|observation| {
-                let scan = |work: &crate::observation::RelationWork| v1::Scan { relation: work.name.clone(), rows: work.rows };
+                let scan =
+                    |work: &crate::observation::RelationWork| v1::Scan { relation: work.name.clone(), rows: work.rows };
                 observation.scanned.iter().map(scan).collect()
             })
             .unwrap_or_default(),
@@ -374,5 +381,22 @@ fn index(entry: &IndexEntry) -> v1::IndexChange {
         used_by_before: change.used_by_before.clone(),
         used_by_after: change.used_by_after.clone(),
         statement: entry.statement,
+    }
+}
+fn rollback(_: &Rehearsal) -> v1::Rollback {
+    v1::Rollback {
+        verdict: RollbackVerdict::NotAttempted,
+        proof: v1::Proof {
+            schema: v1::Comparison::NotRun,
+            catalog: v1::Comparison::NotRun,
+            rows: v1::Comparison::NotRun,
+            plans: v1::Comparison::NotRun,
+            reapplied: v1::Comparison::NotRun,
+        },
+        differences: vec![],
+        losses: vec![],
+        conditions: vec![],
+        backup: Default::default(),
+        scripts: Default::default(),
     }
 }
