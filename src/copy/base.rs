@@ -10,7 +10,7 @@ use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
-use crate::engine::postgres::server::cluster::{ClusterLocale, copy_data_dir, create_cluster};
+use crate::engine::postgres::server::cluster::{ClusterLocale, CopyError, copy_data_dir, create_cluster};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -215,9 +215,10 @@ impl Base {
     pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
         let to = run.fresh_path("copy");
         let (from, into) = (self.data_dir(), to.clone());
-        tokio::task::spawn_blocking(move || copy_data_dir(&from, &into)).await.unwrap_or_else(|stopped| {
+        let copied = tokio::task::spawn_blocking(move || copy_data_dir(&from, &into)).await;
+        copied.unwrap_or_else(|stopped| {
             let error = std::io::Error::other(stopped);
-            Err(ClusterError::File { action: "copy", path: self.data_dir(), error })
+            Err(CopyError::Io { from: self.data_dir(), to: to.clone(), error })
         })?;
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
@@ -315,7 +316,7 @@ fn read_record(folder: &Path) -> Option<BaseRecord> {
 
 fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {
     let Ok(disk) = nix::sys::statvfs::statvfs(path) else { return error };
-    let free = disk.blocks_available() as u64 * disk.fragment_size() as u64;
+    let free = disk.blocks_available() * disk.fragment_size();
     let said_so = matches!(error, BaseError::Restore(RestoreError::DiskFull { .. }));
     if !said_so && free > NO_SPACE {
         return error;
