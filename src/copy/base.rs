@@ -316,7 +316,7 @@ fn read_record(folder: &Path) -> Option<BaseRecord> {
 
 fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {
     let Ok(disk) = nix::sys::statvfs::statvfs(path) else { return error };
-    let free = disk.blocks_available() as u64 * disk.fragment_size() as u64;
+    let free = disk.blocks_available() * disk.fragment_size();
     let said_so = matches!(error, BaseError::Restore(RestoreError::DiskFull { .. }));
     if !said_so && free > NO_SPACE {
         return error;
