@@ -14,7 +14,7 @@ use crate::observation::{Observation, ObservedLock, Outcome, RelationWork};
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::{Oid, RelationSize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The first OID handed to user objects (`FirstNormalObjectId`).
 const FIRST_USER_OID: Oid = 16384;
@@ -48,6 +48,8 @@ struct OpenLock {
     observation: usize,
     lock: usize,
     since: Instant,
+    /// [`Observer::overhead`] at that moment.
+    overhead: Duration,
 }
 
 /// The watcher of the measured run.
@@ -61,6 +63,8 @@ pub struct Observer {
     open: Vec<OpenLock>,
     wal_before: String,
     lock_timeout_ms: u64,
+    /// Time spent looking, while the migration waited: no part of how long it holds its locks.
+    overhead: Duration,
     /// One for each statement that was sent, in order.
     pub observations: Vec<Observation>,
 }
@@ -106,6 +110,7 @@ impl Observer {
             open: Vec::new(),
             wal_before: String::new(),
             lock_timeout_ms: 0,
+            overhead: Duration::ZERO,
             observations: Vec::new(),
         })
     }
@@ -359,6 +364,7 @@ impl Watch for Observer {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
         self.lock_timeout_ms = session.query("SHOW lock_timeout").await?.scalar().map_or(0, milliseconds);
         let may_read = !matches!(
@@ -371,10 +377,13 @@ impl Watch for Observer {
         }
         self.wal_before = self.wal_position().await?;
         self.sampler.watch(session.pid).await;
+        self.overhead += looking.elapsed();
         Ok(())
     }
 
     async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
+        let overhead = self.overhead;
         let wal = format!(
             "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '{}')::bigint",
             self.wal_before
@@ -418,7 +427,7 @@ impl Watch for Observer {
         if at.in_transaction {
             for (lock, observed) in observation.locks.iter().enumerate().filter(|(_, lock)| lock.taken_here) {
                 let since = if observed.exact { ran.started } else { continue };
-                self.open.push(OpenLock { observation: index, lock, since });
+                self.open.push(OpenLock { observation: index, lock, since, overhead });
             }
         } else {
             for lock in &mut observation.locks {
@@ -426,6 +435,7 @@ impl Watch for Observer {
             }
         }
         self.observations.push(observation);
+        self.overhead += looking.elapsed();
         Ok(())
     }
 
@@ -434,7 +444,8 @@ impl Watch for Observer {
             if let Some(lock) =
                 self.observations.get_mut(open.observation).and_then(|observation| observation.locks.get_mut(open.lock))
             {
-                lock.held_ms = open.since.elapsed().as_secs_f64() * 1000.0;
+                let held = open.since.elapsed().saturating_sub(self.overhead - open.overhead);
+                lock.held_ms = held.as_secs_f64() * 1000.0;
             }
         }
         self.held.clear();
