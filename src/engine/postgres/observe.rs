@@ -215,6 +215,16 @@ impl Observer {
     ) {
         let truncate = matches!(kind, StatementKind::Truncate);
         let mut rewritten = BTreeSet::new();
+        if truncate {
+            let emptied = filenodes.iter().filter(|(oid, filenode)| {
+                self.known
+                    .get(oid)
+                    .is_some_and(|known| matches!(known.kind, 'r') && !known.toast && known.filenode != **filenode)
+            });
+            // TRUNCATE counts nothing: what was there is what the statistics knew.
+            observation.deleted =
+                emptied.map(|(oid, _)| self.work(*oid, self.known.get(oid).map_or(0, |known| known.rows))).collect();
+        }
         for (oid, filenode) in filenodes {
             let Some(known) = self.known.get(oid) else { continue };
             let changed = known.filenode != *filenode && known.filenode != 0 && *filenode != 0;
@@ -262,6 +272,10 @@ impl Observer {
                 counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
             if changed > 0 {
                 observation.changed.push(self.work(*oid, changed));
+            }
+            let deleted = counters.deleted.saturating_sub(before.deleted);
+            if deleted > 0 {
+                observation.deleted.push(self.work(*oid, deleted));
             }
         }
         self.counters = now;
@@ -403,6 +417,7 @@ impl Watch for Observer {
             scanned: Vec::new(),
             indexes_built: Vec::new(),
             changed: Vec::new(),
+            deleted: Vec::new(),
             lock_timeout_ms: self.lock_timeout_ms,
         };
         let touches_data = !matches!(
