@@ -1,11 +1,11 @@
 //! The `seatrial` command.
 
-use seatrial::engine::postgres::launch;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(code) = launch::run_if_helper() {
+    // Children are started through this same executable: it must happen before anything else.
+    if let Some(code) = seatrial::engine::postgres::launch::run_if_helper() {
         return code;
     }
-    ExitCode::SUCCESS
+    seatrial::command::run()
 }

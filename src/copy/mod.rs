@@ -8,6 +8,7 @@ pub mod live;
 pub mod policy;
 pub mod restore;
 pub mod role;
+pub mod scratch;
 pub mod settle;
 pub mod source;
 pub mod state;

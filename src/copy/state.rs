@@ -5,6 +5,7 @@
 //! else; as root they let the user servers run as pass through, and only the leaves belong to it.
 
 mod base;
+mod clear;
 mod lock;
 mod run;
 mod sweep;

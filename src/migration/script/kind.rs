@@ -160,7 +160,10 @@ pub fn kind(sql: &str) -> StatementKind {
     }
 }
 
-/// The words of a statement, in capitals.
+/// Whatever tells statements apart stands within so many words; an INSERT may go on for megabytes.
+const TELLING: usize = 64;
+
+/// The first words of a statement, in capitals.
 struct Words {
     /// Outside parentheses; what is not a word (a quoted name, an operator) is an empty string.
     all: Vec<String>,
@@ -173,6 +176,9 @@ impl Words {
         let mut words = Self { all: Vec::new(), options: Vec::new() };
         let (mut depth, mut groups) = (0_usize, 0_usize);
         for token in Lexer::new(sql).filter(|token| !token.kind.is_trivia()) {
+            if words.all.len() >= TELLING {
+                break;
+            }
             let text = &sql[token.span];
             match text {
                 "(" if words.all.is_empty() => {}
@@ -183,7 +189,7 @@ impl Words {
                 ")" => depth = depth.saturating_sub(1),
                 _ if depth == 0 && token.kind == TokenKind::Word => words.all.push(text.to_uppercase()),
                 _ if depth == 0 => words.all.push(String::new()),
-                _ if groups == 1 => words.options.push(text.to_uppercase()),
+                _ if groups == 1 && words.options.len() < TELLING => words.options.push(text.to_uppercase()),
                 _ => {}
             }
         }
