@@ -1,1 +1,168 @@
-//! (being written)
+//! The command line, as the contract spells it. Parsing only: [`crate::config`] merges it with `seatrial.toml`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Takes a database migration on a sea trial before production does.
+#[derive(Debug, Parser)]
+#[command(name = "seatrial", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Rehearse what is pending, print the report, write artefacts.
+    Check(Box<CheckArgs>),
+    /// `check` on this repository's own sample data and migrations.
+    Demo(Box<CheckArgs>),
+    /// Render a saved report.json in any format, without a database.
+    Report(ReportArgs),
+    /// Servers and dump tools found, free space, leftovers.
+    Doctor(PlaceArgs),
+    /// Remove leftover copies, servers and caches.
+    Clean(PlaceArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Options of `check`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckArgs {
+    /// A file, several files, or a directory.
+    pub migrations: Vec<PathBuf>,
+    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
+    pub source: Option<String>,
+    /// File or directory of registered hot queries; repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// How the migration tool lays out its files; detected when left out.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_LAYOUT")]
+    pub layout: Option<String>,
+    /// Only migrations new since this revision's merge base.
+    #[arg(long, value_name = "REV", env = "SEATRIAL_BASE")]
+    pub base: Option<String>,
+    /// Stop after this version.
+    #[arg(long, value_name = "VERSION", env = "SEATRIAL_TO")]
+    pub to: Option<String>,
+    /// Nothing pending is exit 3.
+    #[arg(long)]
+    pub require_pending: bool,
+    /// Database engine; default: from the source.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_ENGINE")]
+    pub engine: Option<String>,
+    /// Role migrations run as; default: the owner of most tables. Never a superuser.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_ROLE")]
+    pub role: Option<String>,
+    /// Search path for migrations and hot queries.
+    #[arg(long, value_name = "LIST", env = "SEATRIAL_SCHEMA")]
+    pub schema: Option<String>,
+    /// Which database of a cluster dump.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
+    pub database: Option<String>,
+    /// measure, prove, attribute, or all; default: measure and prove, and attribute when a plan changed.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', env = "SEATRIAL_PASSES")]
+    pub passes: Vec<String>,
+    /// Budget of time, such as 90s, 20m or 1h.
+    #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_TIME")]
+    pub max_time: Option<String>,
+    /// Budget of disk, such as 500MB or 20GB.
+    #[arg(long, value_name = "SIZE", env = "SEATRIAL_MAX_DISK")]
+    pub max_disk: Option<String>,
+    /// Reuse a base made from a URL for this long.
+    #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_AGE")]
+    pub max_age: Option<String>,
+    /// Make the base anew.
+    #[arg(long)]
+    pub refresh: bool,
+    /// Write report.json, report.md and the scripts here.
+    #[arg(long, value_name = "DIR", env = "SEATRIAL_OUT")]
+    pub out: Option<PathBuf>,
+    /// text, json or markdown, each with =FILE to write a file; repeatable.
+    #[arg(long, value_name = "F[=FILE]", env = "SEATRIAL_FORMAT", value_delimiter = ',')]
+    pub format: Vec<String>,
+    /// Exit 1 from this level on.
+    #[arg(long, value_name = "LEVEL", env = "SEATRIAL_FAIL_ON")]
+    pub fail_on: Option<FailOn>,
+    /// Answers that may not stay unknown: applies, blocks, slower, undoable.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', env = "SEATRIAL_REQUIRE")]
+    pub require: Vec<String>,
+    /// Do not redact values of user data.
+    #[arg(long)]
+    pub show_values: bool,
+    /// Configuration file; default: seatrial.toml, searched upwards to the git root.
+    #[arg(long, value_name = "FILE", env = "SEATRIAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Colour in the terminal report.
+    #[arg(long, value_name = "WHEN", env = "SEATRIAL_COLOR", default_value = "auto")]
+    pub color: When,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Details of unchanged things too.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Options of every command that deals with servers or the cache.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// Server binaries to use; empty means none.
+    #[arg(long, value_name = "DIR", env = "SEATRIAL_POSTGRES_BIN")]
+    pub postgres_bin: Option<String>,
+    /// Where bases and runs are kept.
+    #[arg(long, value_name = "DIR", env = "SEATRIAL_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A saved report.json.
+    pub file: PathBuf,
+    /// text, json or markdown, each with =FILE to write a file; repeatable.
+    #[arg(long, value_name = "F[=FILE]", value_delimiter = ',')]
+    pub format: Vec<String>,
+    /// Colour in the terminal report.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// Details of unchanged things too.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// From which severity on a finding makes the exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailOn {
+    /// Errors only.
+    Error,
+    /// Warnings too.
+    Warning,
+    /// Findings never do.
+    Never,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

@@ -5,12 +5,14 @@
 
 pub mod check;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod copy;
 pub mod diff;
 pub mod engine;
 pub mod migration;
 pub mod observation;
+pub mod progress;
 pub mod rehearsal;
 pub mod report;
 pub mod rollback;

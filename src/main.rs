@@ -1,1 +1,11 @@
-fn main() {}
+//! The `seatrial` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Children are started through this same executable: it must happen before anything else.
+    if let Some(code) = seatrial::engine::postgres::launch::run_if_helper() {
+        return code;
+    }
+    seatrial::command::run()
+}

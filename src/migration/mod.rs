@@ -3,6 +3,11 @@
 pub mod history;
 pub mod layout;
 pub mod script;
+pub mod source_file;
+
+mod error;
+
+pub use error::MigrationError;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -90,6 +95,8 @@ pub struct HistoryWrite {
     pub table: String,
     /// Written in the migration's own transaction, or in one of its own afterwards.
     pub in_transaction: bool,
+    /// What the runner updates in that row once everything is committed: one complete SQL statement.
+    pub afterwards: Option<String>,
 }
 
 /// One pending migration.

@@ -46,6 +46,8 @@ pub struct RelationWork {
     pub relation: Oid,
     /// Its qualified name.
     pub name: String,
+    /// Qualified name of the table as locks are grouped: an index's table, a partition's topmost parent, else itself.
+    pub table: String,
     /// Rows: scanned, or changed.
     pub rows: u64,
     /// The relation did not exist before the run.
@@ -73,8 +75,10 @@ pub struct Observation {
     pub scanned: Vec<RelationWork>,
     /// Indexes built, new or again, with their table's rows.
     pub indexes_built: Vec<RelationWork>,
-    /// Rows inserted, updated, deleted by table, where the statement ran inside a transaction.
+    /// Rows updated and deleted by table, where the statement ran inside a transaction.
     pub changed: Vec<RelationWork>,
+    /// Rows deleted by table: part of `changed`; for `TRUNCATE` all rows the table had.
+    pub deleted: Vec<RelationWork>,
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
     pub lock_timeout_ms: u64,
 }

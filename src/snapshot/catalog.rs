@@ -305,3 +305,15 @@ impl Catalog {
         self.relations.get(&oid).map_or_else(|| format!("relation {oid}"), |relation| relation.qualified.clone())
     }
 }
+
+/// Schema-qualified name, quoted only where SQL needs it: lower-case letters, digits, `_` and `$` need no quotes
+/// unless a digit comes first. Reserved words are quoted by the server's `quote_ident`, which fills the catalog.
+pub fn qualify(schema: &str, name: &str) -> String {
+    format!("{}.{}", quote_if_needed(schema), quote_if_needed(name))
+}
+
+fn quote_if_needed(name: &str) -> String {
+    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}

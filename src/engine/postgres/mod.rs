@@ -1,9 +1,16 @@
 //! PostgreSQL: servers of our own, sessions, and what can be read from them.
 
+pub mod apply;
+pub mod attribute;
 pub mod binaries;
 pub mod catalog;
+pub mod count;
 pub mod explain;
+pub mod facts;
 pub mod launch;
 pub mod observe;
+pub mod sample;
 pub mod server;
 pub mod session;
+pub mod settle;
+pub mod violators;

@@ -1,1 +1,568 @@
-//! (being written)
+//! Measures each statement while the migration runs: locks, rewrites, scans, WAL, time.
+//!
+//! Inside a transaction everything is read from the migration's own backend before it commits, which is exact. A
+//! second session samples `pg_locks` all the while, for statements that fail, that cannot run in a transaction, or
+//! whose subtransactions let go of their locks early.
+
+use super::apply::{Moment, Ran, Watch};
+use super::sample::Sampler;
+use super::session::{Endpoint, Rows, Session};
+use crate::engine::ServerError;
+use crate::migration::script::StatementKind;
+use crate::observation::lock::LockMode;
+use crate::observation::{Observation, ObservedLock, Outcome, RelationWork};
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::{Oid, RelationSize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// The first OID handed to user objects (`FirstNormalObjectId`).
+const FIRST_USER_OID: Oid = 16384;
+
+/// What is known of a relation by now.
+#[derive(Debug, Clone)]
+struct Known {
+    name: String,
+    kind: char,
+    filenode: Oid,
+    /// Table of an index; topmost parent of a partition.
+    table: Option<Oid>,
+    parent: Option<Oid>,
+    rows: u64,
+    created_in_run: bool,
+    toast: bool,
+}
+
+/// Rows read and changed by a backend on one table, as its own counters say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counters {
+    seq_scan: u64,
+    seq_read: u64,
+    inserted: u64,
+    updated: u64,
+    deleted: u64,
+}
+
+/// A lock whose transaction has not ended yet.
+struct OpenLock {
+    observation: usize,
+    lock: usize,
+    since: Instant,
+    /// [`Observer::overhead`] at that moment.
+    overhead: Duration,
+}
+
+/// The watcher of the measured run.
+pub struct Observer {
+    session: Session,
+    sampler: Sampler,
+    known: BTreeMap<Oid, Known>,
+    counters: BTreeMap<Oid, Counters>,
+    baseline_read: bool,
+    held: BTreeMap<(Oid, LockMode), Instant>,
+    open: Vec<OpenLock>,
+    wal_before: String,
+    lock_timeout_ms: u64,
+    /// Time spent looking, while the migration waited: no part of how long it holds its locks.
+    overhead: Duration,
+    /// One for each statement that was sent, in order.
+    pub observations: Vec<Observation>,
+}
+
+impl Observer {
+    /// Prepares to watch a copy whose catalog and sizes were just read.
+    ///
+    /// # Errors
+    /// What the server says to two more superuser sessions.
+    pub async fn new(
+        endpoint: &Endpoint,
+        database: &str,
+        superuser: &str,
+        catalog: &Catalog,
+        sizes: &BTreeMap<Oid, RelationSize>,
+    ) -> Result<Self, ServerError> {
+        let session = Session::connect(endpoint, database, superuser, "observer").await?;
+        let sampling = Session::connect(endpoint, database, superuser, "sampler").await?;
+        let known = catalog
+            .relations
+            .values()
+            .map(|relation| {
+                let known = Known {
+                    name: relation.qualified.clone(),
+                    kind: relkind(relation.kind),
+                    filenode: relation.filenode,
+                    table: catalog.indexes.get(&relation.oid).map(|index| index.table),
+                    parent: relation.parent.filter(|_| relation.is_partition),
+                    rows: sizes.get(&relation.oid).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64),
+                    created_in_run: false,
+                    toast: false,
+                };
+                (relation.oid, known)
+            })
+            .collect();
+        Ok(Self {
+            session,
+            sampler: Sampler::start(sampling),
+            known,
+            counters: BTreeMap::new(),
+            baseline_read: false,
+            held: BTreeMap::new(),
+            open: Vec::new(),
+            wal_before: String::new(),
+            lock_timeout_ms: 0,
+            overhead: Duration::ZERO,
+            observations: Vec::new(),
+        })
+    }
+
+    /// Ends the watching sessions and gives the observations.
+    ///
+    /// # Errors
+    /// What stopped the sampling session, if it broke on the way.
+    pub async fn finish(self) -> Result<Vec<Observation>, ServerError> {
+        self.session.close().await;
+        self.sampler.stop().await?;
+        Ok(self.observations)
+    }
+
+    async fn wal_position(&mut self) -> Result<String, ServerError> {
+        let rows = self.session.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").await?;
+        Ok(rows.scalar().unwrap_or("0/0").to_owned())
+    }
+
+    /// Takes in what a probe says about relations; new ones are known from here on.
+    fn learn(&mut self, rows: &Rows) -> BTreeMap<Oid, Oid> {
+        let mut filenodes = BTreeMap::new();
+        for row in &rows.rows {
+            let Some(oid) = number::<Oid>(row, 0) else { continue };
+            let Some(name) = row.get(2).cloned().flatten() else { continue };
+            let filenode = number(row, 4).unwrap_or_default();
+            filenodes.insert(oid, filenode);
+            let known = self.known.entry(oid).or_insert_with(|| Known {
+                name: name.clone(),
+                kind: 'r',
+                filenode,
+                table: None,
+                parent: None,
+                rows: 0,
+                created_in_run: true,
+                toast: false,
+            });
+            known.name = name;
+            known.kind = row.get(3).cloned().flatten().and_then(|kind| kind.chars().next()).unwrap_or('r');
+            known.table = number(row, 5);
+            known.parent = number(row, 6);
+            known.toast = row.get(7).cloned().flatten().as_deref() == Some("t");
+        }
+        filenodes
+    }
+
+    fn topmost(&self, oid: Oid) -> Oid {
+        let mut top = oid;
+        while let Some(parent) = self.known.get(&top).and_then(|known| known.parent) {
+            top = parent;
+        }
+        top
+    }
+
+    /// Whether the relation, or the table an index belongs to, came with this run.
+    fn created_in_run(&self, oid: Oid) -> bool {
+        self.known
+            .get(&oid)
+            .is_none_or(|known| known.table.and_then(|table| self.known.get(&table)).unwrap_or(known).created_in_run)
+    }
+
+    /// Turns relation locks into the statement's list: partitions under their parent, catalogs left out.
+    fn group_locks(&self, locks: &BTreeSet<(Oid, LockMode)>, exact: bool) -> Vec<ObservedLock> {
+        let mut grouped: BTreeMap<(Oid, LockMode), ObservedLock> = BTreeMap::new();
+        for (oid, mode) in locks {
+            let Some(known) = self.known.get(oid).filter(|known| !known.toast) else { continue };
+            let top = self.topmost(*oid);
+            let name = self.known.get(&top).map_or_else(|| known.name.clone(), |top| top.name.clone());
+            let lock = grouped.entry((top, *mode)).or_insert_with(|| ObservedLock {
+                relation: top,
+                name,
+                partitions: 0,
+                mode: *mode,
+                held_ms: 0.0,
+                waited_ms: 0.0,
+                exact,
+                created_in_run: self.created_in_run(*oid),
+                taken_here: true,
+            });
+            if top != *oid {
+                lock.partitions += 1;
+                lock.created_in_run &= self.created_in_run(*oid);
+            }
+        }
+        grouped.into_values().collect()
+    }
+
+    fn work(&self, oid: Oid, rows: u64) -> RelationWork {
+        let name = self.known.get(&oid).map_or_else(|| oid.to_string(), |known| known.name.clone());
+        let own = self.known.get(&oid).and_then(|known| known.table).unwrap_or(oid);
+        let table = self.known.get(&self.topmost(own)).map_or_else(|| name.clone(), |top| top.name.clone());
+        RelationWork { relation: oid, name, table, rows, created_in_run: self.created_in_run(oid) }
+    }
+
+    /// Relations that were given another file: rewritten tables and indexes built, old or new.
+    fn files_changed(
+        &mut self,
+        filenodes: &BTreeMap<Oid, Oid>,
+        new: &BTreeSet<Oid>,
+        observation: &mut Observation,
+        kind: &StatementKind,
+    ) {
+        let truncate = matches!(kind, StatementKind::Truncate);
+        let mut rewritten = BTreeSet::new();
+        if truncate {
+            let emptied = filenodes.iter().filter(|(oid, filenode)| {
+                self.known
+                    .get(oid)
+                    .is_some_and(|known| matches!(known.kind, 'r') && !known.toast && known.filenode != **filenode)
+            });
+            // TRUNCATE counts nothing: what was there is what the statistics knew.
+            observation.deleted =
+                emptied.map(|(oid, _)| self.work(*oid, self.known.get(oid).map_or(0, |known| known.rows))).collect();
+        }
+        for (oid, filenode) in filenodes {
+            let Some(known) = self.known.get(oid) else { continue };
+            let changed = known.filenode != *filenode && known.filenode != 0 && *filenode != 0;
+            if changed && matches!(known.kind, 'r' | 'm') && !known.toast && !truncate && !new.contains(oid) {
+                rewritten.insert(*oid);
+            }
+        }
+        for (oid, filenode) in filenodes {
+            let Some(known) = self.known.get(oid) else { continue };
+            let built = new.contains(oid) || known.filenode != *filenode;
+            if let Some(table) = known.table
+                && matches!(known.kind, 'i')
+                && built
+                && !truncate
+                && !rewritten.contains(&table)
+                && !new.contains(&table)
+            {
+                let rows = self.known.get(&table).map_or(0, |table| table.rows);
+                observation.indexes_built.push(self.work(*oid, rows));
+            }
+        }
+        observation.rewritten = rewritten
+            .into_iter()
+            .map(|oid| self.work(oid, self.known.get(&oid).map_or(0, |known| known.rows)))
+            .collect();
+        for (oid, filenode) in filenodes {
+            if let Some(known) = self.known.get_mut(oid) {
+                known.filenode = *filenode;
+            }
+        }
+    }
+
+    /// Work since the last reading, from the backend's own counters.
+    fn count(&mut self, now: BTreeMap<Oid, Counters>, observation: &mut Observation) {
+        for (oid, counters) in &now {
+            let before = self.counters.get(oid).copied().unwrap_or_default();
+            let scans = counters.seq_scan.saturating_sub(before.seq_scan);
+            if scans > 0 {
+                let read = counters.seq_read.saturating_sub(before.seq_read) / scans;
+                let known = self.known.get(oid).map_or(0, |known| known.rows);
+                observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
+            }
+            // Inserts make nobody wait; and a rewrite counts its rows as inserted.
+            let changed =
+                counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
+            if changed > 0 {
+                observation.changed.push(self.work(*oid, changed));
+            }
+            let deleted = counters.deleted.saturating_sub(before.deleted);
+            if deleted > 0 {
+                observation.deleted.push(self.work(*oid, deleted));
+            }
+        }
+        self.counters = now;
+    }
+
+    /// Reads the transaction's own locks and files, exactly, from inside it.
+    async fn probe_inside(
+        &mut self,
+        session: &mut Session,
+        observation: &mut Observation,
+        kind: &StatementKind,
+        started: Instant,
+    ) -> Result<(), ServerError> {
+        let rows = session.query(OWN_LOCKS).await?;
+        let new: BTreeSet<Oid> = rows
+            .rows
+            .iter()
+            .filter_map(|row| number::<Oid>(row, 0))
+            .filter(|oid| !self.known.contains_key(oid))
+            .collect();
+        let filenodes = self.learn(&rows);
+        let held: BTreeSet<(Oid, LockMode)> = rows
+            .rows
+            .iter()
+            .filter_map(|row| Some((number::<Oid>(row, 0)?, LockMode::from_pg_locks(row.get(1)?.as_deref()?)?)))
+            .collect();
+        // Dropped relations have no row in pg_class any more, but their locks are there under the OIDs known from before.
+        let taken: BTreeSet<_> = held.iter().copied().filter(|lock| !self.held.contains_key(lock)).collect();
+        let inherited: BTreeSet<_> = held.iter().copied().filter(|lock| self.held.contains_key(lock)).collect();
+        observation.locks = self.group_locks(&taken, true);
+        let mut old = self.group_locks(&inherited, true);
+        old.retain(|lock| !observation.locks.iter().any(|new| new.relation == lock.relation && new.mode == lock.mode));
+        for lock in &mut old {
+            lock.taken_here = false;
+        }
+        observation.locks.append(&mut old);
+        for lock in taken {
+            self.held.insert(lock, started);
+        }
+        self.files_changed(&filenodes, &new, observation, kind);
+        let counters = counters(&session.query(OWN_COUNTERS).await?);
+        self.count(counters, observation);
+        Ok(())
+    }
+
+    /// Reads what a statement outside any transaction left behind, from the second session.
+    async fn probe_outside(
+        &mut self,
+        session: &mut Session,
+        observation: &mut Observation,
+        kind: &StatementKind,
+    ) -> Result<(), ServerError> {
+        let rows = self.session.query(ALL_RELATIONS).await?;
+        let new: BTreeSet<Oid> = rows
+            .rows
+            .iter()
+            .filter_map(|row| number::<Oid>(row, 0))
+            .filter(|oid| !self.known.contains_key(oid))
+            .collect();
+        let filenodes = self.learn(&rows);
+        self.files_changed(&filenodes, &new, observation, kind);
+        // What the backend has not sent to the shared statistics yet is still in its own counters.
+        let own = counters(&session.query(OWN_COUNTERS).await?);
+        self.counters.clear();
+        if matches!(kind, StatementKind::Do | StatementKind::Call) {
+            self.count(own, observation);
+        }
+        self.counters.clear();
+        Ok(())
+    }
+
+    /// Adds what only the sampling session saw.
+    async fn add_samples(&mut self, observation: &mut Observation, started: Instant) {
+        let samples = self.sampler.take_since(started).await;
+        for (oid, name, kind, parent, table) in samples.relations {
+            self.known.entry(oid).or_insert(Known {
+                name,
+                kind,
+                filenode: 0,
+                table,
+                parent,
+                rows: 0,
+                created_in_run: true,
+                toast: false,
+            });
+        }
+        let inside: BTreeSet<(Oid, LockMode)> =
+            samples.locks.keys().copied().filter(|(oid, _)| *oid >= FIRST_USER_OID).collect();
+        for mut lock in self.group_locks(&inside, false) {
+            let seen = observation.locks.iter().any(|known| known.relation == lock.relation && known.mode == lock.mode);
+            if !seen {
+                lock.held_ms = started.elapsed().as_secs_f64() * 1000.0;
+                observation.locks.push(lock);
+            }
+        }
+    }
+}
+
+impl Watch for Observer {
+    const WRAPS: bool = true;
+
+    async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
+        // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
+        self.lock_timeout_ms = session.query("SHOW lock_timeout").await?.scalar().map_or(0, milliseconds);
+        let may_read = !matches!(
+            at.kind,
+            StatementKind::Begin | StatementKind::Set | StatementKind::SetLocal | StatementKind::Lock
+        );
+        if at.in_transaction && !self.baseline_read && may_read {
+            self.counters = counters(&session.query(OWN_COUNTERS).await?);
+            self.baseline_read = true;
+        }
+        self.wal_before = self.wal_position().await?;
+        self.sampler.watch(session.pid).await;
+        self.overhead += looking.elapsed();
+        Ok(())
+    }
+
+    async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
+        let overhead = self.overhead;
+        let wal = format!(
+            "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '{}')::bigint",
+            self.wal_before
+        );
+        let wal_bytes = self.session.query(&wal).await?.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        let mut observation = Observation {
+            statement: at.statement.index,
+            outcome: match ran.result {
+                Ok(_) => Outcome::Ok,
+                Err(error) => Outcome::Failed(error.clone()),
+            },
+            duration_ms: ran.duration.as_secs_f64() * 1000.0,
+            wal_bytes,
+            rows_affected: *ran.result.as_ref().unwrap_or(&0),
+            locks: Vec::new(),
+            rewritten: Vec::new(),
+            scanned: Vec::new(),
+            indexes_built: Vec::new(),
+            changed: Vec::new(),
+            deleted: Vec::new(),
+            lock_timeout_ms: self.lock_timeout_ms,
+        };
+        let touches_data = !matches!(
+            at.kind,
+            StatementKind::Begin
+                | StatementKind::Commit
+                | StatementKind::Rollback
+                | StatementKind::Set
+                | StatementKind::SetLocal
+        );
+        if ran.result.is_ok() && touches_data {
+            if at.in_transaction {
+                self.probe_inside(session, &mut observation, at.kind, ran.started).await?;
+            } else {
+                self.probe_outside(session, &mut observation, at.kind).await?;
+            }
+        }
+        self.add_samples(&mut observation, ran.started).await;
+        // A statement that only ran once it was sent bare replaces its refused first try.
+        self.observations.retain(|earlier| earlier.statement != observation.statement);
+        let index = self.observations.len();
+        if at.in_transaction {
+            for (lock, observed) in observation.locks.iter().enumerate().filter(|(_, lock)| lock.taken_here) {
+                let since = if observed.exact { ran.started } else { continue };
+                self.open.push(OpenLock { observation: index, lock, since, overhead });
+            }
+        } else {
+            for lock in &mut observation.locks {
+                lock.held_ms = observation.duration_ms;
+            }
+        }
+        self.observations.push(observation);
+        self.overhead += looking.elapsed();
+        Ok(())
+    }
+
+    async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
+        for open in self.open.drain(..) {
+            if let Some(lock) =
+                self.observations.get_mut(open.observation).and_then(|observation| observation.locks.get_mut(open.lock))
+            {
+                let held = open.since.elapsed().saturating_sub(self.overhead - open.overhead);
+                lock.held_ms = held.as_secs_f64() * 1000.0;
+            }
+        }
+        self.held.clear();
+        self.counters.clear();
+        self.baseline_read = false;
+        Ok(())
+    }
+}
+
+/// Columns: oid, mode, qualified name, relkind, filenode, table of an index, parent of a partition, is TOAST.
+const OWN_LOCKS: &str = "
+SELECT l.relation, l.mode,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
+       c.relkind, c.relfilenode,
+       (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
+       (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition),
+       n.nspname LIKE 'pg\\_toast%'
+FROM pg_catalog.pg_locks l
+LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+ORDER BY l.relation, l.mode";
+
+/// The same columns for everything in the database, without locks.
+const ALL_RELATIONS: &str = "
+SELECT c.oid, NULL,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
+       c.relkind, c.relfilenode,
+       (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
+       (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition),
+       n.nspname LIKE 'pg\\_toast%'
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid >= 16384";
+
+/// Columns: oid, seq_scan, seq_tup_read, inserted, updated, deleted, of the backend's open transaction.
+const OWN_COUNTERS: &str = "
+SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del
+FROM pg_catalog.pg_stat_xact_all_tables
+WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
+  AND (seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+
+fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
+    rows.rows
+        .iter()
+        .filter_map(|row| {
+            let counters = Counters {
+                seq_scan: number(row, 1).unwrap_or_default(),
+                seq_read: number(row, 2).unwrap_or_default(),
+                inserted: number(row, 3).unwrap_or_default(),
+                updated: number(row, 4).unwrap_or_default(),
+                deleted: number(row, 5).unwrap_or_default(),
+            };
+            Some((number(row, 0)?, counters))
+        })
+        .collect()
+}
+
+fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Option<T> {
+    row.get(column)?.as_deref()?.parse().ok()
+}
+
+fn relkind(kind: RelationKind) -> char {
+    match kind {
+        RelationKind::Table => 'r',
+        RelationKind::PartitionedTable => 'p',
+        RelationKind::Index => 'i',
+        RelationKind::PartitionedIndex => 'I',
+        RelationKind::Sequence => 'S',
+        RelationKind::View => 'v',
+        RelationKind::MaterializedView => 'm',
+        RelationKind::CompositeType => 'c',
+        RelationKind::ForeignTable => 'f',
+        RelationKind::ToastTable => 't',
+    }
+}
+
+/// Milliseconds of a time setting as `SHOW` prints it: `0`, `500ms`, `5s`, `2min`, `1h`, `1d`.
+fn milliseconds(setting: &str) -> u64 {
+    let digits = setting.bytes().take_while(u8::is_ascii_digit).count();
+    let value: u64 = setting[..digits].parse().unwrap_or(0);
+    value
+        * match &setting[digits..] {
+            "s" => 1_000,
+            "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => 1,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milliseconds;
+
+    #[test]
+    fn time_settings_are_read_in_every_unit_show_prints() {
+        assert_eq!(milliseconds("0"), 0);
+        assert_eq!(milliseconds("500ms"), 500);
+        assert_eq!(milliseconds("5s"), 5_000);
+        assert_eq!(milliseconds("2min"), 120_000);
+        assert_eq!(milliseconds("1h"), 3_600_000);
+        assert_eq!(milliseconds("1d"), 86_400_000);
+    }
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the demo on this repository's own sample data. Options: --yes installs what is missing without asking;
+# everything else goes to `seatrial demo`. Exit 1 is the demo's right answer: its last migration fails on purpose.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+consent=()
+if [ "${1:-}" = "--yes" ]; then
+  consent=(--yes)
+  shift
+fi
+scripts/install-postgres.sh "${consent[@]}"
+cargo build --release --quiet
+exec target/release/seatrial demo "$@"

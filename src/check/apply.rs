@@ -1,0 +1,87 @@
+//! Does it run to the end: `apply/*`.
+
+use super::{Finding, count};
+use crate::config::Thresholds;
+use crate::rehearsal::Rehearsal;
+use serde_json::json;
+
+pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+    let Some(failure) = &rehearsal.failure else { return Vec::new() };
+    let error = &failure.error;
+    let statement = Some(failure.statement);
+    let object = match (&error.schema, &error.table) {
+        (Some(schema), Some(table)) => vec![crate::snapshot::catalog::qualify(schema, table)],
+        _ => Vec::new(),
+    };
+    let evidence = json!({
+        "sqlstate": error.sqlstate,
+        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.detail(detail)),
+        "hint": error.hint,
+    });
+    let sql = rehearsal.sql(failure.statement).unwrap_or_default();
+    let message = rehearsal.redactor.message(&error.message, sql);
+    if error.sqlstate == "42501" {
+        let role = &rehearsal.role;
+        return vec![
+            Finding::measured(
+                "apply/needs-privilege",
+                statement,
+                object,
+                format!("the role `{role}` may not do this: {message}"),
+                format!(
+                    "whether production's role may is unknown here; if it may, run with `--role` naming a role that \
+                     holds the right, or grant it to `{role}` in the source"
+                ),
+            )
+            .with(evidence),
+        ];
+    }
+    let mut findings = vec![
+        Finding::measured(
+            "apply/failed",
+            statement,
+            object.clone(),
+            format!("fails on this data: {message}"),
+            error.hint.clone().unwrap_or_else(|| "mend the statement or the data it meets, then rehearse again".into()),
+        )
+        .with(evidence),
+    ];
+    if let Some(violators) = &rehearsal.violators {
+        findings.push(
+            Finding::measured(
+                "apply/violating-rows",
+                statement,
+                vec![violators.relation.clone()],
+                format!("{} {} of {} violate it", count(violators.rows), violators.what, violators.relation),
+                "find them with the query in the evidence and mend them in a migration that runs before this one"
+                    .into(),
+            )
+            .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
+        );
+    }
+    let failing = rehearsal
+        .migrations
+        .iter()
+        .find(|migration| migration.statements.iter().any(|candidate| candidate.index == failure.statement));
+    let kept: Vec<usize> = failing
+        .map(|migration| {
+            let indexes = migration.statements.iter().map(|statement| statement.index);
+            indexes.filter(|index| rehearsal.committed.contains(index)).collect()
+        })
+        .unwrap_or_default();
+    if !kept.is_empty() {
+        findings.push(
+            Finding::measured(
+                "apply/not-retryable",
+                statement,
+                Vec::new(),
+                format!("fails half-way: {} earlier statements of this migration stay committed", kept.len()),
+                "a second run starts from its first statement and meets what is already there: undo the committed part \
+                 with rollback.sql first, or make each statement safe to run again"
+                    .into(),
+            )
+            .with(json!({ "committed_statements": kept })),
+        );
+    }
+    findings
+}

@@ -1,0 +1,135 @@
+//! What each command does, and with which exit code it ends.
+
+mod check;
+
+use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
+use crate::copy::state::{StateDir, sweep};
+use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
+use crate::report::{self, Output, v1};
+use clap::{CommandFactory, Parser};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit codes, as the contract has them.
+pub mod exit {
+    /// Nothing at or above `--fail-on`.
+    pub const CLEAN: u8 = 0;
+    /// Findings at or above it.
+    pub const FINDINGS: u8 = 1;
+    /// Wrong usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// Nothing pending, with `--require-pending`.
+    pub const NOTHING_PENDING: u8 = 3;
+    /// Could not rehearse.
+    pub const COULD_NOT_REHEARSE: u8 = 4;
+    /// Budget spent before the required answers were known.
+    pub const OUT_OF_TIME: u8 = 124;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+    /// Terminated.
+    pub const TERMINATED: u8 = 143;
+}
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// Exit code.
+    pub code: u8,
+    /// For people, on stderr.
+    pub message: String,
+}
+
+impl Stop {
+    /// Wrong usage or configuration.
+    pub fn usage(message: impl ToString) -> Self {
+        Self { code: exit::USAGE, message: message.to_string() }
+    }
+
+    /// Could not rehearse.
+    pub fn environment(message: impl ToString) -> Self {
+        Self { code: exit::COULD_NOT_REHEARSE, message: message.to_string() }
+    }
+}
+
+/// Parses the command line and does what it says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Check(args) => check::check(&args, false),
+        Command::Demo(args) => check::check(&args, true),
+        Command::Report(args) => render_saved(&args),
+        Command::Doctor(place) => doctor(&place),
+        Command::Clean(place) => clean(&place),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "seatrial", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| exit::CLEAN)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            match rendered {
+                Ok(()) => print(&String::from_utf8_lossy(&page)).map(|()| exit::CLEAN),
+                Err(error) => Err(Stop::environment(error)),
+            }
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(stop) => {
+            let _ = writeln!(anstream::stderr(), "error: {}", stop.message);
+            ExitCode::from(stop.code)
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), Stop> {
+    report::write_stdout(text, When::Auto)
+        .map_err(|error| Stop::environment(format!("cannot write the output: {error}")))
+}
+
+/// `report FILE`.
+fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.file.display())))?;
+    let report =
+        v1::Report::from_json(&text).map_err(|error| Stop::usage(format!("{}: {error}", args.file.display())))?;
+    let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
+    report::emit(&report, &outputs, args.color, args.verbose, None).map_err(Stop::environment)?;
+    Ok(exit::CLEAN)
+}
+
+/// `doctor`: what is there, what is missing, how to get it.
+fn doctor(place: &PlaceArgs) -> Result<u8, Stop> {
+    let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
+    let request = BinaryRequest::from_environment(
+        place.postgres_bin.as_ref().map(Into::into),
+        None,
+        Some(state.root().to_path_buf()),
+    );
+    let found = Binaries::all_found(&request);
+    let mut text = String::from("PostgreSQL servers\n");
+    for binaries in &found {
+        let dump = binaries.pg_dump.as_ref().map_or_else(
+            || "no pg_dump of its major or newer".to_owned(),
+            |tool| format!("pg_dump {} in {}", tool.major, tool.path.parent().unwrap_or(&tool.path).display()),
+        );
+        text.push_str(&format!("  {:8} {}  ({dump})\n", binaries.version, binaries.dir.display()));
+    }
+    if found.is_empty() {
+        text.push_str("  none: install the distribution's `postgresql`, or name a folder with --postgres-bin\n");
+    }
+    text.push_str(&format!("State folder\n  {}\n", state.root().display()));
+    print(&text)?;
+    Ok(if found.is_empty() { exit::COULD_NOT_REHEARSE } else { exit::CLEAN })
+}
+
+/// `clean`: leftovers of runs that died, and every cached base.
+fn clean(place: &PlaceArgs) -> Result<u8, Stop> {
+    let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
+    let mut removed = sweep(&state).map_err(Stop::environment)?;
+    removed.extend(state.clear_caches().map_err(Stop::environment)?);
+    let text = if removed.is_empty() { "nothing to remove\n".to_owned() } else { removed.join("\n") + "\n" };
+    print(&text)?;
+    Ok(exit::CLEAN)
+}

@@ -1,0 +1,227 @@
+//! `check` and `demo`: from options to an exit code.
+
+use super::{Stop, exit};
+use crate::cli::{CheckArgs, FailOn};
+use crate::config::Settings;
+use crate::copy::base::{Base, BaseOptions};
+use crate::copy::scratch::Roles;
+use crate::copy::source::Source;
+use crate::copy::state::{RunDir, StateDir, sweep};
+use crate::engine::postgres::binaries::BinaryRequest;
+use crate::migration::layout;
+use crate::progress::Progress;
+use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
+use crate::report::redact::Redactor;
+use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
+use crate::report::{self, Output, build, human};
+use crate::workload;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs `check`; `demo` fills in the repository's own sample data.
+pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
+    let cwd = std::env::current_dir().map_err(|error| Stop::usage(format!("no working directory: {error}")))?;
+    let mut settings = Settings::resolve(args, &cwd).map_err(Stop::usage)?;
+    if demo {
+        sample(&mut settings, &cwd)?;
+    }
+    let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
+    refuse_what_is_missing(&settings)?;
+    if let Some(folder) = &settings.out {
+        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(format!("--out {}: {error}", folder.display())))?;
+    }
+    let progress = Progress::new(args.quiet);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Stop::environment(format!("cannot start the runtime: {error}")))?;
+    let (rehearsal, end) = runtime.block_on(run(&settings, progress))?;
+
+    let findings = crate::check::run(&rehearsal, &settings.thresholds, &settings.require);
+    let mut report = build::report(&rehearsal, &findings);
+    let code = exit_code(&report, &settings, &end);
+    report.exit_code = code;
+    if let End::Interrupted(_) | End::Broken(_) = end {
+        report.complete = false;
+    }
+    if let Some(folder) = &settings.out {
+        report::write_artefacts(&report, folder).map_err(Stop::environment)?;
+    }
+    report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
+    match end {
+        End::Broken(message) => Err(Stop { code, message }),
+        End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),
+    }
+}
+
+/// How a run ended.
+enum End {
+    Complete,
+    OutOfTime,
+    /// With the exit code of the signal.
+    Interrupted(u8),
+    /// What broke it.
+    Broken(String),
+}
+
+/// The repository's own sample data and migrations.
+fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
+    let home = cwd.ancestors().find(|folder| folder.join("sample-data/shop.sql").is_file()).ok_or_else(|| {
+        Stop::usage(
+            "`demo` runs on the sample data of Seatrial's own repository: run it inside a clone of that, or use \
+             `seatrial check` on your own",
+        )
+    })?;
+    settings.source = Some(home.join("sample-data/shop.sql").to_string_lossy().into_owned());
+    settings.migrations = vec![home.join("migrations")];
+    settings.queries = vec![home.join("sample-data/queries")];
+    settings.layout = Some("sqlx".to_owned());
+    settings.root = home.to_path_buf();
+    Ok(())
+}
+
+/// Options the contract knows and this version cannot honour yet are refused, never ignored.
+fn refuse_what_is_missing(settings: &Settings) -> Result<(), Stop> {
+    if settings.base.is_some() {
+        return Err(Stop::usage("--base is not available in this version: name the new migration files instead"));
+    }
+    Ok(())
+}
+
+async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End), Stop> {
+    let deadline = settings.max_time.map(|budget| Instant::now() + budget);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::environment)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Stop::environment)?;
+
+    let queries = if settings.queries.is_empty() {
+        Vec::new()
+    } else {
+        workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
+    };
+    let tree = layout::read(&migrations(settings)?, settings.layout.as_deref(), &settings.root).map_err(Stop::usage)?;
+    let source = settings.source.as_deref().ok_or_else(|| {
+        Stop::usage(
+            "--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
+             or `empty`",
+        )
+    })?;
+    let source = Source::parse(source).map_err(Stop::usage)?;
+
+    let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
+    let work = async {
+        let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
+        for line in sweep(&state).map_err(Stop::environment)? {
+            progress.say(&line);
+        }
+        let run = RunDir::create(&state).map_err(Stop::environment)?;
+        let request = BinaryRequest::from_environment(
+            settings.postgres_bin.as_ref().map(PathBuf::from),
+            None,
+            Some(state.root().to_path_buf()),
+        );
+        let options =
+            BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
+        let mut say = |text: &str| progress.say(text);
+        let base =
+            Base::obtain(&state, &run, &request, &source, &options, &mut say).await.map_err(Stop::environment)?;
+        within_disk_budget(&base, settings)?;
+        rehearsal.source = Some(facts(&source, &base));
+        // Both are facts of every server started here: unix socket only, and a role without special rights.
+        rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
+        let roles = Roles {
+            requested: settings.role.clone(),
+            hot_queries: rehearsal.queries.iter().filter_map(|query| query.role.clone()).collect(),
+            search_path: settings.schema.clone(),
+        };
+        let plan = Plan { settings, tree, base, run: &run, roles, progress, deadline };
+        Ok(rehearse(&plan, &mut rehearsal).await)
+    };
+    // Dropping the work drops every server and folder it owns.
+    let end = tokio::select! {
+        result = work => match result? {
+            Ok(()) => End::Complete,
+            Err(RehearsalError::OutOfTime) => End::OutOfTime,
+            Err(error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. })) => {
+                return Err(Stop::usage(error));
+            }
+            Err(error) => End::Broken(error.to_string()),
+        },
+        _ = interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
+        _ = terminate.recv() => End::Interrupted(exit::TERMINATED),
+    };
+    Ok((rehearsal, end))
+}
+
+/// What was named, or the folder every layout of this version uses by default.
+fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
+    if !settings.migrations.is_empty() {
+        return Ok(settings.migrations.clone());
+    }
+    let folder = settings.root.join("migrations");
+    if folder.is_dir() {
+        return Ok(vec![folder]);
+    }
+    Err(Stop::usage(format!("no migrations: name files or a directory, or keep them in {}", folder.display())))
+}
+
+/// A copy is as large as the database, and one is there at a time, beside the base.
+fn within_disk_budget(base: &Base, settings: &Settings) -> Result<(), Stop> {
+    match settings.max_disk {
+        Some(budget) if base.record.bytes > budget => Err(Stop::environment(format!(
+            "a copy needs {}, more than --max-disk {} allows",
+            human::bytes(base.record.bytes),
+            human::bytes(budget)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn facts(source: &Source, base: &Base) -> SourceFacts {
+    let empty = matches!(source, Source::Empty);
+    let mut notes = base.record.notes.clone();
+    if !empty {
+        notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
+    }
+    SourceFacts {
+        kind: SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump),
+        name: source.name(),
+        rows: Some(base.record.rows),
+        bytes: Some(base.record.bytes),
+        taken_at: base
+            .taken_at
+            .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
+            .map(|moment| moment.to_string()),
+        fidelity: if empty { Fidelity::SchemaOnly } else { Fidelity::Logical },
+        fidelity_notes: notes,
+        restore_warnings: base.record.warnings.clone(),
+    }
+}
+
+fn exit_code(report: &Report, settings: &Settings, end: &End) -> u8 {
+    match end {
+        End::Interrupted(code) => return *code,
+        End::Broken(_) => return exit::COULD_NOT_REHEARSE,
+        End::OutOfTime => {
+            let unknown = |answer: &str| build::is_unknown(&report.answers, answer);
+            let required: Vec<&str> = settings.require.iter().map(String::as_str).collect();
+            // Without any requirement, the run must at least have measured what the migration does.
+            let required = if required.is_empty() { vec!["applies", "blocks"] } else { required };
+            if required.into_iter().any(unknown) {
+                return exit::OUT_OF_TIME;
+            }
+        }
+        End::Complete => {}
+    }
+    if report.migrations.is_empty() && settings.require_pending {
+        return exit::NOTHING_PENDING;
+    }
+    let counts = |severity: Severity| match settings.fail_on {
+        FailOn::Error => severity == Severity::Error,
+        FailOn::Warning => severity != Severity::Info,
+        FailOn::Never => false,
+    };
+    let failing = report.findings.iter().any(|finding| finding.suppressed_by.is_none() && counts(finding.severity));
+    if failing { exit::FINDINGS } else { exit::CLEAN }
+}

@@ -1,0 +1,362 @@
+//! Runs pending migrations on a copy, in the transaction mode the real runner uses.
+//!
+//! Whoever wants to see something while they run (locks, plans) implements [`Watch`]; the order of the statements
+//! and what is sent stay the same whoever watches.
+
+use super::session::{Endpoint, Session};
+use crate::engine::ServerError;
+use crate::migration::script::{self, StatementKind};
+use crate::migration::{Migration, Statement, TransactionMode};
+use std::time::{Duration, Instant};
+
+/// Where and as whom to run.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The copy's server.
+    pub endpoint: Endpoint,
+    /// The copy's database.
+    pub database: String,
+    /// The unprivileged role.
+    pub role: String,
+    /// Value for `search_path`, if one was asked for.
+    pub search_path: Option<String>,
+}
+
+/// The driver asks for UTC and ISO dates as it connects, which outdoes what the role or the database has set; other
+/// clients do not. Weakest setting first, so that the strongest is the one that stays.
+const ROLE_DEFAULTS: &str = "
+SELECT pg_catalog.set_config(pg_catalog.split_part(c.setting, '=', 1),
+                             pg_catalog.substr(c.setting, pg_catalog.strpos(c.setting, '=') + 1), false)
+FROM (SELECT u.setting FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS u(setting)
+      WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                                  WHERE d.datname = pg_catalog.current_database()))
+        AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = current_user))
+        AND pg_catalog.lower(pg_catalog.split_part(u.setting, '=', 1)) IN ('timezone', 'datestyle')
+      ORDER BY s.setrole <> 0, s.setdatabase <> 0) AS c";
+
+/// What sqlx's driver asks for, whatever the role has set.
+const SQLX_DEFAULTS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, MDY'";
+
+impl Target {
+    /// Opens a session as the migration's role.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn session(&self, application_name: &str) -> Result<Session, ServerError> {
+        self.session_as(&self.role, application_name).await
+    }
+
+    /// Opens a session as another role, with the same search path.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn session_as(&self, role: &str, application_name: &str) -> Result<Session, ServerError> {
+        let mut session = Session::connect(&self.endpoint, &self.database, role, application_name).await?;
+        session.query(ROLE_DEFAULTS).await?;
+        if let Some(path) = &self.search_path {
+            session.execute(&format!("SET search_path TO {path}")).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// Sees every statement before and after it runs.
+pub trait Watch {
+    /// Whether statements that would commit by themselves may be put into a transaction of their own, so that what
+    /// they did can be read before it is committed.
+    const WRAPS: bool;
+
+    /// Just before a statement is sent.
+    ///
+    /// # Errors
+    /// Trouble of the watcher's own; ends the run.
+    async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError>;
+
+    /// Just after the server answered. The transaction, if any, is still open, and aborted if `result` is an error.
+    ///
+    /// # Errors
+    /// Trouble of the watcher's own; ends the run.
+    async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError>;
+
+    /// A transaction that held statements is over.
+    ///
+    /// # Errors
+    /// Trouble of the watcher's own; ends the run.
+    async fn transaction_ended(&mut self, session: &mut Session, committed: bool) -> Result<(), ServerError>;
+}
+
+/// A statement and the state it meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'run> {
+    /// The statement.
+    pub statement: &'run Statement,
+    /// What it is.
+    pub kind: &'run StatementKind,
+    /// Whether a transaction block is open around it.
+    pub in_transaction: bool,
+}
+
+/// How a statement went.
+#[derive(Debug, Clone, Copy)]
+pub struct Ran<'run> {
+    /// Rows in its command tag, or the server's refusal.
+    pub result: &'run Result<u64, ServerError>,
+    /// From sending to the answer.
+    pub duration: Duration,
+    /// When it was sent.
+    pub started: Instant,
+}
+
+/// Watches nothing.
+#[derive(Debug, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    const WRAPS: bool = false;
+
+    async fn before(&mut self, _: &mut Session, _: Moment<'_>) -> Result<(), ServerError> {
+        Ok(())
+    }
+
+    async fn after(&mut self, _: &mut Session, _: Moment<'_>, _: Ran<'_>) -> Result<(), ServerError> {
+        Ok(())
+    }
+
+    async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
+        Ok(())
+    }
+}
+
+/// The statement that ended the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// [`Statement::index`]; the last one of the migration when its `COMMIT` failed.
+    pub statement: usize,
+    /// What the server said.
+    pub error: ServerError,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The refusal that ended it, if one did.
+    pub failure: Option<Failure>,
+    /// Indexes of the statements whose effect is committed.
+    pub committed: Vec<usize>,
+    /// How many migrations are applied as a whole.
+    pub migrations: usize,
+}
+
+/// Runs `migrations` in order and stops at the first refusal, as runners do. `stop_after` ends the run once that
+/// statement ran (its transaction is rolled back when it has not ended by then).
+///
+/// # Errors
+/// Only when the connection or the watcher breaks; a migration that fails is [`Applied::failure`].
+pub async fn apply<W: Watch>(
+    target: &Target,
+    migrations: &[Migration],
+    setup: &[String],
+    stop_after: Option<usize>,
+    watch: &mut W,
+) -> Result<Applied, ServerError> {
+    let mut session = target.session("migration").await?;
+    if migrations.iter().any(|migration| migration.layout == "sqlx") {
+        session.execute(SQLX_DEFAULTS).await?;
+    }
+    let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new() };
+    for setup in setup {
+        run.session.execute(setup).await?;
+    }
+    let mut previous_layout_plain = false;
+    let mut stopped = false;
+    for migration in migrations {
+        // `psql -f` opens a connection for each file: session settings do not leak from one to the next.
+        if previous_layout_plain {
+            let fresh = target.session("migration").await?;
+            std::mem::replace(&mut run.session, fresh).close().await;
+        }
+        previous_layout_plain = migration.layout == "plain";
+        stopped = run.migration(migration, stop_after).await?;
+        if run.applied.failure.is_some() || stopped {
+            break;
+        }
+        run.applied.migrations += 1;
+    }
+    if run.applied.failure.is_none() && !stopped && run.block == Block::Runner {
+        run.commit().await?;
+    }
+    run.session.close().await;
+    Ok(run.applied)
+}
+
+/// Who opened the transaction block that is open now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    None,
+    Runner,
+    Script,
+}
+
+struct Run<'watch, W> {
+    session: Session,
+    watch: &'watch mut W,
+    applied: Applied,
+    block: Block,
+    /// Statements that ran in the open block.
+    open: Vec<usize>,
+}
+
+impl<W: Watch> Run<'_, W> {
+    /// Runs one migration; `true` when `stop_after` was reached.
+    async fn migration(&mut self, migration: &Migration, stop_after: Option<usize>) -> Result<bool, ServerError> {
+        let grouped = matches!(migration.transaction, TransactionMode::PerMigration | TransactionMode::AllPending);
+        if grouped && self.block == Block::None {
+            self.session.execute("BEGIN").await?;
+            self.block = Block::Runner;
+        }
+        for statement in &migration.statements {
+            self.statement(statement).await?;
+            if self.applied.failure.is_some() {
+                return Ok(false);
+            }
+            if stop_after == Some(statement.index) {
+                return Ok(true);
+            }
+        }
+        let last = migration.statements.last().map_or(0, |statement| statement.index);
+        if self.block == Block::Script {
+            let error = ServerError {
+                sqlstate: "25P01".to_owned(),
+                message: "the script ends inside the transaction it opened; the runner's disconnect rolls it back"
+                    .to_owned(),
+                ..ServerError::default()
+            };
+            self.fail(last, error).await?;
+            return Ok(false);
+        }
+        let history = migration.history.as_ref();
+        if let Some(history) = history.filter(|history| history.in_transaction)
+            && let Err(error) = self.session.execute(&history.sql).await
+        {
+            self.fail(last, error).await?;
+            return Ok(false);
+        }
+        if migration.transaction == TransactionMode::PerMigration && self.block == Block::Runner {
+            self.commit().await?;
+        }
+        if self.applied.failure.is_none()
+            && let Some(history) = history
+        {
+            // Both commit by themselves, once the migration has.
+            let row = Some(&history.sql).filter(|_| !history.in_transaction);
+            for sql in row.into_iter().chain(&history.afterwards).filter(|_| self.block == Block::None) {
+                if let Err(error) = self.session.execute(sql).await {
+                    self.fail(last, error).await?;
+                    break;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn statement(&mut self, statement: &Statement) -> Result<(), ServerError> {
+        let kind = script::kind(statement.sql());
+        if self.block == Block::None && W::WRAPS && kind.can_wrap() {
+            self.session.execute("BEGIN").await?;
+            self.block = Block::Runner;
+            let result = self.send(statement, &kind).await?;
+            match result {
+                Ok(_) => return self.commit().await,
+                // Only outside a transaction block after all: once more, as the runner would have sent it.
+                Err(error) if matches!(error.sqlstate.as_str(), "25001" | "2D000") => {
+                    self.session.execute("ROLLBACK").await?;
+                    self.block = Block::None;
+                    self.end_block(false).await?;
+                }
+                Err(error) => return self.fail(statement.index, error).await,
+            }
+        }
+        match self.send(statement, &kind).await? {
+            Ok(_) => self.follow_block(statement, &kind).await,
+            Err(error) => self.fail(statement.index, error).await,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        statement: &Statement,
+        kind: &StatementKind,
+    ) -> Result<Result<u64, ServerError>, ServerError> {
+        let at = Moment { statement, kind, in_transaction: self.block != Block::None };
+        self.watch.before(&mut self.session, at).await?;
+        let started = Instant::now();
+        let result = self.session.execute(statement.sql()).await;
+        let duration = started.elapsed();
+        if let Err(error) = &result
+            && error.sqlstate.is_empty()
+        {
+            return Err(error.clone());
+        }
+        self.watch.after(&mut self.session, at, Ran { result: &result, duration, started }).await?;
+        if self.block == Block::None {
+            if result.is_ok() {
+                self.applied.committed.push(statement.index);
+            }
+        } else {
+            self.open.push(statement.index);
+        }
+        Ok(result)
+    }
+
+    /// Keeps track of the block after a statement that ran: scripts open and close their own.
+    async fn follow_block(&mut self, statement: &Statement, kind: &StatementKind) -> Result<(), ServerError> {
+        match kind {
+            StatementKind::Begin if self.block == Block::None => {
+                self.applied.committed.retain(|index| *index != statement.index);
+                self.open.push(statement.index);
+                self.block = Block::Script;
+            }
+            StatementKind::Commit | StatementKind::Rollback if self.block != Block::None => {
+                // A COMMIT of a block that an error has aborted is a rollback, but then the run has ended before.
+                let committed = matches!(kind, StatementKind::Commit);
+                self.block = Block::None;
+                self.end_block(committed).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), ServerError> {
+        let result = self.session.execute("COMMIT").await;
+        self.block = Block::None;
+        match result {
+            Ok(_) => self.end_block(true).await,
+            // Deferred constraints speak up here.
+            Err(error) => {
+                let last = self.open.last().copied().unwrap_or_default();
+                self.end_block(false).await?;
+                self.applied.failure = Some(Failure { statement: last, error });
+                Ok(())
+            }
+        }
+    }
+
+    async fn end_block(&mut self, committed: bool) -> Result<(), ServerError> {
+        let statements = std::mem::take(&mut self.open);
+        if committed {
+            self.applied.committed.extend(statements);
+        }
+        self.watch.transaction_ended(&mut self.session, committed).await
+    }
+
+    async fn fail(&mut self, statement: usize, error: ServerError) -> Result<(), ServerError> {
+        self.applied.failure = Some(Failure { statement, error });
+        if self.block != Block::None {
+            self.session.execute("ROLLBACK").await?;
+            self.block = Block::None;
+            self.end_block(false).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! A second session that looks at another backend's locks every few milliseconds.
+
+use super::session::Session;
+use crate::engine::ServerError;
+use crate::observation::lock::LockMode;
+use crate::snapshot::Oid;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// What was seen of one backend.
+#[derive(Debug, Default)]
+pub struct Samples {
+    /// Granted locks with the moment each was seen last.
+    pub locks: BTreeMap<(Oid, LockMode), Instant>,
+    /// Relations behind them: oid, qualified name, relkind, partition's parent, table of an index.
+    pub relations: Vec<(Oid, String, char, Option<Oid>, Option<Oid>)>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    pid: Option<i32>,
+    stopping: bool,
+    /// Each look: when it was asked for, and what it showed.
+    looks: Vec<(Instant, Vec<Look>)>,
+    failure: Option<ServerError>,
+}
+
+#[derive(Debug, Clone)]
+struct Look {
+    oid: Oid,
+    mode: LockMode,
+    name: Option<String>,
+    kind: char,
+    parent: Option<Oid>,
+    table: Option<Oid>,
+}
+
+/// The sampling task.
+#[derive(Debug)]
+pub struct Sampler {
+    shared: Arc<Mutex<Shared>>,
+    wake: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Sampler {
+    /// Starts it; it looks at nothing until [`Sampler::watch`].
+    pub fn start(session: Session) -> Self {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let wake = Arc::new(Notify::new());
+        let task = tokio::spawn(sample(session, Arc::clone(&shared), Arc::clone(&wake)));
+        Self { shared, wake, task }
+    }
+
+    /// Looks at this backend from now on; what was seen before is forgotten.
+    pub async fn watch(&self, pid: i32) {
+        let mut shared = self.shared.lock().await;
+        shared.pid = Some(pid);
+        shared.looks.clear();
+        self.wake.notify_one();
+    }
+
+    /// Stops looking and gives what looks asked for since `started` saw.
+    pub async fn take_since(&self, started: Instant) -> Samples {
+        let mut shared = self.shared.lock().await;
+        shared.pid = None;
+        let mut samples = Samples::default();
+        for (asked, looks) in shared.looks.drain(..).filter(|(asked, _)| *asked >= started) {
+            for look in looks {
+                if samples.locks.insert((look.oid, look.mode), asked).is_none()
+                    && let Some(name) = look.name
+                {
+                    samples.relations.push((look.oid, name, look.kind, look.parent, look.table));
+                }
+            }
+        }
+        samples
+    }
+
+    /// Ends the task and its session.
+    ///
+    /// # Errors
+    /// What broke the sampling session on the way: without it nothing may be called complete.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        self.shared.lock().await.stopping = true;
+        self.wake.notify_one();
+        // The task ends by itself; a panic in it would already have been reported by the runtime.
+        let _ = self.task.await;
+        let failure = self.shared.lock().await.failure.take();
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>) {
+    loop {
+        let (pid, stopping) = {
+            let shared = shared.lock().await;
+            (shared.pid, shared.stopping)
+        };
+        if stopping {
+            break;
+        }
+        let Some(pid) = pid else {
+            wake.notified().await;
+            continue;
+        };
+        let asked = Instant::now();
+        match look(&mut session, pid).await {
+            Ok(looks) => {
+                let mut shared = shared.lock().await;
+                // A look that was under way while the statement ended may show the next one: it is not kept.
+                if shared.pid == Some(pid) {
+                    shared.looks.push((asked, looks));
+                }
+            }
+            Err(error) => {
+                shared.lock().await.failure = Some(error);
+                return;
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+    session.close().await;
+}
+
+async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError> {
+    let rows = session
+        .query(&format!(
+            "SELECT l.relation, l.mode, \
+                    pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), c.relkind, \
+                    (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition), \
+                    (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid) \
+             FROM pg_catalog.pg_locks l \
+             LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE l.pid = {pid} AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384 \
+               AND n.nspname NOT LIKE 'pg\\_toast%' \
+               AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d \
+                                 WHERE d.datname = pg_catalog.current_database())"
+        ))
+        .await?;
+    Ok(rows
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let text = |column: usize| row.get(column)?.as_deref();
+            Some(Look {
+                oid: text(0)?.parse().ok()?,
+                mode: LockMode::from_pg_locks(text(1)?)?,
+                name: text(2).map(str::to_owned),
+                kind: text(3).and_then(|kind| kind.chars().next()).unwrap_or('r'),
+                parent: text(4).and_then(|oid| oid.parse().ok()),
+                table: text(5).and_then(|oid| oid.parse().ok()),
+            })
+        })
+        .collect())
+}

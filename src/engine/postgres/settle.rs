@@ -1,0 +1,46 @@
+//! Brings the copy to the state production settles into: VACUUM of touched tables, statistics for columns that have
+//! none. Columns that still have statistics are never analysed again: sampling alone would change plans.
+
+use super::session::{Session, quote_identifier};
+use crate::engine::ServerError;
+use crate::snapshot::Oid;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Settles `touched` tables (relations that are gone, or have no rows to keep, are left out). Returns the names of the
+/// tables it vacuumed.
+///
+/// # Errors
+/// What the server says to VACUUM or ANALYZE.
+pub async fn settle(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<Vec<String>, ServerError> {
+    if touched.is_empty() {
+        return Ok(Vec::new());
+    }
+    let oids = touched.iter().map(Oid::to_string).collect::<Vec<_>>().join(",");
+    let missing = session
+        .query(&format!(
+            "SELECT c.oid, n.nspname, c.relname, a.attname \
+             FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic s \
+                               WHERE s.starelid = c.oid AND s.staattnum = a.attnum) \
+             WHERE c.oid IN ({oids}) AND c.relkind IN ('r', 'm', 'p') \
+             ORDER BY c.oid, a.attnum"
+        ))
+        .await?;
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in &missing.rows {
+        let (Some(Some(schema)), Some(Some(name))) = (row.get(1), row.get(2)) else { continue };
+        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(name));
+        let columns = tables.entry(table).or_default();
+        columns.extend(row.get(3).cloned().flatten().map(|column| quote_identifier(&column)));
+    }
+    for (table, columns) in &tables {
+        if !columns.is_empty() {
+            session.execute(&format!("ANALYZE {table} ({})", columns.join(", "))).await?;
+        }
+        // After ANALYZE, so that the exact row count is the one that stays.
+        session.execute(&format!("VACUUM {table}")).await?;
+    }
+    Ok(tables.into_keys().collect())
+}

@@ -1,0 +1,143 @@
+//! The four answers, from what was measured. Pure.
+
+use super::{Pass, Rehearsal};
+use crate::check::{Answer as Bears, Finding, IDS};
+use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
+
+/// An answer nobody can give, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The contract's word.
+    pub answer: &'static str,
+    /// Why.
+    pub reason: String,
+    /// What would make it known.
+    pub advice: &'static str,
+    /// A pass broke, as against not being asked for.
+    pub crashed: bool,
+    /// The statement in the way, if there is one.
+    pub statement: Option<usize>,
+}
+
+/// Every answer that is unknown.
+pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
+    let mut found = Vec::new();
+    let missing = |pass: PassName| rehearsal.passes.iter().find(|each| each.name == pass).filter(|each| !each.ran);
+    let say = |answer, pass: Option<&Pass>, advice| Unknown {
+        answer,
+        reason: pass.and_then(|pass| pass.reason.clone()).unwrap_or_else(|| "the run ended before".to_owned()),
+        advice,
+        crashed: pass.is_some_and(|pass| pass.crashed),
+        statement: None,
+    };
+    if !rehearsal.ran(PassName::Measure) {
+        for answer in ["applies", "blocks"] {
+            found.push(say(answer, missing(PassName::Measure), "let the measure pass come to its end"));
+        }
+    } else if let Some(failure) = rehearsal.failure.as_ref().filter(|failure| failure.error.sqlstate == "42501") {
+        found.push(Unknown {
+            answer: "applies",
+            reason: format!("the role `{}` lacks a right on the copy", rehearsal.role),
+            advice: "see apply/needs-privilege",
+            crashed: false,
+            statement: Some(failure.statement),
+        });
+    }
+    if slower_unknown(rehearsal) {
+        let mut unknown =
+            say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
+        if rehearsal.queries.is_empty() {
+            "no hot queries are registered".clone_into(&mut unknown.reason);
+            unknown.crashed = false;
+        } else if rehearsal.ran(PassName::Measure) {
+            "no hot query could be planned".clone_into(&mut unknown.reason);
+        }
+        found.push(unknown);
+    }
+    if rehearsal.rollback.is_none() {
+        found.push(say("undoable", missing(PassName::Prove), "let the prove pass run to its end"));
+    }
+    found
+}
+
+fn slower_unknown(rehearsal: &Rehearsal) -> bool {
+    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.diff.verdict.failed_before)
+}
+
+/// Does it run to the end?
+pub fn applies(rehearsal: &Rehearsal) -> Applies {
+    match &rehearsal.failure {
+        Some(failure) if failure.error.sqlstate == "42501" => Applies::Unknown,
+        Some(_) => Applies::No,
+        None if rehearsal.ran(PassName::Measure) => Applies::Yes,
+        None => Applies::Unknown,
+    }
+}
+
+/// Whom does it block? `statements`: only these, or all.
+pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]>) -> Blocks {
+    if !rehearsal.ran(PassName::Measure) {
+        return Blocks::Unknown;
+    }
+    let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
+    if findings.iter().any(|finding| bears(finding, Bears::Blocks) && is_error(finding) && within(finding.statement)) {
+        return Blocks::Yes;
+    }
+    let briefly = rehearsal
+        .observations
+        .iter()
+        .filter(|observation| within(Some(observation.statement)))
+        .flat_map(|observation| &observation.locks)
+        .any(|lock| !lock.created_in_run && !lock.mode.blocks().is_empty());
+    if briefly { Blocks::Briefly } else { Blocks::No }
+}
+
+/// What gets slower?
+pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]>) -> Slower {
+    if slower_unknown(rehearsal) {
+        return Slower::Unknown;
+    }
+    let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
+    let mine = |finding: &&Finding| {
+        bears(finding, Bears::Slower) && within(finding.statement) && finding.suppressed_by.is_none()
+    };
+    if findings.iter().filter(mine).any(is_error) {
+        Slower::Yes
+    } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/slower-same-plan") {
+        Slower::Yes
+    } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/transient") {
+        Slower::Transient
+    } else {
+        Slower::No
+    }
+}
+
+/// Can it be undone?
+pub fn undoable(verdict: RollbackVerdict) -> Undoable {
+    match verdict {
+        RollbackVerdict::Exact | RollbackVerdict::ExactButColumnOrder => Undoable::Yes,
+        RollbackVerdict::RestoredFromBackup => Undoable::WithBackup,
+        RollbackVerdict::RowsLost => Undoable::WithLoss,
+        RollbackVerdict::Irreversible => Undoable::No,
+        RollbackVerdict::NotAttempted => Undoable::Unknown,
+    }
+}
+
+/// Queries whose verdict is one of these.
+pub fn count_queries(rehearsal: &Rehearsal, verdicts: &[QueryVerdict]) -> usize {
+    let names: std::collections::BTreeSet<&str> = rehearsal
+        .plans
+        .iter()
+        .filter(|change| verdicts.contains(&crate::report::build::verdict(change)))
+        .map(|change| change.diff.key.query.as_str())
+        .collect();
+    names.len()
+}
+
+fn bears(finding: &Finding, answer: Bears) -> bool {
+    IDS.iter().any(|(id, _, bears)| *id == finding.id && *bears == answer)
+}
+
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == crate::report::v1::Severity::Error && finding.suppressed_by.is_none()
+}

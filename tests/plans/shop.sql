@@ -1,0 +1,16 @@
+CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL, country text NOT NULL);
+INSERT INTO customers SELECT g, 'c' || g || '@example.org', (ARRAY['de','fr','it','es'])[1 + g % 4] FROM generate_series(1, 20000) g;
+CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, status text NOT NULL, total numeric(10,2) NOT NULL, created date NOT NULL, note text);
+INSERT INTO orders SELECT g, 1 + (g * 7919::bigint) % 20000, (ARRAY['open','paid','sent'])[1 + g % 3], (g % 1000) / 7.0, DATE '2024-01-01' + g % 700, repeat('x', 60) FROM generate_series(1, 200000) g;
+CREATE INDEX orders_customer_id_idx ON orders (customer_id);
+CREATE INDEX orders_created_idx ON orders (created DESC);
+CREATE TABLE "Odd Names" ("select" int, "Größe" text);
+INSERT INTO "Odd Names" SELECT g, 'v''' || g FROM generate_series(1, 1000) g;
+CREATE INDEX "Odd Index" ON "Odd Names" ("select");
+CREATE TABLE events (at date NOT NULL, kind text NOT NULL, n int NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+INSERT INTO events SELECT DATE '2024-01-01' + g % 700, 'k' || g % 50, g FROM generate_series(1, 50000) g;
+CREATE INDEX events_kind_idx ON events (kind);
+CREATE SEQUENCE tickets;
+VACUUM ANALYZE;
