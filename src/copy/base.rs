@@ -113,6 +113,9 @@ pub enum BaseError {
     /// The state folder is at fault.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The server the base is made on refuses what the tool itself asks.
+    #[error("the server refused while the base was made: {0}")]
+    Server(Box<ServerError>),
     /// No room.
     #[error(
         "the disk of {path} is full ({free} MB free): {name} needs about {needed} MB restored, and as much again for \
@@ -229,7 +232,7 @@ impl Base {
 
 /// Leaves only the restored database: each of the others is three hundred files to copy for every pass.
 async fn drop_other_databases(server: &Server, database: &str) -> Result<(), BaseError> {
-    let refused = |error: ServerError| BaseError::Cluster(ClusterError::Server(Box::new(error)));
+    let refused = |error: ServerError| BaseError::Server(Box::new(error));
     let mut session = Session::connect(server.endpoint(), database, SUPERUSER, "base").await.map_err(refused)?;
     session.execute("UPDATE pg_database SET datistemplate = false WHERE datistemplate").await.map_err(refused)?;
     let others = "SELECT datname FROM pg_database WHERE datname <> current_database() ORDER BY 1";
