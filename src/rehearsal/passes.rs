@@ -176,11 +176,12 @@ async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> R
     let mut superuser = copy.superuser("count").await?;
     for change in &rehearsal.changes {
         let (relation, table, column) = match change {
-            CatalogChange::RelationDropped { relation, name, kind, replaced: false }
-                if matches!(kind, RelationKind::Table | RelationKind::PartitionedTable) =>
-            {
-                (*relation, name, None)
-            }
+            CatalogChange::RelationDropped {
+                relation,
+                name,
+                kind: RelationKind::Table | RelationKind::PartitionedTable,
+                replaced: false,
+            } => (*relation, name, None),
             CatalogChange::ColumnDropped { relation, table, column, .. } => (*relation, table, Some(column)),
             _ => continue,
         };

@@ -5,7 +5,7 @@
 //! whose subtransactions let go of their locks early.
 
 use super::apply::{Moment, Ran, Watch};
-use super::sample::Sampler;
+use super::sample::{SampledRelation, Sampler};
 use super::session::{Endpoint, Rows, Session};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
@@ -262,8 +262,7 @@ impl Observer {
         for (oid, counters) in &now {
             let before = self.counters.get(oid).copied().unwrap_or_default();
             let scans = counters.seq_scan.saturating_sub(before.seq_scan);
-            if scans > 0 {
-                let read = counters.seq_read.saturating_sub(before.seq_read) / scans;
+            if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
                 let known = self.known.get(oid).map_or(0, |known| known.rows);
                 observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
             }
@@ -350,7 +349,7 @@ impl Observer {
     /// Adds what only the sampling session saw.
     async fn add_samples(&mut self, observation: &mut Observation, started: Instant) {
         let samples = self.sampler.take_since(started).await;
-        for (oid, name, kind, parent, table) in samples.relations {
+        for SampledRelation { oid, name, kind, parent, table } in samples.relations {
             self.known.entry(oid).or_insert(Known {
                 name,
                 kind,
