@@ -107,7 +107,7 @@ pub struct SourceFacts {
 /// Statements and objects that made a plan change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
-    /// Statement indexes.
+    /// Statement indexes, the one that matters most first.
     pub statements: Vec<usize>,
     /// Qualified names.
     pub objects: Vec<String>,

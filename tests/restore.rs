@@ -418,6 +418,27 @@ async fn what_a_copy_does_without_is_left_out_and_listed() {
 }
 
 #[tokio::test]
+async fn objects_made_as_their_owner_leave_no_superuser_behind() {
+    let place = Place::new();
+    let path = place.write(
+        "app.sql",
+        "SET SESSION AUTHORIZATION 'a maker';\nCREATE SCHEMA s;\nCREATE TABLE s.t (a int);\n\
+         RESET SESSION AUTHORIZATION;\nDROP TABLE IF EXISTS public.t;\nSELECT pg_catalog.lo_unlink('12345');\n\
+         ALTER ROLE \"a maker\" WITH SUPERUSER CREATEROLE;\n",
+    );
+    let base = place.base(&path).await;
+    assert_eq!(base.record.warnings, ["role a maker: CREATEROLE, SUPERUSER left out"]);
+    let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
+    let mut session = connect(server.endpoint(), &base.record.database, SUPERUSER).await;
+    let found = session
+        .query("SELECT rolname, rolsuper, rolcreaterole FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE relname = 't'")
+        .await
+        .expect("found");
+    let row: Vec<_> = found.rows[0].iter().flatten().map(String::as_str).collect();
+    assert_eq!(row, ["a maker", "f", "f"]);
+}
+
+#[tokio::test]
 async fn a_running_server_is_read_and_left_as_it_is() {
     let place = Place::new();
     let server = source_server(&place).await;

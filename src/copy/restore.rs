@@ -75,6 +75,7 @@ pub async fn restore(
         known_roles: roles.rows.into_iter().flatten().flatten().collect(),
         left_out: BTreeMap::new(),
         omitted_extensions: BTreeSet::new(),
+        elevated: BTreeSet::new(),
         batch: Vec::new(),
         batch_bytes: 0,
         in_transaction: false,
@@ -125,6 +126,8 @@ struct Restoring {
     known_roles: BTreeSet<String>,
     left_out: BTreeMap<String, BTreeSet<String>>,
     omitted_extensions: BTreeSet<String>,
+    /// Roles that are superusers while restoring.
+    elevated: BTreeSet<String>,
     batch: Vec<DumpStatement>,
     batch_bytes: usize,
     in_transaction: bool,
@@ -158,6 +161,9 @@ impl Restoring {
         }
         if self.in_transaction {
             self.session.execute("COMMIT").await?;
+        }
+        for role in &self.elevated {
+            self.admin.execute(&format!("ALTER ROLE {} NOSUPERUSER", quote_identifier(role))).await?;
         }
         for (role, attributes) in &self.left_out {
             let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
@@ -221,6 +227,10 @@ impl Restoring {
                 Ok(())
             }
             Action::Role(role) => self.define_role(role).await,
+            Action::Become { role, sql } => {
+                self.elevate(role).await?;
+                self.send(reader, &statement, sql, OnFailure::Fatal).await
+            }
             Action::Skip { warning } => {
                 self.warn(warning);
                 Ok(())
@@ -231,6 +241,18 @@ impl Restoring {
                 self.send(reader, &statement, sql, on_failure).await
             }
         }
+    }
+
+    /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights
+    /// yet: until the end of restoring it has all.
+    async fn elevate(&mut self, role: String) -> Result<(), RestoreError> {
+        self.define_role(RoleDefinition { name: role.clone(), ..Default::default() }).await?;
+        if role != SUPERUSER && !self.elevated.contains(&role) {
+            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
+            session.execute(&format!("ALTER ROLE {} SUPERUSER", quote_identifier(&role))).await?;
+            self.elevated.insert(role);
+        }
+        Ok(())
     }
 
     /// Sends the collected `INSERT` statements in one message; if one fails, each by itself to find it.

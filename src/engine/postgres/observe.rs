@@ -43,6 +43,17 @@ struct Counters {
     deleted: u64,
 }
 
+impl Counters {
+    /// Outside a transaction the backend may hand its counters over and begin anew between two readings.
+    fn unless_flushed(self, now: Self) -> Self {
+        let fell = now.seq_scan < self.seq_scan
+            || now.inserted < self.inserted
+            || now.updated < self.updated
+            || now.deleted < self.deleted;
+        if fell { Self::default() } else { self }
+    }
+}
+
 /// A lock whose transaction has not ended yet.
 struct OpenLock {
     observation: usize,
@@ -336,10 +347,9 @@ impl Observer {
             .collect();
         let filenodes = self.learn(&rows);
         self.files_changed(&filenodes, &new, observation, kind);
-        // What the backend has not sent to the shared statistics yet is still in its own counters.
-        let own = counters(&session.query(OWN_COUNTERS).await?);
-        self.counters.clear();
-        if matches!(kind, StatementKind::Do | StatementKind::Call) {
+        if counts_outside(kind) {
+            // What the backend has not sent to the shared statistics yet is still in its own counters.
+            let own = counters(&session.query(OWN_COUNTERS).await?);
             self.count(own, observation);
         }
         self.counters.clear();
@@ -387,6 +397,9 @@ impl Watch for Observer {
         if at.in_transaction && !self.baseline_read && may_read {
             self.counters = counters(&session.query(OWN_COUNTERS).await?);
             self.baseline_read = true;
+        }
+        if !at.in_transaction && counts_outside(at.kind) {
+            self.counters = counters(&session.query(OWN_COUNTERS).await?);
         }
         self.wal_before = self.wal_position().await?;
         self.sampler.watch(session.pid).await;
@@ -501,6 +514,11 @@ SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del
 FROM pg_catalog.pg_stat_xact_all_tables
 WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
   AND (seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+
+/// Statements that run bare and may read and change tables all the same.
+fn counts_outside(kind: &StatementKind) -> bool {
+    matches!(kind, StatementKind::Do | StatementKind::Call)
+}
 
 fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
     rows.rows
