@@ -84,16 +84,18 @@ pub fn run() -> ExitCode {
 }
 
 fn print(text: &str) -> Result<(), Stop> {
-    report::write_stdout(text, When::Auto).map_err(|error| Stop::environment(format!("cannot write the output: {error}")))
+    report::write_stdout(text, When::Auto)
+        .map_err(|error| Stop::environment(format!("cannot write the output: {error}")))
 }
 
 /// `report FILE`.
 fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.file.display())))?;
-    let report = v1::Report::from_json(&text).map_err(|error| Stop::usage(format!("{}: {error}", args.file.display())))?;
+    let report =
+        v1::Report::from_json(&text).map_err(|error| Stop::usage(format!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
-    report::emit(&report, &outputs, args.color, args.verbose).map_err(Stop::environment)?;
+    report::emit(&report, &outputs, args.color, args.verbose, None).map_err(Stop::environment)?;
     Ok(exit::CLEAN)
 }
 

@@ -206,7 +206,12 @@ impl Settings {
             postgres_bin: args.place.postgres_bin.clone().or(file.postgres_bin),
             passes,
             max_time: duration("--max-time", args.max_time.clone().or(file.max_time))?,
-            max_disk: args.max_disk.clone().or(file.max_disk).map(|text| parse_size("--max-disk", &text)).transpose()?,
+            max_disk: args
+                .max_disk
+                .clone()
+                .or(file.max_disk)
+                .map(|text| parse_size("--max-disk", &text))
+                .transpose()?,
             max_age: duration("--max-age", args.max_age.clone().or(file.max_age))?
                 .unwrap_or(Duration::from_secs(24 * 60 * 60)),
             refresh: args.refresh,
@@ -232,8 +237,7 @@ fn find_upwards(cwd: &Path, root: &Path) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<File, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
-    toml::from_str(&text)
-        .map_err(|error| ConfigError::Parse { path: path.to_path_buf(), message: error.to_string() })
+    toml::from_str(&text).map_err(|error| ConfigError::Parse { path: path.to_path_buf(), message: error.to_string() })
 }
 
 /// A source that is a file is named relative to the configuration file.

@@ -1,29 +1,30 @@
 //! One whole run, from what is pending to what was proven: [`rehearse`] reads from top to bottom, and [`Rehearsal`] is
 //! the value every check and every report looks at.
 
-mod cause;
+pub(crate) mod answers;
+pub(crate) mod cause;
 mod passes;
 
 use crate::config::Settings;
-use crate::copy::base::{Base, BaseError};
+use crate::copy::base::Base;
 use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::index::IndexChange;
-use crate::diff::plan::PlanVerdict;
+use crate::diff::plan::PlanDiff;
+use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::Migration;
 use crate::migration::history::{self, Pending};
 use crate::migration::layout::MigrationTree;
+use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::progress::Progress;
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
-use crate::snapshot::plan::PlanKey;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeMap;
@@ -53,9 +54,6 @@ pub enum RehearsalError {
         /// What there is.
         pending: String,
     },
-    /// The base cannot be made.
-    #[error(transparent)]
-    Base(#[from] BaseError),
     /// A copy cannot be made.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
@@ -118,14 +116,26 @@ pub struct Cause {
 /// One query with one parameter set, before and after.
 #[derive(Debug, Clone)]
 pub struct PlanChange {
-    /// Which.
-    pub key: PlanKey,
     /// What became of it.
-    pub verdict: PlanVerdict,
+    pub diff: PlanDiff,
     /// Why.
     pub cause: Cause,
-    /// For people, values redacted.
-    pub diff: String,
+}
+
+impl PlanChange {
+    /// Whether something about it changed that a statement must have caused.
+    pub fn needs_cause(&self) -> bool {
+        !matches!(self.diff.verdict.verdict, Verdict::Unchanged | Verdict::Unstable) || self.diff.verdict.over_budget
+    }
+}
+
+/// One index, before and after, and the statement behind the change.
+#[derive(Debug, Clone)]
+pub struct IndexEntry {
+    /// What became of it.
+    pub change: IndexChange,
+    /// Who did it.
+    pub statement: Option<usize>,
 }
 
 /// Values that are gone once the migration ran.
@@ -191,7 +201,7 @@ pub struct Rehearsal {
     /// Plans before against after.
     pub plans: Vec<PlanChange>,
     /// Indexes before against after.
-    pub indexes: Vec<IndexChange>,
+    pub indexes: Vec<IndexEntry>,
     /// Data that is gone.
     pub destroyed: Vec<Destroyed>,
     /// The way back.
@@ -238,6 +248,16 @@ impl Rehearsal {
         self.observations.iter().find(|observation| observation.statement == statement)
     }
 
+    /// A pending statement.
+    pub fn statement(&self, index: usize) -> Option<&Statement> {
+        self.migrations.iter().flat_map(|migration| &migration.statements).find(|each| each.index == index)
+    }
+
+    /// A pending statement's text.
+    pub fn sql(&self, index: usize) -> Option<&str> {
+        self.statement(index).map(Statement::sql)
+    }
+
     /// The migration a statement belongs to.
     pub fn migration_of(&self, statement: usize) -> Option<&Migration> {
         self.migrations.iter().find(|migration| migration.statements.iter().any(|each| each.index == statement))
@@ -252,8 +272,26 @@ impl Rehearsal {
     pub fn rows_before(&self, relation: Oid) -> u64 {
         let Some(before) = &self.before else { return 0 };
         let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
-        let children = before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
+        let children =
+            before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
         own.max(children.map(|child| self.rows_before(child.oid)).sum())
+    }
+
+    /// Rows a relation had before, by its qualified name.
+    pub fn rows_of(&self, qualified: &str) -> u64 {
+        let relation = self.before.iter().flat_map(|before| before.catalog.relations.values());
+        relation.into_iter().find(|each| each.qualified == qualified).map_or(0, |each| self.rows_before(each.oid))
+    }
+
+    /// Indexes a hot query used once settled: name and table.
+    pub fn indexes_used_after<'a>(&'a self, query: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
+        self.settled
+            .iter()
+            .flat_map(|settled| &settled.plans)
+            .filter(move |capture| capture.key.query == query)
+            .filter_map(|capture| capture.captured.plan())
+            .flat_map(|plan| plan.indexes())
+            .map(|used| (used.index.qualified(), used.relation.qualified()))
     }
 
     /// Whether the relation is an index, before or after.
@@ -304,7 +342,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
     rehearsal.role.clone_from(&copy.target.role);
-    let pending = pending(plan, &copy).await?;
+    let pending = pending(plan, &copy, rehearsal).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
     if rehearsal.migrations.is_empty() {
@@ -335,10 +373,11 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     if wanted.attribute == Some(false) {
         skip(rehearsal, PassName::Attribute, "not asked for (--passes)");
-    } else if !rehearsal.plans.iter().any(|change| change.verdict.needs_cause()) {
+    } else if !rehearsal.plans.iter().any(|change| change.needs_cause()) {
         skip(rehearsal, PassName::Attribute, "no plan changed");
     } else {
-        let blamed = timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
+        let blamed =
+            timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
         budget_only(plan, blamed)?;
     }
 
@@ -366,7 +405,7 @@ impl Wanted {
 }
 
 /// What the runner would run now, by the history on the copy.
-async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase) -> Result<Pending, RehearsalError> {
+async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Pending, RehearsalError> {
     let mut rows = None;
     if let Some(table) = &plan.tree.history_table {
         // As the migration's role sees it: the history table is found along its search path.
@@ -376,7 +415,7 @@ async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase) -> Result<Pending, Reh
         }
         session.close().await;
     }
-    let empty = plan.base.kind == SourceKind::Empty;
+    let empty = rehearsal.source.as_ref().is_some_and(|source| source.kind == SourceKind::Empty);
     if plan.tree.directory_given && rows.is_none() && !empty {
         let directory = plan.settings.migrations.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         return Err(RehearsalError::NoHistory { directory: directory.join(" ") });
@@ -449,4 +488,3 @@ fn budget_only(plan: &Plan<'_>, result: Result<(), RehearsalError>) -> Result<()
 fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str) {
     rehearsal.passes.push(Pass { name, ran: false, reason: Some(reason.to_owned()), crashed: false, duration_ms: 0.0 });
 }
-

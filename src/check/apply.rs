@@ -15,10 +15,11 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     };
     let evidence = json!({
         "sqlstate": error.sqlstate,
-        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.server_text(detail)),
+        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.detail(detail)),
         "hint": error.hint,
     });
-    let message = rehearsal.redactor.server_text(&error.message);
+    let sql = rehearsal.sql(failure.statement).unwrap_or_default();
+    let message = rehearsal.redactor.message(&error.message, sql);
     if error.sqlstate == "42501" {
         let role = &rehearsal.role;
         return vec![
@@ -52,14 +53,16 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 statement,
                 vec![violators.relation.clone()],
                 format!("{} {} of {} violate it", count(violators.rows), violators.what, violators.relation),
-                "find them with the query in the evidence and mend them in a migration that runs before this one".into(),
+                "find them with the query in the evidence and mend them in a migration that runs before this one"
+                    .into(),
             )
             .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
         );
     }
-    let failing = rehearsal.migrations.iter().find(|migration| {
-        migration.statements.iter().any(|candidate| candidate.index == failure.statement)
-    });
+    let failing = rehearsal
+        .migrations
+        .iter()
+        .find(|migration| migration.statements.iter().any(|candidate| candidate.index == failure.statement));
     let kept: Vec<usize> = failing
         .map(|migration| {
             let indexes = migration.statements.iter().map(|statement| statement.index);

@@ -76,7 +76,8 @@ fn work_under_lock(observation: &Observation, thresholds: &Thresholds, findings:
                     mode.name(),
                     waits(mode)
                 ),
-                "build it with CREATE INDEX CONCURRENTLY outside a transaction; attach a constraint with USING INDEX".into(),
+                "build it with CREATE INDEX CONCURRENTLY outside a transaction; attach a constraint with USING INDEX"
+                    .into(),
             )
             .with(json!({ "rows": work.rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
         );
@@ -153,7 +154,8 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
                         lock.held_ms / 1000.0,
                         waits(lock.mode)
                     ),
-                    "keep the statement that takes the lock in a short transaction of its own, after the slow work".into(),
+                    "keep the statement that takes the lock in a short transaction of its own, after the slow work"
+                        .into(),
                 )
                 .with(json!({ "mode": lock.mode.name(), "held_ms": lock.held_ms })),
             );
@@ -217,7 +219,8 @@ fn many_tables(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Ve
                     last,
                     tables.iter().cloned().collect(),
                     format!("locks {} tables against reads and writes in one transaction", tables.len()),
-                    "split it into one migration for each table: fewer things wait, and deadlocks are less likely".into(),
+                    "split it into one migration for each table: fewer things wait, and deadlocks are less likely"
+                        .into(),
                 )
                 .with(json!({ "tables": tables.len() })),
             );

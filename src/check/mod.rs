@@ -58,7 +58,13 @@ pub struct Finding {
 
 impl Finding {
     /// A measured finding of a known id, at its default severity.
-    fn measured(id: &'static str, statement: Option<usize>, objects: Vec<String>, message: String, advice: String) -> Self {
+    fn measured(
+        id: &'static str,
+        statement: Option<usize>,
+        objects: Vec<String>,
+        message: String,
+        advice: String,
+    ) -> Self {
         Self {
             id,
             severity: default_severity(id),
@@ -134,20 +140,19 @@ fn default_severity(id: &str) -> Severity {
 type Check = fn(&Rehearsal, &Thresholds) -> Vec<Finding>;
 
 /// Every check, in the order the four questions are asked.
-const CHECKS: &[Check] = &[
-    apply::check,
-    lock::check,
-    plan::check,
-    index::check,
-    data::check,
-    schema::check,
-    rollback::check,
-    config::check,
-];
+const CHECKS: &[Check] =
+    &[apply::check, lock::check, plan::check, index::check, data::check, schema::check, rollback::check, config::check];
 
-/// Runs every check, then applies what the migrations allow. The only place where findings are suppressed.
-pub fn run(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+/// Runs every check, then applies what the migrations allow. The only place where findings are suppressed, or made
+/// graver: an answer named in `require` may not stay unknown.
+pub fn run(rehearsal: &Rehearsal, thresholds: &Thresholds, require: &[String]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(rehearsal, thresholds)).collect();
+    for finding in findings.iter_mut().filter(|finding| finding.id == "config/not-measured") {
+        let answer = finding.evidence.get("answer").and_then(Value::as_str).unwrap_or_default();
+        if require.iter().any(|required| required == answer) {
+            finding.severity = Severity::Error;
+        }
+    }
     allow::apply(rehearsal, &mut findings);
     findings
 }

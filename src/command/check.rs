@@ -7,13 +7,13 @@ use crate::copy::base::{Base, BaseOptions};
 use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
-use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
+use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::layout;
 use crate::progress::Progress;
-use crate::rehearsal::{Plan, Rehearsal, RehearsalError, rehearse};
+use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
-use crate::report::v1::{Report, Severity, SourceKind};
-use crate::report::{self, Output, build};
+use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
+use crate::report::{self, Output, build, human};
 use crate::workload;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,8 +29,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
     refuse_what_is_missing(&settings)?;
     if let Some(folder) = &settings.out {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Stop::usage(format!("--out {}: {error}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(format!("--out {}: {error}", folder.display())))?;
     }
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,7 +49,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     if let Some(folder) = &settings.out {
         report::write_artefacts(&report, folder).map_err(Stop::environment)?;
     }
-    report::emit(&report, &outputs, args.color, args.verbose).map_err(Stop::environment)?;
+    report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
         End::Broken(message) => Err(Stop { code, message }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),
@@ -96,8 +95,11 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::environment)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Stop::environment)?;
 
-    let queries =
-        if settings.queries.is_empty() { Vec::new() } else { workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)? };
+    let queries = if settings.queries.is_empty() {
+        Vec::new()
+    } else {
+        workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
+    };
     let tree = layout::read(&migrations(settings)?, settings.layout.as_deref(), &settings.root).map_err(Stop::usage)?;
     let source = settings.source.as_deref().ok_or_else(|| {
         Stop::usage(
@@ -119,14 +121,15 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             None,
             Some(state.root().to_path_buf()),
         );
-        let options = BaseOptions {
-            database: settings.database.clone(),
-            refresh: settings.refresh,
-            max_age: settings.max_age,
-            max_disk: settings.max_disk,
-        };
-        let base = Base::obtain(&state, &run, &request, &source, &options, &progress).await.map_err(Stop::environment)?;
-        build_source(&mut rehearsal, &base);
+        let options =
+            BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
+        let mut say = |text: &str| progress.say(text);
+        let base =
+            Base::obtain(&state, &run, &request, &source, &options, &mut say).await.map_err(Stop::environment)?;
+        within_disk_budget(&base, settings)?;
+        rehearsal.source = Some(facts(&source, &base));
+        // Both are facts of every server started here: unix socket only, and a role without special rights.
+        rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
         let roles = Roles {
             requested: settings.role.clone(),
             hot_queries: rehearsal.queries.iter().filter_map(|query| query.role.clone()).collect(),
@@ -160,15 +163,40 @@ fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if folder.is_dir() {
         return Ok(vec![folder]);
     }
-    Err(Stop::usage(format!(
-        "no migrations: name files or a directory, or keep them in {}",
-        folder.display()
-    )))
+    Err(Stop::usage(format!("no migrations: name files or a directory, or keep them in {}", folder.display())))
 }
 
-fn build_source(rehearsal: &mut Rehearsal, base: &Base) {
-    rehearsal.source = Some(base.facts());
-    rehearsal.confinement = base.confinement();
+/// A copy is as large as the database, and one is there at a time, beside the base.
+fn within_disk_budget(base: &Base, settings: &Settings) -> Result<(), Stop> {
+    match settings.max_disk {
+        Some(budget) if base.record.bytes > budget => Err(Stop::environment(format!(
+            "a copy needs {}, more than --max-disk {} allows",
+            human::bytes(base.record.bytes),
+            human::bytes(budget)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn facts(source: &Source, base: &Base) -> SourceFacts {
+    let empty = matches!(source, Source::Empty);
+    let mut notes = base.record.notes.clone();
+    if !empty {
+        notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
+    }
+    SourceFacts {
+        kind: SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump),
+        name: source.name(),
+        rows: Some(base.record.rows),
+        bytes: Some(base.record.bytes),
+        taken_at: base
+            .taken_at
+            .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
+            .map(|moment| moment.to_string()),
+        fidelity: if empty { Fidelity::SchemaOnly } else { Fidelity::Logical },
+        fidelity_notes: notes,
+        restore_warnings: base.record.warnings.clone(),
+    }
 }
 
 fn exit_code(report: &Report, settings: &Settings, end: &End) -> u8 {
@@ -196,9 +224,4 @@ fn exit_code(report: &Report, settings: &Settings, end: &End) -> u8 {
     };
     let failing = report.findings.iter().any(|finding| finding.suppressed_by.is_none() && counts(finding.severity));
     if failing { exit::FINDINGS } else { exit::CLEAN }
-}
-
-/// The contract's word for where data came from.
-pub(crate) fn kind(source: &Source) -> SourceKind {
-    SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump)
 }

@@ -1,1 +1,341 @@
-//! (being written)
+//! Bases: a source restored once into a cluster of its own, kept stopped in the cache, and copied for every pass. No
+//! untrusted SQL ever runs in a base after it is made.
+
+use crate::copy::dump::DumpReader;
+use crate::copy::facts::{DumpFacts, InspectError};
+use crate::copy::fingerprint::{FingerprintMemory, hexadecimal};
+use crate::copy::live::{self, LiveError};
+use crate::copy::restore::{self, RestoreError, RestoreOutcome};
+use crate::copy::source::{ArchiveFormat, Source, SourceError};
+use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir, StateError};
+use crate::copy::text::{Extent, TextStream};
+use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
+use crate::engine::postgres::server::cluster::{ClusterLocale, CopyError, copy_data_dir, create_cluster};
+use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use thiserror::Error;
+
+/// Raised whenever a base made by an older Seatrial must not be used any more.
+const FORMAT: u32 = 1;
+const RECORD: &str = "base.json";
+const DATA: &str = "data";
+/// Below this much free space a failure is put down to the disk, in bytes.
+const NO_SPACE: u64 = 64 << 20;
+
+/// How a base is obtained.
+#[derive(Debug, Clone)]
+pub struct BaseOptions {
+    /// `--database`: which of a dump's databases.
+    pub database: Option<String>,
+    /// `--max-age`: how old a dump of a running server may be.
+    pub max_age: Duration,
+    /// `--refresh`: dump a running server anew.
+    pub refresh: bool,
+}
+
+impl Default for BaseOptions {
+    fn default() -> Self {
+        Self { database: None, max_age: Duration::from_secs(24 * 60 * 60), refresh: false }
+    }
+}
+
+/// What is known of a base, kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseRecord {
+    format: u32,
+    /// The one database in it.
+    pub database: String,
+    /// What differs from the source.
+    pub warnings: Vec<String>,
+    /// What the source does not say and was assumed.
+    pub notes: Vec<String>,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Size of the database.
+    pub bytes: u64,
+    /// Roles made because the source names them.
+    pub created_roles: Vec<String>,
+    /// The server the source was dumped from, as the dump says it.
+    pub source_version: Option<String>,
+}
+
+/// A restored source, stopped, in the cache.
+#[derive(Debug, Clone)]
+pub struct Base {
+    folder: PathBuf,
+    /// The server that made it, and that its copies run on.
+    pub binaries: Binaries,
+    /// What is known of it.
+    pub record: BaseRecord,
+    /// It was in the cache already.
+    pub reused: bool,
+    /// When the data was taken from a running server; `None` for other sources.
+    pub taken_at: Option<SystemTime>,
+}
+
+/// Why there is no base.
+#[derive(Debug, Error)]
+pub enum BaseError {
+    /// The source cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A running server could not be dumped.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// The dump cannot be read.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// No server, or none that is new enough.
+    #[error(transparent)]
+    Binaries(#[from] BinariesError),
+    /// The dump was made from a newer server than any found.
+    #[error("{name} was made from PostgreSQL {version}: {error}")]
+    NewerSource {
+        /// The dump.
+        name: String,
+        /// The version it names.
+        version: String,
+        /// What was found.
+        error: BinariesError,
+    },
+    /// It cannot be restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A server or its data directory is at fault.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The state folder is at fault.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No room.
+    #[error(
+        "the disk of {path} is full ({free} MB free): {name} needs about {needed} MB restored, and as much again for \
+         the copy; free some space, or give --cache-dir on a bigger disk ({error})",
+        path = path.display(), free = free >> 20, needed = needed >> 20
+    )]
+    DiskFull {
+        /// The cache.
+        path: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// The source.
+        name: String,
+        /// Bytes it will need, by a rule of thumb.
+        needed: u64,
+        /// What failed.
+        error: Box<BaseError>,
+    },
+    /// What is known of the base cannot be written.
+    #[error("cannot write {path}: {error}", path = path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        error: std::io::Error,
+    },
+}
+
+impl Base {
+    /// The base of a source: from the cache, or made now. `progress` is told what takes time.
+    ///
+    /// # Errors
+    /// A source that cannot be read or restored, no server for it, or no room.
+    pub async fn obtain(
+        state: &StateDir,
+        run: &RunDir,
+        request: &BinaryRequest,
+        source: &Source,
+        options: &BaseOptions,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, BaseError> {
+        let mut taken_at = None;
+        let mut database = options.database.as_deref();
+        let fetched;
+        let dump = match source {
+            Source::Url(url) => {
+                let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
+                let live = live::fetch(state, request, url, max_age, progress).await?;
+                taken_at = Some(live.taken_at);
+                // The URL says which database; --database chooses among those of a cluster dump.
+                database = None;
+                fetched = Source::Archive { path: live.path, format: ArchiveFormat::Custom };
+                &fetched
+            }
+            other => other,
+        };
+        let pg_restore = pg_restore_for(dump, request)?;
+        let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
+        let binaries = server_for(&facts, request, source)?;
+        let fingerprint = FingerprintMemory::open(state.root().join("fingerprints.json")).fingerprint(dump)?;
+        let key = key(&fingerprint, &binaries, database);
+        let slot = match state.base(&key).await? {
+            BaseSlot::Ready(folder) => match read_record(&folder) {
+                Some(record) => return Ok(Self { folder, binaries, record, reused: true, taken_at }),
+                None => {
+                    progress("the cached copy of the source is damaged: making it anew");
+                    std::fs::remove_dir_all(&folder)
+                        .map_err(|error| BaseError::Record { path: folder.clone(), error })?;
+                    state.base(&key).await?
+                }
+            },
+            missing => missing,
+        };
+        let partial = match slot {
+            BaseSlot::Missing(partial) => partial,
+            // Another process was faster to mend it.
+            BaseSlot::Ready(folder) => {
+                let record = read_record(&folder).ok_or_else(|| BaseError::Record {
+                    path: folder.join(RECORD),
+                    error: std::io::Error::other("it is damaged"),
+                })?;
+                return Ok(Self { folder, binaries, record, reused: true, taken_at });
+            }
+        };
+        progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
+        let making = Making { state, run, binaries: &binaries, dump, pg_restore: pg_restore.as_ref(), facts: &facts };
+        let made = making.make(&partial, database).await;
+        let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
+        let folder = partial.publish()?;
+        Ok(Self { folder, binaries, record, reused: false, taken_at })
+    }
+
+    /// The stopped data directory. Never start a server on it: copy it.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join(DATA)
+    }
+
+    /// A copy for one pass, with a server of its own, measuring.
+    ///
+    /// # Errors
+    /// No room, or the server does not start.
+    pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
+        let to = run.fresh_path("copy");
+        let (from, into) = (self.data_dir(), to.clone());
+        let copied = tokio::task::spawn_blocking(move || copy_data_dir(&from, &into)).await;
+        copied.unwrap_or_else(|stopped| {
+            let error = std::io::Error::other(stopped);
+            Err(CopyError::Io { from: self.data_dir(), to: to.clone(), error })
+        })?;
+        let options = ServerOptions { mode: ServerMode::Measuring, settings };
+        Server::start(&self.binaries, &to, run, &options).await
+    }
+}
+
+struct Making<'a> {
+    state: &'a StateDir,
+    run: &'a RunDir,
+    binaries: &'a Binaries,
+    dump: &'a Source,
+    pg_restore: Option<&'a ToolBinary>,
+    facts: &'a DumpFacts,
+}
+
+impl Making<'_> {
+    async fn make(&self, partial: &PartialBase, database: Option<&str>) -> Result<BaseRecord, BaseError> {
+        let data_dir = partial.path().join(DATA);
+        create_cluster(self.binaries, self.state, self.run, &ClusterLocale::default(), &data_dir).await?;
+        let server = Server::start(self.binaries, &data_dir, self.run, &ServerMode::Loading.into()).await?;
+        let outcome = self.restore(&server, database).await?;
+        server.stop().await?;
+        let record = BaseRecord {
+            format: FORMAT,
+            database: outcome.database,
+            warnings: outcome.warnings,
+            notes: outcome.notes,
+            rows: outcome.rows,
+            bytes: outcome.bytes,
+            created_roles: outcome.created_roles,
+            source_version: self.facts.server_version.clone(),
+        };
+        let path = partial.path().join(RECORD);
+        serde_json::to_vec_pretty(&record)
+            .map_err(std::io::Error::other)
+            .and_then(|text| std::fs::write(&path, text))
+            .map_err(|error| BaseError::Record { path, error })?;
+        Ok(record)
+    }
+
+    async fn restore(&self, server: &Server, database: Option<&str>) -> Result<RestoreOutcome, BaseError> {
+        if *self.dump == Source::Empty {
+            return Ok(restore::make_empty(server.endpoint(), database).await?);
+        }
+        let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole).await?;
+        Ok(restore::restore(DumpReader::new(text), self.facts, server.endpoint(), database).await?)
+    }
+}
+
+fn server_for(facts: &DumpFacts, request: &BinaryRequest, source: &Source) -> Result<Binaries, BaseError> {
+    let request = BinaryRequest { wanted_major: facts.server_major().or(request.wanted_major), ..request.clone() };
+    Binaries::find(&request).map_err(|error| match (&error, &facts.server_version) {
+        (BinariesError::TooOld { .. }, Some(version)) => {
+            BaseError::NewerSource { name: source.name(), version: version.clone(), error }
+        }
+        _ => error.into(),
+    })
+}
+
+/// The pg_restore for an archive, of at least the version whose pg_dump wrote it.
+fn pg_restore_for(dump: &Source, request: &BinaryRequest) -> Result<Option<ToolBinary>, BaseError> {
+    let Source::Archive { path, format } = dump else { return Ok(None) };
+    let unreadable = |error| SourceError::Unreadable { path: path.clone(), error };
+    let head = match format {
+        ArchiveFormat::Directory => path.join("toc.dat"),
+        ArchiveFormat::Custom | ArchiveFormat::Tar => path.clone(),
+    };
+    // `PGDMP`, then the archive's own version; in a tar file after the first member's header.
+    let mut bytes = Vec::new();
+    std::fs::File::open(&head).and_then(|file| file.take(1024).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let start = if *format == ArchiveFormat::Tar { 512 } else { 0 };
+    let at_least = match bytes.get(start..start + 7) {
+        Some([b'P', b'G', b'D', b'M', b'P', 1, version]) if *version >= 16 => 17,
+        Some([b'P', b'G', b'D', b'M', b'P', 1, 15]) => 16,
+        _ => 0,
+    };
+    Ok(Some(find_tool(request, "pg_restore", at_least)?))
+}
+
+fn key(fingerprint: &str, binaries: &Binaries, database: Option<&str>) -> String {
+    let mut hash = Sha256::new();
+    for part in [fingerprint, &binaries.version, &binaries.dir.to_string_lossy(), database.unwrap_or_default()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.update(FORMAT.to_be_bytes());
+    hexadecimal(&hash.finalize()[..16])
+}
+
+fn read_record(folder: &Path) -> Option<BaseRecord> {
+    let record: BaseRecord = serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
+    let whole = record.format == FORMAT && folder.join(DATA).join("PG_VERSION").is_file();
+    whole.then_some(record)
+}
+
+fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {
+    let Ok(disk) = nix::sys::statvfs::statvfs(path) else { return error };
+    let free = disk.blocks_available() * disk.fragment_size();
+    let said_so = matches!(error, BaseError::Restore(RestoreError::DiskFull { .. }));
+    if !said_so && free > NO_SPACE {
+        return error;
+    }
+    let needed = size_on_disk(dump);
+    BaseError::DiskFull { path: path.into(), free, name: source.name(), needed, error: Box::new(error) }
+}
+
+/// Bytes a dump needs once restored, by a rule of thumb: text grows by indexes, compressed text by much more.
+fn size_on_disk(dump: &Source) -> u64 {
+    let file_size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    match dump {
+        Source::Plain { path, gzip } => file_size(path) * if *gzip { 10 } else { 2 },
+        Source::Archive { path, format: ArchiveFormat::Tar } => file_size(path) * 2,
+        Source::Archive { path, format: ArchiveFormat::Custom } => file_size(path) * 10,
+        Source::Archive { path, format: ArchiveFormat::Directory } => {
+            let files = std::fs::read_dir(path).into_iter().flatten().flatten();
+            files.map(|entry| file_size(&entry.path())).sum::<u64>() * 10
+        }
+        Source::Url(_) | Source::Empty => 0,
+    }
+}

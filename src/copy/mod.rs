@@ -2,7 +2,16 @@
 
 pub mod base;
 pub mod dump;
+pub mod facts;
+pub mod fingerprint;
+pub mod live;
+pub mod policy;
 pub mod restore;
 pub mod role;
+pub mod scratch;
+pub mod settle;
 pub mod source;
 pub mod state;
+pub mod text;
+pub mod url;
+pub mod words;

@@ -1,1 +1,504 @@
-//! (being written)
+//! Restoring a dump: its text goes over the wire statement by statement, as the bootstrap superuser, on a server of
+//! our own.
+
+mod error;
+mod target;
+
+pub use error::RestoreError;
+
+use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
+use crate::copy::facts::DumpFacts;
+use crate::copy::policy::{self, Action, OnFailure, RoleDefinition};
+use crate::copy::settle;
+use crate::copy::words::Words;
+use crate::engine::ServerError;
+use crate::engine::postgres::server::SUPERUSER;
+use crate::engine::postgres::session::{Endpoint, Session, quote_identifier};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of `INSERT` statements sent in one message.
+const BATCH_BYTES: usize = 1 << 17;
+/// Statements a warning is kept of; the rest is counted.
+const WARNINGS_KEPT: usize = 100;
+/// The name of a database whose dump does not name it.
+pub const DEFAULT_DATABASE: &str = "seatrial";
+
+/// What restoring brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestoreOutcome {
+    /// The restored database.
+    pub database: String,
+    /// What is different on the copy, or could not be restored.
+    pub warnings: Vec<String>,
+    /// What the dump does not say and was assumed.
+    pub notes: Vec<String>,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Roles made because the dump names them.
+    pub created_roles: Vec<String>,
+    /// Size of the database.
+    pub bytes: u64,
+}
+
+/// Restores a dump into a server that has nothing but its template databases yet, gives what nobody owns to a plain
+/// role, and settles statistics.
+///
+/// # Errors
+/// Anything that would leave tables, rows, indexes, constraints, views, functions or types other than in the source,
+/// with file and line.
+pub async fn restore(
+    mut reader: DumpReader,
+    facts: &DumpFacts,
+    endpoint: &Endpoint,
+    requested: Option<&str>,
+) -> Result<RestoreOutcome, RestoreError> {
+    let source_name = target::source_database(facts, requested, reader.name())?;
+    let mut admin = connect(endpoint, "template1").await?;
+    target::refuse_missing_extensions(&mut admin, facts, reader.name()).await?;
+    target::refuse_missing_collations(&mut admin, facts, reader.name()).await?;
+    let mut outcome = target::create_database(&mut admin, facts, source_name.as_deref()).await?;
+    let session = connect(endpoint, &outcome.database).await?;
+    let roles = admin.query("SELECT rolname FROM pg_roles").await?;
+    let mut restoring = Restoring {
+        endpoint: endpoint.clone(),
+        source_name: source_name.unwrap_or_else(|| outcome.database.clone()),
+        several: facts.cluster || requested.is_some() && facts.databases.len() > 1,
+        // Before its first \connect, a cluster dump speaks of what all databases share.
+        active: !facts.cluster,
+        connected: None,
+        session,
+        admin,
+        encoding: None,
+        known_roles: roles.rows.into_iter().flatten().flatten().collect(),
+        left_out: BTreeMap::new(),
+        omitted_extensions: BTreeSet::new(),
+        batch: Vec::new(),
+        batch_bytes: 0,
+        in_transaction: false,
+        statements: 0,
+        warnings_dropped: 0,
+        outcome: RestoreOutcome { warnings: std::mem::take(&mut outcome.warnings), ..outcome },
+    };
+    restoring.run(&mut reader).await?;
+    restoring.finish(&reader).await
+}
+
+/// Makes a database without any content.
+///
+/// # Errors
+/// What the server says.
+pub async fn make_empty(endpoint: &Endpoint, requested: Option<&str>) -> Result<RestoreOutcome, RestoreError> {
+    let mut admin = connect(endpoint, "template1").await?;
+    let outcome = target::create_database(&mut admin, &DumpFacts::default(), requested).await?;
+    admin.close().await;
+    Ok(RestoreOutcome { notes: Vec::new(), ..outcome })
+}
+
+async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, RestoreError> {
+    let mut session = Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await?;
+    // What the database or the cluster sets by default must not bind the session that builds it.
+    session
+        .execute(
+            "SET lc_messages = 'C'; SET client_min_messages = error; SET statement_timeout = 0; SET lock_timeout = 0; \
+             SET idle_in_transaction_session_timeout = 0; SET default_transaction_read_only = off; \
+             SET row_security = off",
+        )
+        .await?;
+    Ok(session)
+}
+
+struct Restoring {
+    endpoint: Endpoint,
+    /// The database's name in the dump.
+    source_name: String,
+    several: bool,
+    /// What is read belongs to the database wanted.
+    active: bool,
+    connected: Option<String>,
+    session: Session,
+    admin: Session,
+    /// The dump's encoding, if not UTF-8.
+    encoding: Option<String>,
+    known_roles: BTreeSet<String>,
+    left_out: BTreeMap<String, BTreeSet<String>>,
+    omitted_extensions: BTreeSet<String>,
+    batch: Vec<DumpStatement>,
+    batch_bytes: usize,
+    in_transaction: bool,
+    statements: usize,
+    warnings_dropped: usize,
+    outcome: RestoreOutcome,
+}
+
+impl Restoring {
+    async fn run(&mut self, reader: &mut DumpReader) -> Result<(), RestoreError> {
+        while let Some(item) = reader.next().await? {
+            match item {
+                Item::Connect { line, database } => {
+                    self.flush(reader).await?;
+                    self.connect_to(reader, line, database).await?;
+                }
+                Item::Copy(_) if !self.active => {}
+                Item::Copy(statement) => {
+                    self.flush(reader).await?;
+                    self.copy(reader, statement).await?;
+                }
+                Item::Statement(statement) => self.statement(reader, statement).await?,
+            }
+        }
+        self.flush(reader).await
+    }
+
+    async fn finish(mut self, reader: &DumpReader) -> Result<RestoreOutcome, RestoreError> {
+        if self.statements == 0 {
+            return Err(RestoreError::Nothing { name: reader.name().to_owned() });
+        }
+        if self.in_transaction {
+            self.session.execute("COMMIT").await?;
+        }
+        for (role, attributes) in &self.left_out {
+            let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
+            self.outcome.warnings.push(format!("role {role}: {} left out", attributes.join(", ")));
+        }
+        if self.warnings_dropped > 0 {
+            self.outcome.warnings.push(format!("{} further warnings", self.warnings_dropped));
+        }
+        self.session.close().await;
+        self.admin.close().await;
+        let mut session = connect(&self.endpoint, &self.outcome.database).await?;
+        let (given, refused) = settle::give_away_unowned(&mut session).await?;
+        if given > 0 {
+            self.outcome
+                .notes
+                .push(format!("{given} objects without an owner in the source belong to {}", settle::DEFAULT_OWNER));
+        }
+        self.outcome.warnings.extend(refused);
+        settle::settle_statistics(&mut session).await?;
+        let size = session.query("SELECT pg_database_size(current_database())").await?;
+        self.outcome.bytes = size.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
+        session.close().await;
+        Ok(self.outcome)
+    }
+
+    async fn connect_to(&mut self, reader: &DumpReader, line: usize, database: String) -> Result<(), RestoreError> {
+        if self.several {
+            self.active = database == self.source_name;
+        } else if let Some(first) = self.connected.as_ref().filter(|first| **first != database) {
+            return Err(RestoreError::SecondDatabase {
+                name: reader.name().to_owned(),
+                line,
+                first: first.clone(),
+                second: database,
+            });
+        }
+        self.connected = Some(database);
+        // A new session, as psql's would be: what was set before does not reach across.
+        let fresh = connect(&self.endpoint, &self.outcome.database).await?;
+        std::mem::replace(&mut self.session, fresh).close().await;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    async fn statement(&mut self, reader: &mut DumpReader, statement: DumpStatement) -> Result<(), RestoreError> {
+        let words = Words::new(&statement.sql, 16);
+        if !self.active && !concerns_cluster(&words) || self.is_of_another_database(&words) {
+            return Ok(());
+        }
+        self.statements += 1;
+        if words.is(0, "INSERT") && !self.in_transaction {
+            self.batch_bytes += statement.sql.len();
+            self.batch.push(statement);
+            return if self.batch_bytes >= BATCH_BYTES { self.flush(reader).await } else { Ok(()) };
+        }
+        self.flush(reader).await?;
+        match policy::decide(&statement.sql) {
+            Action::ClientEncoding(encoding) => {
+                reader.set_encoding(&encoding);
+                self.encoding = Some(encoding).filter(|encoding| !is_utf8(encoding));
+                Ok(())
+            }
+            Action::Role(role) => self.define_role(role).await,
+            Action::Skip { warning } => {
+                self.warn(warning);
+                Ok(())
+            }
+            Action::Run { .. } if self.is_comment_on_omitted_extension(&words) => Ok(()),
+            Action::Run { sql, on_failure, warning } => {
+                self.warn(warning);
+                self.send(reader, &statement, sql, on_failure).await
+            }
+        }
+    }
+
+    /// Sends the collected `INSERT` statements in one message; if one fails, each by itself to find it.
+    async fn flush(&mut self, reader: &DumpReader) -> Result<(), RestoreError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let joined = batch.iter().map(|statement| statement.sql.as_str()).collect::<Vec<_>>().join(";\n");
+        let joined = self.in_utf8(joined).await?;
+        match self.session.execute(&joined).await {
+            Ok(rows) => self.outcome.rows += rows,
+            Err(_) => {
+                for statement in batch {
+                    let sql = statement.sql.clone();
+                    self.send(reader, &statement, sql, OnFailure::Fatal).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        reader: &DumpReader,
+        statement: &DumpStatement,
+        sql: String,
+        on_failure: OnFailure,
+    ) -> Result<(), RestoreError> {
+        let words = Words::new(&sql, 3);
+        let control = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"]
+            .iter()
+            .any(|word| words.is(0, word));
+        let begins = words.is(0, "BEGIN") || words.start_with("START TRANSACTION");
+        let rows = words.is(0, "INSERT");
+        // A dump may come in one transaction, where the first failure would take everything with it.
+        let guarded = self.in_transaction && !control && !rows && !words.is(0, "SELECT");
+        let mut sql = self.in_utf8(sql).await?;
+        let mut attempts = 0;
+        let failure = loop {
+            if guarded {
+                self.session.execute("SAVEPOINT seatrial_restore").await?;
+            }
+            let result = self.session.execute(&sql).await;
+            if guarded {
+                let end = if result.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
+                self.session.execute(&format!("{end} SAVEPOINT seatrial_restore")).await?;
+            }
+            let error = match result {
+                Ok(affected) => {
+                    if rows {
+                        self.outcome.rows += affected;
+                    }
+                    if control && !words_keep_transaction(&sql) {
+                        self.in_transaction = begins;
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            attempts += 1;
+            if attempts < 100
+                && let Some(role) = missing(&error, "role")
+                && !self.known_roles.contains(role)
+                && !role.starts_with("pg_")
+            {
+                let role = RoleDefinition { name: role.to_owned(), ..Default::default() };
+                self.define_role(role).await?;
+                continue;
+            }
+            if let Some(tablespace) = missing(&error, "tablespace") {
+                let plain = policy::without_tablespace(&sql);
+                if plain != sql {
+                    self.warn(Some(format!("tablespace {tablespace} replaced by the default one")));
+                    sql = plain;
+                    continue;
+                }
+            }
+            break error;
+        };
+        self.failed(reader, statement, &sql, on_failure, failure)
+    }
+
+    fn failed(
+        &mut self,
+        reader: &DumpReader,
+        statement: &DumpStatement,
+        sql: &str,
+        on_failure: OnFailure,
+        error: ServerError,
+    ) -> Result<(), RestoreError> {
+        // A lost connection or a full disk is no statement's own fault, and nothing goes on after it.
+        let broken = error.sqlstate.is_empty() || error.sqlstate.starts_with("53") || error.sqlstate.starts_with("57P");
+        if !broken {
+            if let Some(extension) = policy::created_extension(sql)
+                && on_failure == OnFailure::Warn
+            {
+                self.omitted_extensions.insert(extension.clone());
+                self.warn(Some(format!("extension {extension} left out: {}", error::shown(&error))));
+                return Ok(());
+            }
+            // A materialized view over a foreign server stays empty: that server is unreachable on a copy.
+            let foreign = error.sqlstate.starts_with("HV") || error.sqlstate.starts_with("08");
+            let missing = matches!(
+                error.sqlstate.as_str(),
+                "42P01" | "42704" | "42883" | "3F000" | "3D000" | "42703" | "42P06" | "42710"
+            );
+            let bearable = match on_failure {
+                OnFailure::Warn => true,
+                OnFailure::IgnoreMissing if missing => return Ok(()),
+                OnFailure::IgnoreMissing => true,
+                OnFailure::Fatal => foreign && Words::new(sql, 2).start_with("REFRESH MATERIALIZED"),
+            };
+            if bearable {
+                let line = statement.line;
+                self.warn(Some(format!("line {line}: {}: {}", policy::headline(sql), error::shown(&error))));
+                return Ok(());
+            }
+        }
+        Err(RestoreError::statement(reader.name(), statement, statement.line, sql, error))
+    }
+
+    async fn copy(&mut self, reader: &mut DumpReader, statement: DumpStatement) -> Result<(), RestoreError> {
+        self.statements += 1;
+        let mut sql = self.in_utf8(statement.sql.clone()).await?;
+        let encoding = self.encoding.clone();
+        if let Some(encoding) = &encoding {
+            let words = Words::new(&sql, usize::MAX);
+            if words.is(words.len() - 1, "STDIN") {
+                sql.push_str(&format!(" WITH (ENCODING '{encoding}')"));
+            } else {
+                self.set_session_encoding(encoding).await?;
+            }
+        }
+        match copy_rows(&mut self.session, reader, &sql).await? {
+            CopyEnd::Rows(rows) => self.outcome.rows += rows,
+            // The rows of a left-out extension's own tables have nowhere to go.
+            CopyEnd::NotStarted(error)
+                if !self.omitted_extensions.is_empty() && matches!(error.sqlstate.as_str(), "42P01" | "3F000") =>
+            {
+                self.warn(Some(format!("line {}: rows left out: {}", statement.line, error::shown(&error))));
+            }
+            CopyEnd::NotStarted(error) | CopyEnd::Failed(error) => {
+                let line = statement.line + error::copy_line(&error).unwrap_or(0);
+                return Err(RestoreError::statement(reader.name(), &statement, line, &sql, error));
+            }
+        }
+        if encoding.is_some() {
+            self.set_session_encoding("UTF8").await?;
+        }
+        Ok(())
+    }
+
+    async fn set_session_encoding(&mut self, encoding: &str) -> Result<(), RestoreError> {
+        let set = format!("SET client_encoding = {}", quote_identifier(encoding));
+        self.session.execute(&set).await?;
+        Ok(())
+    }
+
+    /// A statement in UTF-8, whatever the dump's encoding: the server itself translates.
+    async fn in_utf8(&mut self, sql: String) -> Result<String, RestoreError> {
+        let Some(encoding) = self.encoding.as_deref().filter(|_| !sql.is_ascii()) else { return Ok(sql) };
+        let bytes = crate::copy::fingerprint::hexadecimal(&encoded_bytes(&sql));
+        let translated = self
+            .admin
+            .query(&format!("SELECT convert_from('\\x{bytes}'::bytea, '{}')", encoding.replace('\'', "")))
+            .await?;
+        Ok(translated.scalar().unwrap_or_default().to_owned())
+    }
+
+    async fn define_role(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
+        if role.name.starts_with("pg_") || role.name == SUPERUSER || role.name.is_empty() {
+            return Ok(());
+        }
+        if !role.left_out.is_empty() {
+            self.left_out.entry(role.name.clone()).or_default().extend(role.left_out);
+        }
+        let name = quote_identifier(&role.name);
+        let mut statements = Vec::new();
+        for other in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
+            if !other.starts_with("pg_") && self.known_roles.insert(other.clone()) {
+                statements.push(format!("CREATE ROLE {} NOLOGIN", quote_identifier(other)));
+                self.outcome.created_roles.push(other.clone());
+            }
+        }
+        let attribute = |value: Option<bool>, on, off| value.map(|value| if value { on } else { off });
+        for attribute in [attribute(role.login, "LOGIN", "NOLOGIN"), attribute(role.inherit, "INHERIT", "NOINHERIT")] {
+            statements.extend(attribute.map(|attribute| format!("ALTER ROLE {name} {attribute}")));
+        }
+        statements.extend(role.member_of.iter().map(|of| format!("GRANT {} TO {name}", quote_identifier(of))));
+        statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
+        for statement in statements {
+            // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
+            self.admin.execute(&statement).await?;
+        }
+        Ok(())
+    }
+
+    fn is_of_another_database(&self, words: &Words<'_>) -> bool {
+        let named = if words.start_with("ALTER DATABASE") {
+            words.name(2)
+        } else if words.start_with("COMMENT ON DATABASE") {
+            words.name(3)
+        } else if words.is(0, "ALTER") && words.is(3, "IN") && words.is(4, "DATABASE") {
+            words.name(5)
+        } else {
+            words.find(1, "DATABASE").filter(|at| words.is(at - 1, "ON")).and_then(|at| words.name(at + 1))
+        };
+        named.is_some_and(|name| name != self.outcome.database)
+    }
+
+    fn is_comment_on_omitted_extension(&self, words: &Words<'_>) -> bool {
+        words.start_with("COMMENT ON EXTENSION")
+            && words.name(3).is_some_and(|name| self.omitted_extensions.contains(&name))
+    }
+
+    fn warn(&mut self, warning: Option<String>) {
+        let Some(warning) = warning else { return };
+        if self.outcome.warnings.contains(&warning) {
+            return;
+        }
+        if self.outcome.warnings.len() < WARNINGS_KEPT {
+            self.outcome.warnings.push(warning);
+        } else {
+            self.warnings_dropped += 1;
+        }
+    }
+}
+
+/// How a `COPY … FROM stdin` ended.
+enum CopyEnd {
+    Rows(u64),
+    NotStarted(ServerError),
+    Failed(ServerError),
+}
+
+async fn copy_rows(session: &mut Session, reader: &mut DumpReader, sql: &str) -> Result<CopyEnd, RestoreError> {
+    let mut copying = match session.copy_in(sql).await {
+        Ok(copying) => copying,
+        Err(error) => return Ok(CopyEnd::NotStarted(error)),
+    };
+    while let Some(chunk) = reader.copy_chunk().await? {
+        if let Err(error) = copying.send(&chunk).await {
+            return Ok(CopyEnd::Failed(error));
+        }
+    }
+    Ok(copying.finish().await.map_or_else(CopyEnd::Failed, CopyEnd::Rows))
+}
+
+/// `ROLLBACK TO` and savepoints: the transaction goes on.
+fn words_keep_transaction(sql: &str) -> bool {
+    let words = Words::new(sql, 4);
+    words.is(0, "SAVEPOINT") || words.is(0, "RELEASE") || words.find(1, "TO").is_some()
+}
+
+/// What a cluster dump says outside the database wanted, and that holds for it nevertheless.
+fn concerns_cluster(words: &Words<'_>) -> bool {
+    let of_role = |at| ["ROLE", "USER", "GROUP"].iter().any(|word| words.is(at, word)) && !words.is(at + 1, "MAPPING");
+    let on_database = words.find(1, "ON").is_none_or(|on| words.is(on + 1, "DATABASE"));
+    match words.text(0).to_ascii_uppercase().as_str() {
+        "CREATE" => of_role(1),
+        "ALTER" => of_role(1) || words.is(1, "DATABASE"),
+        "COMMENT" => of_role(2) || words.is(2, "DATABASE"),
+        "GRANT" | "REVOKE" => on_database,
+        "SET" => words.is(1, "client_encoding"),
+        _ => false,
+    }
+}
+
+/// The name in `role "x" does not exist`.
+fn missing<'error>(error: &'error ServerError, what: &str) -> Option<&'error str> {
+    error.message.strip_prefix(what)?.strip_prefix(" \"")?.strip_suffix("\" does not exist")
+}

@@ -1,6 +1,6 @@
 //! One disposable copy of a base, with a server of its own: the only place where a statement that writes may run.
 
-use super::base::{Base, BaseError};
+use super::base::Base;
 use super::role::{self, RoleError};
 use super::state::RunDir;
 use crate::engine::ServerError;
@@ -13,10 +13,7 @@ use thiserror::Error;
 /// What can go wrong with a copy; nothing of it is the migration's fault.
 #[derive(Debug, Error)]
 pub enum ScratchError {
-    /// The base cannot be copied or its server does not start.
-    #[error(transparent)]
-    Base(#[from] BaseError),
-    /// The server does not stop or start.
+    /// The base cannot be copied, or a server does not start or stop.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// Roles cannot be made ready.
@@ -44,6 +41,8 @@ pub struct ScratchDatabase {
     server: Server,
     /// Where migrations run, and as whom.
     pub target: Target,
+    /// What could not be granted as production would have it.
+    pub notes: Vec<String>,
 }
 
 impl ScratchDatabase {
@@ -52,20 +51,20 @@ impl ScratchDatabase {
     /// # Errors
     /// See [`ScratchError`].
     pub async fn create(base: &Base, run: &RunDir, roles: &Roles) -> Result<Self, ScratchError> {
-        let server = base.copy(run).await?;
-        let mut session = Session::connect(server.endpoint(), &base.database, SUPERUSER, "roles").await?;
-        let role = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
+        let server = base.copy(run, Vec::new()).await?;
+        let mut session = Session::connect(server.endpoint(), &base.record.database, SUPERUSER, "roles").await?;
+        let prepared = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
         for login in &roles.hot_queries {
             role::prepare_login(&mut session, login).await?;
         }
         session.close().await;
         let target = Target {
             endpoint: server.endpoint().clone(),
-            database: base.database.clone(),
-            role,
+            database: base.record.database.clone(),
+            role: prepared.role,
             search_path: roles.search_path.clone(),
         };
-        Ok(Self { server, target })
+        Ok(Self { server, target, notes: prepared.notes })
     }
 
     /// A session of the bootstrap superuser, for looking.

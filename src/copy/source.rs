@@ -1,1 +1,303 @@
-//! (being written)
+//! Where real data comes from: what `--source` names, recognised by content rather than by name.
+
+use crate::copy::url::{SecretUrl, UrlError};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A source of real data. Nothing here can write to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A plain SQL dump, as `pg_dump` writes it unless told otherwise.
+    Plain {
+        /// The file.
+        path: PathBuf,
+        /// Compressed with gzip.
+        gzip: bool,
+    },
+    /// A dump only `pg_restore` can read.
+    Archive {
+        /// The file, or the folder of a directory-format dump.
+        path: PathBuf,
+        /// Which of its formats.
+        format: ArchiveFormat,
+    },
+    /// A running server, dumped read-only.
+    Url(SecretUrl),
+    /// No data at all: an empty database.
+    Empty,
+}
+
+/// `pg_dump --format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// `custom`: one compressed file.
+    Custom,
+    /// `directory`: a folder with `toc.dat`.
+    Directory,
+    /// `tar`.
+    Tar,
+}
+
+/// Why `--source` cannot be used.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// `--source ''`.
+    #[error("--source is empty: give a dump, a postgres:// URL, or `empty`")]
+    Blank,
+    /// Nothing is there.
+    #[error("source {path} does not exist: give the path of a dump, a postgres:// URL, or `empty`", path = path.display())]
+    Missing {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot read source {path}: {error}", path = path.display())]
+    Unreadable {
+        /// The file at fault.
+        path: PathBuf,
+        /// Its answer.
+        error: std::io::Error,
+    },
+    /// A file of no bytes.
+    #[error("source {path} is empty (0 bytes): was the dump interrupted? Make it anew with pg_dump", path = path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something that is no dump.
+    #[error("source {path} {problem}", path = path.display())]
+    NotADump {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        problem: String,
+    },
+    /// Recognised, but this version cannot do it.
+    #[error("source {what} is not supported yet: {instead}")]
+    Unsupported {
+        /// What was given.
+        what: String,
+        /// What works today.
+        instead: &'static str,
+    },
+    /// A URL that does not say where the database is.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+}
+
+impl Source {
+    /// Reads what `--source` says. Files are opened and recognised by their first bytes.
+    ///
+    /// # Errors
+    /// A missing, unreadable or empty path, or one that holds no dump; the message says what to do.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(SourceError::Blank);
+        }
+        if text == "empty" {
+            return Ok(Self::Empty);
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Url(SecretUrl::parse(text)?));
+        }
+        if let Some(file) = text.strip_prefix("sqlite:") {
+            return Err(SourceError::Unsupported {
+                what: format!("sqlite:{file}"),
+                instead: "give a PostgreSQL dump, a postgres:// URL, or `empty`",
+            });
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            // The rest may carry a password: only the scheme is repeated.
+            return Err(SourceError::Unsupported {
+                what: format!("{scheme}://…"),
+                instead: "give a postgres:// URL, or a dump made with pg_dump",
+            });
+        }
+        recognise(Path::new(text))
+    }
+
+    /// The contract's name for this kind of source.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } | Self::Archive { .. } => "dump",
+            Self::Url(_) => "url",
+            Self::Empty => "empty",
+        }
+    }
+
+    /// What people call it in messages: a path, or host and database, never a password.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Plain { path, .. } | Self::Archive { path, .. } => path.display().to_string(),
+            Self::Url(url) => url.to_string(),
+            Self::Empty => "empty".into(),
+        }
+    }
+}
+
+const RESTORE_HINT: &str = "make a dump with `pg_dump --format=custom --file=app.dump`";
+
+fn recognise(path: &Path) -> Result<Source, SourceError> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => SourceError::Missing { path: path.into() },
+        _ => SourceError::Unreadable { path: path.into(), error },
+    };
+    let not_a_dump = |problem: String| SourceError::NotADump { path: path.into(), problem };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() {
+        return recognise_directory(path);
+    }
+    if !metadata.is_file() {
+        return Err(not_a_dump("is neither a file nor a folder: save the dump to a file first".into()));
+    }
+    if metadata.len() == 0 {
+        return Err(SourceError::EmptyFile { path: path.into() });
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let head = read_head(file).map_err(unreadable)?;
+    if head.starts_with(&[0x1f, 0x8b]) {
+        let file = File::open(path).map_err(unreadable)?;
+        let inner = read_head(flate2::read::MultiGzDecoder::new(file))
+            .map_err(|error| not_a_dump(format!("is a damaged gzip file: {error}; {RESTORE_HINT}")))?;
+        if inner.starts_with(b"PGDMP") || is_dump_tar(&inner) {
+            return Err(not_a_dump("is a gzipped archive: unpack it with `gunzip` first".into()));
+        }
+        if inner.is_empty() {
+            return Err(not_a_dump("holds nothing once unpacked: was the dump interrupted?".into()));
+        }
+        check_text(&inner).map_err(not_a_dump)?;
+        return Ok(Source::Plain { path: path.into(), gzip: true });
+    }
+    if head.starts_with(b"PGDMP") {
+        return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Custom });
+    }
+    if is_dump_tar(&head) {
+        return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Tar });
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Err(not_a_dump("is a tar file without toc.dat, so pg_dump did not make it: unpack it first".into()));
+    }
+    let unsupported =
+        |what: &str, instead| Err(SourceError::Unsupported { what: format!("{} ({what})", path.display()), instead });
+    match head.as_slice() {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => unsupported("zstd", "unpack it with `zstd -d` first"),
+        [b'B', b'Z', b'h', ..] => unsupported("bzip2", "unpack it with `bunzip2` first"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => unsupported("xz", "unpack it with `unxz` first"),
+        [b'P', b'K', 3, 4, ..] => unsupported("zip", "unpack it with `unzip` first"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => unsupported("lz4", "unpack it with `lz4 -d` first"),
+        head if head.starts_with(b"SQLite format 3\0") => {
+            unsupported("an SQLite database", "give a PostgreSQL dump, a postgres:// URL, or `empty`")
+        }
+        head => {
+            check_text(head).map_err(not_a_dump)?;
+            Ok(Source::Plain { path: path.into(), gzip: false })
+        }
+    }
+}
+
+fn recognise_directory(path: &Path) -> Result<Source, SourceError> {
+    if path.join("toc.dat").is_file() {
+        return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Directory });
+    }
+    if path.join("PG_VERSION").is_file() {
+        return Err(SourceError::Unsupported {
+            what: format!("{} (a data directory)", path.display()),
+            instead: "start a server on a copy of it and give its postgres:// URL, or a dump",
+        });
+    }
+    Err(SourceError::NotADump {
+        path: path.into(),
+        problem: "is a folder without toc.dat, so no directory-format dump: give a dump file, or the folder \
+                  `pg_dump --format=directory` wrote"
+            .into(),
+    })
+}
+
+fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    reader.take(8192).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn is_dump_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar") && head.starts_with(b"toc.dat\0")
+}
+
+fn check_text(head: &[u8]) -> Result<(), String> {
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        return Err("is UTF-16 text, as a redirect in PowerShell writes it: use `pg_dump --file=app.sql`".into());
+    }
+    if head.contains(&0) {
+        return Err(format!("is neither SQL text nor a dump pg_restore knows: {RESTORE_HINT}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn parsed(name: &str, content: &[u8]) -> Result<Source, SourceError> {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("write");
+        Source::parse(path.to_str().expect("utf-8"))
+    }
+
+    fn gzipped(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(content).expect("gzip");
+        encoder.finish().expect("gzip")
+    }
+
+    fn tar(name: &str) -> Vec<u8> {
+        let mut block = vec![0; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[257..262].copy_from_slice(b"ustar");
+        block
+    }
+
+    #[test]
+    fn dumps_are_recognised_by_content_whatever_their_name() {
+        assert!(matches!(parsed("a.dump", b"-- hello\n"), Ok(Source::Plain { gzip: false, .. })));
+        assert!(matches!(parsed("a.sql", &gzipped(b"SELECT 1;")), Ok(Source::Plain { gzip: true, .. })));
+        assert!(matches!(parsed("a.sql", b"PGDMP\x01\x0e"), Ok(Source::Archive { format: ArchiveFormat::Custom, .. })));
+        assert!(matches!(parsed("a", &tar("toc.dat")), Ok(Source::Archive { format: ArchiveFormat::Tar, .. })));
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("toc.dat"), b"PGDMP").expect("write");
+        let source = Source::parse(folder.path().to_str().expect("utf-8"));
+        assert!(matches!(source, Ok(Source::Archive { format: ArchiveFormat::Directory, .. })));
+        assert_eq!(Source::parse("empty").expect("empty").kind(), "empty");
+    }
+
+    #[test]
+    fn what_is_no_dump_is_refused_with_the_next_step() {
+        let message = |name: &str, content: &[u8]| parsed(name, content).expect_err("refused").to_string();
+        assert!(message("a.sql", b"").contains("0 bytes"));
+        assert!(message("a.tar", &tar("readme.txt")).contains("without toc.dat"));
+        assert!(message("a.sql.gz", &gzipped(b"PGDMP\x01")).contains("gunzip"));
+        assert!(message("a.sql.gz", &gzipped(b"-- a longer text\n")[..12]).contains("damaged gzip"));
+        assert!(message("a.sql", b"\xff\xfe-\0-\0").contains("UTF-16"));
+        assert!(message("a.sql", b"\x7fELF\0\0").contains("pg_dump --format=custom"));
+        assert!(message("a.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0]).contains("not supported yet"));
+        assert!(message("a.db", b"SQLite format 3\0").contains("not supported yet"));
+        for (given, expected) in [
+            ("", "--source is empty"),
+            ("/nowhere/at/all.sql", "does not exist"),
+            ("sqlite:app.db", "not supported yet"),
+            ("mysql://u:secret@h/d", "mysql://…"),
+        ] {
+            let message = Source::parse(given).expect_err("refused").to_string();
+            assert!(message.contains(expected) && !message.contains("secret"), "{message}");
+        }
+        let folder = tempfile::tempdir().expect("folder");
+        let at = folder.path().to_str().expect("utf-8");
+        assert!(Source::parse(at).expect_err("no dump").to_string().contains("without toc.dat"));
+        std::fs::write(folder.path().join("PG_VERSION"), "15\n").expect("write");
+        assert!(Source::parse(at).expect_err("data directory").to_string().contains("data directory"));
+    }
+}

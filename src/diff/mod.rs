@@ -1,4 +1,5 @@
 //! Before against after, as pure values.
 
 pub mod catalog;
+pub mod index;
 pub mod plan;

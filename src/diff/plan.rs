@@ -1,1 +1,209 @@
-//! (being written)
+//! What became of each hot query's plan: fingerprints, verdicts by work done, and a diff people can read.
+
+pub mod align;
+pub mod fingerprint;
+pub mod growth;
+pub mod render;
+pub mod verdict;
+
+use crate::snapshot::Snapshot;
+use crate::snapshot::plan::{Captured, PlanCapture, PlanKey};
+use crate::workload::HotQuery;
+use fingerprint::{Fingerprints, IndexDefinitions, access_by_alias};
+use growth::SizeGrowth;
+use render::Values;
+use std::collections::{BTreeMap, BTreeSet};
+use verdict::{Evidence, PlanVerdict, Thresholds, Verdict, judge};
+
+/// A capture together with what its index names meant at that moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The capture.
+    pub capture: &'a PlanCapture,
+    /// Definitions of the indexes of that moment.
+    pub indexes: &'a IndexDefinitions,
+}
+
+impl<'a> Seen<'a> {
+    /// How the capture ended.
+    pub fn captured(self) -> &'a Captured {
+        &self.capture.captured
+    }
+
+    /// Fingerprints of its plan; `None` when the server refused the query.
+    pub fn fingerprints(self) -> Option<Fingerprints> {
+        self.captured().plan().map(|plan| Fingerprints::of(plan, self.indexes))
+    }
+}
+
+/// One plan of one query, before and after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanDiff {
+    /// Which query, with which values, planned how.
+    pub key: PlanKey,
+    /// What became of it.
+    pub verdict: PlanVerdict,
+    /// Before the run.
+    pub before: PlanSide,
+    /// Right after the last statement.
+    pub right_after: Option<PlanSide>,
+    /// Once the database has settled.
+    pub settled: Option<PlanSide>,
+    /// Indexes it no longer uses or newly uses, else tables it reads differently or does more work on; qualified.
+    /// Empty where nothing changed.
+    pub objects: Vec<String>,
+    /// [`render::render_diff`]; empty when nothing changed that is worth showing.
+    pub text: String,
+}
+
+/// A capture and its fingerprints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanSide {
+    /// How the capture ended. Expressions in its plan hold values: [`Captured::redacted`] for artefacts.
+    pub captured: Captured,
+    /// `None` when the server refused the query.
+    pub fingerprints: Option<Fingerprints>,
+}
+
+impl From<Seen<'_>> for PlanSide {
+    fn from(seen: Seen<'_>) -> Self {
+        Self { captured: seen.captured().clone(), fingerprints: seen.fingerprints() }
+    }
+}
+
+/// Snapshots to compare plans between. Without any moment after, there is nothing to compare.
+#[derive(Debug, Clone, Copy)]
+pub struct Moments<'a> {
+    /// Before the run.
+    pub before: &'a Snapshot,
+    /// The same, captured once more before anything was changed: shows queries that are not steady by themselves.
+    pub again: Option<&'a Snapshot>,
+    /// Right after the last statement.
+    pub right_after: Option<&'a Snapshot>,
+    /// Once the database has settled.
+    pub settled: Option<&'a Snapshot>,
+}
+
+/// Judges every plan captured before and at least once after, in registry order.
+pub fn compare_plans(
+    moments: Moments<'_>,
+    queries: &[HotQuery],
+    thresholds: &Thresholds,
+    values: Values,
+) -> Vec<PlanDiff> {
+    let Some(last) = moments.settled.or(moments.right_after) else { return Vec::new() };
+    let growth = SizeGrowth::between(moments.before, last);
+    let before = Captures::of(moments.before);
+    let again = moments.again.map(Captures::of);
+    let right_after = moments.right_after.map(Captures::of);
+    let settled = moments.settled.map(Captures::of);
+    let mut diffs = Vec::new();
+    for capture in &moments.before.plans {
+        let key = &capture.key;
+        let evidence = Evidence {
+            before: Seen { capture, indexes: &before.indexes },
+            again: again.as_ref().and_then(|captures| captures.find(key)),
+            right_after: right_after.as_ref().and_then(|captures| captures.find(key)),
+            settled: settled.as_ref().and_then(|captures| captures.find(key)),
+            growth: &growth,
+            budget: queries.iter().find(|query| query.name == key.query).and_then(|query| query.max_buffers),
+        };
+        if let Some(verdict) = judge(&evidence, thresholds) {
+            diffs.push(plan_diff(&evidence, verdict, values));
+        }
+    }
+    diffs
+}
+
+struct Captures<'a> {
+    indexes: IndexDefinitions,
+    plans: BTreeMap<&'a PlanKey, &'a PlanCapture>,
+}
+
+impl<'a> Captures<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        Self {
+            indexes: IndexDefinitions::of(&snapshot.catalog),
+            plans: snapshot.plans.iter().map(|capture| (&capture.key, capture)).collect(),
+        }
+    }
+
+    fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
+        self.plans.get(key).map(|capture| Seen { capture, indexes: &self.indexes })
+    }
+}
+
+fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> PlanDiff {
+    let before = evidence.before;
+    // A transient state is over once settled: what people want to see is the state that was bad.
+    let shown = match verdict.verdict {
+        Verdict::Transient => evidence.right_after,
+        _ => evidence.settled.or(evidence.right_after),
+    };
+    let worth_showing = !matches!(verdict.verdict, Verdict::Unchanged | Verdict::GrewWithTable | Verdict::OverBudget)
+        || shown.is_some_and(|shown| shape(before) != shape(shown));
+    let changed = verdict.verdict != Verdict::Unchanged;
+    PlanDiff {
+        key: before.capture.key.clone(),
+        before: before.into(),
+        right_after: evidence.right_after.map(PlanSide::from),
+        settled: evidence.settled.map(PlanSide::from),
+        objects: shown.filter(|_| changed).map(|shown| changed_objects(before, shown)).unwrap_or_default(),
+        text: shown
+            .filter(|_| worth_showing)
+            .map(|shown| render::render_diff(before, shown, values))
+            .unwrap_or_default(),
+        verdict,
+    }
+}
+
+fn shape(seen: Seen<'_>) -> Option<String> {
+    seen.fingerprints().map(|fingerprints| fingerprints.shape)
+}
+
+/// Indexes used on one side only, else tables read differently, else tables that cost more blocks: qualified names.
+pub fn changed_objects(before: Seen<'_>, after: Seen<'_>) -> Vec<String> {
+    let (Some(old), Some(new)) = (before.captured().plan(), after.captured().plan()) else { return Vec::new() };
+    let old_indexes = old.indexes();
+    let new_indexes = new.indexes();
+    let definitions = |side: Seen<'_>, used: &[crate::snapshot::plan::IndexUse]| -> BTreeSet<(String, String)> {
+        used.iter().map(|used| (used.relation.qualified(), side.indexes.definition(&used.index))).collect()
+    };
+    let (old_shapes, new_shapes) = (definitions(before, &old_indexes), definitions(after, &new_indexes));
+    let mut objects: Vec<String> = Vec::new();
+    for (side, used, others) in [(before, &old_indexes, &new_shapes), (after, &new_indexes, &old_shapes)] {
+        let only_here = used
+            .iter()
+            .filter(|used| !others.contains(&(used.relation.qualified(), side.indexes.definition(&used.index))));
+        objects.extend(only_here.map(|used| used.index.qualified()));
+    }
+    if objects.is_empty() {
+        let (old_access, new_access) = (access_by_alias(old, before.indexes), access_by_alias(new, after.indexes));
+        let changed = new_access.iter().filter(|(alias, now)| {
+            old_access.get(*alias).is_none_or(|was| was.access != now.access || now.buffers > was.buffers)
+        });
+        objects.extend(changed.filter_map(|(_, now)| now.relation.clone()));
+    }
+    let mut seen = BTreeSet::new();
+    objects.retain(|object| seen.insert(object.clone()));
+    objects
+}
+
+/// Statements after which the plan is another one than before them, from plans made after each statement.
+///
+/// `stages` are in the order the statements ran; a query that stops or starts working counts as changed.
+pub fn causing_statements(before: Seen<'_>, stages: &[(usize, Seen<'_>)]) -> Vec<usize> {
+    let mut previous = shape(before);
+    let mut causes = Vec::new();
+    for (statement, stage) in stages {
+        let now = shape(*stage);
+        if now != previous {
+            causes.push(*statement);
+        }
+        previous = now;
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests;

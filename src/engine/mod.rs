@@ -17,6 +17,8 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// `HINT`.
     pub hint: Option<String>,
+    /// `CONTEXT`, such as the line of a `COPY`; often with values.
+    pub context: Option<String>,
     /// 1-based character position in the statement sent.
     pub position: Option<usize>,
     /// Schema of the object concerned.

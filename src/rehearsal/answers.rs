@@ -44,7 +44,8 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
         });
     }
     if slower_unknown(rehearsal) {
-        let mut unknown = say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
+        let mut unknown =
+            say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
         if rehearsal.queries.is_empty() {
             "no hot queries are registered".clone_into(&mut unknown.reason);
             unknown.crashed = false;
@@ -60,7 +61,7 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
 }
 
 fn slower_unknown(rehearsal: &Rehearsal) -> bool {
-    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.verdict.failed_before())
+    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.diff.verdict.failed_before)
 }
 
 /// Does it run to the end?
@@ -127,8 +128,8 @@ pub fn count_queries(rehearsal: &Rehearsal, verdicts: &[QueryVerdict]) -> usize 
     let names: std::collections::BTreeSet<&str> = rehearsal
         .plans
         .iter()
-        .filter(|change| verdicts.contains(&change.verdict.verdict))
-        .map(|change| change.key.query.as_str())
+        .filter(|change| verdicts.contains(&crate::report::build::verdict(change)))
+        .map(|change| change.diff.key.query.as_str())
         .collect();
     names.len()
 }

@@ -1,35 +1,35 @@
 //! Which statement, and which object, made something change. Pure.
 
 use super::{Cause, PlanChange, Rehearsal};
-use crate::diff::plan::strict_fingerprint;
-use crate::migration::script::lexer::{TokenKind, tokens};
+use crate::diff::index::IndexChange;
+use crate::diff::plan::fingerprint::IndexDefinitions;
+use crate::diff::plan::{Seen, causing_statements};
+use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::observation::Observation;
 use crate::observation::lock::LockMode;
 use crate::snapshot::Oid;
-use crate::snapshot::plan::{Captured, PlanCapture, PlanKey};
+use crate::snapshot::plan::{PlanCapture, PlanKey};
 use std::collections::BTreeSet;
 
 /// Fills in the cause of every plan that needs one, from the plans seen after each statement.
 pub(super) fn assign(rehearsal: &mut Rehearsal, steps: &[(usize, Vec<PlanCapture>)]) {
     let mut plans = std::mem::take(&mut rehearsal.plans);
-    for change in plans.iter_mut().filter(|change| change.verdict.needs_cause()) {
+    for change in plans.iter_mut().filter(|change| change.needs_cause()) {
         change.cause = cause(rehearsal, change, steps);
     }
     rehearsal.plans = plans;
 }
 
 fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCapture>)]) -> Cause {
-    let mut statements: BTreeSet<usize> = steps
-        .windows(2)
-        .filter(|pair| fingerprint(&pair[0].1, &change.key) != fingerprint(&pair[1].1, &change.key))
-        .map(|pair| pair[1].0)
-        .collect();
-    let relations = relations(rehearsal, &change.key);
+    let key = &change.diff.key;
+    let mut statements = changing_statements(rehearsal, key, steps);
+    let relations = relations(rehearsal, key);
     let mut objects = BTreeSet::new();
     for index in &rehearsal.indexes {
-        let used = index.used_by_before.iter().chain(&index.used_by_after).any(|query| *query == change.key.query);
+        let used =
+            index.change.used_by_before.iter().chain(&index.change.used_by_after).any(|query| *query == key.query);
         if used && index.statement.is_some_and(|statement| statements.is_empty() || statements.contains(&statement)) {
-            objects.insert(index.name.clone());
+            objects.insert(index.change.name.clone());
             statements.extend(index.statement);
         }
     }
@@ -49,11 +49,17 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     Cause { statements: statements.into_iter().collect(), objects: objects.into_iter().collect() }
 }
 
-fn fingerprint(captures: &[PlanCapture], key: &PlanKey) -> Option<String> {
-    captures.iter().find(|capture| capture.key == *key).and_then(|capture| match &capture.captured {
-        Captured::Failed { sqlstate, .. } => Some(sqlstate.clone()),
-        captured => captured.plan().map(strict_fingerprint),
-    })
+/// Statements after which the plan was another one.
+fn changing_statements(rehearsal: &Rehearsal, key: &PlanKey, steps: &[(usize, Vec<PlanCapture>)]) -> BTreeSet<usize> {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return BTreeSet::new() };
+    // Indexes count by definition: those that go are known from before, those that come from after.
+    let indexes = IndexDefinitions::of(&before.catalog).or(&IndexDefinitions::of(&after.catalog));
+    let seen = |captures: &'_ [PlanCapture]| captures.iter().position(|capture| capture.key == *key);
+    let mut stages = steps.iter().filter_map(|(statement, captures)| {
+        Some((*statement, Seen { capture: &captures[seen(captures)?], indexes: &indexes }))
+    });
+    let Some((_, first)) = stages.next() else { return BTreeSet::new() };
+    causing_statements(first, &stages.collect::<Vec<_>>()).into_iter().collect()
 }
 
 /// Tables the query read before or after, as locks name them.
@@ -69,18 +75,45 @@ fn relations(rehearsal: &Rehearsal, key: &PlanKey) -> BTreeSet<String> {
         .collect()
 }
 
+/// The statement behind an index change: it locked the old index against everybody, or built the new one.
+pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) -> Option<usize> {
+    let dropped = change.oid_before.filter(|oid| change.oid_after != Some(*oid)).and_then(|oid| {
+        let takes = |observation: &&Observation| {
+            observation.locks.iter().any(|lock| lock.relation == oid && lock.mode == LockMode::AccessExclusive)
+        };
+        rehearsal.observations.iter().find(takes).map(|observation| observation.statement)
+    });
+    let built = change.oid_after.and_then(|oid| statement_that_made(rehearsal, oid));
+    let renamed = change.oid_after.filter(|oid| change.oid_before == Some(*oid));
+    let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_owned();
+    let names = [bare(&change.name), change.name_before.as_deref().map(bare).unwrap_or_default()];
+    built.or(dropped).or_else(|| statement_for(rehearsal, renamed, &[&names[0], &names[1]]))
+}
+
+/// The statement that built a relation, by its OID.
+pub(crate) fn statement_that_made(rehearsal: &Rehearsal, oid: Oid) -> Option<usize> {
+    let made = |observation: &&Observation| {
+        observation.indexes_built.iter().any(|work| work.relation == oid)
+            || observation.locks.iter().any(|lock| lock.relation == oid && lock.taken_here && lock.created_in_run)
+    };
+    rehearsal.observations.iter().find(made).map(|observation| observation.statement)
+}
+
 /// The statement that changed a relation: one that took a strong lock on it and names what changed, else the first
 /// that took the lock.
 pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names: &[&str]) -> Option<usize> {
     let committed = |observation: &&Observation| rehearsal.committed.contains(&observation.statement);
     let locked = |observation: &&Observation| {
         relation.is_none_or(|relation| {
-            observation.locks.iter().any(|lock| lock.relation == relation && lock.mode >= LockMode::ShareUpdateExclusive)
+            observation
+                .locks
+                .iter()
+                .any(|lock| lock.relation == relation && lock.mode >= LockMode::ShareUpdateExclusive)
         })
     };
     let mut best: Option<(usize, usize)> = None;
     for observation in rehearsal.observations.iter().filter(committed).filter(locked) {
-        let Some(sql) = sql(rehearsal, observation.statement) else { continue };
+        let Some(sql) = rehearsal.sql(observation.statement) else { continue };
         let score = names.iter().filter(|name| mentions(sql, name)).count();
         if best.is_none_or(|(_, known)| score > known) {
             best = Some((observation.statement, score));
@@ -89,14 +122,9 @@ pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names:
     best.filter(|(_, score)| relation.is_some() || *score > 0).map(|(statement, _)| statement)
 }
 
-fn sql(rehearsal: &Rehearsal, statement: usize) -> Option<&str> {
-    let statements = rehearsal.migrations.iter().flat_map(|migration| &migration.statements);
-    statements.into_iter().find(|each| each.index == statement).map(|each| each.sql())
-}
-
 /// Whether a statement names an identifier, quoted or folded to lower case.
 fn mentions(sql: &str, name: &str) -> bool {
-    tokens(sql).any(|token| {
+    Lexer::new(sql).any(|token| {
         let text = &sql[token.span.clone()];
         match token.kind {
             TokenKind::Word => text.to_lowercase() == name,

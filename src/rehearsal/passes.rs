@@ -1,8 +1,9 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{Destroyed, Plan, PlanChange, Rehearsal, RehearsalError};
+use super::{IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
+use crate::diff::plan::render::Values;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
@@ -14,7 +15,6 @@ use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, facts};
 use crate::observation::lock::LockMode;
-use crate::snapshot::plan::{Captured, PlanCapture};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;
@@ -84,7 +84,8 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
         .filter(|lock| lock.mode >= LockMode::RowExclusive)
         .map(|lock| lock.relation)
         .collect();
-    let created = |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
+    let created =
+        |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
     after
         .catalog
         .relations
@@ -107,25 +108,21 @@ fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
         return;
     };
     rehearsal.changes = diff::catalog::compare(&before.catalog, &right_after.catalog);
-    rehearsal.indexes = diff::index::compare(before, settled, &rehearsal.queries);
+    let indexes = diff::index::compare_indexes(before, settled);
     let thresholds = &plan.settings.thresholds;
-    let mut plans = Vec::new();
-    for capture in &before.plans {
-        let Some(query) = rehearsal.queries.iter().find(|query| query.name == capture.key.query) else { continue };
-        let find = |snapshot: &Snapshot| snapshot.plans.iter().find(|each| each.key == capture.key).cloned();
-        let (now, later) = (find(right_after), find(settled));
-        let verdict = diff::plan::judge(diff::plan::Judged {
-            before: capture,
-            right_after: now.as_ref(),
-            settled: later.as_ref(),
-            snapshots: [before, right_after, settled],
-            max_buffers: query.max_buffers,
-            thresholds,
-        });
-        let diff = diff::plan::render(capture, later.as_ref().or(now.as_ref()), &verdict);
-        plans.push(PlanChange { key: capture.key.clone(), verdict, cause: super::Cause::default(), diff });
-    }
-    rehearsal.plans = plans;
+    let thresholds = diff::plan::verdict::Thresholds {
+        buffers_ratio: thresholds.plan_ratio,
+        buffers_floor: thresholds.plan_blocks,
+        ..Default::default()
+    };
+    let moments = diff::plan::Moments { before, again: None, right_after: Some(right_after), settled: Some(settled) };
+    let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
+    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds, values);
+    rehearsal.indexes = indexes
+        .into_iter()
+        .map(|change| IndexEntry { statement: super::cause::statement_of_index(rehearsal, &change), change })
+        .collect();
+    rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.
@@ -148,8 +145,8 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     let changed: BTreeSet<&str> = rehearsal
         .plans
         .iter()
-        .filter(|change| change.verdict.needs_cause())
-        .map(|change| change.key.query.as_str())
+        .filter(|change| change.needs_cause())
+        .map(|change| change.diff.key.query.as_str())
         .collect();
     let queries: Vec<HotQuery> =
         rehearsal.queries.iter().filter(|query| changed.contains(query.name.as_str())).cloned().collect();
@@ -159,5 +156,8 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, last, &mut attributor).await?;
     copy.destroy().await?;
     super::cause::assign(rehearsal, &attributor.steps);
+    Ok(())
+}
+pub(super) async fn prove(_: &Plan<'_>, _: &mut Rehearsal) -> Result<(), RehearsalError> {
     Ok(())
 }

@@ -75,6 +75,11 @@ pub fn plural(number: usize, one: &str) -> String {
     }
 }
 
+/// `1 more error`, `2 more errors`.
+pub fn more(number: usize, one: &str) -> String {
+    plural(number, one).replacen(' ', " more ", 1)
+}
+
 fn plural_noun(one: &str) -> String {
     match one.strip_suffix('y') {
         Some(stem) => format!("{stem}ies"),

@@ -1,1 +1,354 @@
-//! (being written)
+//! The report for a pull request: Markdown that every forge shows alike, worst first, within a budget of bytes.
+//!
+//! Names, SQL and messages are text here, whatever they hold: no markup, no mentions, no links.
+
+use super::human;
+use super::v1::{Finding, Outcome, Report};
+use super::view::{self, Tone};
+use super::visible::{clip, visible, visible_lines};
+use super::{RenderOptions, v1};
+
+/// What the strictest forge accepts in one comment, with a margin.
+pub const BYTE_BUDGET: usize = 65_000;
+
+/// Room kept for the last line.
+const TAIL: usize = 200;
+
+/// Characters of one message, summary or advice.
+const PROSE: usize = 1_200;
+/// Characters of one name or line of code.
+const NAME: usize = 300;
+/// Lines of one plan diff or script.
+const CODE_LINES: usize = 120;
+
+/// Renders within `options.byte_budget` bytes (never less than 2,000).
+pub fn render(report: &Report, options: &RenderOptions) -> String {
+    let mut page = Page { out: String::new(), budget: options.byte_budget.max(2_000) - TAIL };
+    let mut missing = Missing::default();
+    head(&mut page, report);
+    missing.migrations = migrations(&mut page, report);
+    missing.findings = findings(&mut page, report);
+    for (title, body) in details(report, options) {
+        if !page.push(&format!("\n<details><summary>{}</summary>\n\n{body}\n</details>\n", text(&title))) {
+            missing.sections += 1;
+        }
+    }
+    page.out.push_str(&missing.sentence());
+    page.out
+}
+
+/// What did not fit.
+#[derive(Default)]
+struct Missing {
+    migrations: usize,
+    findings: usize,
+    sections: usize,
+}
+
+impl Missing {
+    fn sentence(&self) -> String {
+        let parts: Vec<String> =
+            [(self.findings, "finding"), (self.migrations, "migration"), (self.sections, "section")]
+                .into_iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, noun)| human::more(number, noun))
+                .collect();
+        if parts.is_empty() { String::new() } else { format!("\n_{} in the full report._\n", human::list(&parts)) }
+    }
+}
+
+struct Page {
+    out: String,
+    budget: usize,
+}
+
+impl Page {
+    /// Adds a block as a whole, or says that it does not fit.
+    fn push(&mut self, block: &str) -> bool {
+        let fits = self.out.len() + block.len() <= self.budget;
+        if fits {
+            self.out.push_str(block);
+        }
+        fits
+    }
+}
+
+/// Prose in which nothing is markup.
+pub fn text(raw: &str) -> String {
+    let shown = visible(raw);
+    let shown = clip(&shown, PROSE);
+    let mut out = String::with_capacity(shown.len() + 16);
+    let mut previous = ' ';
+    let mut characters = shown.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
+        let inside_word = previous.is_alphanumeric() && next.is_alphanumeric();
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '_' if inside_word => out.push('_'),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => {
+                out.push('\\');
+                out.push(character);
+            }
+            // Mentions and references are found after the markup is gone: only an invisible character parts them.
+            '@' | '#' if next.is_alphanumeric() => {
+                out.push(character);
+                out.push_str("&#8203;");
+            }
+            // Addresses become links by themselves.
+            ':' if next == '/' => out.push_str("&#58;"),
+            '.' if previous.eq_ignore_ascii_case(&'w') => out.push_str("&#46;"),
+            other => out.push(other),
+        }
+        previous = character;
+    }
+    out
+}
+
+/// Code within a line: a fence longer than any it holds.
+pub fn code(raw: &str) -> String {
+    let shown = visible(raw);
+    let shown = clip(&shown, NAME);
+    if shown.trim().is_empty() {
+        return String::new();
+    }
+    let fence = "`".repeat(longest_run(&shown) + 1);
+    let space = if shown.starts_with('`') || shown.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{shown}{space}{fence}")
+}
+
+/// Code in a cell of a table. A bar parts cells even inside code, and there is no escape for it that also holds after a
+/// backslash: such a name is written as prose.
+fn cell_code(raw: &str) -> String {
+    if raw.contains('|') { text(raw) } else { code(raw) }
+}
+
+/// A block of code, cut after so many lines.
+fn code_block(language: &str, raw: &str) -> String {
+    let lines: Vec<String> = visible_lines(raw).map(|line| clip(&line, NAME).into_owned()).collect();
+    let shown = lines.len().min(CODE_LINES);
+    let mut body = lines[..shown].join("\n");
+    if shown < lines.len() {
+        body.push_str(&format!("\n… {}", human::more(lines.len() - shown, "line")));
+    }
+    let fence = "`".repeat(longest_run(&body).max(2) + 1);
+    format!("{fence}{language}\n{body}\n{fence}\n")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|character| character != '`').map(str::len).max().unwrap_or(0)
+}
+
+fn head(page: &mut Page, report: &Report) {
+    let tone = Tone::from(report.verdict);
+    let title = format!("## {} Seatrial: {} ({})\n", tone.mark(), report.verdict.name(), view::tally(report));
+    page.push(&title);
+    page.push(&format!("\n{}.\n", text(&view::rehearsed(report))));
+    if !report.complete {
+        page.push("\n**? The run did not get to its end.** What is missing here is unknown, not fine.\n");
+    }
+    page.push("\n| question | answer | |\n|---|---|---|\n");
+    for answer in view::answers(report) {
+        let (mark, word) = (answer.tone.mark(), answer.word);
+        page.push(&format!("| {} | {mark} **{word}** | {} |\n", answer.question, text(answer.summary)));
+    }
+}
+
+/// How many rows did not fit. Half of the budget stays for what follows.
+fn migrations(page: &mut Page, report: &Report) -> usize {
+    if report.migrations.is_empty() {
+        return 0;
+    }
+    page.push(&format!("\n| migration | {} |\n|---|---|---|---|---|\n", view::MIGRATION_COLUMNS.join(" | ")));
+    for (position, migration) in report.migrations.iter().enumerate() {
+        let cells = view::migration_cells(migration).map(|(tone, word)| format!("{} {word}", tone.mark()));
+        let row = format!("| {} | {} |\n", cell_code(&view::migration_label(migration)), cells.join(" | "));
+        if page.out.len() + row.len() > page.budget / 2 || !page.push(&row) {
+            return report.migrations.len() - position;
+        }
+    }
+    0
+}
+
+/// How many findings did not fit.
+fn findings(page: &mut Page, report: &Report) -> usize {
+    let findings = view::findings(report, false);
+    if findings.is_empty() {
+        return 0;
+    }
+    page.push("\n### Findings\n\n");
+    for (position, finding) in findings.iter().enumerate() {
+        if !page.push(&one_finding(report, finding)) {
+            return findings.len() - position;
+        }
+    }
+    0
+}
+
+fn one_finding(report: &Report, finding: &Finding) -> String {
+    let mark = Tone::from(finding.severity).mark();
+    let mut out = format!("- {mark} **{}** {}", finding.severity.name(), code(&finding.id));
+    if finding.confidence == v1::Confidence::Predicted {
+        out.push_str(" (predicted)");
+    }
+    if let Some(place) = view::location(finding) {
+        out.push_str(&format!(" at {}", code(&place)));
+    }
+    // Two spaces hold what follows in the list's item; a paragraph cannot begin a block of another kind after them,
+    // because it begins with a word of ours.
+    if !finding.message.is_empty() {
+        out.push_str(&format!("<br>\n  Seen: {}", text(&finding.message)));
+    }
+    if let Some(statement) = finding.statement.and_then(|index| view::statement(report, index)) {
+        let sql = code(&view::sql_line(&statement.sql, 120));
+        if !sql.is_empty() {
+            out.push_str(&format!("<br>\n  In: {sql}"));
+        }
+    }
+    if !finding.advice.is_empty() {
+        out.push_str(&format!("<br>\n  Instead: {}", text(&finding.advice)));
+    }
+    out.push('\n');
+    out
+}
+
+/// Sections to fold, most wanted first.
+fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
+    let mut sections = Vec::new();
+    sections.extend(refusals(report).map(|body| ("What the server said".to_owned(), body)));
+    sections.extend(queries(report));
+    sections.extend(indexes(report));
+    sections.extend(locks(report).map(|body| ("Locks that make reads or writes wait".to_owned(), body)));
+    sections.push(rollback(report, options));
+    sections.push(("What this rests on".to_owned(), assumptions(report)));
+    for (name, script) in [
+        ("prepare.sql", &report.rollback.scripts.prepare),
+        ("rollback.sql", &report.rollback.scripts.rollback),
+        ("cleanup.sql", &report.rollback.scripts.cleanup),
+    ] {
+        if !script.is_empty() {
+            sections.push((name.to_owned(), code_block("sql", script)));
+        }
+    }
+    sections
+}
+
+fn refusals(report: &Report) -> Option<String> {
+    let refused = view::statements(report).filter(|statement| statement.outcome == Outcome::Failed);
+    let body: String = refused
+        .map(|statement| {
+            let state = statement.sqlstate.as_deref().unwrap_or("no SQLSTATE");
+            let said = format!("{state}: {}", statement.error.as_deref().unwrap_or("no message"));
+            format!("{}\n\n{}", statement_line(report, statement), code_block("", &said))
+        })
+        .collect();
+    (!body.is_empty()).then_some(body)
+}
+
+fn statement_line(report: &Report, statement: &v1::Statement) -> String {
+    let label = code(&view::statement_label(report, statement.index));
+    format!("{label} at {}", code(&view::statement_place(statement)))
+}
+
+fn queries(report: &Report) -> Option<(String, String)> {
+    if report.queries.is_empty() {
+        return None;
+    }
+    let changed = view::changed_queries(report);
+    let mut body = String::new();
+    let mut shown: Vec<&str> = Vec::new();
+    for query in &changed {
+        let mark = Tone::from(query.verdict).mark();
+        body.push_str(&format!("{mark} {}: {}", code(&view::query_label(query)), text(&view::query_headline(query))));
+        if let Some(cause) = view::query_cause(report, query) {
+            body.push_str(&format!(", since {}", code(&cause)));
+        }
+        body.push_str("\n\n");
+        if !query.plan_diff.is_empty() && !shown.contains(&query.plan_diff.as_str()) {
+            shown.push(&query.plan_diff);
+            body.push_str(&code_block("diff", &query.plan_diff));
+            body.push('\n');
+        }
+    }
+    for stall in &report.stalls {
+        let cause = stall.statement.map(|index| format!(" behind {}", code(&view::statement_label(report, index))));
+        let waited = human::duration(stall.longest_ms);
+        body.push_str(&format!("✗ {} waited {waited}{}\n\n", code(&stall.query), cause.unwrap_or_default()));
+    }
+    let unchanged = human::plural(report.queries.len() - changed.len(), "plan");
+    body.push_str(&format!("{unchanged} unchanged.\n"));
+    Some((format!("Hot queries ({} changed)", human::count(changed.len() as u64)), body))
+}
+
+fn indexes(report: &Report) -> Option<(String, String)> {
+    if report.indexes.is_empty() {
+        return None;
+    }
+    let mut body = String::new();
+    for index in &report.indexes {
+        let mark = view::index_tone(index).mark();
+        body.push_str(&format!(
+            "{mark} {}, {}\n\n",
+            text(&view::index_headline(index)),
+            text(&view::index_usage(index))
+        ));
+        let lines = view::index_definitions(index).into_iter().map(|(sign, sql)| format!("{sign} {}", visible(sql)));
+        let definitions = lines.collect::<Vec<_>>().join("\n");
+        if !definitions.is_empty() {
+            body.push_str(&code_block("diff", &definitions));
+            body.push('\n');
+        }
+    }
+    Some((format!("Indexes ({} changed)", human::count(report.indexes.len() as u64)), body))
+}
+
+fn locks(report: &Report) -> Option<String> {
+    let mut body = String::new();
+    for statement in view::statements(report) {
+        let mut lines = view::lock_lines(statement, false);
+        if lines.is_empty() {
+            continue;
+        }
+        lines.extend(view::work_lines(statement));
+        body.push_str(&format!("- {}\n", statement_line(report, statement)));
+        lines.iter().for_each(|line| body.push_str(&format!("  - {}\n", text(line))));
+    }
+    (!body.is_empty()).then_some(body)
+}
+
+fn rollback(report: &Report, options: &RenderOptions) -> (String, String) {
+    let rollback = &report.rollback;
+    let verdict = view::words(rollback.verdict.name());
+    let mut body = format!("- {}\n", text(&view::proof_sentence(&rollback.proof)));
+    if let Some(backup) = view::backup_sentence(report) {
+        body.push_str(&format!("- {}\n", text(&backup)));
+    }
+    for loss in view::loss_sentences(report) {
+        body.push_str(&format!("- {}\n", text(&loss)));
+    }
+    for condition in &rollback.conditions {
+        body.push_str(&format!("- works while {}\n", text(condition)));
+    }
+    for difference in &rollback.differences {
+        body.push_str(&format!("- differs: {}\n", text(difference)));
+    }
+    if let Some(folder) = &options.out_dir {
+        body.push_str(&format!("- the scripts are in {}\n", code(folder)));
+    }
+    (format!("Rollback: {} {verdict}", Tone::from(rollback.verdict).mark()), body)
+}
+
+fn assumptions(report: &Report) -> String {
+    let mut body = String::new();
+    let mut last = "";
+    for (name, sentence) in view::assumptions(report) {
+        last = if name.is_empty() { last } else { name };
+        body.push_str(&format!("- {last}: {}\n", text(&sentence)));
+    }
+    for warning in &report.source.restore_warnings {
+        body.push_str(&format!("- Left out: {}\n", text(warning)));
+    }
+    body
+}

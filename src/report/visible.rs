@@ -80,8 +80,8 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    for word in text.split_whitespace() {
-        let length = columns(word);
+    for word in unbroken(text) {
+        let length = columns(&word);
         if used > 0 && used + 1 + length > width {
             lines.push(std::mem::take(&mut line));
             used = 0;
@@ -106,6 +106,24 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Words, with a number and its unit or noun kept as one: `2.3 s`, `statement 3`.
+fn unbroken(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let unit = matches!(bare, "ms" | "s" | "min" | "h" | "B" | "kB" | "MB" | "GB" | "TB");
+        let number = bare.starts_with(|character: char| character.is_ascii_digit());
+        match words.last_mut() {
+            Some(last) if unit && last.ends_with(|character: char| character.is_ascii_digit()) => {
+                *last = format!("{last} {word}");
+            }
+            Some(last) if number && last == "statement" => *last = format!("{last} {word}"),
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +146,11 @@ mod tests {
             assert!(lines.iter().all(|line| columns(line) <= width.max(2)), "{width}: {lines:?}");
             assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         }
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        assert_eq!(wrap("closed for 2.3 s, by statement 3", 12), ["closed for", "2.3 s, by", "statement 3"]);
     }
 
     #[test]

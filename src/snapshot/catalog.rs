@@ -1,7 +1,10 @@
 //! The schema at one moment, keyed by OID and attribute number, so that renames are certain.
 
 use super::Oid;
-use std::collections::BTreeMap;
+use super::object::{
+    Address, DefaultPrivileges, Dependency, Function, OtherObject, Schema, Sequence, TableObject, Type,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `pg_class.relkind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +135,110 @@ pub struct Constraint {
     pub inherited: bool,
 }
 
+/// What [`Relation`] does not say: the rest of `pg_class` and what hangs on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RelationDetail {
+    /// Effective privileges, one `aclitem` each, sorted; the owner's defaults are spelled out.
+    pub acl: Vec<String>,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// `reloptions`, sorted.
+    pub options: Vec<String>,
+    /// `reloptions` of its TOAST table, sorted.
+    pub toast_options: Vec<String>,
+    /// `relrowsecurity`.
+    pub row_security: bool,
+    /// `relforcerowsecurity`.
+    pub force_row_security: bool,
+    /// `relreplident`: `d`, `n`, `f` or `i`.
+    pub replica_identity: char,
+    /// `relispopulated`.
+    pub populated: bool,
+    /// Bound of a partition, as in `FOR VALUES …`.
+    pub partition_bound: Option<String>,
+    /// Key of a partitioned table, as after `PARTITION BY`.
+    pub partition_key: Option<String>,
+    /// Access method where it has one.
+    pub access_method: Option<String>,
+    /// Tablespace other than the database's.
+    pub tablespace: Option<String>,
+    /// Inheritance parents and partitioned table, in order.
+    pub parents: Vec<Oid>,
+    /// `pg_get_viewdef` of views and materialized views.
+    pub view: Option<String>,
+    /// Digest of the stored query of a view: unchanged by renames of what it reads.
+    pub raw: String,
+    /// Its row type.
+    pub row_type: Oid,
+}
+
+/// What [`Column`] does not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ColumnDetail {
+    /// `atttypid`.
+    pub type_oid: Oid,
+    /// `atttypmod`.
+    pub type_modifier: i32,
+    /// Whether the type (or element type) is one of the server's own.
+    pub builtin_type: bool,
+    /// Explicit privileges, one `aclitem` each, sorted.
+    pub acl: Vec<String>,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// `attstattarget`, where set.
+    pub statistics_target: Option<i32>,
+    /// `attstorage`.
+    pub storage: char,
+    /// Whether `storage` is what the type comes with.
+    pub default_storage: bool,
+    /// `attcompression`, where set.
+    pub compression: Option<char>,
+    /// `attoptions`, sorted.
+    pub options: Vec<String>,
+    /// `attislocal`.
+    pub local: bool,
+    /// `attinhcount > 0`.
+    pub inherited: bool,
+    /// Digest of the stored default: unchanged by renames.
+    pub default_raw: String,
+}
+
+/// What [`Index`] does not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexDetail {
+    /// The partitioned index it is attached to.
+    pub parent: Option<Oid>,
+    /// `indisreplident`.
+    pub replica_identity: bool,
+    /// `indisclustered`.
+    pub clustered: bool,
+    /// `indisready`.
+    pub ready: bool,
+    /// Whether a key is an expression.
+    pub has_expressions: bool,
+    /// Digest of the row of `pg_index`: unchanged by renames.
+    pub raw: String,
+    /// Attribute numbers of the key and included columns; 0 is an expression.
+    pub attributes: Vec<i16>,
+}
+
+/// What [`Constraint`] does not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConstraintDetail {
+    /// Domain it is on; `None` for a table's.
+    pub domain: Option<Oid>,
+    /// `conindid`: the index it is enforced by, or the one a foreign key points to.
+    pub index: Option<Oid>,
+    /// `conparentid`: the partitioned table's constraint it was made from.
+    pub parent: Option<Oid>,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// Digest of the row of `pg_constraint`: unchanged by renames.
+    pub raw: String,
+    /// `condeferrable`.
+    pub deferrable: bool,
+}
+
 /// The schema at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
@@ -143,6 +250,60 @@ pub struct Catalog {
     pub indexes: BTreeMap<Oid, Index>,
     /// By `pg_constraint.oid`.
     pub constraints: BTreeMap<Oid, Constraint>,
+    /// `server_version_num`.
+    pub version: u32,
+    /// By `pg_class.oid`, like `relations`.
+    pub relation_details: BTreeMap<Oid, RelationDetail>,
+    /// By table OID and attribute number, like `columns`.
+    pub column_details: BTreeMap<(Oid, i16), ColumnDetail>,
+    /// By index OID, like `indexes`.
+    pub index_details: BTreeMap<Oid, IndexDetail>,
+    /// By `pg_constraint.oid`, like `constraints`.
+    pub constraint_details: BTreeMap<Oid, ConstraintDetail>,
+    /// By `pg_class.oid`.
+    pub sequences: BTreeMap<Oid, Sequence>,
+    /// By `pg_namespace.oid`.
+    pub schemas: BTreeMap<Oid, Schema>,
+    /// By `pg_type.oid`: those made by `CREATE TYPE` and `CREATE DOMAIN`; row types and arrays left out.
+    pub types: BTreeMap<Oid, Type>,
+    /// By `pg_proc.oid`.
+    pub functions: BTreeMap<Oid, Function>,
+    /// By `pg_trigger.oid`: those people made; what enforces foreign keys stands in `enforcement`.
+    pub triggers: BTreeMap<Oid, TableObject>,
+    /// By `pg_rewrite.oid`: rules other than a view's own.
+    pub rules: BTreeMap<Oid, TableObject>,
+    /// By `pg_policy.oid`.
+    pub policies: BTreeMap<Oid, TableObject>,
+    /// Everything else, by its address.
+    pub others: BTreeMap<Address, OtherObject>,
+    /// `pg_default_acl`.
+    pub default_privileges: Vec<DefaultPrivileges>,
+    /// `pg_depend` between the objects above, in their terms: a view's rule is the view, a row type its table, an
+    /// array its element type.
+    pub dependencies: Vec<Dependency>,
+    /// Foreign keys one of whose own triggers is not enabled as it was made, by `pg_constraint.oid`, with the states.
+    pub enforcement: BTreeMap<Oid, String>,
+    /// Source and target type of every cast the server has.
+    pub casts: BTreeSet<(Oid, Oid)>,
+    /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`: role (empty for all) and setting.
+    pub settings: BTreeSet<(String, String)>,
+}
+
+impl Catalog {
+    /// Columns of one relation in order.
+    pub fn columns_of(&self, table: Oid) -> impl Iterator<Item = &Column> {
+        self.columns.range((table, i16::MIN)..=(table, i16::MAX)).map(|(_, column)| column)
+    }
+
+    /// Whether objects of extensions hide it from comparison.
+    pub fn is_extension_member(&self, relation: Oid) -> bool {
+        self.relations.get(&relation).is_some_and(|relation| relation.extension.is_some())
+    }
+
+    /// A relation's qualified name, or its OID where it is unknown.
+    pub fn relation_name(&self, oid: Oid) -> String {
+        self.relations.get(&oid).map_or_else(|| format!("relation {oid}"), |relation| relation.qualified.clone())
+    }
 }
 
 /// Schema-qualified name, quoted only where SQL needs it: lower-case letters, digits, `_` and `$` need no quotes

@@ -1,5 +1,8 @@
 //! Parameters of hot queries: `:name`, `@name`, `sqlc.arg(name)` and `$n` become `$n` with names.
 
+use crate::migration::script::lexer::{Lexer, Token, TokenKind};
+use std::ops::Range;
+
 /// A query whose parameters cannot be told, with the byte where the trouble begins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
@@ -32,11 +35,419 @@ pub enum ParameterErrorKind {
     Interpolation(String),
 }
 
+/// Most parameters one statement can have: the protocol counts them in 16 bits.
+const MOST: usize = 65_535;
+
 /// Rewrites every parameter of `sql` to `$n` and returns the name of each, in order; a positional parameter's name is
 /// its number. Strings, comments, casts, slices and operators such as `@>` stay as they are.
+///
+/// Inside a subscript a colon after a value is a slice, so `x[1:n]` has no parameter while `x[:n]` has one.
 ///
 /// # Errors
 /// Named and positional parameters are mixed, or one cannot be read.
 pub fn rewrite(sql: &str) -> Result<(String, Vec<String>), ParameterError> {
-    Ok((sql.to_owned(), Vec::new()))
+    let tokens: Vec<Token> = Lexer::new(sql).collect();
+    let mut rewriter = Rewriter { sql, tokens: &tokens, output: String::new(), names: Names::None };
+    let mut brackets = Brackets::default();
+    let mut at = 0;
+    while at < tokens.len() {
+        at = match rewriter.parameter(at, &brackets)? {
+            Some(next) => {
+                brackets.after_value = true;
+                next
+            }
+            None => {
+                rewriter.output.push_str(rewriter.text(at));
+                brackets.see(tokens[at].kind, rewriter.text(at));
+                at + 1
+            }
+        };
+    }
+    Ok((rewriter.output, rewriter.names.into_list()))
+}
+
+/// The parameters so far: of one style only.
+enum Names {
+    None,
+    /// In order of first use, and the first as written.
+    Named(Vec<String>, String),
+    /// The highest number, and the first as written.
+    Positional(usize, String),
+}
+
+impl Names {
+    fn into_list(self) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Named(names, _) => names,
+            Self::Positional(highest, _) => (1..=highest).map(|number| number.to_string()).collect(),
+        }
+    }
+}
+
+struct Rewriter<'a> {
+    sql: &'a str,
+    tokens: &'a [Token],
+    output: String,
+    names: Names,
+}
+
+impl<'a> Rewriter<'a> {
+    fn text(&self, at: usize) -> &'a str {
+        self.tokens.get(at).map_or("", |token| &self.sql[token.span.clone()])
+    }
+
+    fn kind(&self, at: usize) -> Option<TokenKind> {
+        self.tokens.get(at).map(|token| token.kind)
+    }
+
+    /// The next token at or after `at` that is neither whitespace nor a comment.
+    fn significant(&self, at: usize) -> usize {
+        let rest = self.tokens.iter().skip(at);
+        at + rest.take_while(|token| token.kind.is_trivia()).count()
+    }
+
+    fn error(&self, at: usize, kind: ParameterErrorKind) -> ParameterError {
+        ParameterError { offset: self.tokens.get(at).map_or(self.sql.len(), |token| token.span.start), kind }
+    }
+
+    /// Rewrites the parameter that begins at token `at`, if one does, and returns the token after it.
+    fn parameter(&mut self, at: usize, brackets: &Brackets) -> Result<Option<usize>, ParameterError> {
+        let next = self.kind(at + 1);
+        match (self.kind(at), self.text(at)) {
+            (Some(TokenKind::Parameter), written) => {
+                self.positional(at, written)?;
+                Ok(Some(at + 1))
+            }
+            (Some(TokenKind::Punctuation), ":") if !brackets.colon_is_syntax() => match next {
+                Some(TokenKind::Word) => self.named(at, at + 2, self.text(at + 1).to_owned()),
+                Some(TokenKind::String | TokenKind::QuotedIdentifier) => {
+                    let written = format!(":{}", self.text(at + 1));
+                    Err(self.error(at, ParameterErrorKind::Interpolation(written)))
+                }
+                _ => Ok(None),
+            },
+            (Some(TokenKind::Operator), "@") if next == Some(TokenKind::Word) => {
+                self.named(at, at + 2, self.text(at + 1).to_owned())
+            }
+            (Some(TokenKind::Word), library) if self.text(at + 1) == "." && !brackets.after_dot => {
+                self.function(at, library)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// `sqlc.arg(x)`, `sqlc.narg('x')`, `pggen.arg('x')`; `sqlc.embed(t)` becomes `t.*`.
+    fn function(&mut self, at: usize, library: &str) -> Result<Option<usize>, ParameterError> {
+        let function = self.text(at + 2);
+        let written = format!("{library}.{function}");
+        let is_embed = written.eq_ignore_ascii_case("sqlc.embed");
+        if !is_embed && !["sqlc.arg", "sqlc.narg", "pggen.arg"].iter().any(|known| written.eq_ignore_ascii_case(known))
+        {
+            return Ok(None);
+        }
+        let open = self.significant(at + 3);
+        let argument = self.significant(open + 1);
+        let close = self.significant(argument + 1);
+        let name = match self.kind(argument) {
+            Some(TokenKind::Word) => self.text(argument).to_owned(),
+            Some(TokenKind::String) if self.text(argument).starts_with('\'') => {
+                self.text(argument).trim_matches('\'').replace("''", "'")
+            }
+            _ => String::new(),
+        };
+        if self.text(open) != "(" || self.text(close) != ")" || name.is_empty() {
+            return Err(self.error(at, ParameterErrorKind::Function(written)));
+        }
+        if is_embed {
+            self.output.push_str(&name);
+            self.output.push_str(".*");
+            return Ok(Some(close + 1));
+        }
+        self.named(at, close + 1, name)
+    }
+
+    fn written(&self, from: usize, to: usize) -> &'a str {
+        let end = self.tokens.get(to - 1).map_or(self.sql.len(), |token| token.span.end);
+        &self.sql[self.tokens[from].span.start..end]
+    }
+
+    fn named(&mut self, from: usize, to: usize, name: String) -> Result<Option<usize>, ParameterError> {
+        let written = self.written(from, to).to_owned();
+        let number = match &mut self.names {
+            Names::None => {
+                self.names = Names::Named(vec![name], written);
+                1
+            }
+            Names::Named(names, _) => {
+                let known = names.iter().position(|known| *known == name);
+                let number = known.unwrap_or(names.len()) + 1;
+                if number > MOST {
+                    return Err(self.error(from, ParameterErrorKind::Number(written)));
+                }
+                if known.is_none() {
+                    names.push(name);
+                }
+                number
+            }
+            Names::Positional(_, earlier) => {
+                let kind = ParameterErrorKind::Mixed { found: written, earlier: earlier.clone() };
+                return Err(self.error(from, kind));
+            }
+        };
+        // `SELECT:a` and `:a'x'` are parameters beside words; a number must not grow together with either.
+        let joins = |character: char| character.is_alphanumeric() || !character.is_ascii() || "_$'".contains(character);
+        if self.output.ends_with(joins) {
+            self.output.push(' ');
+        }
+        self.output.push_str(&format!("${number}"));
+        if self.text(to).starts_with(joins) {
+            self.output.push(' ');
+        }
+        Ok(Some(to))
+    }
+
+    fn positional(&mut self, at: usize, written: &str) -> Result<(), ParameterError> {
+        let number = written[1..].parse().ok().filter(|number| (1..=MOST).contains(number));
+        let Some(number) = number else {
+            return Err(self.error(at, ParameterErrorKind::Number(written.to_owned())));
+        };
+        self.names = match std::mem::replace(&mut self.names, Names::None) {
+            Names::None => Names::Positional(number, written.to_owned()),
+            Names::Positional(highest, first) => Names::Positional(highest.max(number), first),
+            Names::Named(_, earlier) => {
+                let found = written.to_owned();
+                return Err(self.error(at, ParameterErrorKind::Mixed { found, earlier }));
+            }
+        };
+        self.output.push_str(written);
+        Ok(())
+    }
+}
+
+/// Where colons are SQL's own: between the bounds of a slice, and between key and value in `JSON_OBJECT(…)`.
+#[derive(Default)]
+struct Brackets {
+    open: Vec<Bracket>,
+    /// The last token that is not trivia is a value, so that an opening bracket would be a subscript.
+    after_value: bool,
+    after_dot: bool,
+    after_json_object: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    Plain,
+    Subscript,
+    JsonObject,
+}
+
+impl Brackets {
+    fn see(&mut self, kind: TokenKind, text: &str) {
+        if kind.is_trivia() {
+            return;
+        }
+        match text {
+            "(" if self.after_json_object => self.open.push(Bracket::JsonObject),
+            "[" if self.after_value => self.open.push(Bracket::Subscript),
+            "(" | "[" => self.open.push(Bracket::Plain),
+            ")" | "]" => drop(self.open.pop()),
+            _ => {}
+        }
+        let is_word = |word: &str| kind == TokenKind::Word && text.eq_ignore_ascii_case(word);
+        self.after_json_object = is_word("json_object") || is_word("json_objectagg");
+        self.after_dot = text == ".";
+        self.after_value = match kind {
+            TokenKind::Word => !is_word("array"),
+            TokenKind::Operator => false,
+            TokenKind::Punctuation => matches!(text, ")" | "]"),
+            _ => true,
+        };
+    }
+
+    fn colon_is_syntax(&self) -> bool {
+        self.after_value && matches!(self.open.last(), Some(Bracket::Subscript | Bracket::JsonObject))
+    }
+}
+
+/// One `name = value` of a parameter set, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// The parameter's name, or the number of a positional one.
+    pub name: String,
+    /// A SQL expression.
+    pub value: String,
+}
+
+/// Cuts `customer_id = 1, status = 'paid, x'` at its top-level commas and equals signs.
+///
+/// # Errors
+/// What is wrong, for people, without its place.
+pub(crate) fn assignments(text: &str) -> Result<Vec<Assignment>, String> {
+    let mut found = Vec::new();
+    let mut lexer = Lexer::new(text);
+    let tokens: Vec<Token> = lexer.by_ref().filter(|token| !token.kind.is_trivia()).collect();
+    if lexer.open() != &crate::migration::script::lexer::Open::Nothing {
+        return Err("a quote is opened and never closed: a set stands on one line".to_owned());
+    }
+    let mut depth = 0_usize;
+    let mut from = 0;
+    for at in 0..=tokens.len() {
+        let part = tokens.get(at).map_or(",", |token| &text[token.span.clone()]);
+        match part {
+            "(" | "[" => depth += 1,
+            ")" | "]" if depth == 0 => return Err(format!("{part} closes nothing")),
+            ")" | "]" => depth -= 1,
+            ";" => return Err("a semicolon cannot stand in a value".to_owned()),
+            "," if at == tokens.len() && depth > 0 => return Err("a parenthesis is never closed".to_owned()),
+            "," if depth == 0 => {
+                found.push(assignment(text, &tokens[from..at])?);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn assignment(text: &str, tokens: &[Token]) -> Result<Assignment, String> {
+    let part = |token: &Token| &text[token.span.clone()];
+    let whole = |tokens: &[Token]| -> &str {
+        let span: Option<Range<usize>> =
+            tokens.first().zip(tokens.last()).map(|(first, last)| first.span.start..last.span.end);
+        span.map_or("", |span| &text[span])
+    };
+    let name = match tokens.first().map(|name| (name.kind, part(name))) {
+        Some((TokenKind::Word, name)) => name.to_owned(),
+        Some((TokenKind::Parameter, number)) => number[1..].to_owned(),
+        _ => return Err(format!("`{}` is not `name = value`: two commas in a row, or no name", whole(tokens))),
+    };
+    let values = tokens.get(2..).unwrap_or_default();
+    if tokens.get(1).map(part) != Some("=") || values.is_empty() {
+        return Err(format!("`{}` is not `name = value`: write the parameter, =, and a SQL expression", whole(tokens)));
+    }
+    if let Some(parameter) = values.iter().find(|token| token.kind == TokenKind::Parameter) {
+        return Err(format!("{} cannot stand in a value", part(parameter)));
+    }
+    Ok(Assignment { name, value: whole(values).to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rewritten(sql: &str) -> (String, Vec<String>) {
+        rewrite(sql).expect("parameters that can be told")
+    }
+
+    fn named(sql: &str, expected: &str, names: &[&str]) {
+        let (text, found) = rewritten(sql);
+        assert_eq!(text, expected);
+        assert_eq!(found, names, "{sql}");
+    }
+
+    #[test]
+    fn every_style_of_name_becomes_a_number() {
+        named("SELECT :a, :b, :a::text", "SELECT $1, $2, $1::text", &["a", "b"]);
+        named("a = @a AND b = @B", "a = $1 AND b = $2", &["a", "B"]);
+        named("sqlc.arg(a), sqlc.narg('b') , SQLC.ARG( a )", "$1, $2 , $1", &["a", "b"]);
+        named("pggen.arg('x') + @x", "$1 + $1", &["x"]);
+        named("SELECT sqlc.embed(orders), @id", "SELECT orders.*, $1", &["id"]);
+        named("SELECT:a,1:b", "SELECT $1,1 $2", &["a", "b"]);
+        named("ARRAY[:a, :b] LIMIT :n", "ARRAY[$1, $2] LIMIT $3", &["a", "b", "n"]);
+    }
+
+    #[test]
+    fn positions_name_themselves_even_when_some_are_unused() {
+        named("SELECT $2, $1, $2", "SELECT $2, $1, $2", &["1", "2"]);
+        named("SELECT $3", "SELECT $3", &["1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_parameter_stays() {
+        for sql in [
+            "SELECT ':a @b $1' /* :c */, $$ :d $$ -- :e",
+            "SELECT x::int, f(a := 1, b => 2)",
+            "SELECT x[1:2], x[a:b], x[f(1):n], x[1:n][a:b]",
+            "SELECT a @> b, b <@ a, a @@ q, @ -1, @-1, x<->y, a ? 'k', a ?| b",
+            "SELECT JSON_OBJECT('a':b, 'c': d)",
+            "SELECT a$1$b, \":a\"",
+            "SELECT '2024-01-01 10:20'::timestamp",
+            "SELECT s.sqlc.arg FROM sqlc.args",
+        ] {
+            assert_eq!(rewritten(sql), (sql.to_owned(), vec![]));
+        }
+    }
+
+    #[test]
+    fn brackets_hold_parameters_where_no_value_precedes_the_colon() {
+        named("x[:n]", "x[$1]", &["n"]);
+        named("x[:lo : :hi]", "x[$1 : $2]", &["lo", "hi"]);
+        named("x[(:a)]", "x[($1)]", &["a"]);
+        named("f(x[1:2], :a)", "f(x[1:2], $1)", &["a"]);
+        named("JSON_OBJECT('k': :v)", "JSON_OBJECT('k': $1)", &["v"]);
+    }
+
+    #[test]
+    fn names_and_numbers_do_not_mix() {
+        let error = rewrite("SELECT :a, $1").expect_err("mixed");
+        assert_eq!(error.offset, 11);
+        assert_eq!(error.kind, ParameterErrorKind::Mixed { found: "$1".into(), earlier: ":a".into() });
+        let error = rewrite("SELECT $2, sqlc.arg(x)").expect_err("mixed");
+        assert_eq!(error.offset, 11);
+        assert_eq!(error.kind, ParameterErrorKind::Mixed { found: "sqlc.arg(x)".into(), earlier: "$2".into() });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_place() {
+        for (sql, offset, kind) in [
+            ("SELECT $0", 7, ParameterErrorKind::Number("$0".into())),
+            ("SELECT $99999999999999999999", 7, ParameterErrorKind::Number("$99999999999999999999".into())),
+            ("a sqlc.arg()", 2, ParameterErrorKind::Function("sqlc.arg".into())),
+            ("a sqlc.arg", 2, ParameterErrorKind::Function("sqlc.arg".into())),
+            ("a sqlc.arg(a, b)", 2, ParameterErrorKind::Function("sqlc.arg".into())),
+            ("= :'x'", 2, ParameterErrorKind::Interpolation(":'x'".into())),
+        ] {
+            assert_eq!(rewrite(sql), Err(ParameterError { offset, kind }), "{sql}");
+        }
+    }
+
+    #[test]
+    fn sets_are_cut_at_commas_outside_quotes_and_parentheses() {
+        let found = assignments("id = 1, s='paid, x' ,\t$2 = ARRAY[1,2]::int[], t = (now() - interval '1 day'), n=-1")
+            .expect("a set");
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|assignment| (assignment.name.as_str(), assignment.value.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("id", "1"),
+                ("s", "'paid, x'"),
+                ("2", "ARRAY[1,2]::int[]"),
+                ("t", "(now() - interval '1 day')"),
+                ("n", "-1")
+            ]
+        );
+    }
+
+    #[test]
+    fn sets_that_are_no_sets_are_refused() {
+        for text in ["", "id", "id =", "= 1", "id = 1,", "id = 'a", "id = (1", "id = 1)", "id = 1; x = 2", "id = $2"] {
+            assert!(assignments(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_without_a_panic(text in "\\PC*|[a-c:@$1.()'\\[\\] =,]{0,60}") {
+            let _ = assignments(&text);
+            if let Ok((rewritten, names)) = rewrite(&text) {
+                // What was rewritten has no names left: it only has numbers, as many as were counted.
+                let (again, numbers) = rewrite(&rewritten).expect("only numbers are left");
+                prop_assert_eq!(again, rewritten);
+                prop_assert_eq!(numbers.len(), names.len());
+            }
+        }
+    }
 }

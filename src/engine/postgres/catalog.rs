@@ -1,1 +1,117 @@
-//! (being written)
+//! Reads the schema at one moment, whole, in one read-only transaction.
+//!
+//! Everything is deparsed under an empty `search_path`, so that names are always qualified. Objects of extensions are
+//! left out (their relations are kept, marked, because locks are taken on them), and so are Seatrial's own schemas.
+
+mod cursor;
+mod objects;
+mod relations;
+
+use super::session::{Rows, Session};
+use crate::engine::ServerError;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::{Oid, RelationSize};
+use cursor::Cursor;
+use std::collections::BTreeMap;
+
+/// Schemas of Seatrial's own: what `prepare.sql` saves into, and what a proof compares with.
+pub const OWN_SCHEMAS: [&str; 2] = ["seatrial_backup", "seatrial_witness"];
+
+/// Condition on `n.nspname` that keeps people's schemas.
+const USER_SCHEMA: &str =
+    "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'seatrial_backup', 'seatrial_witness')";
+
+/// Objects that belong to extensions, with the extension's name.
+const EXTENSION_MEMBERS: &str = "members AS (SELECT d.classid, d.objid, e.extname FROM pg_depend d JOIN pg_extension e \
+     ON e.oid = d.refobjid WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass)";
+
+/// Reads the whole catalog of the session's database. The session must not be inside a transaction.
+///
+/// # Errors
+/// Whatever the server says; an ordinary role may lack the right to read some catalogs and sequences.
+pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
+    session
+        .execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; SET LOCAL jit = off")
+        .await?;
+    let read = read_everything(session).await;
+    // A failed statement ends the transaction either way; the error that matters is the reading's.
+    let ended = session.execute("COMMIT").await;
+    let catalog = read?;
+    ended?;
+    Ok(catalog)
+}
+
+async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> {
+    let mut catalog = Catalog::default();
+    let version = session.query("SELECT current_setting('server_version_num')").await?;
+    catalog.version = version.scalar().and_then(|version| version.parse().ok()).unwrap_or_default();
+    relations::read_relations(session, &mut catalog).await?;
+    relations::read_columns(session, &mut catalog).await?;
+    relations::read_indexes(session, &mut catalog).await?;
+    relations::read_constraints(session, &mut catalog).await?;
+    relations::read_sequences(session, &mut catalog).await?;
+    objects::read_schemas(session, &mut catalog).await?;
+    objects::read_types(session, &mut catalog).await?;
+    objects::read_functions(session, &mut catalog).await?;
+    objects::read_triggers(session, &mut catalog).await?;
+    objects::read_rules_and_policies(session, &mut catalog).await?;
+    objects::read_others(session, &mut catalog).await?;
+    objects::read_privileges_and_settings(session, &mut catalog).await?;
+    objects::read_dependencies(session, &mut catalog).await?;
+    Ok(catalog)
+}
+
+/// Sizes of tables, materialized views and indexes, by OID; TOAST and system relations left out.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
+    let rows = session
+        .query(&format!(
+            "SELECT c.oid, pg_relation_size(c.oid), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
+             c.reltuples, c.relallvisible FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+             ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND {USER_SCHEMA}"
+        ))
+        .await?;
+    let mut sizes = BTreeMap::new();
+    for row in &rows.rows {
+        let mut cursor = Cursor::new(row);
+        let oid = cursor.number()?;
+        let (bytes, blocks, tuples) = (cursor.number()?, cursor.number()?, cursor.number::<f64>()?);
+        let all_visible = cursor.number()?;
+        sizes.insert(oid, RelationSize { bytes, blocks, rows: (tuples >= 0.0).then_some(tuples), all_visible });
+    }
+    Ok(sizes)
+}
+
+/// Counts the rows of every table and materialized view exactly, by OID; a partitioned table's are its partitions'.
+/// An unpopulated materialized view has none.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn row_counts(session: &mut Session, catalog: &Catalog) -> Result<BTreeMap<Oid, u64>, ServerError> {
+    let mut counts = BTreeMap::new();
+    let selects: Vec<String> = catalog
+        .relations
+        .values()
+        .filter(|relation| {
+            let populated = catalog.relation_details.get(&relation.oid).is_some_and(|detail| detail.populated);
+            relation.kind == RelationKind::Table || (relation.kind == RelationKind::MaterializedView && populated)
+        })
+        .map(|relation| format!("SELECT {}, count(*) FROM ONLY {}", relation.oid, relation.qualified))
+        .collect();
+    // A few hundred branches at a time keep the server's parser and lock table comfortable.
+    for chunk in selects.chunks(200) {
+        let rows = session.query(&chunk.join(" UNION ALL ")).await?;
+        for row in &rows.rows {
+            let mut cursor = Cursor::new(row);
+            counts.insert(cursor.number()?, cursor.number()?);
+        }
+    }
+    Ok(counts)
+}
+
+/// Decodes every row with `decode`.
+fn each(rows: &Rows, mut decode: impl FnMut(&mut Cursor<'_>) -> Result<(), ServerError>) -> Result<(), ServerError> {
+    rows.rows.iter().try_for_each(|row| decode(&mut Cursor::new(row)))
+}

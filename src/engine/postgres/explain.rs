@@ -1,1 +1,385 @@
-//! (being written)
+//! Plans of hot queries: planned through `PREPARE` so that parameter types are the server's own, then run where that
+//! cannot write.
+//!
+//! Every capture has a read-only transaction to itself that is always rolled back, so no snapshot stays open and no
+//! setting leaks into the next one. A plain EXPLAIN comes first: a run that is cut off still has its plan.
+
+mod bare;
+
+use super::session::{Session, quote_identifier, quote_literal};
+use crate::engine::ServerError;
+use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan};
+use crate::workload::HotQuery;
+use bare::bare_text;
+use std::time::Duration;
+
+/// Name of the prepared statement, there only while one capture lasts.
+const STATEMENT: &str = "seatrial_q";
+const PLAN: &str = "FORMAT JSON, VERBOSE, SETTINGS";
+const MEASURE: &str = "ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, FORMAT JSON, VERBOSE, SETTINGS";
+
+/// How queries are planned and run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptureOptions {
+    /// `statement_timeout` of every single step. A longer run is [`Captured::DidNotFinish`].
+    pub statement_timeout: Duration,
+    /// Run reads; otherwise everything is only planned.
+    pub run_reads: bool,
+    /// The session has a transaction open that must survive: SAVEPOINTs instead of transactions, and nothing is run.
+    pub inside_transaction: bool,
+}
+
+impl Default for CaptureOptions {
+    fn default() -> Self {
+        Self { statement_timeout: Duration::from_secs(5), run_reads: true, inside_transaction: false }
+    }
+}
+
+impl CaptureOptions {
+    /// Only planning, in a transaction the caller has open and keeps.
+    pub fn planning_inside_transaction() -> Self {
+        Self { run_reads: false, inside_transaction: true, ..Self::default() }
+    }
+}
+
+/// Captures every plan of every query, in registry order, in a session of the role the queries run as.
+///
+/// Reads are planned, run once warm and run once measured; what a read-only transaction refuses is only planned.
+/// Nothing that goes wrong stops the rest: it is [`Captured::Failed`] of that one capture.
+pub async fn capture<'a>(
+    session: &mut Session,
+    queries: impl IntoIterator<Item = &'a HotQuery>,
+    options: &CaptureOptions,
+) -> Vec<PlanCapture> {
+    let mut captures = Vec::new();
+    for query in queries {
+        captures.extend(capture_query(session, query, options).await);
+    }
+    captures
+}
+
+/// Plans without running anything: cheap enough to repeat after every statement of a migration.
+///
+/// With [`CaptureOptions::inside_transaction`] it sees the session's uncommitted changes and leaves its transaction
+/// as it was, except for two SAVEPOINT round trips.
+pub async fn plan_only<'a>(
+    session: &mut Session,
+    queries: impl IntoIterator<Item = &'a HotQuery>,
+    options: &CaptureOptions,
+) -> Vec<PlanCapture> {
+    capture(session, queries, &CaptureOptions { run_reads: false, ..*options }).await
+}
+
+/// Captures one query: a custom plan for each parameter set, and one generic plan if it has parameters.
+pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &CaptureOptions) -> Vec<PlanCapture> {
+    let mut captures = Vec::new();
+    for planning in plannings(query) {
+        let captured = match attempt(session, query, &planning, options).await {
+            Ok(captured) => captured,
+            Err(failure) => Captured::Failed { sqlstate: failure.sqlstate, message: failure.message },
+        };
+        captures.push(PlanCapture { key: planning.key, captured });
+    }
+    captures
+}
+
+/// The keys [`capture_query`] answers for, in its order.
+pub fn plan_keys(query: &HotQuery) -> Vec<PlanKey> {
+    plannings(query).into_iter().map(|planning| planning.key).collect()
+}
+
+/// One way to plan a query.
+struct Planning<'a> {
+    key: PlanKey,
+    /// Arguments of EXECUTE; `None` where there is nothing to run it with and NULLs do for planning.
+    values: Option<&'a [String]>,
+}
+
+fn plannings(query: &HotQuery) -> Vec<Planning<'_>> {
+    let key = |set: &str, mode| PlanKey { query: query.name.clone(), parameter_set: set.to_owned(), mode };
+    if query.parameters.is_empty() {
+        return vec![Planning { key: key("", PlanMode::Custom), values: Some(&[]) }];
+    }
+    let custom = query
+        .sets
+        .iter()
+        .map(|set| Planning { key: key(&set.name, PlanMode::Custom), values: Some(set.values.as_slice()) });
+    let generic = Planning {
+        key: key("", PlanMode::Generic),
+        // A generic plan is the same for all values, so any set will do to run it.
+        values: query.sets.first().map(|set| set.values.as_slice()),
+    };
+    custom.chain([generic]).collect()
+}
+
+/// A refusal with the message people may see.
+struct Failure {
+    sqlstate: String,
+    message: String,
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self { message: without_values(&error), sqlstate: error.sqlstate }
+    }
+}
+
+async fn attempt(
+    session: &mut Session,
+    query: &HotQuery,
+    planning: &Planning<'_>,
+    options: &CaptureOptions,
+) -> Result<Captured, Failure> {
+    plannable(&query.sql)?;
+    for value in planning.values.unwrap_or_default() {
+        expression(value)?;
+    }
+    let (begin, end) = if options.inside_transaction {
+        // Read-only for the savepoint's length only: rolling back to it restores the outer transaction's right to write.
+        (
+            "SAVEPOINT seatrial_plan; SET LOCAL transaction_read_only = on",
+            "ROLLBACK TO SAVEPOINT seatrial_plan; RELEASE SAVEPOINT seatrial_plan",
+        )
+    } else {
+        ("BEGIN TRANSACTION READ ONLY", "ROLLBACK")
+    };
+    session.execute(begin).await?;
+    let mut prepared = false;
+    let captured = inside(session, query, planning, options, &mut prepared).await;
+    // PREPARE is not undone by a rollback.
+    let deallocate = if prepared { format!("; DEALLOCATE {STATEMENT}") } else { String::new() };
+    session.execute(&format!("{end}{deallocate}")).await?;
+    captured
+}
+
+async fn inside(
+    session: &mut Session,
+    query: &HotQuery,
+    planning: &Planning<'_>,
+    options: &CaptureOptions,
+    prepared: &mut bool,
+) -> Result<Captured, Failure> {
+    apply_settings(session, query, planning.key.mode, options).await?;
+    session.execute(&format!("PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    *prepared = true;
+    let execute = execute_statement(query, planning);
+    let plan = explain(session, PLAN, &execute).await?;
+    if !options.run_reads || options.inside_transaction || planning.values.is_none() {
+        return Ok(Captured::Planned(plan));
+    }
+    // The first run warms caches and index metapages; only the second one is measured.
+    let run = match explain(session, MEASURE, &execute).await {
+        Ok(_) => explain(session, MEASURE, &execute).await,
+        failed => failed,
+    };
+    match run {
+        Ok(measured) => Ok(match measured.work() {
+            Some(work) => Captured::Measured(measured, work),
+            None => Captured::Planned(plan),
+        }),
+        // A write, FOR UPDATE, nextval, …: the transaction's refusal is the classifier.
+        Err(failure) if failure.sqlstate == "25006" => Ok(Captured::Planned(plan)),
+        Err(failure) if failure.sqlstate == "57014" => Ok(Captured::DidNotFinish(plan)),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn explain(session: &mut Session, options: &str, execute: &str) -> Result<QueryPlan, Failure> {
+    let rows = session.query(&format!("EXPLAIN ({options}) {execute}")).await?;
+    let mut plan = QueryPlan::from_explain_json(rows.scalar().unwrap_or_default())
+        .map_err(|error| Failure { sqlstate: String::new(), message: error.to_string() })?;
+    // Ours, not the database's.
+    plan.settings.remove("plan_cache_mode");
+    Ok(plan)
+}
+
+fn execute_statement(query: &HotQuery, planning: &Planning<'_>) -> String {
+    let values = match planning.values {
+        Some(values) => values.join(", "),
+        None => vec!["NULL"; query.parameters.len()].join(", "),
+    };
+    if values.is_empty() { format!("EXECUTE {STATEMENT}") } else { format!("EXECUTE {STATEMENT}({values})") }
+}
+
+async fn apply_settings(
+    session: &mut Session,
+    query: &HotQuery,
+    mode: PlanMode,
+    options: &CaptureOptions,
+) -> Result<(), Failure> {
+    let path = query.search_path.as_ref().map(|path| ("search_path".to_owned(), path.clone()));
+    for (name, value) in query.settings.iter().cloned().chain(path) {
+        session.execute(&set_local(&name, &value)).await.map_err(|error| Failure {
+            sqlstate: error.sqlstate,
+            // The value is the registry's own, never user data.
+            message: format!("set {name}: {}", error.message),
+        })?;
+    }
+    let mode = match mode {
+        PlanMode::Custom => "force_custom_plan",
+        PlanMode::Generic => "force_generic_plan",
+    };
+    // After the query's own settings, so that these two win. 0 would mean no limit at all.
+    let timeout = options.statement_timeout.as_millis().max(1);
+    let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
+    session.execute(&ours).await?;
+    Ok(())
+}
+
+/// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
+fn set_local(name: &str, value: &str) -> String {
+    let value = value.trim();
+    if value.eq_ignore_ascii_case("default") {
+        let name: Vec<String> = name.split('.').map(quote_identifier).collect();
+        return format!("SET LOCAL {} TO DEFAULT", name.join("."));
+    }
+    let text = if name.eq_ignore_ascii_case("search_path") { schema_list(value) } else { unquoted(value) };
+    format!("SELECT pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(&text))
+}
+
+fn unquoted(value: &str) -> String {
+    let inner = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    inner.map_or_else(|| value.to_owned(), |inner| inner.replace("''", "'"))
+}
+
+/// `SET search_path = 'A', b` takes strings where `set_config` wants identifiers.
+fn schema_list(value: &str) -> String {
+    let items = value.split(',').map(str::trim).map(|item| {
+        let string = item.len() > 1 && item.starts_with('\'') && item.ends_with('\'');
+        if string { quote_identifier(&unquoted(item)) } else { item.to_owned() }
+    });
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the text is one statement that can be planned.
+fn plannable(sql: &str) -> Result<(), Failure> {
+    let refused = |message: String| Err(Failure { sqlstate: "0A000".to_owned(), message });
+    let bare = bare_text(sql);
+    if let Some((_, rest)) = bare.split_once(';')
+        && !rest.trim().is_empty()
+    {
+        return refused("more than one statement: give each its own name".to_owned());
+    }
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let start = bare.trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+    let first: String = start.chars().take_while(|c| is_letter(*c)).collect();
+    match first.to_ascii_uppercase().as_str() {
+        "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "VALUES" | "TABLE" | "WITH" => Ok(()),
+        "" => refused("no statement that can be planned".to_owned()),
+        word => refused(format!(
+            "{word} is a utility statement: only SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES, TABLE and WITH have plans"
+        )),
+    }
+}
+
+/// Whether a parameter's value can stand between the parentheses of EXECUTE without leaving them.
+fn expression(value: &str) -> Result<(), Failure> {
+    let bare = bare_text(value);
+    let mut depth = 0_i32;
+    for c in bare.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            // Far below zero: no closing parenthesis brings it back.
+            ';' => depth = i32::MIN / 2,
+            _ => {}
+        }
+        if depth < 0 {
+            break;
+        }
+    }
+    if depth == 0 && !value.trim().is_empty() {
+        return Ok(());
+    }
+    let message = "a parameter's value is not one SQL expression".to_owned();
+    Err(Failure { sqlstate: "42601".to_owned(), message })
+}
+
+/// The primary message as far as it cannot hold values of user data.
+///
+/// Names are quoted like values in messages; the error's class tells which it is.
+fn without_values(error: &ServerError) -> String {
+    let class = error.sqlstate.get(..2).unwrap_or_default();
+    match class {
+        // Names, rights, limits and the connection.
+        "" | "08" | "0A" | "25" | "26" | "2D" | "3D" | "3F" | "42" | "53" | "54" | "55" | "57" => error.message.clone(),
+        // RAISE: whatever the function wanted to say.
+        "P0" => "a function raised an exception; its message may hold values and is not shown".to_owned(),
+        _ => mask_quoted(&error.message),
+    }
+}
+
+fn mask_quoted(message: &str) -> String {
+    let mut shown = String::new();
+    for (position, part) in message.split('"').enumerate() {
+        shown.push_str(if position % 2 == 0 { part } else { "\"…\"" });
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(sql: &str) -> String {
+        plannable(sql).err().map(|failure| failure.message).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_single_statements_with_plans_are_let_through() {
+        for sql in [
+            "SELECT 1",
+            "  -- a note; with a semicolon\n select 1",
+            "/* a; /* nested; */ b */ (SELECT 1) UNION (SELECT 2);  -- end; of file",
+            "with x as (select ';') table x",
+            "SELECT $q$; DROP TABLE t$q$, \"a;b\"",
+            "MERGE INTO t USING s ON true WHEN MATCHED THEN DO NOTHING",
+        ] {
+            assert_eq!(refusal(sql), "", "{sql}");
+        }
+        assert!(refusal("CREATE TABLE t ()").starts_with("CREATE is a utility statement"));
+        assert!(refusal("VACUUM").starts_with("VACUUM is"));
+        assert_eq!(refusal(" -- nothing"), "no statement that can be planned");
+        assert!(refusal("SELECT 1; COMMIT").starts_with("more than one statement"));
+        assert!(refusal("SELECT 'a'';'; COMMIT").starts_with("more than one statement"));
+    }
+
+    #[test]
+    fn a_parameter_value_cannot_leave_its_place() {
+        for value in ["7", "'a);b'", "now() - interval '1 day'", "ARRAY[1,2]", "(1 + (2))"] {
+            assert!(expression(value).is_ok(), "{value}");
+        }
+        for value in ["", "1); COMMIT; SELECT (1", "1)", "(1", "1; 2"] {
+            assert!(expression(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn settings_are_taken_as_people_write_them() {
+        let set = |name, value| set_local(name, value);
+        assert_eq!(set("work_mem", "64MB"), "SELECT pg_catalog.set_config('work_mem', '64MB', true)");
+        assert_eq!(set("work_mem", "'64MB'"), "SELECT pg_catalog.set_config('work_mem', '64MB', true)");
+        assert_eq!(
+            set("search_path", "'Sales', public, \"$user\""),
+            "SELECT pg_catalog.set_config('search_path', '\"Sales\", public, \"$user\"', true)"
+        );
+        assert_eq!(set("app.tenant", "default"), "SET LOCAL \"app\".\"tenant\" TO DEFAULT");
+    }
+
+    #[test]
+    fn messages_keep_names_and_lose_values() {
+        let error = |sqlstate: &str, message: &str| {
+            without_values(&ServerError {
+                sqlstate: sqlstate.to_owned(),
+                message: message.to_owned(),
+                ..Default::default()
+            })
+        };
+        assert_eq!(error("42P01", "relation \"orders\" does not exist"), "relation \"orders\" does not exist");
+        assert_eq!(
+            error("22P02", "invalid input syntax for type integer: \"anna@example.org\""),
+            "invalid input syntax for type integer: \"…\""
+        );
+        assert!(!error("P0001", "customer Anna owes 5").contains("Anna"));
+    }
+}

@@ -201,7 +201,13 @@ impl Observer {
     }
 
     /// Relations that were given another file: rewritten tables and indexes built, old or new.
-    fn files_changed(&mut self, filenodes: &BTreeMap<Oid, Oid>, new: &BTreeSet<Oid>, observation: &mut Observation, kind: &StatementKind) {
+    fn files_changed(
+        &mut self,
+        filenodes: &BTreeMap<Oid, Oid>,
+        new: &BTreeSet<Oid>,
+        observation: &mut Observation,
+        kind: &StatementKind,
+    ) {
         let truncate = matches!(kind, StatementKind::Truncate);
         let mut rewritten = BTreeSet::new();
         for (oid, filenode) in filenodes {
@@ -247,7 +253,8 @@ impl Observer {
                 observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
             }
             // Inserts make nobody wait; and a rewrite counts its rows as inserted.
-            let changed = counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
+            let changed =
+                counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
             if changed > 0 {
                 observation.changed.push(self.work(*oid, changed));
             }
@@ -256,10 +263,20 @@ impl Observer {
     }
 
     /// Reads the transaction's own locks and files, exactly, from inside it.
-    async fn probe_inside(&mut self, session: &mut Session, observation: &mut Observation, kind: &StatementKind, started: Instant) -> Result<(), ServerError> {
+    async fn probe_inside(
+        &mut self,
+        session: &mut Session,
+        observation: &mut Observation,
+        kind: &StatementKind,
+        started: Instant,
+    ) -> Result<(), ServerError> {
         let rows = session.query(OWN_LOCKS).await?;
-        let new: BTreeSet<Oid> =
-            rows.rows.iter().filter_map(|row| number::<Oid>(row, 0)).filter(|oid| !self.known.contains_key(oid)).collect();
+        let new: BTreeSet<Oid> = rows
+            .rows
+            .iter()
+            .filter_map(|row| number::<Oid>(row, 0))
+            .filter(|oid| !self.known.contains_key(oid))
+            .collect();
         let filenodes = self.learn(&rows);
         let held: BTreeSet<(Oid, LockMode)> = rows
             .rows
@@ -286,10 +303,19 @@ impl Observer {
     }
 
     /// Reads what a statement outside any transaction left behind, from the second session.
-    async fn probe_outside(&mut self, session: &mut Session, observation: &mut Observation, kind: &StatementKind) -> Result<(), ServerError> {
+    async fn probe_outside(
+        &mut self,
+        session: &mut Session,
+        observation: &mut Observation,
+        kind: &StatementKind,
+    ) -> Result<(), ServerError> {
         let rows = self.session.query(ALL_RELATIONS).await?;
-        let new: BTreeSet<Oid> =
-            rows.rows.iter().filter_map(|row| number::<Oid>(row, 0)).filter(|oid| !self.known.contains_key(oid)).collect();
+        let new: BTreeSet<Oid> = rows
+            .rows
+            .iter()
+            .filter_map(|row| number::<Oid>(row, 0))
+            .filter(|oid| !self.known.contains_key(oid))
+            .collect();
         let filenodes = self.learn(&rows);
         self.files_changed(&filenodes, &new, observation, kind);
         // What the backend has not sent to the shared statistics yet is still in its own counters.
@@ -372,7 +398,11 @@ impl Watch for Observer {
         };
         let touches_data = !matches!(
             at.kind,
-            StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback | StatementKind::Set | StatementKind::SetLocal
+            StatementKind::Begin
+                | StatementKind::Commit
+                | StatementKind::Rollback
+                | StatementKind::Set
+                | StatementKind::SetLocal
         );
         if ran.result.is_ok() && touches_data {
             if at.in_transaction {

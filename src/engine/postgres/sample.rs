@@ -145,15 +145,19 @@ async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError>
                                  WHERE d.datname = pg_catalog.current_database())"
         ))
         .await?;
-    Ok(rows.rows.iter().filter_map(|row| {
-        let text = |column: usize| row.get(column)?.as_deref();
-        Some(Look {
-            oid: text(0)?.parse().ok()?,
-            mode: LockMode::from_pg_locks(text(1)?)?,
-            name: text(2).map(str::to_owned),
-            kind: text(3).and_then(|kind| kind.chars().next()).unwrap_or('r'),
-            parent: text(4).and_then(|oid| oid.parse().ok()),
-            table: text(5).and_then(|oid| oid.parse().ok()),
+    Ok(rows
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let text = |column: usize| row.get(column)?.as_deref();
+            Some(Look {
+                oid: text(0)?.parse().ok()?,
+                mode: LockMode::from_pg_locks(text(1)?)?,
+                name: text(2).map(str::to_owned),
+                kind: text(3).and_then(|kind| kind.chars().next()).unwrap_or('r'),
+                parent: text(4).and_then(|oid| oid.parse().ok()),
+                table: text(5).and_then(|oid| oid.parse().ok()),
+            })
         })
-    }).collect())
+        .collect())
 }

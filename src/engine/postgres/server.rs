@@ -1,18 +1,39 @@
 //! A disposable PostgreSQL server: a unix socket in a private folder, dead as soon as its owner is.
 
 pub mod cluster;
-pub mod settings;
+mod settings;
 
 use crate::copy::state::{RunDir, StateError};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::Binaries;
-use crate::engine::postgres::launch::LaunchError;
-use crate::engine::postgres::session::Endpoint;
+use crate::engine::postgres::launch::process::Process;
+use crate::engine::postgres::launch::{LaunchError, RunAs, Tool};
+use crate::engine::postgres::session::{Endpoint, Session};
+use cluster::CopyError;
+use nix::sys::signal::Signal;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use thiserror::Error;
 
 /// The bootstrap superuser of every cluster of ours.
 pub const SUPERUSER: &str = "seatrial_superuser";
+
+/// How long a server may take until it answers; recovery after a crash takes longest.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long a server may take to shut down cleanly, writing everything out.
+const STOP_LIMIT: Duration = Duration::from_secs(300);
+/// How long an immediate shutdown may take: the postmaster gives its children five seconds.
+const QUIT_LIMIT: Duration = Duration::from_secs(8);
+/// How often a starting server is asked whether it is ready.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+/// How much of a log is shown, in bytes and in lines: its end.
+const LOG_BYTES: u64 = 16 * 1024;
+const LOG_LINES: usize = 20;
 
 /// What a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +53,12 @@ pub struct ServerOptions {
     pub settings: Vec<(String, String)>,
 }
 
+impl From<ServerMode> for ServerOptions {
+    fn from(mode: ServerMode) -> Self {
+        Self { mode, settings: Vec::new() }
+    }
+}
+
 /// Why a cluster could not be made, copied, started or stopped.
 #[derive(Debug, Error)]
 pub enum ClusterError {
@@ -41,6 +68,29 @@ pub enum ClusterError {
     /// The state folder is at fault.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A data directory could not be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// A file or folder could not be handled.
+    #[error("cannot {action} {path}: {error}", path = path.display())]
+    File {
+        /// A verb: `write`, `remove`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The operating system's answer.
+        error: io::Error,
+    },
+    /// `initdb` failed, whatever the locale.
+    #[error("{program} failed: {message}{advice}", program = program.display())]
+    Initdb {
+        /// Which one.
+        program: PathBuf,
+        /// What it said.
+        message: String,
+        /// What to do about it, if that is known.
+        advice: &'static str,
+    },
     /// The server ended, or answered with something other than "not yet".
     #[error("PostgreSQL {version} does not start: {reason}\n{log}")]
     NotReady {
@@ -51,21 +101,36 @@ pub enum ClusterError {
         /// The last lines of its log.
         log: String,
     },
-    /// A running server refused something.
-    #[error(transparent)]
-    Server(Box<ServerError>),
+    /// The server did not shut down cleanly.
+    #[error("PostgreSQL did not shut down cleanly ({end})\n{log}")]
+    NotStopped {
+        /// How it ended.
+        end: String,
+        /// The last lines of its log.
+        log: String,
+    },
+}
+
+impl ClusterError {
+    fn file(action: &'static str, path: &Path, error: io::Error) -> Self {
+        Self::File { action, path: path.to_owned(), error }
+    }
 }
 
 /// A running server. Dropped, it is killed and waited for; its data directory stays, until the run's folder goes.
 #[derive(Debug)]
 pub struct Server {
+    process: Process,
     endpoint: Endpoint,
     data_dir: PathBuf,
+    log: PathBuf,
+    /// The run's folder outlives its servers.
+    _run: RunDir,
 }
 
 impl Server {
-    /// Starts a server on `data_dir`, which must have been stopped cleanly, and waits until it answers. The settings
-    /// files in the directory are replaced: nothing a copied directory brought along applies.
+    /// Starts a server on `data_dir` and waits until it answers. The settings files in the directory are replaced:
+    /// nothing a copied directory brought along applies.
     ///
     /// # Errors
     /// It does not start; the error carries the end of its log.
@@ -75,8 +140,51 @@ impl Server {
         run: &RunDir,
         options: &ServerOptions,
     ) -> Result<Self, ClusterError> {
-        let _ = (binaries, data_dir, run, options);
-        unimplemented!("written next")
+        let conf = settings::postgresql_conf(binaries.major, run.socket_dir(), options);
+        settings::replace_settings(data_dir, &conf, run.user())
+            .map_err(|error| ClusterError::file("write the settings of", data_dir, error))?;
+        let endpoint = Endpoint { socket_dir: run.socket_dir().to_owned(), port: run.fresh_port() };
+        let log = run.path().join(format!("server-{}.log", endpoint.port));
+        let (output, errors) = open_log(&log).map_err(|error| ClusterError::file("open", &log, error))?;
+
+        let mut tool = Tool::new(binaries.postgres());
+        tool.args = vec!["-D".into(), data_dir.into(), "-p".into(), endpoint.port.to_string().into()];
+        tool.run_as = RunAs::ServerUser;
+        tool.directory = data_dir.to_owned();
+        // An immediate shutdown: the postmaster takes its children and its shared memory along.
+        tool.death_signal = Signal::SIGQUIT;
+        let (process, _) = tool.spawn(output, errors)?;
+        let mut server = Self { process, endpoint, data_dir: data_dir.to_owned(), log, _run: run.clone() };
+        run.remember_server(server.process.pid())?;
+
+        match server.until_ready().await {
+            Ok(()) => Ok(server),
+            Err(reason) => {
+                server.process.end(Signal::SIGQUIT, QUIT_LIMIT).await;
+                let (version, log) = (binaries.version.clone(), server.log_tail());
+                Err(ClusterError::NotReady { version, reason, log })
+            }
+        }
+    }
+
+    async fn until_ready(&mut self) -> Result<(), String> {
+        let ready = async {
+            loop {
+                match Session::connect(&self.endpoint, "postgres", SUPERUSER, "seatrial").await {
+                    Ok(session) => {
+                        session.close().await;
+                        return Ok(());
+                    }
+                    Err(error) if !is_not_yet(&error) => return Err(error.to_string()),
+                    Err(_) => tokio::time::sleep(ASK_AGAIN).await,
+                }
+            }
+        };
+        tokio::select! {
+            ready = ready => ready,
+            status = self.process.wait() => Err(describe(status)),
+            () = tokio::time::sleep(START_LIMIT) => Err(format!("no answer within {} s", START_LIMIT.as_secs())),
+        }
     }
 
     /// Where it listens.
@@ -89,24 +197,77 @@ impl Server {
         &self.data_dir
     }
 
+    /// Process id of its postmaster.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// How it ended, if it did without being asked to.
+    pub fn ended(&self) -> Option<String> {
+        self.process.status().map(describe)
+    }
+
     /// The last lines of its log. Values of user data may stand in them.
     pub fn log_tail(&self) -> String {
-        unimplemented!("written next")
+        // A log that cannot be read is only missing from a message about something else.
+        log_tail(&self.log).unwrap_or_default()
     }
 
     /// Stops it cleanly, so that its data directory can be copied. Sessions still open are ended.
     ///
     /// # Errors
     /// It did not stop in time, or not cleanly.
-    pub async fn stop(self) -> Result<(), ClusterError> {
-        unimplemented!("written next")
+    pub async fn stop(mut self) -> Result<(), ClusterError> {
+        // A fast shutdown.
+        let status = self.process.end(Signal::SIGINT, STOP_LIMIT).await;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(ClusterError::NotStopped { end: describe(status), log: self.log_tail() })
+        }
     }
 
     /// Ends it at once and removes its data directory.
     ///
     /// # Errors
     /// The directory cannot be removed.
-    pub async fn destroy(self) -> Result<(), ClusterError> {
-        unimplemented!("written next")
+    pub async fn destroy(mut self) -> Result<(), ClusterError> {
+        self.process.end(Signal::SIGQUIT, QUIT_LIMIT).await;
+        let data_dir = self.data_dir.clone();
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(data_dir)).await;
+        let removed = removed.unwrap_or_else(|error| Err(io::Error::other(error)));
+        removed.map_err(|error| ClusterError::file("remove", &self.data_dir, error))
     }
+}
+
+/// No socket yet, or a server that is starting up.
+fn is_not_yet(error: &ServerError) -> bool {
+    matches!(error.sqlstate.as_str(), "" | "57P03")
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it ended with exit code {code}"),
+        (None, Some(signal)) => format!("it was ended by signal {signal}"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
+
+fn open_log(path: &Path) -> io::Result<(Stdio, Stdio)> {
+    let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+    Ok((file.try_clone()?.into(), file.into()))
+}
+
+fn log_tail(path: &Path) -> io::Result<String> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened?,
+    };
+    let start = file.metadata()?.len().saturating_sub(LOG_BYTES);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
 }

@@ -175,6 +175,7 @@ fn server_error(error: sqlx::Error) -> ServerError {
         message: database.message().to_owned(),
         detail: owned(database.detail()),
         hint: owned(database.hint()),
+        context: owned(database.r#where()),
         position: match database.position() {
             Some(PgErrorPosition::Original(position)) => Some(position),
             _ => None,

@@ -3,7 +3,7 @@
 use super::apply::{Moment, Ran, Watch};
 use super::session::{Session, quote_identifier};
 use crate::engine::ServerError;
-use crate::migration::script::lexer::{TokenKind, tokens};
+use crate::migration::script::lexer::{Lexer, TokenKind};
 
 /// Rows that violate what a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,8 @@ impl Counter {
         let (Some(schema), Some(table)) = (&error.schema, &error.table) else { return Ok(None) };
         let quoted = format!("{}.{}", quote_identifier(schema), quote_identifier(table));
         let relation = crate::snapshot::catalog::qualify(schema, table);
-        let rows = |condition: &str| (relation.clone(), "rows", format!("SELECT count(*) FROM {quoted} WHERE {condition}"));
+        let rows =
+            |condition: &str| (relation.clone(), "rows", format!("SELECT count(*) FROM {quoted} WHERE {condition}"));
         Ok(match error.sqlstate.as_str() {
             "23502" => error.column.as_ref().map(|column| rows(&format!("{} IS NULL", quote_identifier(column)))),
             "23505" => error.detail.as_deref().and_then(duplicate_key).map(|key| {
@@ -107,7 +108,7 @@ fn duplicate_key(detail: &str) -> Option<String> {
 fn predicate(sql: &str) -> Option<&str> {
     let mut depth = 0usize;
     let mut found = None;
-    for token in tokens(sql) {
+    for token in Lexer::new(sql) {
         let text = &sql[token.span.clone()];
         match text {
             "(" => depth += 1,
@@ -173,7 +174,10 @@ mod tests {
 
     #[test]
     fn the_key_of_a_duplicate_is_the_servers_own_expression_list() {
-        assert_eq!(duplicate_key("Key (lower(email), org)=(x, 1) is duplicated."), Some("lower(email), org".to_owned()));
+        assert_eq!(
+            duplicate_key("Key (lower(email), org)=(x, 1) is duplicated."),
+            Some("lower(email), org".to_owned())
+        );
         assert_eq!(duplicate_key("Failing row contains (1)."), None);
     }
 

@@ -1,1 +1,432 @@
-//! (being written)
+//! The layout of sqlx: numbered files, one transaction for each, a history table with checksums.
+
+use super::{Grouping, Layout, MigrationFile, MigrationTree, files_in, hint};
+use crate::migration::script::{StatementKind, kind};
+use crate::migration::source_file::SourceFileError;
+use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use serde::Deserialize;
+use sha2::{Digest, Sha384};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// sqlx 0.9, simple and reversible migrations.
+#[derive(Debug)]
+pub struct Sqlx;
+
+/// The comment with which a file opts out of its transaction: only as the very first bytes.
+const NO_TRANSACTION: &str = "-- no-transaction";
+
+/// `[migrate]` of `sqlx.toml`, as far as it decides what runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Migrate {
+    migrations_dir: Option<String>,
+    table_name: Option<String>,
+    create_schemas: BTreeSet<String>,
+    ignored_chars: BTreeSet<char>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Configuration {
+    migrate: Migrate,
+}
+
+/// A file name taken apart as sqlx does.
+struct Name {
+    version: i64,
+    description: String,
+    is_down: bool,
+}
+
+impl Name {
+    /// `None` for files that sqlx passes over.
+    fn parse(file_name: &str) -> Option<Result<Self, String>> {
+        let (version, rest) = file_name.split_once('_').filter(|(_, rest)| rest.ends_with(".sql"))?;
+        let suffix = [".up.sql", ".down.sql"].into_iter().find(|suffix| rest.ends_with(suffix)).unwrap_or(".sql");
+        Some(match version.parse() {
+            Ok(version) => Ok(Self {
+                version,
+                description: rest.trim_end_matches(suffix).replace('_', " "),
+                is_down: suffix == ".down.sql",
+            }),
+            Err(_) => Err(format!(
+                "sqlx stops at this name, since `{version}` is not a whole number: name it <number>_<description>.sql or move it elsewhere"
+            )),
+        })
+    }
+}
+
+/// Whether a file name is a migration's for sqlx.
+pub(super) fn is_versioned(file_name: &str) -> bool {
+    matches!(Name::parse(file_name), Some(Ok(_)))
+}
+
+impl Layout for Sqlx {
+    fn name(&self) -> &'static str {
+        "sqlx"
+    }
+
+    fn detect(&self, directory: &Path) -> Option<String> {
+        // What cannot be read is reported when the layout reads it.
+        if let Ok(Some((path, _, _))) = configuration(directory) {
+            return Some(format!("{} names it", path.display()));
+        }
+        let files = files_in(directory).ok()?;
+        let mut scripts = files.iter().filter(|(name, _)| name.ends_with(".sql")).peekable();
+        scripts.peek()?;
+        scripts.all(|(name, _)| is_versioned(name)).then(|| "every file is named <number>_<description>.sql".to_owned())
+    }
+
+    fn read(&self, paths: &[PathBuf], root: &Path) -> Result<MigrationTree, MigrationError> {
+        let one_directory = matches!(paths, [path] if path.is_dir());
+        if !one_directory && paths.iter().any(|path| path.is_dir()) {
+            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
+        }
+        let given = if one_directory { &paths[0] } else { paths[0].parent().unwrap_or(Path::new("")) };
+        let (directory, migrate) = match configuration(given)? {
+            Some((_, directory, migrate)) => (directory, migrate),
+            None => (given.to_owned(), Migrate::default()),
+        };
+        let table = migrate.table_name.clone().unwrap_or_else(|| "_sqlx_migrations".to_owned());
+        let mut tree = MigrationTree {
+            layout: self.name(),
+            detected: None,
+            directory_given: one_directory,
+            files: Vec::new(),
+            setup: setup(&migrate, &table),
+            history_table: Some(table),
+            notes: Vec::new(),
+        };
+        let found = if one_directory {
+            files_in(&directory)?
+        } else {
+            let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            paths.iter().map(|path| (name(path), path.clone())).collect()
+        };
+        collect(found, root, &migrate, &mut tree)?;
+        if tree.files.is_empty() {
+            let hint = hint(&directory, "files named <number>_<description>.sql");
+            return Err(MigrationError::NoMigrations { path: directory, hint });
+        }
+        Ok(tree)
+    }
+
+    fn grouping(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        spans: &[Range<usize>],
+    ) -> Result<Grouping, MigrationError> {
+        let source = &file.file;
+        if file.byte_order_mark {
+            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        }
+        if source.text.is_empty() {
+            return Err(MigrationError::EmptyFile { file: source.name.clone() });
+        }
+        let mut notes = Vec::new();
+        let opted_out = source.text.starts_with(NO_TRANSACTION);
+        let kinds: Vec<StatementKind> = spans.iter().map(|span| kind(&source.text[span.clone()])).collect();
+        let controls = kinds.iter().position(StatementKind::is_transaction_control);
+        let transaction = match controls {
+            // The script's first BEGIN falls into the runner's transaction, and its COMMIT ends both.
+            Some(at) => {
+                let line = source.position(spans[at].start).line;
+                notes.push(format!(
+                    "{}:{line}: the script commits by itself, so sqlx writes its history row outside the script's transaction",
+                    source.name
+                ));
+                if at == 0 { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+            }
+            None if !opted_out => TransactionMode::PerMigration,
+            None if spans.len() > 1 => {
+                notes.push(format!(
+                    "{}:1: sqlx sends a file without a transaction as one string, which the server runs as one transaction all the same: one statement a file runs truly without",
+                    source.name
+                ));
+                TransactionMode::PerMigration
+            }
+            None => TransactionMode::None,
+        };
+        if !opted_out && let Some(at) = late_opt_out(&source.text) {
+            let line = source.position(at).line;
+            notes.push(format!(
+                "{}:{line}: `{NO_TRANSACTION}` only counts as the very first bytes of the file: this file runs in a transaction",
+                source.name
+            ));
+        }
+        let table = tree.history_table.as_deref().unwrap_or("_sqlx_migrations");
+        let in_transaction = !opted_out && controls.is_none();
+        Ok(Grouping { transaction, history: Some(history_write(file, table, in_transaction)), notes })
+    }
+}
+
+/// An opt-out that comes too late to count: in the first comment lines, but not as the first bytes.
+fn late_opt_out(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with(NO_TRANSACTION) {
+            return Some(at + line.len() - trimmed.len());
+        }
+        if !trimmed.is_empty() && !trimmed.starts_with("--") {
+            return None;
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> HistoryWrite {
+    let (version, checksum) = (&file.version, file.checksum.as_deref().unwrap_or_default());
+    let description = file.name.replace('\'', "''");
+    HistoryWrite {
+        sql: format!(
+            "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
+             VALUES ( {version}, '{description}', TRUE, decode('{checksum}', 'hex'), -1 )"
+        ),
+        table: table.to_owned(),
+        in_transaction,
+        afterwards: Some(format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")),
+    }
+}
+
+/// What sqlx runs first: schemas it was told to create, then its table.
+fn setup(migrate: &Migrate, table: &str) -> Vec<String> {
+    let schemas = migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    let table = format!(
+        "CREATE TABLE IF NOT EXISTS {table} (\n    version BIGINT PRIMARY KEY,\n    description TEXT NOT NULL,\n    \
+         installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),\n    success BOOLEAN NOT NULL,\n    \
+         checksum BYTEA NOT NULL,\n    execution_time BIGINT NOT NULL\n)"
+    );
+    schemas.chain([table]).collect()
+}
+
+/// Reads the migrations among `found` into `tree`, lowest version first.
+fn collect(
+    found: Vec<(String, PathBuf)>,
+    root: &Path,
+    migrate: &Migrate,
+    tree: &mut MigrationTree,
+) -> Result<(), MigrationError> {
+    let mut downs: Vec<(i64, Arc<SourceFile>)> = Vec::new();
+    let mut ups: Vec<(i64, MigrationFile)> = Vec::new();
+    for (file_name, path) in found {
+        let Some(name) = Name::parse(&file_name) else {
+            if file_name.ends_with(".sql") {
+                tree.notes.push(format!("{file_name}: passed over as sqlx does: no `_` after a version"));
+            }
+            continue;
+        };
+        let (file, byte_order_mark) = SourceFile::read_marked(&path, root)?;
+        let name = name.map_err(|reason| MigrationError::FileName { file: file.name.clone(), reason })?;
+        let checksum = Some(checksum(&file.text, byte_order_mark, &migrate.ignored_chars));
+        let file = Arc::new(file);
+        if name.is_down {
+            downs.push((name.version, file));
+            continue;
+        }
+        let version = name.version.to_string();
+        let migration = MigrationFile { file, version, name: name.description, down: None, checksum, byte_order_mark };
+        ups.push((name.version, migration));
+    }
+    ups.sort_by_key(|(version, _)| *version);
+    if let Some([(version, first), (_, second)]) = ups.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let (first, second) = (first.file.name.clone(), second.file.name.clone());
+        return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
+    }
+    for (version, down) in downs {
+        match ups.iter_mut().find(|(up, _)| *up == version) {
+            Some((_, up)) => match &up.down {
+                Some(first) => {
+                    let (first, second) = (first.name.clone(), down.name.clone());
+                    return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
+                }
+                None => up.down = Some(down),
+            },
+            None => tree.notes.push(format!("{}: undoes a version that has no file", down.name)),
+        }
+    }
+    tree.files.extend(ups.into_iter().map(|(_, file)| file));
+    Ok(())
+}
+
+/// SHA-384 of the file's bytes without the characters that are to be ignored, in hexadecimal.
+fn checksum(text: &str, byte_order_mark: bool, ignored: &BTreeSet<char>) -> String {
+    let mut digest = Sha384::new();
+    if byte_order_mark && !ignored.contains(&'\u{feff}') {
+        digest.update("\u{feff}");
+    }
+    text.split(|character| ignored.contains(&character)).for_each(|part| digest.update(part));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The `sqlx.toml` that speaks of `directory`: its path, the folder of migrations it names, and its settings. It lies in
+/// the project's folder, which may be the directory itself or one above it.
+fn configuration(directory: &Path) -> Result<Option<(PathBuf, PathBuf, Migrate)>, MigrationError> {
+    let missing = |source| SourceFileError::Read { path: directory.to_owned(), source };
+    // An empty path is the working directory.
+    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let canonical = here.canonicalize().map_err(missing)?;
+    for folder in canonical.ancestors() {
+        let path = folder.join("sqlx.toml");
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+            let migrate = toml::from_str::<Configuration>(&text)
+                .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
+                .migrate;
+            let named = folder.join(migrate.migrations_dir.as_deref().unwrap_or("migrations"));
+            if folder == canonical && !is_named(&named, &canonical) {
+                return Ok(Some((path, named, migrate)));
+            }
+            if is_named(&named, &canonical) {
+                return Ok(Some((path, directory.to_owned(), migrate)));
+            }
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn is_named(named: &Path, canonical: &Path) -> bool {
+    named.canonicalize().is_ok_and(|named| named == canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+    use crate::migration::script::split;
+
+    fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
+        let folder = folder(files);
+        Sqlx.read(&[folder.path().to_owned()], folder.path())
+    }
+
+    fn grouping(text: &str) -> Result<Grouping, MigrationError> {
+        let tree = read(&[("7_it's_new.sql", text)])?;
+        Sqlx.grouping(&tree, &tree.files[0], &split(&tree.files[0].file.text).expect("SQL"))
+    }
+
+    #[test]
+    fn names_are_taken_apart_as_sqlx_does() {
+        let tree = read(&[
+            ("0010_add_note.up.sql", "SELECT 10"),
+            ("10_add_note.down.sql", "SELECT 0"),
+            ("9_first.sql", "SELECT 9"),
+            ("README_x.md", ""),
+            ("seed.sql", "SELECT 1"),
+            ("11_odd.sql.sql", "SELECT 11"),
+            ("sub/12_deeper.sql", "SELECT 12"),
+        ])
+        .expect("readable");
+        let found: Vec<(&str, &str)> =
+            tree.files.iter().map(|file| (file.version.as_str(), file.name.as_str())).collect();
+        assert_eq!(found, [("9", "first"), ("10", "add note"), ("11", "odd")]);
+        assert_eq!(tree.files[1].down.as_ref().expect("a down script").text, "SELECT 0");
+        assert_eq!(tree.notes, ["seed.sql: passed over as sqlx does: no `_` after a version"]);
+    }
+
+    #[test]
+    fn what_sqlx_stops_at_is_an_error() {
+        let message = |files: &[(&str, &str)]| read(files).expect_err("sqlx stops").to_string();
+        assert!(message(&[("seed_data.sql", "SELECT 1")]).starts_with("seed_data.sql: sqlx stops at this name"));
+        assert_eq!(
+            message(&[("01_a.sql", "SELECT 1"), ("1_b.up.sql", "SELECT 1")]),
+            "version 1 belongs to both 01_a.sql and 1_b.up.sql: give one of them a version of its own"
+        );
+    }
+
+    #[test]
+    fn the_checksum_is_sha_384_of_the_bytes() {
+        let tree = read(&[("1_a.sql", "abc")]).expect("readable");
+        assert_eq!(
+            tree.files[0].checksum.as_deref(),
+            Some("cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7")
+        );
+        let with_line_ends = checksum("a\r\nb", false, &BTreeSet::from(['\r']));
+        assert_eq!(with_line_ends, checksum("a\nb", false, &BTreeSet::new()));
+        assert_ne!(checksum("a", true, &BTreeSet::new()), checksum("a", false, &BTreeSet::new()));
+    }
+
+    #[test]
+    fn each_file_is_one_transaction_with_its_history_row() {
+        let grouping = grouping("CREATE TABLE t (); SELECT 1").expect("groups");
+        assert_eq!(grouping.transaction, TransactionMode::PerMigration);
+        assert!(grouping.notes.is_empty());
+        let history = grouping.history.expect("a row");
+        assert!(history.in_transaction);
+        assert!(
+            history.sql.starts_with(
+                "INSERT INTO _sqlx_migrations ( version, description, success, checksum, execution_time ) \
+                 VALUES ( 7, 'it''s new', TRUE, decode('"
+            ),
+            "{}",
+            history.sql
+        );
+        assert_eq!(
+            history.afterwards.as_deref(),
+            Some("UPDATE _sqlx_migrations SET execution_time = 0 WHERE version = 7")
+        );
+    }
+
+    #[test]
+    fn the_opt_out_counts_only_as_first_bytes() {
+        let single = grouping("-- no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);").expect("groups");
+        assert_eq!(single.transaction, TransactionMode::None);
+        assert!(!single.history.expect("a row").in_transaction);
+        let several = grouping("-- no-transaction\nSELECT 1;\nSELECT 2").expect("groups");
+        assert_eq!(several.transaction, TransactionMode::PerMigration);
+        assert!(!several.history.expect("a row").in_transaction);
+        assert!(several.notes[0].contains("one string"));
+        let late = grouping("-- header\n-- no-transaction\nSELECT 1").expect("groups");
+        assert_eq!(late.transaction, TransactionMode::PerMigration);
+        assert!(late.history.expect("a row").in_transaction);
+        assert!(late.notes[0].contains(".sql:2: `-- no-transaction` only counts"));
+    }
+
+    #[test]
+    fn a_script_that_commits_leaves_its_history_row_outside() {
+        let whole = grouping("BEGIN; SELECT 1; COMMIT").expect("groups");
+        assert_eq!(whole.transaction, TransactionMode::Explicit);
+        assert!(!whole.history.expect("a row").in_transaction);
+        let inner = grouping("SELECT 1; COMMIT; SELECT 2").expect("groups");
+        assert_eq!(inner.transaction, TransactionMode::PerMigration);
+        assert!(inner.notes[0].contains(".sql:1: the script commits by itself"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_or_nothing_at_all_is_refused_when_pending() {
+        assert!(matches!(grouping("\u{feff}SELECT 1"), Err(MigrationError::ByteOrderMark { .. })));
+        assert!(matches!(grouping(""), Err(MigrationError::EmptyFile { .. })));
+    }
+
+    #[test]
+    fn sqlx_toml_names_folder_table_and_schemas() {
+        let toml = "[common]\ndatabase-url-var = \"X\"\n[migrate]\nmigrations-dir = \"db/up\"\n\
+            table-name = \"meta.history\"\ncreate-schemas = [\"meta\"]\nignored-chars = [\"\\r\"]\n";
+        let folder = folder(&[("sqlx.toml", toml), ("db/up/1_a.sql", "SELECT\r\n1"), (".git/HEAD", "")]);
+        for given in [folder.path().to_owned(), folder.path().join("db/up"), folder.path().join("db/up/1_a.sql")] {
+            let tree = Sqlx.read(std::slice::from_ref(&given), folder.path()).expect("readable");
+            assert_eq!(tree.history_table.as_deref(), Some("meta.history"), "{}", given.display());
+            assert_eq!(tree.setup[0], "CREATE SCHEMA IF NOT EXISTS meta");
+            assert!(tree.setup[1].starts_with("CREATE TABLE IF NOT EXISTS meta.history ("));
+            assert_eq!(tree.files[0].file.name, "db/up/1_a.sql");
+            assert_eq!(tree.files[0].checksum, Some(checksum("SELECT\n1", false, &BTreeSet::new())));
+        }
+        assert!(Sqlx.detect(&folder.path().join("db/up")).expect("named").ends_with("sqlx.toml names it"));
+    }
+
+    #[test]
+    fn a_broken_sqlx_toml_is_an_error_with_its_path() {
+        let folder = folder(&[("sqlx.toml", "[migrate]\ntable-name = 3\n"), ("migrations/1_a.sql", "SELECT 1")]);
+        let error = Sqlx.read(&[folder.path().join("migrations")], folder.path()).expect_err("not a name");
+        assert!(error.to_string().contains("sqlx.toml: "), "{error}");
+    }
+}

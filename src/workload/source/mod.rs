@@ -1,9 +1,15 @@
 //! Where hot queries are registered.
 
+mod header;
+mod spelling;
 pub mod sql_file;
 
 use super::HotQuery;
+use crate::migration::SourceFile;
+use crate::migration::source_file::SourceFileError;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads the hot queries of every file, and of every `*.sql` file below every directory, sorted by path.
 ///
@@ -12,14 +18,75 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A path that cannot be read or holds no queries, or a query that cannot be understood; always with its place.
 pub fn load(paths: &[PathBuf], root: &Path) -> Result<Vec<HotQuery>, WorkloadError> {
-    let _ = (paths, root);
-    Ok(Vec::new())
+    let mut files = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        collect(path, &mut seen, &mut files)?;
+    }
+    let mut queries: Vec<HotQuery> = Vec::new();
+    let mut names: HashMap<String, String> = HashMap::new();
+    for path in files {
+        let file = Arc::new(SourceFile::read(&path, root)?);
+        for query in sql_file::read(&file)? {
+            let place = format!("{}:{}", file.name, file.position(query.offset).line);
+            if let Some(first) = names.insert(query.name.clone(), place) {
+                let reason = format!("the name {} is taken by the query at {first}: rename one of them", query.name);
+                return Err(WorkloadError::place(&file, query.offset, reason));
+            }
+            queries.push(query);
+        }
+    }
+    Ok(queries)
 }
 
-/// Hot queries that cannot be read.
+/// Adds the files that `path` names, each once however often it is named.
+fn collect(path: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), WorkloadError> {
+    let error = |reason: String| WorkloadError::Path { path: path.to_owned(), reason };
+    if path.as_os_str().is_empty() {
+        return Err(error("an empty path for hot queries: name a file or a directory".to_owned()));
+    }
+    let canonical = path.canonicalize().map_err(|source| {
+        error(format!("{source}: check the spelling; paths are relative to the working directory"))
+    })?;
+    if !canonical.is_dir() {
+        if seen.insert(canonical) {
+            files.push(path.to_owned());
+        }
+        return Ok(());
+    }
+    let mut below = Vec::new();
+    walk(path, &mut HashSet::new(), &mut below)
+        .map_err(|source| WorkloadError::File(SourceFileError::Read { path: path.to_owned(), source }))?;
+    if below.is_empty() {
+        return Err(error("no hot queries here: looked for files that end in .sql, in every folder below".to_owned()));
+    }
+    below.sort();
+    // A file just found has a canonical path; if it vanished since, reading it reports that.
+    files.extend(below.into_iter().filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone()))));
+    Ok(())
+}
+
+/// Finds `*.sql` below a folder. Hidden folders are passed over, and links that lead round in circles end.
+fn walk(folder: &Path, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !visited.insert(folder.canonicalize()?) {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if path.is_dir() && !name.starts_with('.') {
+            walk(&path, visited, found)?;
+        } else if path.is_file() && name.ends_with(".sql") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Hot queries that cannot be read. All of these are wrong usage or configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// A path that cannot be read, or without queries.
+    /// A path that is not there, or without queries.
     #[error("{path}: {reason}", path = path.display())]
     Path {
         /// As given.
@@ -27,6 +94,9 @@ pub enum WorkloadError {
         /// What is wrong with it, and the next step.
         reason: String,
     },
+    /// A file that cannot be read.
+    #[error(transparent)]
+    File(#[from] SourceFileError),
     /// A place in a file.
     #[error("{file}:{line}: {reason}")]
     Place {
@@ -37,4 +107,73 @@ pub enum WorkloadError {
         /// What is wrong there, and the next step.
         reason: String,
     },
+}
+
+impl WorkloadError {
+    fn place(file: &SourceFile, offset: usize, reason: impl Into<String>) -> Self {
+        Self::Place { file: file.name.clone(), line: file.position(offset).line, reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        }
+        folder
+    }
+
+    fn loaded(folder: &tempfile::TempDir, paths: &[&str]) -> Result<Vec<HotQuery>, WorkloadError> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+        load(&paths, folder.path())
+    }
+
+    #[test]
+    fn folders_are_read_through_and_each_file_once() {
+        let folder = folder(&[
+            ("q/b.sql", "-- name: b\nSELECT 1;"),
+            ("q/a/deep.sql", "-- name: deep\nSELECT 1;"),
+            ("q/.hidden/no.sql", "SELECT 1"),
+            ("q/readme.md", ""),
+            ("z.sql", "-- name: z\nSELECT 1;"),
+        ]);
+        std::os::unix::fs::symlink(folder.path().join("q"), folder.path().join("q/a/round")).expect("a link");
+        let queries = loaded(&folder, &["z.sql", "q", "q/b.sql"]).expect("readable");
+        let found: Vec<(&str, &str)> =
+            queries.iter().map(|query| (query.name.as_str(), query.file.name.as_str())).collect();
+        assert_eq!(found, [("z", "z.sql"), ("deep", "q/a/deep.sql"), ("b", "q/b.sql")]);
+    }
+
+    #[test]
+    fn no_paths_are_no_queries() {
+        assert_eq!(load(&[], Path::new(".")).expect("nothing to read"), []);
+    }
+
+    #[test]
+    fn paths_that_hold_nothing_are_refused() {
+        let folder = folder(&[("empty/readme.md", ""), ("none.sql", "-- only words\n"), ("zero.sql", "")]);
+        let message = |path| loaded(&folder, &[path]).expect_err("nothing there").to_string();
+        assert!(message("nowhere").contains("nowhere: No such file or directory"));
+        assert!(message("empty").contains("empty: no hot queries here"));
+        for file in ["none.sql", "zero.sql"] {
+            assert!(message(file).starts_with(&format!("{file}:1: no queries here")), "{}", message(file));
+        }
+        assert!(load(&[PathBuf::new()], folder.path()).expect_err("empty").to_string().contains("an empty path"));
+    }
+
+    #[test]
+    fn a_name_is_unique_over_all_files() {
+        let folder = folder(&[
+            ("a.sql", "-- name: Get\nSELECT 1;"),
+            ("b.sql", "-- name: get\nSELECT 1;\n-- name: Get\nSELECT 2;"),
+        ]);
+        let error = loaded(&folder, &["a.sql", "b.sql"]).expect_err("twice");
+        assert_eq!(error.to_string(), "b.sql:4: the name Get is taken by the query at a.sql:2: rename one of them");
+    }
 }

@@ -1,1 +1,257 @@
-//! (being written)
+//! Hot queries in `.sql` files with `-- name:` headers, as sqlc and aiosql write them.
+//!
+//! ```sql
+//! -- name: orders-of-customer :many
+//! -- owner: checkout
+//! -- weight: 120
+//! -- params typical: customer_id = 17
+//! SELECT * FROM orders WHERE customer_id = :customer_id;
+//! ```
+
+use super::WorkloadError;
+use super::header::{self, Header, Line};
+use super::spelling::nearest;
+use crate::migration::SourceFile;
+use crate::migration::script::lexer::{Lexer, Token};
+use crate::migration::script::split;
+use crate::workload::parameter::{assignments, rewrite};
+use crate::workload::{HotQuery, ParameterSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Reads every query of one file, in the order they stand.
+///
+/// # Errors
+/// Anything that is not a named query with a header that can be understood; always with its line.
+pub fn read(file: &Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError> {
+    let text = &file.text;
+    let spans = split(text).map_err(|error| WorkloadError::place(file, error.offset, error.to_string()))?;
+    let comments: Vec<Token> = Lexer::new(text)
+        .filter(|token| token.kind.is_trivia() && !text[token.span.clone()].trim().is_empty())
+        .collect();
+    let mut queries: Vec<HotQuery> = Vec::new();
+    let mut from = 0;
+    for span in &spans {
+        let header = header_between(file, &comments, from..span.start)?.ok_or_else(|| {
+            let reason = match queries.last() {
+                Some(query) => {
+                    format!("a second statement below the name {}: give it a `-- name:` of its own", query.name)
+                }
+                None => "a query without a name: write `-- name: get-users` above it".to_owned(),
+            };
+            WorkloadError::place(file, span.start, reason)
+        })?;
+        queries.push(query(file, span, header)?);
+        from = span.end;
+    }
+    if let Some(header) = header_between(file, &comments, from..text.len())? {
+        return Err(nameless(file, &header));
+    }
+    if queries.is_empty() {
+        return Err(WorkloadError::place(
+            file,
+            0,
+            "no queries here: write `-- name: get-users` and a statement below it",
+        ));
+    }
+    Ok(queries)
+}
+
+fn nameless(file: &SourceFile, header: &Header) -> WorkloadError {
+    WorkloadError::place(file, header.offset, format!("no statement below the name {}", header.name))
+}
+
+/// The header in the comments between two statements.
+fn header_between(file: &SourceFile, comments: &[Token], gap: Range<usize>) -> Result<Option<Header>, WorkloadError> {
+    let mut header: Option<Header> = None;
+    let inside = comments.iter().filter(|comment| gap.start <= comment.span.start && comment.span.end <= gap.end);
+    for (offset, text) in inside.flat_map(|comment| header::lines(&file.text, comment)) {
+        let error = |reason: String| WorkloadError::place(file, offset, reason);
+        match (header::line(text).map_err(error)?, &mut header) {
+            (Line::Words, _) => {}
+            (Line::Name(_), Some(first)) => return Err(nameless(file, first)),
+            (Line::Name(value), None) => header = Some(Header::named(value, offset).map_err(error)?),
+            (Line::Entry { key, set, value }, Some(header)) => header.add(key, set, value, offset).map_err(error)?,
+            (Line::Entry { key, .. }, None) => {
+                return Err(error(format!("`{key}:` stands above the name it belongs to: move it below `-- name:`")));
+            }
+        }
+    }
+    Ok(header)
+}
+
+fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<HotQuery, WorkloadError> {
+    let (sql, parameters) = rewrite(&file.text[span.clone()])
+        .map_err(|error| WorkloadError::place(file, span.start + error.offset, error.to_string()))?;
+    let sets = header.sets.iter().map(|(name, values, offset)| {
+        let values = in_order(values, &parameters)
+            .map_err(|reason| WorkloadError::place(file, *offset, format!("params {name}: {reason}")))?;
+        Ok(ParameterSet { name: name.clone(), values })
+    });
+    Ok(HotQuery {
+        sets: sets.collect::<Result<_, WorkloadError>>()?,
+        name: header.name,
+        owner: header.owner,
+        file: Arc::clone(file),
+        offset: span.start,
+        sql,
+        parameters,
+        weight: header.weight.unwrap_or(1.0),
+        expect: header.expect,
+        max_buffers: header.max_buffers,
+        role: header.role,
+        settings: header.settings,
+        search_path: header.search_path,
+    })
+}
+
+/// The values of a set, one for each parameter of the query.
+fn in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
+    let mut values: Vec<Option<String>> = vec![None; parameters.len()];
+    for assignment in assignments(text)? {
+        let Some(at) = parameters.iter().position(|name| *name == assignment.name) else {
+            let spelled = spelled(&assignment.name);
+            let meant = nearest(&assignment.name, parameters.iter().map(String::as_str));
+            return Err(match (meant, parameters) {
+                (Some(meant), _) => format!("the query has no parameter {spelled}: did you mean {meant}?"),
+                (None, []) => format!("the query has no parameter {spelled}, nor any other: take the set out"),
+                (None, _) => format!("the query has no parameter {spelled}, only {}", list(parameters)),
+            });
+        };
+        if values[at].replace(assignment.value).is_some() {
+            return Err(format!("{} is given twice", spelled(&assignment.name)));
+        }
+    }
+    let missing: Vec<String> =
+        parameters.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect();
+    if missing.is_empty() {
+        Ok(values.into_iter().flatten().collect())
+    } else {
+        Err(format!("{} has no value: a set gives one to every parameter", list(&missing)))
+    }
+}
+
+/// A parameter's name as people write it: positional ones with their dollar sign.
+fn spelled(name: &str) -> String {
+    if name.starts_with(|character: char| character.is_ascii_digit()) { format!("${name}") } else { name.to_owned() }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| spelled(name)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Arc<SourceFile> {
+        Arc::new(SourceFile { path: "q.sql".into(), name: "q.sql".into(), text: text.into() })
+    }
+
+    fn message(text: &str) -> String {
+        read(&file(text)).expect_err("a mistake").to_string()
+    }
+
+    #[test]
+    fn a_whole_header_is_read() {
+        let text = "-- Queries of the shop.\n\n\
+            -- name: OrdersOfCustomer :many\n\
+            -- owner: checkout\n\
+            -- expect: rows\n\
+            -- The customer's own page; note: it is cached.\n\
+            -- weight: 120\n\
+            -- max_buffers: 500\n\
+            -- role: web\n\
+            -- set: work_mem = 8MB\n\
+            -- set: jit = off\n\
+            -- search_path: shop, public\n\
+            -- params big_customer: customer_id = 1, status = 'paid, x'\n\
+            -- params small: status=('new'), customer_id = 2::bigint\n\
+            SELECT * FROM orders -- all of them\n\
+            WHERE customer_id = :customer_id AND status = @status;\n\n\
+            -- name: count-orders$\nSELECT count(*) FROM orders\n";
+        let queries = read(&file(text)).expect("queries");
+        assert_eq!(queries.len(), 2);
+        let query = &queries[0];
+        assert_eq!(query.name, "OrdersOfCustomer");
+        assert_eq!(query.sql, "SELECT * FROM orders -- all of them\nWHERE customer_id = $1 AND status = $2");
+        assert_eq!(query.parameters, ["customer_id", "status"]);
+        assert_eq!(
+            query.sets[0],
+            ParameterSet { name: "big_customer".into(), values: vec!["1".into(), "'paid, x'".into()] }
+        );
+        assert_eq!(query.sets[1].values, ["2::bigint", "('new')"]);
+        assert_eq!(query.owner.as_deref(), Some("checkout"));
+        assert_eq!(query.expect.as_deref(), Some("rows"));
+        assert_eq!((query.weight, query.max_buffers), (120.0, Some(500)));
+        assert_eq!(query.role.as_deref(), Some("web"));
+        assert_eq!(query.settings, [("work_mem".into(), "8MB".into()), ("jit".into(), "off".into())]);
+        assert_eq!(query.search_path.as_deref(), Some("shop, public"));
+        assert_eq!(query.file.position(query.offset).line, 15);
+        assert_eq!((queries[1].name.as_str(), queries[1].weight), ("count-orders", 1.0));
+        assert!(queries[1].sets.is_empty());
+    }
+
+    #[test]
+    fn line_ends_of_windows_and_block_comments_read_the_same() {
+        let text = "/* name: a :one */\r\n-- owner: x\r\n-- params p: $1 = 'v'\r\nSELECT $1;\r\n";
+        let queries = read(&file(text)).expect("queries");
+        assert_eq!((queries[0].name.as_str(), queries[0].owner.as_deref()), ("a", Some("x")));
+        assert_eq!(queries[0].sets[0].values, ["'v'"]);
+        let block = "/*\n * name: b\n * weight: 3\n */\nSELECT 1";
+        assert_eq!(read(&file(block)).expect("queries")[0].weight, 3.0);
+    }
+
+    #[test]
+    fn every_statement_has_one_name_and_every_name_one_statement() {
+        assert_eq!(message("\nSELECT 1"), "q.sql:2: a query without a name: write `-- name: get-users` above it");
+        assert_eq!(
+            message("-- name: a\nSELECT 1;\nSELECT 2;"),
+            "q.sql:3: a second statement below the name a: give it a `-- name:` of its own"
+        );
+        assert_eq!(message("-- name: a\n-- name: b\nSELECT 1"), "q.sql:1: no statement below the name a");
+        assert_eq!(message("-- name: a\nSELECT 1;\n-- name: b\n"), "q.sql:3: no statement below the name b");
+        assert_eq!(
+            message("-- owner: x\n-- name: a\nSELECT 1"),
+            "q.sql:1: `owner:` stands above the name it belongs to: move it below `-- name:`"
+        );
+    }
+
+    #[test]
+    fn header_mistakes_name_their_own_line() {
+        assert!(message("-- name: a\n-- ower: x\nSELECT 1").starts_with("q.sql:2: `ower:` is no header line"));
+        assert!(message("-- nmae: a\nSELECT 1").contains("q.sql:1: `nmae:` is no header line: did you mean `name:`?"));
+        assert!(message("-- name: a\n--\n-- weight: often\nSELECT 1").starts_with("q.sql:3: `often` is no weight"));
+        assert!(
+            message("-- name: a\n-- owner: x\n-- owner: y\nSELECT 1").starts_with("q.sql:3: `owner:` is given twice")
+        );
+    }
+
+    #[test]
+    fn sets_give_every_parameter_once() {
+        let with = |set: &str| message(&format!("-- name: a\n-- {set}\nSELECT :customer, :day"));
+        let second = |text: &str| text.replace("params p: ", "q.sql:2: params p: ");
+        for (set, expected) in [
+            ("params p: customer = 1", "params p: day has no value: a set gives one to every parameter"),
+            ("params p: custmer = 1, day = 2", "params p: the query has no parameter custmer: did you mean customer?"),
+            ("params p: x = 1", "params p: the query has no parameter x, only customer, day"),
+            ("params p: $1 = 1", "params p: the query has no parameter $1, only customer, day"),
+            ("params p: customer = 1, customer = 2, day = 3", "params p: customer is given twice"),
+            ("params p: customer = 'x", "params p: a quote is opened and never closed: a set stands on one line"),
+        ] {
+            assert_eq!(with(set), second(expected));
+        }
+        assert!(message("-- name: a\n-- params p: x = 1\nSELECT 1").ends_with("nor any other: take the set out"));
+        assert!(
+            message("-- name: a\n-- params p: x = 1\n-- params p: x = 2\nSELECT :x")
+                .starts_with("q.sql:3: `params p:` is given twice")
+        );
+    }
+
+    #[test]
+    fn sql_that_cannot_be_read_names_its_line() {
+        assert!(message("-- name: a\nSELECT 1,\n 'x").starts_with("q.sql:3: a string begins here"));
+        assert!(message("-- name: a\nSELECT :a,\n $1").starts_with("q.sql:3: $1 stands in a query"));
+        assert!(message("-- name: a\n\\set x 1\nSELECT :x").starts_with("q.sql:2: \\set is a command of psql"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Index changes and what they mean: `index/*`.
+
+use super::{Finding, Severity, count};
+use crate::config::Thresholds;
+use crate::diff::index::{IndexChangeKind, duplicate_indexes, unindexed_foreign_keys};
+use crate::diff::plan::verdict::Verdict;
+use crate::rehearsal::{IndexEntry, Rehearsal, cause};
+use crate::report::human;
+use serde_json::json;
+
+pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for entry in &rehearsal.indexes {
+        dropped(rehearsal, entry, &mut findings);
+        invalid(entry, &mut findings);
+        unused(rehearsal, entry, &mut findings);
+    }
+    duplicates(rehearsal, &mut findings);
+    foreign_keys(rehearsal, thresholds, &mut findings);
+    findings
+}
+
+fn dropped(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding>) {
+    let change = &entry.change;
+    let gone = matches!(change.kind, IndexChangeKind::Dropped | IndexChangeKind::Redefined);
+    if !gone || change.table_dropped || change.replaced_by.is_some() || change.used_by_before.is_empty() {
+        return;
+    }
+    let worse = |query: &&String| {
+        rehearsal.plans.iter().any(|plan| plan.diff.key.query == **query && plan.diff.verdict.verdict.is_worse())
+    };
+    let suffering: Vec<&String> = change.used_by_before.iter().filter(worse).collect();
+    // Its users went over to another index of the table and do no more work: the drop is safe.
+    let moved = |query: &&String| {
+        rehearsal.indexes_used_after(query).any(|(_, table)| table == change.table) && !suffering.contains(query)
+    };
+    if change.used_by_before.iter().all(|query| moved(&query)) {
+        return;
+    }
+    let name = change.name_before.clone().unwrap_or_else(|| change.name.clone());
+    let users = human::list(&change.used_by_before);
+    let mut finding = Finding::measured(
+        "index/dropped-in-use",
+        entry.statement,
+        vec![name.clone()],
+        format!("drops {name}, which {users} used before"),
+        "keep it, or create its replacement first and see that these queries use it".to_owned(),
+    )
+    .with(json!({ "used_by_before": change.used_by_before, "bytes_before": change.bytes_before, "definition": change.definition_before }));
+    // On this data a scan is as good: worth knowing, no reason to stop.
+    let measured = change.used_by_before.iter().all(|query| {
+        rehearsal.plans.iter().filter(|plan| plan.diff.key.query == *query).all(|plan| {
+            !plan.diff.verdict.verdict.is_worse() && !matches!(plan.diff.verdict.verdict, Verdict::Transient)
+        })
+    });
+    if measured && rehearsal.rows_of(&change.table) < 1_000 {
+        finding.severity = Severity::Info;
+    }
+    findings.push(finding);
+}
+
+fn invalid(entry: &IndexEntry, findings: &mut Vec<Finding>) {
+    let change = &entry.change;
+    if change.kind != IndexChangeKind::Invalid {
+        return;
+    }
+    findings.push(
+        Finding::measured(
+            "index/invalid",
+            entry.statement,
+            vec![change.name.clone()],
+            format!(
+                "leaves {} behind invalid: no query uses it, every write pays for it, and a retry trips over it",
+                change.name
+            ),
+            format!("DROP INDEX CONCURRENTLY {}; mend what stopped its build, then build it again", change.name),
+        )
+        .with(json!({ "bytes": change.bytes_after, "definition": change.definition_after })),
+    );
+}
+
+fn unused(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding>) {
+    let change = &entry.change;
+    let idle = change.kind == IndexChangeKind::Created
+        && !change.enforces
+        && !change.table_created
+        && change.used_by_after.is_empty()
+        && !rehearsal.queries.is_empty();
+    if idle {
+        findings.push(
+            Finding::measured(
+                "index/unused",
+                entry.statement,
+                vec![change.name.clone()],
+                format!("creates {}, which none of the registered hot queries uses", change.name),
+                "register the query it is for, or leave it out".to_owned(),
+            )
+            .with(json!({ "bytes": change.bytes_after })),
+        );
+    }
+}
+
+fn duplicates(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.settled) else { return };
+    for duplicate in duplicate_indexes(before, after) {
+        let how = if duplicate.exact { "the same index as" } else { "covered by the longer" };
+        findings.push(
+            Finding::measured(
+                "index/duplicate",
+                cause::statement_that_made(rehearsal, duplicate.created),
+                vec![duplicate.redundant.clone(), duplicate.covered_by.clone()],
+                format!("{} is {how} {}: every write pays for both", duplicate.redundant, duplicate.covered_by),
+                format!("leave {} out", duplicate.redundant),
+            )
+            .with(json!({ "table": duplicate.table, "exact": duplicate.exact, "bytes": duplicate.bytes })),
+        );
+    }
+}
+
+fn foreign_keys(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.settled) else { return };
+    for key in unindexed_foreign_keys(before, after).into_iter().filter(|key| key.created) {
+        let rows = key.rows.map_or(0, |rows| rows.max(0.0) as u64);
+        // A small or empty table is scanned in no time; a new one will grow.
+        if rows < thresholds.rows && !key.table_created {
+            continue;
+        }
+        findings.push(
+            Finding::measured(
+                "index/fk-unindexed",
+                cause::statement_for(rehearsal, None, &[&key.constraint]).or_else(|| {
+                    let table = after.catalog.relations.values().find(|relation| relation.qualified == key.table);
+                    cause::statement_for(rehearsal, table.map(|table| table.oid), &[])
+                }),
+                vec![key.table.clone()],
+                format!(
+                    "foreign key {} on {} ({}) has no index: each DELETE or key UPDATE on {} reads all {} rows",
+                    key.constraint,
+                    key.table,
+                    key.columns.join(", "),
+                    key.references,
+                    count(rows)
+                ),
+                format!("CREATE INDEX CONCURRENTLY ON {} ({})", key.table, key.columns.join(", ")),
+            )
+            .with(json!({ "columns": key.columns, "references": key.references, "rows": rows })),
+        );
+    }
+}

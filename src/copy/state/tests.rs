@@ -1,0 +1,134 @@
+use super::*;
+use std::process::{Command, Stdio};
+
+fn state() -> (tempfile::TempDir, StateDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o711).expect("its owner may");
+    let state = StateDir::open(Some(&folder.path().join("deep/cache"))).expect("a state folder");
+    (folder, state)
+}
+
+/// A run's folder as `kill -9` leaves it: everything there, the lock free.
+fn dead_run(state: &StateDir, id: &str) -> PathBuf {
+    let path = state.runs().join(id);
+    state.make_passage(&path).expect("a folder");
+    open_lock(&path.join("lock")).expect("a lock");
+    path
+}
+
+#[test]
+fn a_run_s_folder_goes_with_the_last_clone() {
+    let (_folder, state) = state();
+    let run = RunDir::create(&state).expect("a run");
+    let clone = run.clone();
+    assert!(run.socket_dir().is_dir());
+    assert_ne!(run.fresh_path("data"), run.fresh_path("data"));
+    drop(run);
+    let path = clone.path().to_owned();
+    assert!(path.is_dir());
+    drop(clone);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_sweep_leaves_the_living_alone_and_removes_the_dead() {
+    let (_folder, state) = state();
+    let living = RunDir::create(&state).expect("a run");
+    let dead = dead_run(&state, "dead");
+    let without_lock = state.runs().join("cut-off");
+    state.make_passage(&without_lock).expect("a folder");
+
+    let done = sweep(&state).expect("swept");
+    assert!(living.path().is_dir());
+    assert!(!dead.exists() && !without_lock.exists());
+    assert_eq!(done.len(), 2, "{done:?}");
+    assert_eq!(sweep(&state).expect("swept"), Vec::<String>::new());
+}
+
+#[test]
+fn a_sweep_kills_only_the_process_that_was_written_down() {
+    let (_folder, state) = state();
+    let mut child = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("sleep");
+    let started = crate::engine::postgres::launch::process::start_time(child.id()).expect("it lives");
+
+    let run = dead_run(&state, "other");
+    std::fs::write(run.join("servers"), format!("{} {}\n", child.id(), started + 1)).expect("a list");
+    sweep(&state).expect("swept");
+    assert_eq!(child.try_wait().expect("a child"), None, "same pid, other start: another process");
+
+    let run = dead_run(&state, "same");
+    std::fs::write(run.join("servers"), format!("{} {started}\n", child.id())).expect("a list");
+    let done = sweep(&state).expect("swept");
+    assert!(!child.wait().expect("a child").success());
+    assert!(done[0].contains("one process ended"), "{done:?}");
+}
+
+#[test]
+fn a_long_path_moves_the_sockets_out_and_both_ends_bring_them_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o711).expect("its owner may");
+    let long = folder.path().join("x".repeat(150));
+    let state = StateDir::open(Some(&long)).expect("a state folder");
+
+    let run = RunDir::create(&state).expect("a run");
+    let outside = run.socket_dir().to_owned();
+    assert!(outside.starts_with("/tmp") && outside.is_dir(), "{}", outside.display());
+    assert_eq!(outside.metadata().expect("its mode").permissions().mode() & 0o777, 0o700);
+    drop(run);
+    assert!(!outside.exists());
+
+    let id = format!("dead{}", std::process::id());
+    let dead = dead_run(&state, &id);
+    let outside = PathBuf::from(format!("/tmp/seatrial-{id}"));
+    std::fs::create_dir(&outside).expect("a folder outside");
+    std::fs::write(dead.join("socket-folder"), outside.to_str().expect("text")).expect("written");
+    sweep(&state).expect("swept");
+    assert!(!outside.exists() && !dead.exists());
+}
+
+#[test]
+fn a_sweep_never_removes_what_a_run_cannot_have_made() {
+    let (folder, state) = state();
+    let precious = folder.path().join("precious");
+    std::fs::create_dir(&precious).expect("a folder");
+    let dead = dead_run(&state, "forged");
+    std::fs::write(dead.join("socket-folder"), precious.to_str().expect("text")).expect("written");
+    sweep(&state).expect("swept");
+    assert!(precious.is_dir() && !dead.exists());
+}
+
+#[tokio::test]
+async fn a_base_is_made_once_and_a_half_made_one_vanishes() {
+    let (_folder, state) = state();
+    let BaseSlot::Missing(partial) = state.base("key").await.expect("a slot") else { panic!("nobody made it") };
+    std::fs::write(partial.path().join("content"), "x").expect("written");
+    assert_eq!(sweep(&state).expect("swept"), Vec::<String>::new(), "its maker lives");
+
+    let waiting = state.base("key");
+    let publishing = async move { partial.publish() };
+    let (slot, published) = tokio::join!(waiting, publishing);
+    let BaseSlot::Ready(ready) = slot.expect("a slot") else { panic!("it was made meanwhile") };
+    assert_eq!(ready, published.expect("renamed"));
+    assert!(ready.join("content").is_file());
+
+    let BaseSlot::Missing(given_up) = state.base("other").await.expect("a slot") else { panic!("nobody made it") };
+    let path = given_up.path().to_owned();
+    drop(given_up);
+    assert!(!path.exists());
+
+    state.make_passage(&path).expect("as a killed process leaves it");
+    assert_eq!(sweep(&state).expect("swept").len(), 1);
+    assert!(!path.exists() && ready.is_dir());
+}
+
+#[test]
+fn root_is_told_which_folder_keeps_its_servers_user_out() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // Servers run as the caller then.
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o700).expect("its owner may");
+    let message = StateDir::open(Some(&folder.path().join("cache"))).expect_err("closed").to_string();
+    let closed = folder.path().canonicalize().expect("its real name");
+    assert!(message.contains(&format!("cannot enter {}", closed.display())), "{message}");
+}

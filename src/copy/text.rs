@@ -1,0 +1,139 @@
+//! A source as one stream of SQL text, in chunks, whatever its format.
+//!
+//! A thread of its own reads (and unpacks) ahead while the server works; it lives as long as the program it reads from.
+
+use crate::copy::source::{ArchiveFormat, Source, SourceError};
+use crate::engine::postgres::binaries::ToolBinary;
+use crate::engine::postgres::launch::{self, RunningTool, Tool};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use tokio::sync::mpsc;
+
+/// Bytes of one chunk.
+const CHUNK: usize = 1 << 18;
+/// Chunks read ahead.
+const AHEAD: usize = 4;
+
+/// SQL text that arrives chunk by chunk.
+#[derive(Debug)]
+pub struct TextStream {
+    chunks: mpsc::Receiver<std::io::Result<Vec<u8>>>,
+    tool: Option<(RunningTool, String)>,
+    /// What the text is called in messages: a file, or an archive's SQL text.
+    pub name: String,
+}
+
+/// How much of an archive becomes text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Whole,
+    /// Definitions without rows.
+    SchemaOnly,
+}
+
+impl TextStream {
+    /// Opens the text of a dump. An archive is turned into text by `pg_restore`, which must then be given; the
+    /// extent holds for archives only, a plain dump is always whole.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or `pg_restore` is missing or cannot be started.
+    pub async fn open(source: &Source, pg_restore: Option<&ToolBinary>, extent: Extent) -> Result<Self, SourceError> {
+        match source {
+            Source::Plain { path, gzip } => {
+                let file = File::open(path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
+                let name = path.display().to_string();
+                Ok(if *gzip {
+                    Self::from_reader(flate2::bufread::MultiGzDecoder::new(std::io::BufReader::new(file)), name)
+                } else {
+                    Self::from_reader(file, name)
+                })
+            }
+            Source::Archive { path, format } => Self::of_archive(path, *format, pg_restore, extent).await,
+            Source::Empty | Source::Url(_) => Ok(Self::from_reader(std::io::empty(), source.name())),
+        }
+    }
+
+    /// Text from anything that can be read.
+    pub fn from_reader(mut reader: impl Read + Send + 'static, name: String) -> Self {
+        let (sender, chunks) = mpsc::channel(AHEAD);
+        let reading = std::thread::Builder::new().name("source text".into()).spawn({
+            let sender = sender.clone();
+            move || {
+                loop {
+                    let mut chunk = Vec::with_capacity(CHUNK);
+                    let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+                    let end = chunk.is_empty() || read.is_err();
+                    // Nobody listens any more once the stream is dropped: then there is nothing left to do.
+                    let gone = !chunk.is_empty() && sender.blocking_send(Ok(chunk)).is_err();
+                    if let Err(error) = read {
+                        let _ = sender.blocking_send(Err(error));
+                    }
+                    if end || gone {
+                        break;
+                    }
+                }
+            }
+        });
+        if let Err(error) = reading {
+            // The channel is new and empty, so there is room for this one message.
+            let _ = sender.try_send(Err(error));
+        }
+        Self { chunks, tool: None, name }
+    }
+
+    async fn of_archive(
+        path: &Path,
+        format: ArchiveFormat,
+        pg_restore: Option<&ToolBinary>,
+        extent: Extent,
+    ) -> Result<Self, SourceError> {
+        let unusable = |problem: String| SourceError::NotADump { path: path.into(), problem };
+        let tool = pg_restore.ok_or_else(|| {
+            unusable("needs pg_restore, and none was found: install PostgreSQL's client programs".into())
+        })?;
+        let absolute = path.canonicalize().map_err(|error| SourceError::Unreadable { path: path.into(), error })?;
+        let format = match format {
+            ArchiveFormat::Custom => "--format=custom",
+            ArchiveFormat::Directory => "--format=directory",
+            ArchiveFormat::Tar => "--format=tar",
+        };
+        let mut pg_restore = Tool::new(tool.path.clone());
+        pg_restore.args = vec![format.into(), "--create".into(), "--file=-".into()];
+        if extent == Extent::SchemaOnly {
+            pg_restore.args.push("--schema-only".into());
+        }
+        pg_restore.args.push(absolute.into());
+        let mut running = launch::start_tool(pg_restore).await.map_err(|error| unusable(error.to_string()))?;
+        let name = format!("{}, the archive's SQL text", path.display());
+        let output =
+            running.stdout.take().ok_or_else(|| unusable("cannot be read: pg_restore has no output".into()))?;
+        let mut stream = Self::from_reader(output, name);
+        stream.tool = Some((running, path.display().to_string()));
+        Ok(stream)
+    }
+
+    /// The next chunk, `None` at the end.
+    ///
+    /// # Errors
+    /// The file cannot be read on, its compression is damaged, or `pg_restore` failed.
+    pub async fn chunk(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        if let Some(chunk) = self.chunks.recv().await {
+            return chunk.map(Some);
+        }
+        if let Some((tool, archive)) = self.tool.take() {
+            let output = tool.wait().await;
+            if !output.status.success() {
+                let said = output.stderr.trim();
+                let next = if said.contains("unsupported version") {
+                    ": it was made by a newer pg_dump than the pg_restore found here; install newer client programs"
+                } else {
+                    ""
+                };
+                return Err(std::io::Error::other(format!("pg_restore cannot read {archive}: {said}{next}")));
+            }
+        }
+        Ok(None)
+    }
+}

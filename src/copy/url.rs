@@ -1,0 +1,211 @@
+//! The address of a running server, with its password kept out of sight.
+
+use std::fmt;
+use thiserror::Error;
+
+/// A `postgres://` URL. Shown, it is host and database only; the password leaves through [`SecretUrl::password`] alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl {
+    user: Option<String>,
+    password: Option<String>,
+    /// Hosts and ports as written, `[` `]` included.
+    hosts: String,
+    database: String,
+    /// Query parameters but `password`, still percent-encoded.
+    parameters: Vec<(String, String)>,
+}
+
+/// Why a URL does not say where the database is. The URL itself is never repeated.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum UrlError {
+    /// A `%` that no two hexadecimal digits follow.
+    #[error("the source URL's {part} has a `%` without two hexadecimal digits: write `%25` for a percent sign")]
+    Escape {
+        /// Which part.
+        part: &'static str,
+    },
+    /// No database.
+    #[error("the source URL names no database: write postgres://USER@HOST/DATABASE")]
+    NoDatabase,
+    /// A secret that could only be handed on where everybody can read it.
+    #[error(
+        "the source URL carries `{parameter}`, which pg_dump takes only on its command line: put it into a service file"
+    )]
+    Secret {
+        /// The query parameter.
+        parameter: String,
+    },
+}
+
+impl SecretUrl {
+    /// Reads a `postgres://` or `postgresql://` URL as libpq does.
+    ///
+    /// # Errors
+    /// No database named, broken percent-encoding, or a secret that cannot be handed on in private.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+        let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, query)| (rest, query));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, hosts) = authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
+        let (user, mut password) = match credentials.map(|text| text.split_once(':').ok_or(text)) {
+            Some(Ok((user, password))) => (user, Some(decode(password, "password")?)),
+            Some(Err(user)) => (user, None),
+            None => ("", None),
+        };
+        let mut user = Some(decode(user, "user")?).filter(|user| !user.is_empty());
+        let mut database = decode(path, "database")?;
+        let mut parameters = Vec::new();
+        for (name, value) in
+            query.split('&').filter(|part| !part.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
+        {
+            match name {
+                "password" => password = Some(decode(value, "password")?),
+                "user" => user = Some(decode(value, "user")?),
+                "dbname" => database = decode(value, "database")?,
+                "sslpassword" => return Err(UrlError::Secret { parameter: name.into() }),
+                _ => parameters.push((name.to_owned(), value.to_owned())),
+            }
+        }
+        if database.is_empty() {
+            database = user.clone().ok_or(UrlError::NoDatabase)?;
+        }
+        Ok(Self { user, password, hosts: hosts.to_owned(), database, parameters })
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Host and port as written; a socket directory where the URL names one; `local socket` where it names nothing.
+    pub fn host(&self) -> String {
+        if !self.hosts.is_empty() {
+            // A host may be a percent-encoded socket directory; one that is broken is shown as it stands.
+            return decode(&self.hosts, "host").unwrap_or_else(|_| self.hosts.clone());
+        }
+        let parameter = |name| self.parameters.iter().find(|(key, _)| key == name);
+        let host = parameter("host").and_then(|(_, value)| decode(value, "host").ok());
+        let port = parameter("port").map(|(_, port)| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", host.unwrap_or_else(|| "local socket".into()))
+    }
+
+    /// The password, for `PGPASSWORD` alone: never for an argument, a message or a log.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// The URL without its password, with `options` added to what it asks the server for at the start of a session:
+    /// what may stand on a command line.
+    pub fn without_password(&self, options: &str) -> String {
+        let mut asked = String::new();
+        let mut query = String::new();
+        for (name, value) in &self.parameters {
+            if name == "options" {
+                asked = format!("{value}%20");
+            } else {
+                query.push_str(&format!("{name}={value}&"));
+            }
+        }
+        let user = self.user.as_deref().map(|user| format!("{}@", encode(user))).unwrap_or_default();
+        format!(
+            "postgresql://{user}{}/{}?{query}options={asked}{}",
+            self.hosts,
+            encode(&self.database),
+            encode(options)
+        )
+    }
+
+    /// What tells this source from every other: where and what, without who.
+    pub fn identity(&self) -> String {
+        let mut place: Vec<_> = self
+            .parameters
+            .iter()
+            .filter(|(name, _)| matches!(name.as_str(), "host" | "hostaddr" | "port" | "service"))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        place.sort();
+        format!("{}?{}/{}", self.hosts, place.join("&"), self.database)
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "database {} on {}", self.database, self.host())
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SecretUrl({self})")
+    }
+}
+
+fn decode(text: &str, part: &'static str) -> Result<String, UrlError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or(UrlError::Escape { part })?;
+        bytes.push(byte);
+        rest = &tail[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| UrlError::Escape { part })
+}
+
+fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_in_no_text_but_its_own() {
+        for text in [
+            "postgres://app:p%40rrot@db.example.com:5433/shop?sslmode=require",
+            "postgresql://app@db.example.com:5433/shop?password=p%40rrot&sslmode=require",
+        ] {
+            let url = SecretUrl::parse(text).expect("url");
+            assert_eq!(url.password(), Some("p@rrot"));
+            assert_eq!(url.to_string(), "database shop on db.example.com:5433");
+            let argument = url.without_password("-c a=b");
+            assert_eq!(argument, "postgresql://app@db.example.com:5433/shop?sslmode=require&options=-c%20a%3Db");
+            for shown in [format!("{url:?}"), url.to_string(), argument, url.identity()] {
+                assert!(!shown.contains("rrot"), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_place_is_read() {
+        let url = SecretUrl::parse("postgres://u@/d%20b?host=/run/pg&port=5434&options=-c%20x%3D1").expect("url");
+        assert_eq!(url.to_string(), "database d b on /run/pg:5434");
+        assert_eq!(
+            url.without_password("-c y=2"),
+            "postgresql://u@/d%20b?host=/run/pg&port=5434&options=-c%20x%3D1%20-c%20y%3D2"
+        );
+        assert_eq!(SecretUrl::parse("postgres://[::1]:5432/d").expect("url").host(), "[::1]:5432");
+        assert_eq!(SecretUrl::parse("postgres://%2Frun%2Fpg/d").expect("url").host(), "/run/pg");
+        assert_eq!(SecretUrl::parse("postgres://app@h").expect("url").database(), "app");
+        assert_eq!(SecretUrl::parse("postgres://h").expect_err("refused"), UrlError::NoDatabase);
+        assert_eq!(
+            SecretUrl::parse("postgres://a:%zz@h/d").expect_err("refused"),
+            UrlError::Escape { part: "password" }
+        );
+    }
+}

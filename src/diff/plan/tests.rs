@@ -1,0 +1,293 @@
+use super::verdict::PlanConfidence;
+use super::*;
+use crate::snapshot::plan::{PlanMode, QueryPlan, RelationName, Work};
+
+const INDEX: &str = include_str!("../../../tests/plans/15/index_scan.json");
+const SEQ: &str = include_str!("../../../tests/plans/15/seq_scan.json");
+const HASH: &str = include_str!("../../../tests/plans/15/hash_join.json");
+const UPDATE: &str = include_str!("../../../tests/plans/15/write_update.json");
+
+fn plan(text: &str) -> QueryPlan {
+    QueryPlan::from_explain_json(text).expect("a plan")
+}
+
+fn capture(captured: Captured) -> PlanCapture {
+    let key = PlanKey { query: "q".to_owned(), parameter_set: String::new(), mode: PlanMode::Custom };
+    PlanCapture { key, captured }
+}
+
+/// The plan as it was measured, with other work.
+fn measured(text: &str, buffers: u64, temp_blocks: u64) -> PlanCapture {
+    capture(Captured::Measured(plan(text), Work { buffers, temp_blocks }))
+}
+
+fn planned(text: &str, cost: f64) -> PlanCapture {
+    let mut plan = plan(text);
+    plan.root.fields.insert("Total Cost".to_owned(), cost.into());
+    capture(Captured::Planned(plan))
+}
+
+fn cut_off(text: &str, cost: f64) -> PlanCapture {
+    match planned(text, cost).captured {
+        Captured::Planned(plan) => capture(Captured::DidNotFinish(plan)),
+        other => capture(other),
+    }
+}
+
+fn refused(sqlstate: &str) -> PlanCapture {
+    capture(Captured::Failed { sqlstate: sqlstate.to_owned(), message: "no such thing".to_owned() })
+}
+
+struct Case {
+    before: PlanCapture,
+    again: Option<PlanCapture>,
+    right_after: Option<PlanCapture>,
+    settled: Option<PlanCapture>,
+    growth: SizeGrowth,
+    budget: Option<u64>,
+}
+
+impl Case {
+    fn new(before: PlanCapture, settled: PlanCapture) -> Self {
+        let growth = SizeGrowth::default();
+        Self { before, again: None, right_after: None, settled: Some(settled), growth, budget: None }
+    }
+
+    fn grown(mut self, blocks_before: u64, blocks_after: u64) -> Self {
+        self.growth.set(RelationName::new("public", "orders"), blocks_before, blocks_after);
+        self
+    }
+
+    fn judged(&self) -> PlanVerdict {
+        let indexes = IndexDefinitions::default();
+        let seen = |capture| Seen { capture, indexes: &indexes };
+        let evidence = Evidence {
+            before: seen(&self.before),
+            again: self.again.as_ref().map(seen),
+            right_after: self.right_after.as_ref().map(seen),
+            settled: self.settled.as_ref().map(seen),
+            growth: &self.growth,
+            budget: self.budget,
+        };
+        judge(&evidence, &Thresholds::default()).expect("a capture after")
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.judged().verdict
+    }
+}
+
+#[test]
+fn the_same_plan_and_work_is_unchanged() {
+    let judged = Case::new(measured(INDEX, 500, 0), measured(INDEX, 500, 0)).judged();
+    assert_eq!((judged.verdict, judged.confidence), (Verdict::Unchanged, PlanConfidence::Measured));
+    assert_eq!(judged.factor, Some(1.0));
+}
+
+#[test]
+fn another_plan_with_half_as_much_again_is_a_regression_and_less_is_not() {
+    assert_eq!(Case::new(measured(INDEX, 200, 0), measured(SEQ, 300, 0)).verdict(), Verdict::Regressed);
+    assert_eq!(Case::new(measured(INDEX, 200, 0), measured(SEQ, 299, 0)).verdict(), Verdict::PlanChanged);
+    // Ten times as much, and still a trifle.
+    assert_eq!(Case::new(measured(INDEX, 10, 0), measured(SEQ, 109, 0)).verdict(), Verdict::PlanChanged);
+    assert_eq!(Case::new(measured(SEQ, 3000, 0), measured(INDEX, 13, 0)).verdict(), Verdict::Improved);
+}
+
+#[test]
+fn more_work_under_the_same_plan_is_its_own_class() {
+    assert_eq!(Case::new(measured(INDEX, 200, 0), measured(INDEX, 400, 0)).verdict(), Verdict::SlowerSamePlan);
+}
+
+#[test]
+fn a_sort_that_begins_to_spill_is_a_regression_of_the_same_plan() {
+    assert_eq!(Case::new(measured(INDEX, 50, 0), measured(INDEX, 50, 128)).verdict(), Verdict::SlowerSamePlan);
+    assert_eq!(Case::new(measured(INDEX, 50, 0), measured(INDEX, 50, 127)).verdict(), Verdict::Unchanged);
+    assert_eq!(Case::new(measured(INDEX, 50, 200), measured(SEQ, 50, 400)).verdict(), Verdict::Regressed);
+}
+
+#[test]
+fn work_that_grows_with_its_table_is_no_regression() {
+    let grown = Case::new(measured(SEQ, 1000, 0), measured(SEQ, 3000, 0)).grown(1000, 3000);
+    assert_eq!(grown.verdict(), Verdict::GrewWithTable);
+    let beyond = Case::new(measured(SEQ, 1000, 0), measured(SEQ, 6000, 0)).grown(1000, 3000);
+    assert_eq!(beyond.verdict(), Verdict::SlowerSamePlan);
+    assert!((beyond.judged().factor.expect("a factor") - 2.0).abs() < 0.01);
+}
+
+#[test]
+fn worse_at_once_and_well_once_settled_is_transient() {
+    let mut case = Case::new(measured(INDEX, 64, 0), measured(INDEX, 64, 0));
+    case.right_after = Some(measured(SEQ, 17_617, 0));
+    let judged = case.judged();
+    assert_eq!(judged.verdict, Verdict::Transient);
+    assert!(judged.factor.expect("a factor") > 200.0);
+    case.settled = None;
+    assert_eq!(case.verdict(), Verdict::Regressed);
+}
+
+#[test]
+fn writes_are_judged_by_plan_and_cost_together() {
+    let other = UPDATE.replace("Index Scan", "Seq Scan");
+    let judged = Case::new(planned(UPDATE, 8.0), planned(&other, 5000.0)).judged();
+    assert_eq!((judged.verdict, judged.confidence), (Verdict::Regressed, PlanConfidence::Planned));
+    assert_eq!(Case::new(planned(UPDATE, 8.0), planned(UPDATE, 5000.0)).verdict(), Verdict::Unchanged);
+    assert_eq!(Case::new(planned(UPDATE, 8.0), planned(&other, 20.0)).verdict(), Verdict::PlanChanged);
+}
+
+#[test]
+fn a_read_is_never_judged_by_cost() {
+    let dear = |text: &str| {
+        let mut plan = plan(text);
+        plan.root.fields.insert("Total Cost".to_owned(), 1e9.into());
+        capture(Captured::Measured(plan, Work { buffers: 200, temp_blocks: 0 }))
+    };
+    assert_eq!(Case::new(measured(INDEX, 200, 0), dear(INDEX)).verdict(), Verdict::Unchanged);
+    assert_eq!(Case::new(measured(INDEX, 200, 0), dear(SEQ)).verdict(), Verdict::PlanChanged);
+}
+
+#[test]
+fn a_refused_query_is_broken_only_if_it_worked_before() {
+    assert_eq!(Case::new(measured(INDEX, 5, 0), refused("42703")).verdict(), Verdict::Broken);
+    let both = Case::new(refused("42P01"), refused("42P01")).judged();
+    assert_eq!((both.verdict, both.failed_before), (Verdict::Unchanged, true));
+    assert_eq!(both.note.as_deref(), Some("failed before the run already: no such thing"));
+    assert_eq!(Case::new(refused("42P01"), measured(INDEX, 5, 0)).verdict(), Verdict::Improved);
+    // A full disk or a broken connection is not the migration's doing.
+    assert_eq!(Case::new(measured(INDEX, 5, 0), refused("53100")).verdict(), Verdict::Unstable);
+    assert_eq!(Case::new(measured(INDEX, 5, 0), refused("")).verdict(), Verdict::Unstable);
+}
+
+#[test]
+fn a_run_cut_off_counts_only_under_a_worse_plan() {
+    assert_eq!(Case::new(measured(INDEX, 5, 0), cut_off(SEQ, 50.0)).verdict(), Verdict::DidNotFinish);
+    assert_eq!(Case::new(measured(INDEX, 5, 0), cut_off(INDEX, 1e6)).verdict(), Verdict::DidNotFinish);
+    assert_eq!(Case::new(measured(INDEX, 5, 0), cut_off(INDEX, 42.0)).verdict(), Verdict::Unstable);
+    assert_eq!(Case::new(cut_off(SEQ, 9.0), cut_off(SEQ, 9.0)).verdict(), Verdict::Unchanged);
+    assert_eq!(Case::new(cut_off(INDEX, 9.0), cut_off(SEQ, 900.0)).verdict(), Verdict::Regressed);
+    assert_eq!(Case::new(cut_off(SEQ, 900.0), measured(INDEX, 5, 0)).verdict(), Verdict::Improved);
+}
+
+#[test]
+fn a_query_that_differs_from_itself_is_unstable_unless_worse_than_its_worst() {
+    let mut case = Case::new(measured(INDEX, 100, 0), measured(SEQ, 1000, 0));
+    case.again = Some(measured(SEQ, 1000, 0));
+    assert_eq!(case.verdict(), Verdict::Unstable);
+    case.settled = Some(measured(SEQ, 9000, 0));
+    assert_eq!(case.verdict(), Verdict::Regressed);
+}
+
+#[test]
+fn a_budget_needs_no_before_and_yields_to_graver_verdicts() {
+    let mut case = Case::new(measured(INDEX, 500, 0), measured(INDEX, 500, 0));
+    case.budget = Some(400);
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.over_budget_before), (Verdict::OverBudget, true));
+    case.settled = Some(measured(SEQ, 5000, 0));
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.over_budget), (Verdict::Regressed, true));
+}
+
+#[test]
+fn the_identity_of_every_real_plan_is_unchanged() {
+    for text in [INDEX, SEQ, HASH, include_str!("../../../tests/plans/18/subplans.json")] {
+        let real = capture(Captured::Measured(plan(text), plan(text).work().expect("measured")));
+        assert_eq!(Case::new(real.clone(), real).verdict(), Verdict::Unchanged);
+    }
+}
+
+fn snapshot(plans: Vec<PlanCapture>) -> Snapshot {
+    Snapshot { catalog: crate::snapshot::catalog::Catalog::default(), sizes: BTreeMap::new(), plans }
+}
+
+fn compared(before: &Snapshot, right_after: Option<&Snapshot>, settled: Option<&Snapshot>) -> Vec<PlanDiff> {
+    let moments = Moments { before, again: None, right_after, settled };
+    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted)
+}
+
+#[test]
+fn snapshots_are_compared_by_key_and_a_transient_shows_the_bad_moment() {
+    let other = |mut capture: PlanCapture, query: &str| {
+        query.clone_into(&mut capture.key.query);
+        capture
+    };
+    let before = snapshot(vec![measured(INDEX, 64, 0), other(measured(SEQ, 9, 0), "steady")]);
+    let right_after = snapshot(vec![other(measured(SEQ, 9, 0), "steady"), measured(SEQ, 6400, 0)]);
+    let diffs = compared(&before, Some(&right_after), Some(&before));
+    let verdicts: Vec<_> = diffs.iter().map(|diff| (diff.key.query.as_str(), diff.verdict.verdict)).collect();
+    assert_eq!(verdicts, [("q", Verdict::Transient), ("steady", Verdict::Unchanged)]);
+    assert!(diffs[0].text.contains("64 blocks became 6,400 (100×)"), "{}", diffs[0].text);
+    assert_eq!(diffs[0].objects, ["public.orders_customer_id_idx"]);
+    assert_eq!((diffs[1].text.as_str(), diffs[1].objects.len()), ("", 0));
+    assert_eq!(diffs[0].before.fingerprints, diffs[0].settled.as_ref().expect("settled").fingerprints);
+    // A run that broke off before anything was captured has nothing to compare.
+    assert!(compared(&before, None, None).is_empty());
+}
+
+fn rendered(before: &str, after: &str, values: Values) -> String {
+    let real = |text| {
+        let plan = plan(text);
+        let work = plan.work();
+        capture(work.map_or(Captured::Planned(plan.clone()), |work| Captured::Measured(plan, work)))
+    };
+    let indexes = IndexDefinitions::default();
+    let (before, after) = (real(before), real(after));
+    render::render_diff(
+        Seen { capture: &before, indexes: &indexes },
+        Seen { capture: &after, indexes: &indexes },
+        values,
+    )
+}
+
+#[test]
+fn a_lost_index_reads_as_one_sentence_and_two_lines() {
+    insta::assert_snapshot!(rendered(INDEX, SEQ, Values::Redacted), @r"
+    public.orders: Bitmap Heap Scan using orders_customer_id_idx became Seq Scan; 12 blocks became 2,858 (238×)
+    - Bitmap Heap Scan using orders_customer_id_idx on public.orders o  rows=10 blocks=12  [Index Cond: (o.customer_id = ?)]  [Filter: (o.status <> ?::text)]
+    + Seq Scan on public.orders o  rows=10 blocks=2,858  [Filter: ((o.status <> ?::text) AND (o.customer_id = ?))]
+    ");
+}
+
+#[test]
+fn unchanged_subtrees_are_folded() {
+    let after = HASH.replace("\"Hash Join\"", "\"Merge Join\"");
+    insta::assert_snapshot!(rendered(HASH, &after, Values::Redacted), @r"
+    Every table is reached as before, the tree above them changed; 3,005 blocks as before
+      Aggregate (Sorted)  rows=1 blocks=3,005  [Group Key: c.country]
+    -   Hash Join  rows=50,000 blocks=3,005  [Hash Cond: (o.customer_id = c.id)]
+    +   Merge Join  rows=50,000 blocks=3,005  [Hash Cond: (o.customer_id = c.id)]
+          Seq Scan on public.orders o  rows=200,000 blocks=2,858
+          Seq Scan on public.customers c  rows=5,000 blocks=147  [Filter: (c.country = ?::text)]
+    ");
+    insta::assert_snapshot!(rendered(HASH, HASH, Values::Redacted), @r"
+    Same plan; 3,005 blocks as before
+      Aggregate (Sorted)  rows=1 blocks=3,005  … 3 nodes below unchanged  [Group Key: c.country]
+    ");
+}
+
+#[test]
+fn values_are_shown_only_when_asked_for() {
+    assert!(!rendered(INDEX, SEQ, Values::Redacted).contains("777"));
+    assert!(rendered(INDEX, SEQ, Values::Shown).contains("777"));
+}
+
+#[test]
+fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
+    let indexes = IndexDefinitions::default();
+    let objects = |before: &PlanCapture, after: &PlanCapture| {
+        changed_objects(Seen { capture: before, indexes: &indexes }, Seen { capture: after, indexes: &indexes })
+    };
+    let (index, seq) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0));
+    assert_eq!(objects(&index, &seq), ["public.orders_customer_id_idx"]);
+    assert!(objects(&seq, &seq).is_empty());
+    let filtered = measured(&SEQ.replace("o.customer_id = 777", "o.customer_id > 777"), 1, 0);
+    assert_eq!(objects(&seq, &filtered), ["public.orders"]);
+}
+
+#[test]
+fn the_statement_after_which_the_plan_is_another_one_is_its_cause() {
+    let indexes = IndexDefinitions::default();
+    let (index, seq, gone) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0), refused("42703"));
+    let seen = |capture| Seen { capture, indexes: &indexes };
+    let stages = [(1, seen(&index)), (2, seen(&seq)), (3, seen(&seq)), (4, seen(&gone))];
+    assert_eq!(causing_statements(seen(&index), &stages), [2, 4]);
+}

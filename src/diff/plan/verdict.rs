@@ -1,0 +1,367 @@
+//! What became of one query: decided by work done, never by cost or clock.
+//!
+//! Blocks touched by a warm execution are the same in every run; estimated costs change with every ANALYZE and time
+//! with everything. Cost decides only between plans that cannot be run: writes, and runs cut off on both sides.
+
+use super::Seen;
+use super::fingerprint::Fingerprints;
+use super::growth::SizeGrowth;
+use crate::snapshot::plan::{Captured, QueryPlan, Work};
+
+/// The contract's classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Same plan, same work.
+    Unchanged,
+    /// Less work, or it works now and did not before.
+    Improved,
+    /// Another plan that is no worse.
+    PlanChanged,
+    /// More work, as much as its tables grew.
+    GrewWithTable,
+    /// Worse right after the run, no longer once settled.
+    Transient,
+    /// Same plan, more work than its tables' growth explains.
+    SlowerSamePlan,
+    /// Another plan that does more work.
+    Regressed,
+    /// Not the same before twice, too near the time limit, or the server had other troubles.
+    Unstable,
+    /// Finished before, cut off now under a worse plan.
+    DidNotFinish,
+    /// Worked before, refused now.
+    Broken,
+    /// More blocks than its registered budget allows.
+    OverBudget,
+}
+
+impl Verdict {
+    /// The report's spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Unchanged => "unchanged",
+            Verdict::Improved => "improved",
+            Verdict::PlanChanged => "plan_changed",
+            Verdict::GrewWithTable => "grew_with_table",
+            Verdict::Transient => "transient",
+            Verdict::SlowerSamePlan => "slower_same_plan",
+            Verdict::Regressed => "regressed",
+            Verdict::Unstable => "unstable",
+            Verdict::DidNotFinish => "did_not_finish",
+            Verdict::Broken => "broken",
+            Verdict::OverBudget => "over_budget",
+        }
+    }
+
+    /// Whether the query is worse off.
+    pub fn is_worse(self) -> bool {
+        matches!(
+            self,
+            Verdict::SlowerSamePlan
+                | Verdict::Regressed
+                | Verdict::DidNotFinish
+                | Verdict::Broken
+                | Verdict::OverBudget
+        )
+    }
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PlanConfidence {
+    /// Executions on both sides.
+    Measured,
+    /// Plans only.
+    Planned,
+    /// Plans under statistics that are not this database's own.
+    Predicted,
+}
+
+impl PlanConfidence {
+    /// The report's spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            PlanConfidence::Measured => "measured",
+            PlanConfidence::Planned => "planned",
+            PlanConfidence::Predicted => "predicted",
+        }
+    }
+}
+
+/// Limits of the verdicts: a ratio and a floor, so that trifles never count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// Work after, divided by work before and by growth.
+    pub buffers_ratio: f64,
+    /// Blocks more than before and growth.
+    pub buffers_floor: u64,
+    /// Temporary blocks after, divided by those before.
+    pub temp_ratio: f64,
+    /// Temporary blocks more than before.
+    pub temp_floor: u64,
+    /// Estimated cost after, divided by cost before and by growth; for plans that cannot be run.
+    pub cost_ratio: f64,
+    /// Cost units more than before.
+    pub cost_floor: f64,
+    /// Difference two executions of one state may have (parallel plans), as a fraction.
+    pub tolerance: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            buffers_ratio: 1.5,
+            buffers_floor: 100,
+            temp_ratio: 2.0,
+            temp_floor: 128,
+            cost_ratio: 2.0,
+            cost_floor: 100.0,
+            tolerance: 0.01,
+        }
+    }
+}
+
+/// Everything one verdict is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Before the run.
+    pub before: Seen<'a>,
+    /// The same state captured once more, if it was.
+    pub again: Option<Seen<'a>>,
+    /// Right after the last statement.
+    pub right_after: Option<Seen<'a>>,
+    /// Once the database has settled.
+    pub settled: Option<Seen<'a>>,
+    /// How the relations grew.
+    pub growth: &'a SizeGrowth,
+    /// [`crate::workload::HotQuery::max_buffers`].
+    pub budget: Option<u64>,
+}
+
+/// A verdict and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanVerdict {
+    /// The class.
+    pub verdict: Verdict,
+    /// What it rests on.
+    pub confidence: PlanConfidence,
+    /// Work (or, where planned only, cost) after divided by before and by growth; `None` where not comparable.
+    pub factor: Option<f64>,
+    /// By how much the work was expected to grow with the relations.
+    pub growth: f64,
+    /// More blocks than the budget, whatever else is true.
+    pub over_budget: bool,
+    /// It was over the budget before the run already.
+    pub over_budget_before: bool,
+    /// The server refused it before the run: nothing was compared.
+    pub failed_before: bool,
+    /// What the numbers do not say.
+    pub note: Option<String>,
+}
+
+/// Judges the settled state, or the one right after where nothing settled; `None` without any capture after.
+pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVerdict> {
+    let last = evidence.settled.or(evidence.right_after)?;
+    let comparison = |before: Seen<'_>, after: Seen<'_>| compare(before, after, evidence.growth, thresholds);
+    let mut judged = comparison(evidence.before, last);
+    if let Some(again) = evidence.again
+        && !steady(evidence.before, again, thresholds)
+    {
+        // Only what is worse than the worst of both counts.
+        let other = comparison(again, last);
+        let worse = judged.verdict.is_worse() && other.verdict.is_worse();
+        if !worse {
+            judged = judged.with(Verdict::Unstable, "its plan or work differed between two captures before the run");
+        }
+    }
+    if let (Some(right_after), Some(_)) = (evidence.right_after, evidence.settled)
+        && !judged.verdict.is_worse()
+        && judged.verdict != Verdict::Unstable
+    {
+        let at_once = comparison(evidence.before, right_after);
+        if at_once.verdict.is_worse() {
+            judged = Comparison { verdict: Verdict::Transient, ..at_once };
+        }
+    }
+    let over = |seen: Seen<'_>| {
+        evidence.budget.zip(seen.captured().work()).is_some_and(|(budget, work)| work.buffers > budget)
+    };
+    let over_budget = over(last);
+    let graver =
+        matches!(judged.verdict, Verdict::Broken | Verdict::DidNotFinish | Verdict::Regressed | Verdict::Unstable);
+    Some(PlanVerdict {
+        verdict: if over_budget && !graver { Verdict::OverBudget } else { judged.verdict },
+        confidence: judged.confidence,
+        factor: judged.factor,
+        growth: judged.growth,
+        over_budget,
+        over_budget_before: over(evidence.before),
+        failed_before: matches!(evidence.before.captured(), Captured::Failed { .. }),
+        note: judged.note,
+    })
+}
+
+/// Two states against each other.
+struct Comparison {
+    verdict: Verdict,
+    confidence: PlanConfidence,
+    factor: Option<f64>,
+    growth: f64,
+    note: Option<String>,
+}
+
+impl Comparison {
+    fn without_numbers(verdict: Verdict, note: Option<String>) -> Self {
+        Self { verdict, confidence: PlanConfidence::Measured, factor: None, growth: 1.0, note }
+    }
+
+    fn with(self, verdict: Verdict, note: &str) -> Self {
+        Self { verdict, note: Some(note.to_owned()), ..self }
+    }
+}
+
+fn compare(before: Seen<'_>, after: Seen<'_>, growth: &SizeGrowth, thresholds: &Thresholds) -> Comparison {
+    let change = Change::between(before, after);
+    match (before.captured(), after.captured()) {
+        (Captured::Failed { message, .. }, Captured::Failed { .. }) => {
+            Comparison::without_numbers(Verdict::Unchanged, Some(format!("failed before the run already: {message}")))
+        }
+        (Captured::Failed { message, .. }, _) => {
+            Comparison::without_numbers(Verdict::Improved, Some(format!("works now, failed before the run: {message}")))
+        }
+        (_, Captured::Failed { sqlstate, message }) => {
+            let verdict = if is_circumstance(sqlstate) { Verdict::Unstable } else { Verdict::Broken };
+            Comparison::without_numbers(verdict, Some(message.clone()))
+        }
+        (Captured::Measured(old, was), Captured::Measured(_, now)) => {
+            by_work(*was, *now, growth.factor(old), change, thresholds)
+        }
+        (Captured::Measured(old, _), Captured::DidNotFinish(new)) => {
+            let cost = cost(old, new, growth, thresholds);
+            if change != Change::None || cost.worse {
+                let comparison = Comparison::without_numbers(Verdict::DidNotFinish, None);
+                Comparison { factor: None, growth: cost.growth, ..comparison }
+            } else {
+                let note = "cut off by the time limit under the same plan and cost as before";
+                Comparison::without_numbers(Verdict::Unstable, Some(note.to_owned()))
+            }
+        }
+        (Captured::DidNotFinish(old), Captured::Measured(new, _)) => {
+            let cost = cost(old, new, growth, thresholds);
+            if change != Change::None || cost.better {
+                let note = "finishes now, was cut off by the time limit before the run";
+                Comparison::without_numbers(Verdict::Improved, Some(note.to_owned()))
+            } else {
+                let note = "was cut off by the time limit before the run under the same plan and cost";
+                Comparison::without_numbers(Verdict::Unstable, Some(note.to_owned()))
+            }
+        }
+        (
+            Captured::Planned(old) | Captured::Measured(old, _) | Captured::DidNotFinish(old),
+            Captured::Planned(new) | Captured::Measured(new, _) | Captured::DidNotFinish(new),
+        ) => by_plan(cost(old, new, growth, thresholds), change),
+    }
+}
+
+fn by_work(was: Work, now: Work, growth: f64, change: Change, thresholds: &Thresholds) -> Comparison {
+    let (before, after) = (was.buffers as f64, now.buffers as f64);
+    let expected = before * growth;
+    let exceeds = |now: f64, was: f64, ratio: f64, floor: u64| now >= ratio * was && now - was >= floor as f64;
+    let temp = |now: u64, was: u64| exceeds(now as f64, was as f64, thresholds.temp_ratio, thresholds.temp_floor);
+    let blocks = |now: f64, was: f64| exceeds(now, was, thresholds.buffers_ratio, thresholds.buffers_floor);
+    let temp_before = (was.temp_blocks as f64 * growth) as u64;
+    let worse = blocks(after, expected) || temp(now.temp_blocks, temp_before);
+    let better = blocks(before, after) || temp(was.temp_blocks, now.temp_blocks);
+    let factor = after / expected.max(1.0);
+    let explained = growth > 1.0 + thresholds.tolerance
+        && after > before * 1.1
+        && (blocks(after, before) || (factor - 1.0).abs() <= 0.1);
+    let verdict = match (worse, change) {
+        (true, Change::None) => Verdict::SlowerSamePlan,
+        (true, _) => Verdict::Regressed,
+        _ if better => Verdict::Improved,
+        (_, Change::Access | Change::Shape) => Verdict::PlanChanged,
+        _ if explained => Verdict::GrewWithTable,
+        _ => Verdict::Unchanged,
+    };
+    Comparison { verdict, confidence: PlanConfidence::Measured, factor: Some(factor), growth, note: None }
+}
+
+fn by_plan(cost: Cost, change: Change) -> Comparison {
+    let verdict = match change {
+        Change::None => Verdict::Unchanged,
+        Change::Access if cost.worse => Verdict::Regressed,
+        _ if cost.better => Verdict::Improved,
+        _ => Verdict::PlanChanged,
+    };
+    Comparison {
+        verdict,
+        confidence: PlanConfidence::Planned,
+        factor: Some(cost.factor),
+        growth: cost.growth,
+        note: None,
+    }
+}
+
+struct Cost {
+    factor: f64,
+    growth: f64,
+    worse: bool,
+    better: bool,
+}
+
+fn cost(old: &QueryPlan, new: &QueryPlan, growth: &SizeGrowth, thresholds: &Thresholds) -> Cost {
+    let growth = growth.factor(old);
+    let (before, after) = (old.root.total_cost(), new.root.total_cost());
+    let expected = before * growth;
+    let exceeds = |now: f64, was: f64| now >= thresholds.cost_ratio * was && now - was >= thresholds.cost_floor;
+    Cost {
+        factor: after / expected.max(f64::MIN_POSITIVE),
+        growth,
+        worse: exceeds(after, expected),
+        better: exceeds(before, after),
+    }
+}
+
+/// How far two plans differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Shape,
+    Access,
+}
+
+impl Change {
+    fn between(before: Seen<'_>, after: Seen<'_>) -> Self {
+        let same = |part: fn(&Fingerprints) -> &String| match (before.fingerprints(), after.fingerprints()) {
+            (Some(old), Some(new)) => part(&old) == part(&new),
+            _ => true,
+        };
+        if !same(|fingerprints| &fingerprints.access) {
+            Change::Access
+        } else if !same(|fingerprints| &fingerprints.shape) {
+            Change::Shape
+        } else {
+            Change::None
+        }
+    }
+}
+
+fn steady(before: Seen<'_>, again: Seen<'_>, thresholds: &Thresholds) -> bool {
+    let close = match (before.captured(), again.captured()) {
+        (Captured::Measured(_, one), Captured::Measured(_, other)) => {
+            let near = |one: u64, other: u64| {
+                one.abs_diff(other) as f64 <= (one.max(other) as f64 * thresholds.tolerance).max(1.0)
+            };
+            near(one.buffers, other.buffers) && near(one.temp_blocks, other.temp_blocks)
+        }
+        (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+    };
+    close && Change::between(before, again) == Change::None
+}
+
+/// Errors that say something about the server or the session, not about the query.
+fn is_circumstance(sqlstate: &str) -> bool {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    matches!(class, "" | "08" | "40" | "53" | "55" | "57" | "58" | "XX")
+}

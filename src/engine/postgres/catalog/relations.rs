@@ -1,0 +1,334 @@
+//! Tables and what they are made of: columns, indexes, constraints, sequences.
+
+use super::cursor::Cursor;
+use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
+use crate::engine::ServerError;
+use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::snapshot::catalog::{
+    Catalog, Column, ColumnDetail, Constraint, ConstraintDetail, Index, IndexDetail, Relation, RelationDetail,
+    RelationKind,
+};
+use crate::snapshot::object::Sequence;
+
+fn relation_kind(letter: char) -> RelationKind {
+    match letter {
+        'p' => RelationKind::PartitionedTable,
+        'i' => RelationKind::Index,
+        'I' => RelationKind::PartitionedIndex,
+        'S' => RelationKind::Sequence,
+        'v' => RelationKind::View,
+        'm' => RelationKind::MaterializedView,
+        'c' => RelationKind::CompositeType,
+        'f' => RelationKind::ForeignTable,
+        't' => RelationKind::ToastTable,
+        _ => RelationKind::Table,
+    }
+}
+
+pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = session
+        .query(&format!(
+            "WITH {EXTENSION_MEMBERS}
+             SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind,
+               pg_get_userbyid(c.relowner), coalesce(pg_relation_filenode(c.oid), 0), nullif(c.reltoastrelid, 0),
+               c.relispartition, c.relpersistence,
+               coalesce(m.extname, mt.extname, mi.extname),
+               array_to_string(coalesce(c.relacl,
+                 acldefault(CASE WHEN c.relkind = 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, c.relowner)), E'\\x1f'),
+               obj_description(c.oid, 'pg_class'),
+               array_to_string(c.reloptions, E'\\x1f'), array_to_string(toast.reloptions, E'\\x1f'),
+               c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispopulated,
+               pg_get_expr(c.relpartbound, c.oid),
+               CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
+               am.amname, ts.spcname,
+               (SELECT string_agg(inhparent::text, E'\\x1f' ORDER BY inhseqno) FROM pg_inherits
+                 WHERE inhrelid = c.oid),
+               CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
+               md5(r.ev_action::text), c.reltype
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+             LEFT JOIN members mt ON mt.classid = 'pg_type'::regclass AND mt.objid = c.reltype AND c.relkind = 'c'
+             LEFT JOIN pg_index i ON i.indexrelid = c.oid
+             LEFT JOIN members mi ON mi.classid = 'pg_class'::regclass AND mi.objid = i.indrelid
+             LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
+             LEFT JOIN pg_am am ON am.oid = c.relam
+             LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
+             LEFT JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+             WHERE c.relkind <> 't' AND {USER_SCHEMA}"
+        ))
+        .await?;
+    each(&rows, |row| {
+        let oid = row.number()?;
+        let (schema, name, qualified) = (row.text(), row.text(), row.text());
+        let kind = relation_kind(row.character('r'));
+        let (owner, filenode, toast) = (row.text(), row.number()?, row.optional_number()?);
+        let (is_partition, persistence, extension) = (row.flag(), row.character('p'), row.optional());
+        let detail = RelationDetail {
+            acl: row.sorted_list(),
+            comment: row.optional(),
+            options: row.sorted_list(),
+            toast_options: row.sorted_list(),
+            row_security: row.flag(),
+            force_row_security: row.flag(),
+            replica_identity: row.character('d'),
+            populated: row.flag(),
+            partition_bound: row.optional(),
+            partition_key: row.optional(),
+            access_method: row.optional(),
+            tablespace: row.optional(),
+            parents: row.numbers()?,
+            view: row.optional(),
+            raw: row.text(),
+            row_type: row.number()?,
+        };
+        let parent = detail.parents.first().copied();
+        catalog.relation_details.insert(oid, detail);
+        catalog.relations.insert(
+            oid,
+            Relation {
+                oid,
+                schema,
+                name,
+                qualified,
+                kind,
+                owner,
+                filenode,
+                toast,
+                parent,
+                is_partition,
+                persistence,
+                extension,
+            },
+        );
+        Ok(())
+    })
+}
+
+pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let compression = if catalog.version >= 140_000 { "nullif(a.attcompression, '')" } else { "NULL" };
+    let rows = session
+        .query(&format!(
+            "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+               pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
+               CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
+                 THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END,
+               a.atttypid, a.atttypmod, t.typnamespace = 'pg_catalog'::regnamespace,
+               array_to_string(a.attacl, E'\\x1f'), col_description(a.attrelid, a.attnum),
+               CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
+               a.attstorage, a.attstorage = t.typstorage, {compression}, array_to_string(a.attoptions, E'\\x1f'),
+               a.attislocal, a.attinhcount > 0, md5(d.adbin::text)
+             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_type t ON t.oid = a.atttypid
+             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+             WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+               AND {USER_SCHEMA}"
+        ))
+        .await?;
+    each(&rows, |row| {
+        let (table, number) = (row.number()?, row.number()?);
+        let column = Column {
+            number,
+            name: row.text(),
+            type_name: row.text(),
+            not_null: row.flag(),
+            default: row.optional(),
+            identity: row.optional_character(),
+            generated: row.optional_character(),
+            collation: row.optional(),
+        };
+        let detail = ColumnDetail {
+            type_oid: row.number()?,
+            type_modifier: row.number()?,
+            builtin_type: row.flag(),
+            acl: row.sorted_list(),
+            comment: row.optional(),
+            statistics_target: row.optional_number()?,
+            storage: row.character('p'),
+            default_storage: row.flag(),
+            compression: row.optional_character(),
+            options: row.sorted_list(),
+            local: row.flag(),
+            inherited: row.flag(),
+            default_raw: row.text(),
+        };
+        catalog.columns.insert((table, number), column);
+        catalog.column_details.insert((table, number), detail);
+        Ok(())
+    })
+}
+
+pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = session
+        .query(&format!(
+            "SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
+               (SELECT string_agg(coalesce(a.attname::text, pg_get_indexdef(i.indexrelid, k, false)), E'\\x1f' ORDER BY k)
+                 FROM generate_series(1, i.indnatts) k LEFT JOIN pg_attribute a
+                 ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND i.indkey[k - 1] <> 0),
+               i.indnkeyatts, i.indisunique, i.indisprimary, i.indisvalid, con.oid,
+               pg_get_expr(i.indpred, i.indrelid), am.amname, inh.inhparent, i.indisreplident, i.indisclustered,
+               i.indisready, i.indexprs IS NOT NULL,
+               md5((to_jsonb(i) - '{{indexrelid,indisvalid,indisready,indislive,indcheckxmin,indisreplident,indisclustered}}'::text[])::text
+                 || coalesce(array_to_string(c.reloptions, ','), '') || c.relam),
+               replace(i.indkey::text, ' ', E'\\x1f')
+             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_class t ON t.oid = i.indrelid AND t.relkind <> 't'
+             JOIN pg_am am ON am.oid = c.relam
+             LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.contype IN ('p', 'u', 'x')
+             LEFT JOIN pg_inherits inh ON inh.inhrelid = i.indexrelid
+             WHERE {USER_SCHEMA}"
+        ))
+        .await?;
+    each(&rows, |row| {
+        let (oid, table) = (row.number()?, row.number()?);
+        let name = row.text();
+        let definition = row.text();
+        let index = Index {
+            oid,
+            table,
+            shape: index_shape(&definition, &name),
+            definition,
+            keys: row.list(),
+            key_count: row.number()?,
+            unique: row.flag(),
+            primary: row.flag(),
+            valid: row.flag(),
+            constraint: row.optional_number()?,
+            predicate: row.optional(),
+            method: row.text(),
+        };
+        let detail = IndexDetail {
+            parent: row.optional_number()?,
+            replica_identity: row.flag(),
+            clustered: row.flag(),
+            ready: row.flag(),
+            has_expressions: row.flag(),
+            raw: row.text(),
+            attributes: row.numbers()?,
+        };
+        catalog.indexes.insert(oid, index);
+        catalog.index_details.insert(oid, detail);
+        Ok(())
+    })
+}
+
+/// An index definition with the index's own name left out.
+fn index_shape(definition: &str, name: &str) -> String {
+    let quoted = format!(" INDEX {} ON ", quote_identifier(name));
+    let plain = format!(" INDEX {name} ON ");
+    if definition.contains(&quoted) {
+        definition.replacen(&quoted, " INDEX _ ON ", 1)
+    } else {
+        definition.replacen(&plain, " INDEX _ ON ", 1)
+    }
+}
+
+pub(super) async fn read_constraints(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let names = |table: &str, keys: &str| {
+        format!(
+            "(SELECT string_agg(a.attname::text, E'\\x1f' ORDER BY k.ord) FROM unnest({keys}) WITH ORDINALITY \
+             k(num, ord) JOIN pg_attribute a ON a.attrelid = {table} AND a.attnum = k.num)"
+        )
+    };
+    let rows = session
+        .query(&format!(
+            "SELECT con.oid, nullif(con.conrelid, 0), con.conname, con.contype, pg_get_constraintdef(con.oid),
+               con.convalidated, nullif(con.confrelid, 0), {}, {}, con.coninhcount > 0, nullif(con.contypid, 0),
+               nullif(con.conindid, 0), nullif(con.conparentid, 0), obj_description(con.oid, 'pg_constraint'),
+               md5((to_jsonb(con) - '{{oid,conname,connamespace,conindid,conparentid,coninhcount,conislocal}}'::text[])::text),
+               con.condeferrable
+             FROM pg_constraint con JOIN pg_namespace n ON n.oid = con.connamespace
+             WHERE con.contype <> 't' AND {USER_SCHEMA}",
+            names("con.conrelid", "con.conkey"),
+            names("con.confrelid", "con.confkey"),
+        ))
+        .await?;
+    each(&rows, |row| {
+        let oid = row.number()?;
+        let constraint = Constraint {
+            oid,
+            table: row.optional_number()?,
+            name: row.text(),
+            kind: row.character('c'),
+            definition: row.text(),
+            validated: row.flag(),
+            references: row.optional_number()?,
+            columns: row.list(),
+            referenced_columns: row.list(),
+            inherited: row.flag(),
+        };
+        let detail = ConstraintDetail {
+            domain: row.optional_number()?,
+            index: row.optional_number()?,
+            parent: row.optional_number()?,
+            comment: row.optional(),
+            raw: row.text(),
+            deferrable: row.flag(),
+        };
+        catalog.constraints.insert(oid, constraint);
+        catalog.constraint_details.insert(oid, detail);
+        Ok(())
+    })
+}
+
+pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = session
+        .query(&format!(
+            "SELECT s.seqrelid, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
+               s.seqcache, s.seqcycle, d.refobjid, d.refobjsubid, d.deptype = 'i'
+             FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid
+               AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+             WHERE {USER_SCHEMA}"
+        ))
+        .await?;
+    each(&rows, |row| {
+        let oid = row.number()?;
+        let mut sequence = Sequence {
+            type_name: row.text(),
+            start: row.number()?,
+            increment: row.number()?,
+            minimum: row.number()?,
+            maximum: row.number()?,
+            cache: row.number()?,
+            cycle: row.flag(),
+            ..Default::default()
+        };
+        if let (Some(table), Some(column)) = (row.optional_number()?, row.optional_number()?) {
+            sequence.owned_by = Some((table, column));
+            sequence.identity = row.flag();
+        }
+        catalog.sequences.insert(oid, sequence);
+        Ok(())
+    })?;
+    let positions: Vec<String> = catalog
+        .sequences
+        .keys()
+        .filter_map(|oid| catalog.relations.get(oid))
+        .map(|sequence| format!("SELECT {}, last_value, is_called FROM {}", sequence.oid, sequence.qualified))
+        .collect();
+    for chunk in positions.chunks(200) {
+        let rows = session.query(&chunk.join(" UNION ALL ")).await?;
+        for row in &rows.rows {
+            let mut row = Cursor::new(row);
+            if let Some(sequence) = catalog.sequences.get_mut(&row.number()?) {
+                sequence.last_value = row.number()?;
+                sequence.is_called = row.flag();
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indexs_shape_does_not_hold_its_name() {
+        let plain = index_shape("CREATE INDEX a ON public.t USING btree (x)", "a");
+        let quoted = index_shape("CREATE INDEX \"A b\" ON public.t USING btree (x)", "A b");
+        assert_eq!(plain, "CREATE INDEX _ ON public.t USING btree (x)");
+        assert_eq!(plain, quoted);
+    }
+}

@@ -1,0 +1,402 @@
+//! From a rehearsal and its findings to the report every format renders: the only place where internal types become
+//! the contract's.
+
+use super::human;
+use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
+use crate::check::Finding;
+use crate::diff::plan::PlanSide;
+use crate::migration::{Migration, Statement, TransactionMode};
+use crate::observation::{Observation, Outcome};
+use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers};
+use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
+use serde_json::Value;
+
+/// Builds the report. `exit_code` is 0 and for the caller to fill in.
+pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
+    let reported: Vec<v1::Finding> = findings.iter().map(|each| finding(rehearsal, each)).collect();
+    v1::Report {
+        schema_version: v1::SCHEMA_VERSION,
+        tool: v1::Tool { name: "seatrial".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        complete: rehearsal.complete,
+        started_at: rehearsal.started_at.to_string(),
+        duration_ms: rehearsal.started.elapsed().as_secs_f64() * 1000.0,
+        exit_code: 0,
+        verdict: v1::Verdict::of(&reported),
+        answers: answers_of(rehearsal, findings),
+        engine: v1::Engine {
+            name: v1::EngineName::Postgresql,
+            version: rehearsal.engine_version.clone(),
+            settings: rehearsal.engine_settings.clone(),
+            role: rehearsal.role.clone(),
+            confinement: rehearsal.confinement.clone(),
+        },
+        source: source(rehearsal),
+        passes: rehearsal.passes.iter().map(pass).collect(),
+        migrations: rehearsal.migrations.iter().map(|each| migration(rehearsal, findings, each)).collect(),
+        queries: rehearsal.plans.iter().map(|change| query(rehearsal, change)).collect(),
+        indexes: rehearsal.indexes.iter().map(index).collect(),
+        stalls: Vec::new(),
+        rollback: rollback(rehearsal),
+        findings: reported,
+    }
+}
+
+/// Whether one of the four answers, by its name, is unknown.
+pub fn is_unknown(answers: &v1::Answers, name: &str) -> bool {
+    match name {
+        "applies" => answers.applies.verdict == Applies::Unknown,
+        "blocks" => answers.blocks.verdict == Blocks::Unknown,
+        "slower" => answers.slower.verdict == Slower::Unknown,
+        _ => answers.undoable.verdict == Undoable::Unknown,
+    }
+}
+
+fn answers_of(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Answers {
+    let blocks = answers::blocks(rehearsal, findings, None);
+    let slower = answers::slower(rehearsal, findings, None);
+    let undoable = undoable(rehearsal);
+    v1::Answers {
+        applies: v1::Answer { verdict: answers::applies(rehearsal), summary: applies_summary(rehearsal) },
+        blocks: v1::Answer { verdict: blocks, summary: blocks_summary(rehearsal, blocks) },
+        slower: v1::Answer { verdict: slower, summary: slower_summary(rehearsal, slower) },
+        undoable: v1::Answer { verdict: undoable, summary: undoable_summary(rehearsal, undoable) },
+    }
+}
+
+fn reason(rehearsal: &Rehearsal, answer: &str) -> String {
+    answers::unknown(rehearsal)
+        .into_iter()
+        .find(|unknown| unknown.answer == answer)
+        .map_or_else(|| "nothing is pending".to_owned(), |unknown| unknown.reason)
+}
+
+fn applies_summary(rehearsal: &Rehearsal) -> String {
+    let total = rehearsal.migrations.len();
+    match (&rehearsal.failure, answers::applies(rehearsal)) {
+        (Some(failure), verdict) => {
+            let place = rehearsal
+                .statement(failure.statement)
+                .map_or_else(String::new, |each| format!(" at {}:{}", each.file.name, each.start().line));
+            let role = if verdict == Applies::Unknown { ": the role lacks a right" } else { "" };
+            format!(
+                "{} of {} apply; the next one stops{place}{role}",
+                rehearsal.applied,
+                human::plural(total, "migration")
+            )
+        }
+        (None, Applies::Yes) => format!("{} ran to the end on this data", human::plural(total, "migration")),
+        (None, _) => reason(rehearsal, "applies"),
+    }
+}
+
+fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
+    if verdict == Blocks::Unknown {
+        return reason(rehearsal, "blocks");
+    }
+    let longest = rehearsal
+        .observations
+        .iter()
+        .flat_map(|observation| &observation.locks)
+        .filter(|lock| lock.taken_here && !lock.created_in_run && !lock.mode.blocks().is_empty())
+        .filter(|lock| !rehearsal.is_index(lock.relation))
+        .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
+    match longest {
+        None => "no lock that makes reads or writes wait".to_owned(),
+        Some(lock) => format!(
+            "longest: {} on {} makes {} wait for {} or more",
+            lock.mode.name(),
+            lock.name,
+            human::list(&lock.mode.blocks()),
+            human::duration(lock.held_ms)
+        ),
+    }
+}
+
+fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
+    if verdict == Slower::Unknown {
+        return reason(rehearsal, "slower");
+    }
+    let total = rehearsal.queries.len();
+    let worse = [
+        QueryVerdict::Regressed,
+        QueryVerdict::Broken,
+        QueryVerdict::DidNotFinish,
+        QueryVerdict::SlowerSamePlan,
+        QueryVerdict::OverBudget,
+    ];
+    let worse = answers::count_queries(rehearsal, &worse);
+    let transient = answers::count_queries(rehearsal, &[QueryVerdict::Transient]);
+    let of = format!("of {} hot queries", human::count(total as u64));
+    match (worse, transient) {
+        (0, 0) => format!("none {of} does more work"),
+        (0, some) => format!("{some} {of} until VACUUM or ANALYZE"),
+        (some, 0) => format!("{some} {of}"),
+        (some, other) => format!("{some} {of}, and {other} until VACUUM or ANALYZE"),
+    }
+}
+
+fn undoable(rehearsal: &Rehearsal) -> Undoable {
+    rehearsal.rollback.as_ref().map_or(Undoable::Unknown, |rollback| answers::undoable(rollback.verdict()))
+}
+
+fn undoable_summary(rehearsal: &Rehearsal, verdict: Undoable) -> String {
+    match verdict {
+        Undoable::Unknown => reason(rehearsal, "undoable"),
+        Undoable::Yes => "rollback.sql was run: schema and rows are as before".to_owned(),
+        Undoable::WithBackup => "with prepare.sql run before: schema and rows are as before".to_owned(),
+        Undoable::WithLoss => "the schema comes back, some rows do not".to_owned(),
+        Undoable::No => "the state before does not come back".to_owned(),
+    }
+}
+
+fn source(rehearsal: &Rehearsal) -> v1::Source {
+    match &rehearsal.source {
+        Some(source) => v1::Source {
+            kind: source.kind,
+            rows: source.rows,
+            bytes: source.bytes,
+            taken_at: source.taken_at.clone(),
+            fidelity: source.fidelity,
+            fidelity_notes: source.fidelity_notes.clone(),
+            restore_warnings: source.restore_warnings.clone(),
+        },
+        None => v1::Source {
+            kind: v1::SourceKind::Empty,
+            rows: None,
+            bytes: None,
+            taken_at: None,
+            fidelity: v1::Fidelity::SchemaOnly,
+            fidelity_notes: vec!["the run ended before the source was restored".to_owned()],
+            restore_warnings: Vec::new(),
+        },
+    }
+}
+
+fn pass(pass: &crate::rehearsal::Pass) -> v1::Pass {
+    v1::Pass { name: pass.name, ran: pass.ran, reason: pass.reason.clone(), duration_ms: round(pass.duration_ms) }
+}
+
+/// Microseconds are noise.
+fn round(milliseconds: f64) -> f64 {
+    (milliseconds * 1000.0).round() / 1000.0
+}
+
+fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration) -> v1::Migration {
+    let indexes: Vec<usize> = migration.statements.iter().map(|statement| statement.index).collect();
+    let failed = rehearsal.failure.as_ref().is_some_and(|failure| indexes.contains(&failure.statement));
+    let ran = indexes.iter().any(|index| rehearsal.observation(*index).is_some());
+    let unmeasured = !ran && !indexes.is_empty();
+    let applies = if failed {
+        answers::applies(rehearsal)
+    } else if unmeasured {
+        Applies::Unknown
+    } else {
+        Applies::Yes
+    };
+    let committed = indexes.iter().any(|index| rehearsal.committed.contains(index));
+    v1::Migration {
+        version: migration.version.clone(),
+        name: migration.name.clone(),
+        layout: v1::Layout::from_name(migration.layout).unwrap_or(v1::Layout::Plain),
+        transaction: match migration.transaction {
+            TransactionMode::PerMigration => v1::TransactionMode::PerMigration,
+            TransactionMode::None => v1::TransactionMode::None,
+            TransactionMode::AllPending => v1::TransactionMode::AllPending,
+            TransactionMode::Explicit => v1::TransactionMode::Explicit,
+        },
+        applies,
+        blocks: if unmeasured { Blocks::Unknown } else { answers::blocks(rehearsal, findings, Some(&indexes)) },
+        slower: if unmeasured { Slower::Unknown } else { answers::slower(rehearsal, findings, Some(&indexes)) },
+        undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, findings, &indexes, committed) },
+        statements: migration.statements.iter().map(|each| statement_of(rehearsal, each)).collect(),
+    }
+}
+
+/// The proof is one run over everything committed: what it showed for the whole bounds what holds for each part.
+fn undoable_one(rehearsal: &Rehearsal, findings: &[Finding], indexes: &[usize], committed: bool) -> Undoable {
+    let whole = undoable(rehearsal);
+    if !committed {
+        // Rolled back by itself: nothing is left to undo.
+        return if whole == Undoable::Unknown { whole } else { Undoable::Yes };
+    }
+    let loses = findings.iter().any(|finding| {
+        matches!(finding.id, "data/destroyed" | "data/narrowed" | "rollback/rows-lost" | "lock/large-update")
+            && finding.statement.is_some_and(|statement| indexes.contains(&statement))
+    });
+    match whole {
+        Undoable::WithBackup if !loses => Undoable::Yes,
+        other => other,
+    }
+}
+
+fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
+    let observation = rehearsal.observation(statement.index);
+    let failure = rehearsal.failure.as_ref().filter(|failure| failure.statement == statement.index);
+    let (outcome, error) = match (observation.map(|observation| &observation.outcome), failure) {
+        (_, Some(failure)) => (v1::Outcome::Failed, Some(&failure.error)),
+        (Some(Outcome::Failed(error)), None) => (v1::Outcome::Failed, Some(error)),
+        (Some(Outcome::Ok), None) => (v1::Outcome::Ok, None),
+        (Some(Outcome::NotRun) | None, None) => (v1::Outcome::NotRun, None),
+    };
+    v1::Statement {
+        index: statement.index,
+        file: statement.file.name.clone(),
+        line: statement.start().line,
+        end_line: statement.end_line(),
+        sql: statement.sql().to_owned(),
+        outcome,
+        sqlstate: error.map(|error| error.sqlstate.clone()),
+        error: error.map(|error| rehearsal.redactor.message(&error.message, statement.sql())),
+        duration_ms: observation.map_or(0.0, |observation| round(observation.duration_ms)),
+        wal_bytes: observation.map_or(0, |observation| observation.wal_bytes),
+        rows_affected: observation.map_or(0, |observation| observation.rows_affected),
+        locks: observation.map(locks).unwrap_or_default(),
+        rewritten: observation
+            .map(|observation| observation.rewritten.iter().map(|work| work.name.clone()).collect())
+            .unwrap_or_default(),
+        scanned: observation
+            .map(|observation| {
+                let scan =
+                    |work: &crate::observation::RelationWork| v1::Scan { relation: work.name.clone(), rows: work.rows };
+                observation.scanned.iter().map(scan).collect()
+            })
+            .unwrap_or_default(),
+    }
+}
+
+fn locks(observation: &Observation) -> Vec<v1::Lock> {
+    observation
+        .locks
+        .iter()
+        .filter(|lock| lock.taken_here)
+        .map(|lock| v1::Lock {
+            relation: lock.name.clone(),
+            partitions: lock.partitions,
+            mode: lock.mode.into(),
+            held_ms: round(lock.held_ms),
+            waited_ms: round(lock.waited_ms),
+            blocks: lock.mode.blocks().into_iter().filter_map(Traffic::from_name).collect(),
+            observed: if lock.exact { Observed::Exact } else { Observed::Sampled },
+        })
+        .collect()
+}
+
+fn query(rehearsal: &Rehearsal, change: &PlanChange) -> v1::Query {
+    let registered = rehearsal.queries.iter().find(|query| query.name == change.diff.key.query);
+    let side = |side: &PlanSide| plan_summary(rehearsal, side);
+    v1::Query {
+        name: change.diff.key.query.clone(),
+        owner: registered.and_then(|query| query.owner.clone()),
+        file: registered.map_or_else(String::new, |query| query.file.name.clone()),
+        line: registered.map_or(0, |query| query.file.position(query.offset).line),
+        weight: registered.map_or(1.0, |query| query.weight),
+        parameter_set: change.diff.key.parameter_set.clone(),
+        plan_mode: match change.diff.key.mode {
+            PlanMode::Custom => v1::PlanMode::Custom,
+            PlanMode::Generic => v1::PlanMode::Generic,
+        },
+        verdict: verdict(change),
+        confidence: v1::QueryConfidence::from_name(change.diff.verdict.confidence.name())
+            .unwrap_or(v1::QueryConfidence::Planned),
+        before: side(&change.diff.before),
+        after: change.diff.right_after.as_ref().and_then(side),
+        after_settling: change.diff.settled.as_ref().and_then(side),
+        cause: v1::Cause { statements: change.cause.statements.clone(), objects: change.cause.objects.clone() },
+        plan_diff: change.diff.text.clone(),
+    }
+}
+
+/// The contract's word for a plan's verdict.
+pub(crate) fn verdict(change: &PlanChange) -> QueryVerdict {
+    // Both enumerations have the same closed list of names.
+    QueryVerdict::from_name(change.diff.verdict.verdict.name()).unwrap_or(QueryVerdict::Unstable)
+}
+
+fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummary> {
+    let work = side.captured.work();
+    let plan: &QueryPlan = match &side.captured {
+        Captured::Failed { .. } => return None,
+        captured => captured.plan()?,
+    };
+    let plan = if rehearsal.redactor.show_values { plan.clone() } else { plan.redacted() };
+    Some(v1::PlanSummary {
+        total_cost: plan.root.total_cost(),
+        buffers: work.map(|work| work.buffers),
+        temp_blocks: work.map(|work| work.temp_blocks),
+        fingerprint: side.fingerprints.as_ref().map_or_else(String::new, |fingerprints| fingerprints.shape.clone()),
+        plan: match plan.to_json() {
+            Value::Object(plan) => plan,
+            _ => serde_json::Map::new(),
+        },
+    })
+}
+
+fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
+    let place = finding.statement.and_then(|index| rehearsal.statement(index));
+    let query = finding.query.as_deref().and_then(|name| rehearsal.queries.iter().find(|query| query.name == name));
+    let (file, line, end_line, column) = match (place, query) {
+        (Some(statement), _) => {
+            let start = statement.start();
+            (Some(statement.file.name.clone()), Some(start.line), Some(statement.end_line()), Some(start.column))
+        }
+        (None, Some(query)) => {
+            let start = query.file.position(query.offset);
+            (Some(query.file.name.clone()), Some(start.line), Some(start.line), Some(start.column))
+        }
+        (None, None) => (None, None, None, None),
+    };
+    v1::Finding {
+        id: finding.id.to_owned(),
+        severity: finding.severity,
+        confidence: finding.confidence,
+        message: finding.message.clone(),
+        advice: finding.advice.clone(),
+        fingerprint: v1::Finding::fingerprint(file.as_deref(), finding.id, &finding.objects, finding.query.as_deref()),
+        file,
+        line,
+        end_line,
+        column,
+        statement: finding.statement,
+        query: finding.query.clone(),
+        objects: finding.objects.clone(),
+        evidence: match &finding.evidence {
+            Value::Object(evidence) => evidence.clone(),
+            _ => serde_json::Map::new(),
+        },
+        suppressed_by: finding.suppressed_by.clone(),
+    }
+}
+
+fn index(entry: &IndexEntry) -> v1::IndexChange {
+    let change = &entry.change;
+    v1::IndexChange {
+        // Both enumerations have the same closed list of names.
+        change: v1::IndexChangeKind::from_name(change.kind.name()).unwrap_or(v1::IndexChangeKind::Redefined),
+        name: change.name.clone(),
+        table: change.table.clone(),
+        definition_before: change.definition_before.clone(),
+        definition_after: change.definition_after.clone(),
+        bytes_before: change.bytes_before,
+        bytes_after: change.bytes_after,
+        used_by_before: change.used_by_before.clone(),
+        used_by_after: change.used_by_after.clone(),
+        statement: entry.statement,
+    }
+}
+fn rollback(_: &Rehearsal) -> v1::Rollback {
+    v1::Rollback {
+        verdict: RollbackVerdict::NotAttempted,
+        proof: v1::Proof {
+            schema: v1::Comparison::NotRun,
+            catalog: v1::Comparison::NotRun,
+            rows: v1::Comparison::NotRun,
+            plans: v1::Comparison::NotRun,
+            reapplied: v1::Comparison::NotRun,
+        },
+        differences: vec![],
+        losses: vec![],
+        conditions: vec![],
+        backup: Default::default(),
+        scripts: Default::default(),
+    }
+}

@@ -1,0 +1,150 @@
+//! Where reports go: standard output, files of one format each, a folder of artefacts.
+
+use super::{Format, FormatError, RenderOptions, render, v1};
+use crate::cli::When;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use thiserror::Error;
+
+/// One `--format F[=FILE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The format.
+    pub format: Format,
+    /// The file; standard output when left out.
+    pub file: Option<PathBuf>,
+}
+
+/// Why a report cannot be written.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// Not a format.
+    #[error("--format: {0}")]
+    Format(#[from] FormatError),
+    /// Two formats would be mixed up in one stream.
+    #[error("--format: only one format can go to standard output; give the others a file, such as json=report.json")]
+    TwoOnStdout,
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Output {
+    /// Parses every `--format`; text on standard output when there is none for it.
+    ///
+    /// # Errors
+    /// An unknown format, a file that cannot be created, two formats on one stream.
+    pub fn parse_all(formats: &[String]) -> Result<Vec<Self>, OutputError> {
+        let mut outputs = Vec::new();
+        for text in formats {
+            let (name, file) = match text.split_once('=') {
+                Some((name, file)) => (name, Some(PathBuf::from(file))),
+                None => (text.as_str(), None),
+            };
+            let format = Format::from_str(name)?;
+            if let Some(path) = &file {
+                // Now, not after a long run: a path that cannot be written is found at once.
+                std::fs::File::create(path).map_err(|source| OutputError::Write { path: path.clone(), source })?;
+            }
+            outputs.push(Self { format, file });
+        }
+        match outputs.iter().filter(|output| output.file.is_none()).count() {
+            0 => outputs.insert(0, Self { format: Format::Text, file: None }),
+            1 => {}
+            _ => return Err(OutputError::TwoOnStdout),
+        }
+        Ok(outputs)
+    }
+}
+
+/// Renders a report to every output.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn emit(
+    report: &v1::Report,
+    outputs: &[Output],
+    color: When,
+    verbose: bool,
+    out_dir: Option<&Path>,
+) -> Result<(), OutputError> {
+    for output in outputs {
+        let terminal = std::io::stdout().is_terminal();
+        let mut options =
+            RenderOptions { verbose, out_dir: out_dir.map(|dir| dir.display().to_string()), ..Default::default() };
+        match &output.file {
+            None => {
+                // Colour is decided by the stream: it strips what the terminal or NO_COLOR does not want.
+                options.color = color != When::Never;
+                if let Some((terminal_size::Width(columns), _)) = terminal_size::terminal_size().filter(|_| terminal) {
+                    options.width = usize::from(columns);
+                }
+                write_stdout(&render(report, output.format, &options), color)?;
+            }
+            Some(path) => write_file(path, &render(report, output.format, &options))?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes report.json, report.md and the scripts to a folder.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_artefacts(report: &v1::Report, folder: &Path) -> Result<(), OutputError> {
+    let options = RenderOptions { out_dir: Some(folder.display().to_string()), ..Default::default() };
+    write_file(&folder.join("report.json"), &render(report, Format::Json, &options))?;
+    write_file(&folder.join("report.md"), &render(report, Format::Markdown, &options))?;
+    let scripts = &report.rollback.scripts;
+    for (name, text) in
+        [("prepare.sql", &scripts.prepare), ("rollback.sql", &scripts.rollback), ("cleanup.sql", &scripts.cleanup)]
+    {
+        if !text.is_empty() {
+            write_file(&folder.join(name), text)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {
+    std::fs::write(path, text).map_err(|source| OutputError::Write { path: path.to_path_buf(), source })
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+///
+/// # Errors
+/// Anything else the stream says.
+pub fn write_stdout(text: &str, color: When) -> Result<(), OutputError> {
+    let choice = match color {
+        When::Auto => anstream::ColorChoice::Auto,
+        When::Always => anstream::ColorChoice::Always,
+        When::Never => anstream::ColorChoice::Never,
+    };
+    let mut stream = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(source) => Err(OutputError::Write { path: PathBuf::from("standard output"), source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_goes_to_standard_output_unless_something_else_does() {
+        let formats = |formats: &[&str]| -> Vec<String> { formats.iter().map(|text| (*text).to_owned()).collect() };
+        assert_eq!(Output::parse_all(&[]).unwrap(), [Output { format: Format::Text, file: None }]);
+        assert_eq!(Output::parse_all(&formats(&["json"])).unwrap(), [Output { format: Format::Json, file: None }]);
+        assert!(matches!(Output::parse_all(&formats(&["json", "text"])), Err(OutputError::TwoOnStdout)));
+        assert!(Output::parse_all(&formats(&["json=/nowhere/at/all/report.json"])).is_err());
+    }
+}

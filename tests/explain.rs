@@ -1,0 +1,320 @@
+//! Captures of plans on a real server.
+
+use seatrial::copy::state::{RunDir, StateDir};
+use seatrial::diff::plan::Seen;
+use seatrial::diff::plan::fingerprint::IndexDefinitions;
+use seatrial::diff::plan::growth::SizeGrowth;
+use seatrial::diff::plan::render::{Values, render_diff};
+use seatrial::diff::plan::verdict::{Evidence, PlanConfidence, PlanVerdict, Thresholds, Verdict, judge};
+use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
+use seatrial::engine::postgres::explain::{CaptureOptions, capture, capture_query, plan_only};
+use seatrial::engine::postgres::launch;
+use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::session::Session;
+use seatrial::migration::SourceFile;
+use seatrial::snapshot::plan::{Captured, PlanMode};
+use seatrial::workload::{HotQuery, ParameterSet};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// A server that lasts as long as a test uses it: those that run at the same time share it.
+struct SharedServer {
+    server: Server,
+    _run: RunDir,
+    _folder: TempDir,
+}
+
+static SHARED: Mutex<Weak<SharedServer>> = Mutex::const_new(Weak::new());
+
+impl SharedServer {
+    async fn get() -> Arc<Self> {
+        let mut shared = SHARED.lock().await;
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Self::start().await);
+        *shared = Arc::downgrade(&started);
+        started
+    }
+
+    async fn start() -> Self {
+        launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
+        let folder = tempfile::tempdir().expect("a folder");
+        // The user servers run as passes through.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
+        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
+        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let run = RunDir::create(&state).expect("a run");
+        let data_dir = run.fresh_path("data");
+        let locale = ClusterLocale::default();
+        create_cluster(&binaries, &state, &run, &locale, &data_dir).await.expect("a cluster");
+        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
+        Self { server, _run: run, _folder: folder }
+    }
+}
+
+/// A session with a database of the test's own.
+struct Place {
+    session: Session,
+    _shared: Arc<SharedServer>,
+}
+
+impl Place {
+    async fn new(database: &str) -> Self {
+        let shared = SharedServer::get().await;
+        let connect = |database| Session::connect(shared.server.endpoint(), database, SUPERUSER, "test");
+        let mut first = connect("postgres").await.expect("a session");
+        first.execute(&format!("CREATE DATABASE {database}")).await.expect("a database");
+        first.close().await;
+        let mut session = connect(database).await.expect("a session");
+        session.execute(SCHEMA).await.expect("a schema");
+        session.execute("VACUUM (ANALYZE)").await.expect("statistics");
+        Self { session, _shared: shared.clone() }
+    }
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int NOT NULL, created timestamptz NOT NULL, note text, padding text);
+    INSERT INTO orders SELECT g, CASE WHEN g % 2 = 0 THEN 0 ELSE g END, '2024-01-01'::timestamptz + g * interval '1 minute', 'n',
+      repeat('x', 300) FROM generate_series(1, 20000) g;
+    CREATE INDEX orders_customer_id_idx ON orders (customer_id);
+    CREATE SEQUENCE tickets;
+    CREATE SCHEMA other;
+    CREATE TABLE other.orders (id bigint PRIMARY KEY);";
+
+fn query(sql: &str, sets: &[(&str, &[&str])]) -> HotQuery {
+    let file = SourceFile { path: "q.sql".into(), name: "q.sql".to_owned(), text: sql.to_owned() };
+    let count = sets.first().map_or(0, |(_, values)| values.len());
+    let set = |(name, values): &(&str, &[&str])| ParameterSet {
+        name: (*name).to_owned(),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+    };
+    HotQuery {
+        name: "q".to_owned(),
+        owner: None,
+        file: Arc::new(file),
+        offset: 0,
+        sql: sql.to_owned(),
+        parameters: (1..=count).map(|number| number.to_string()).collect(),
+        sets: sets.iter().map(set).collect(),
+        weight: 1.0,
+        expect: None,
+        max_buffers: None,
+        role: None,
+        settings: Vec::new(),
+        search_path: None,
+    }
+}
+
+async fn one(session: &mut Session, query: &HotQuery) -> Captured {
+    let mut captures = capture_query(session, query, &CaptureOptions::default()).await;
+    assert_eq!(captures.len(), 1);
+    captures.remove(0).captured
+}
+
+/// Nothing a capture leaves behind: no transaction, no prepared statement, no setting.
+async fn assert_clean(session: &mut Session) {
+    let left = session
+        .query(
+            "SELECT (SELECT count(*) FROM pg_prepared_statements), current_setting('plan_cache_mode'), \
+             (SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND now() <> statement_timestamp())",
+        )
+        .await
+        .expect("a usable session");
+    let texts: Vec<_> = left.rows[0].iter().map(|value| value.clone().unwrap_or_default()).collect();
+    assert_eq!(texts, ["0", "auto", "0"]);
+}
+
+#[tokio::test]
+async fn a_read_is_planned_for_each_set_and_for_all_values_and_measured() {
+    let mut place = Place::new("measured").await;
+    let session = &mut place.session;
+    let sql = "SELECT count(*) FROM orders WHERE customer_id = $1 AND note = $2";
+    let query = query(sql, &[("rare", &["7", "'n'"]), ("common", &["0", "'it''s'"])]);
+    let captures = capture(session, [&query], &CaptureOptions::default()).await;
+    let keys: Vec<_> = captures.iter().map(|one| (one.key.parameter_set.as_str(), one.key.mode)).collect();
+    assert_eq!(keys, [("rare", PlanMode::Custom), ("common", PlanMode::Custom), ("", PlanMode::Generic)]);
+    let mut indexes = Vec::new();
+    for capture in &captures {
+        let Captured::Measured(plan, work) = &capture.captured else { panic!("{capture:?}") };
+        assert!(work.buffers > 0);
+        assert_eq!(plan.relations().iter().map(|name| name.qualified()).collect::<Vec<_>>(), ["public.orders"]);
+        assert!(!plan.settings.contains_key("plan_cache_mode"));
+        indexes.push(plan.indexes().len());
+    }
+    // Half of all rows have customer 0: no index helps there.
+    assert_eq!(indexes[..2], [1, 0]);
+    let Captured::Measured(generic, _) = &captures[2].captured else { panic!("{captures:?}") };
+    let conditions = generic.to_json().to_string();
+    assert!(conditions.contains("$1"), "{conditions}");
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn measured_work_is_the_same_every_time() {
+    let mut place = Place::new("steady").await;
+    let session = &mut place.session;
+    let query = query("SELECT count(*) FROM orders WHERE customer_id < 500", &[]);
+    let first = one(session, &query).await.work();
+    assert!(first.is_some());
+    assert_eq!(first, one(session, &query).await.work());
+}
+
+#[tokio::test]
+async fn what_would_write_is_only_planned() {
+    let mut place = Place::new("writes").await;
+    let session = &mut place.session;
+    for sql in [
+        "UPDATE orders SET note = 'x' WHERE id = 5",
+        "DELETE FROM orders WHERE id = 5",
+        "INSERT INTO orders (id, customer_id, created, note) SELECT 99999, 1, now(), nextval('tickets')::text",
+        "SELECT * FROM orders WHERE id = 5 FOR UPDATE",
+        "SELECT nextval('tickets')",
+        "WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone",
+    ] {
+        let captured = one(session, &query(sql, &[])).await;
+        assert!(matches!(captured, Captured::Planned(_)), "{sql}: {captured:?}");
+    }
+    let state = session.query("SELECT count(*), (SELECT is_called FROM tickets), max(note) FROM orders").await;
+    let state = state.expect("readable").rows.remove(0);
+    assert_eq!(state, [Some("20000".to_owned()), Some("f".to_owned()), Some("n".to_owned())]);
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn a_run_cut_off_keeps_its_plan() {
+    let mut place = Place::new("slow").await;
+    let session = &mut place.session;
+    let options = CaptureOptions { statement_timeout: Duration::from_millis(200), ..CaptureOptions::default() };
+    let slow = query("SELECT pg_sleep(600) FROM orders WHERE id = 5", &[]);
+    let captures = capture_query(session, &slow, &options).await;
+    let Captured::DidNotFinish(plan) = &captures[0].captured else { panic!("{captures:?}") };
+    assert_eq!(plan.indexes().len(), 1);
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn what_the_server_or_we_refuse_says_why_and_stops_nothing_else() {
+    let mut place = Place::new("refused").await;
+    let session = &mut place.session;
+    let queries = [
+        query("SELECT gone FROM orders", &[]),
+        query("VACUUM orders", &[]),
+        query("SELECT 1; COMMIT; DROP TABLE orders", &[]),
+        query("SELECT $1::int", &[("wrong", &["'anna@example.org'"])]),
+        query("SELECT count(*) FROM orders", &[]),
+    ];
+    let captures = capture(session, &queries, &CaptureOptions::default()).await;
+    let refusal = |position: usize| match &captures[position].captured {
+        Captured::Failed { sqlstate, message } => (sqlstate.as_str(), message.as_str()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refusal(0), ("42703", "column \"gone\" does not exist"));
+    assert_eq!(refusal(1).0, "0A000");
+    assert!(refusal(2).1.starts_with("more than one statement"));
+    assert_eq!(refusal(3), ("22P02", "invalid input syntax for type integer: \"…\""));
+    assert!(matches!(captures.last().expect("five").captured, Captured::Measured(..)));
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn parameters_have_the_types_the_server_gives_them() {
+    let mut place = Place::new("typed").await;
+    let session = &mut place.session;
+    // As literals these would compare as text or fail; as parameters they are bigint and timestamptz.
+    let query = query("SELECT * FROM orders WHERE id = $1 AND created > $2", &[("one", &["'5'", "'2024-01-01'"])]);
+    let captures = capture_query(session, &query, &CaptureOptions::default()).await;
+    let Captured::Measured(plan, _) = &captures[0].captured else { panic!("{captures:?}") };
+    let text = plan.to_json().to_string();
+    assert!(text.contains("timestamp with time zone") && text.contains("'5'::bigint"), "{text}");
+}
+
+#[tokio::test]
+async fn settings_and_search_path_apply_to_the_query_alone() {
+    let mut place = Place::new("settings").await;
+    let session = &mut place.session;
+    let mut spilling = query("SELECT id FROM orders ORDER BY note, created", &[]);
+    assert_eq!(one(session, &spilling).await.work().expect("measured").temp_blocks, 0);
+    spilling.settings = vec![("work_mem".to_owned(), "64kB".to_owned())];
+    let captured = one(session, &spilling).await;
+    assert!(captured.work().expect("measured").temp_blocks > 0);
+    assert_eq!(captured.plan().expect("a plan").settings.get("work_mem").map(String::as_str), Some("64kB"));
+    let mut elsewhere = query("SELECT * FROM orders", &[]);
+    elsewhere.search_path = Some("'other', public".to_owned());
+    let captured = one(session, &elsewhere).await;
+    assert_eq!(captured.plan().expect("a plan").root.relation().as_deref(), Some("other.orders"));
+    elsewhere.settings = vec![("work_mem".to_owned(), "plenty".to_owned())];
+    let Captured::Failed { message, .. } = one(session, &elsewhere).await else { panic!("it is no size") };
+    assert_eq!(message, "set work_mem: invalid value for parameter \"work_mem\": \"plenty\"");
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn planning_inside_a_transaction_sees_its_changes_and_leaves_it_alone() {
+    let mut place = Place::new("inside").await;
+    let session = &mut place.session;
+    let used = |captured: &Captured| captured.plan().expect("a plan").indexes().len();
+    let hot = query("SELECT * FROM orders WHERE customer_id = $1", &[("rare", &["7"])]);
+    let broken = query("SELECT gone FROM orders", &[]);
+    let options = CaptureOptions::planning_inside_transaction();
+    session.execute("BEGIN").await.expect("begins");
+    assert_eq!(used(&plan_only(session, [&hot], &options).await[0].captured), 1);
+    session.execute("DROP INDEX orders_customer_id_idx").await.expect("drops");
+    let captures = plan_only(session, [&hot, &broken], &options).await;
+    assert!(matches!(captures[0].captured, Captured::Planned(_)), "{captures:?}");
+    assert_eq!(used(&captures[0].captured), 0);
+    assert!(matches!(captures[2].captured, Captured::Failed { .. }), "{captures:?}");
+    session.execute("INSERT INTO orders VALUES (99999, 1, now())").await.expect("it may still write");
+    session.execute("ROLLBACK").await.expect("rolls back");
+    assert_clean(session).await;
+    assert_eq!(used(&plan_only(session, [&hot], &CaptureOptions::default()).await[0].captured), 1);
+}
+
+/// What becomes of one query between two states, each reached by a string of statements.
+async fn verdict(session: &mut Session, query: &HotQuery, migration: &str, settle: &str) -> (PlanVerdict, String) {
+    let definitions = IndexDefinitions::default();
+    let options = CaptureOptions::default();
+    let before = capture_query(session, query, &options).await.remove(0);
+    for statement in migration.split(';') {
+        session.execute(statement).await.expect("the migration");
+    }
+    let right_after = capture_query(session, query, &options).await.remove(0);
+    session.execute(settle).await.expect("settles");
+    let settled = capture_query(session, query, &options).await.remove(0);
+    let seen = |capture| Seen { capture, indexes: &definitions };
+    let evidence = Evidence {
+        before: seen(&before),
+        again: None,
+        right_after: Some(seen(&right_after)),
+        settled: Some(seen(&settled)),
+        growth: &SizeGrowth::default(),
+        budget: None,
+    };
+    let verdict = judge(&evidence, &Thresholds::default()).expect("captures after");
+    (verdict, render_diff(seen(&before), seen(&right_after), Values::Redacted))
+}
+
+#[tokio::test]
+async fn verdicts_hold_on_a_real_server() {
+    let mut place = Place::new("verdicts").await;
+    let session = &mut place.session;
+    let covered = query("SELECT count(*) FROM orders WHERE customer_id BETWEEN 1 AND 9000", &[]);
+    let (untouched, _) = verdict(session, &covered, "SELECT 1", "VACUUM orders").await;
+    assert_eq!(untouched.verdict, Verdict::Unchanged, "{untouched:?}");
+    // A rewrite loses the visibility map: index-only scans visit the table until VACUUM.
+    let (rewritten, text) = verdict(session, &covered, "VACUUM FULL orders", "VACUUM orders").await;
+    assert_eq!(rewritten.verdict, Verdict::Transient, "{rewritten:?} {text}");
+    let point = query("SELECT * FROM orders WHERE customer_id = 77", &[]);
+    let (unindexed, text) = verdict(session, &point, "DROP INDEX orders_customer_id_idx", "VACUUM orders").await;
+    assert_eq!((unindexed.verdict, unindexed.confidence), (Verdict::Regressed, PlanConfidence::Measured), "{text}");
+    assert!(text.starts_with("public.orders: ") && text.contains(" became Seq Scan; "), "{text}");
+    let write = query("DELETE FROM orders WHERE id = 5", &[]);
+    let (planned, _) = verdict(session, &write, "ALTER TABLE orders DROP CONSTRAINT orders_pkey", "SELECT 1").await;
+    assert_eq!((planned.verdict, planned.confidence), (Verdict::Regressed, PlanConfidence::Planned));
+    let (gone, _) = verdict(session, &point, "ALTER TABLE orders RENAME customer_id TO client_id", "SELECT 1").await;
+    assert_eq!(gone.verdict, Verdict::Broken);
+}

@@ -1,0 +1,351 @@
+//! Saved reports, rendered: every recording in every format, and the promises of `report.json`.
+
+use seatrial::report::v1::{Comparison, Finding, Report, RollbackVerdict, Verdict};
+use seatrial::report::visible::{columns, is_unprintable};
+use seatrial::report::{FORMATS, Format, RenderOptions, render};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const BLESS: &str = "SEATRIAL_BLESS";
+
+fn recordings() -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let mut found: Vec<(String, PathBuf)> = std::fs::read_dir(folder)
+        .expect("the folder of recordings")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), path))
+        .collect();
+    found.sort();
+    assert_eq!(
+        found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["clean", "failed", "hostile", "regressed", "unknown"]
+    );
+    found
+}
+
+fn recording(name: &str) -> Report {
+    let (_, path) = recordings().into_iter().find(|(known, _)| known == name).expect("a recording of this name");
+    let text = std::fs::read_to_string(path).expect("readable");
+    Report::from_json(&text).unwrap_or_else(|error| panic!("{name}.json: {error}"))
+}
+
+fn all() -> Vec<(String, Report)> {
+    recordings().into_iter().map(|(name, _)| (name.clone(), recording(&name))).collect()
+}
+
+fn at(width: usize) -> RenderOptions {
+    RenderOptions { width, ..RenderOptions::default() }
+}
+
+/// Compares a checked-in file with what it should be; writes it when asked to.
+fn assert_current(path: &Path, expected: &str) {
+    if std::env::var_os(BLESS).is_some_and(|value| value == "1") {
+        std::fs::write(path, expected).expect("writable");
+        return;
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is not what the types in src/report/v1.rs write. If the change is meant (keys may be added, never renamed or \
+         dropped without raising schema_version), run `{BLESS}=1 cargo test --test report` and look at the difference.",
+        path.display()
+    );
+}
+
+#[test]
+fn the_checked_in_schema_is_that_of_the_types() {
+    let schema = serde_json::to_string_pretty(&Report::json_schema()).expect("a schema is JSON") + "\n";
+    assert_current(&Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/report.schema.json"), &schema);
+}
+
+#[test]
+fn every_recording_survives_reading_and_writing_unchanged() {
+    for (name, path) in recordings() {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let report = recording(&name);
+        let written = report.to_json_pretty();
+        let (before, after): (Value, Value) =
+            (serde_json::from_str(&text).expect("JSON"), serde_json::from_str(&written).expect("JSON"));
+        assert_eq!(before, after, "{name}: reading and writing lost or added something");
+        assert_eq!(Report::from_json(&written).expect("readable again"), report, "{name}");
+        assert_current(&path, &written);
+    }
+}
+
+#[test]
+fn recordings_keep_the_rules_of_the_contract() {
+    for (name, report) in all() {
+        assert_eq!(report.verdict, Verdict::of(&report.findings), "{name}");
+        for finding in &report.findings {
+            let expected =
+                Finding::fingerprint(finding.file.as_deref(), &finding.id, &finding.objects, finding.query.as_deref());
+            assert_eq!(finding.fingerprint, expected, "{name}: {}", finding.id);
+        }
+        let proof = &report.rollback.proof;
+        if report.rollback.verdict == RollbackVerdict::Exact {
+            assert_eq!([proof.schema, proof.catalog, proof.rows], [Comparison::Equal; 3], "{name}");
+        }
+        let indexes: Vec<usize> = report
+            .migrations
+            .iter()
+            .flat_map(|migration| &migration.statements)
+            .map(|statement| statement.index)
+            .collect();
+        assert_eq!(indexes, (1..=indexes.len()).collect::<Vec<_>>(), "{name}: statements count from 1");
+    }
+}
+
+/// Every key of the schema is required wherever its object stands: taking any one away must be refused, by name.
+#[test]
+fn a_missing_key_is_refused_and_named_with_its_place() {
+    fn take_away(value: &mut Value, path: &str, root: &Value, seen: &mut usize) {
+        // Free objects: their keys are not the contract's.
+        if path.ends_with(".plan") || path.ends_with(".evidence") || path.ends_with(".settings") {
+            return;
+        }
+        let keys: Vec<String> = value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
+        for key in keys {
+            let mut damaged = root.clone();
+            let pointer = path.replace(['.', '['], "/").replace(']', "");
+            damaged.pointer_mut(&pointer).and_then(Value::as_object_mut).expect("the object").remove(&key);
+            let text = serde_json::to_string_pretty(&damaged).expect("JSON");
+            let error = Report::from_json(&text).expect_err(&format!("{path}.{key} may not be missing")).to_string();
+            if !(path.is_empty() && key == "schema_version") {
+                let place = if path.is_empty() { "at the top level" } else { path.trim_start_matches('.') };
+                assert!(error.contains(&format!("{place}: missing field `{key}`")), "{path}.{key}: {error}");
+            }
+            *seen += 1;
+            take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
+        }
+        if let Some(items) = value.as_array_mut() {
+            for (index, item) in items.iter_mut().enumerate() {
+                take_away(item, &format!("{path}[{index}]"), root, seen);
+            }
+        }
+    }
+    // The report with the fewest entries that has every kind of object.
+    let mut report = recording("regressed");
+    report.queries.truncate(1);
+    report.findings.truncate(1);
+    report.migrations.drain(2..);
+    report.indexes.truncate(1);
+    report.stalls = recording("hostile").stalls;
+    let root = serde_json::to_value(&report).expect("JSON");
+    let mut seen = 0;
+    take_away(&mut root.clone(), "", &root, &mut seen);
+    assert!(seen > 150, "only {seen} keys were tried");
+}
+
+#[test]
+fn an_unknown_key_is_passed_over_and_an_unknown_word_is_not() {
+    let mut value = serde_json::to_value(recording("regressed")).expect("JSON");
+    value["answers"]["a_fifth_one"] = Value::from(5);
+    value["findings"][0]["owner"] = Value::from("later");
+    assert_eq!(Report::from_json(&value.to_string()).expect("read"), recording("regressed"));
+
+    value["findings"][1]["severity"] = Value::from("fatal");
+    let text = serde_json::to_string_pretty(&value).expect("JSON");
+    let error = Report::from_json(&text).expect_err("refused").to_string();
+    assert!(error.contains("findings[1].severity: unknown variant `fatal`, expected one of"), "{error}");
+    let line = 1 + text.lines().position(|line| line.contains("\"fatal\"")).expect("there");
+    assert!(error.starts_with(&format!("line {line}, column ")), "{error}");
+}
+
+#[test]
+fn numbers_are_never_strings() {
+    let mut value = serde_json::to_value(recording("clean")).expect("JSON");
+    value["duration_ms"] = Value::from("12");
+    let error = Report::from_json(&value.to_string()).expect_err("refused").to_string();
+    assert!(error.contains("duration_ms: invalid type: string \"12\""), "{error}");
+}
+
+#[test]
+fn every_recording_renders_in_every_format() {
+    for (name, report) in all() {
+        for (_, format) in FORMATS {
+            let Some(format) = format else { continue };
+            for (verbose, width) in [(false, 80), (true, 80), (false, 0), (true, 400)] {
+                let options = RenderOptions { verbose, out_dir: Some("out|dir".into()), ..at(width) };
+                let text = render(&report, format, &options);
+                assert!(text.ends_with('\n') && text.len() > 200, "{name} as {format:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn formats_that_are_not_there_yet_are_told_from_mistakes() {
+    for (name, format) in FORMATS {
+        match format {
+            Some(format) => assert_eq!(name.parse::<Format>(), Ok(format)),
+            None => assert_eq!(
+                name.parse::<Format>().expect_err("refused").to_string(),
+                format!(
+                    "the format \"{name}\" is not available in this version; available are text, json and markdown"
+                )
+            ),
+        }
+    }
+    assert_eq!(
+        "yaml".parse::<Format>().expect_err("refused").to_string(),
+        "there is no format \"yaml\"; available are text, json and markdown"
+    );
+}
+
+#[test]
+fn text_stays_within_its_width_and_sends_nothing_to_the_terminal() {
+    for (name, report) in all() {
+        for width in [72, 80, 100, 120] {
+            let text = render(&report, Format::Text, &RenderOptions { verbose: true, ..at(width) });
+            for line in text.lines() {
+                assert!(columns(line) <= width.min(100), "{name} at {width}: {line:?}");
+                assert!(!line.chars().any(is_unprintable), "{name} at {width}: {line:?}");
+                assert_eq!(line.trim_end(), line, "{name} at {width}: spaces at the end");
+            }
+        }
+    }
+}
+
+#[test]
+fn colour_changes_nothing_but_the_colour() {
+    for (name, report) in all() {
+        let plain = render(&report, Format::Text, &at(80));
+        let coloured = render(&report, Format::Text, &RenderOptions { color: true, ..at(80) });
+        assert_ne!(plain, coloured, "{name}");
+        let stripped = anstream::adapter::strip_str(&coloured).to_string();
+        let trimmed: String = stripped.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+        assert_eq!(trimmed, plain, "{name}");
+    }
+}
+
+#[test]
+fn json_is_safe_to_show_too() {
+    for (name, report) in all() {
+        let text = render(&report, Format::Json, &RenderOptions::default());
+        assert!(!text.chars().any(|character| character != '\n' && is_unprintable(character)), "{name}");
+    }
+}
+
+#[test]
+fn what_is_unknown_never_looks_like_no() {
+    let text = render(&recording("unknown"), Format::Text, &at(100));
+    let answers: Vec<&str> = text.lines().filter(|line| line.contains("? unknown")).collect();
+    assert!(answers.len() >= 5, "four answers and the migration's row: {text}");
+    assert!(!text.contains("✓ no"), "{text}");
+    assert!(text.contains("INCOMPLETE"), "{text}");
+}
+
+#[test]
+fn markdown_keeps_its_budget_and_says_what_is_missing() {
+    let report = recording("hostile");
+    for byte_budget in [2_000, 10_000, 65_000] {
+        let text = render(&report, Format::Markdown, &RenderOptions { byte_budget, ..RenderOptions::default() });
+        assert!(text.len() <= byte_budget, "{} bytes of {byte_budget}", text.len());
+        assert!(text.trim_end().ends_with("in the full report._"), "{}", &text[text.len() - 300..]);
+        let markup = outside_code(&text);
+        assert_eq!(markup.matches("<details>").count(), markup.matches("</details>").count());
+    }
+    for name in ["clean", "regressed", "failed", "unknown"] {
+        let text = render(&recording(name), Format::Markdown, &RenderOptions::default());
+        assert!(!text.contains("in the full report"), "{name}");
+    }
+}
+
+/// What a Markdown reader sees as markup: everything outside code spans and fenced blocks.
+fn outside_code(markdown: &str) -> String {
+    let mut out = String::new();
+    let mut fence: Option<usize> = None;
+    for line in markdown.lines() {
+        let ticks = line.bytes().take_while(|byte| *byte == b'`').count();
+        match fence {
+            Some(open) if ticks >= open && line.len() == ticks => fence = None,
+            Some(_) => {}
+            None if ticks >= 3 && !line[ticks..].contains('`') => fence = Some(ticks),
+            None => {
+                let mut rest = line;
+                while let Some(at) = rest.find('`') {
+                    let before = &rest[..at];
+                    let ticks = rest[at..].bytes().take_while(|byte| *byte == b'`').count();
+                    out.push_str(before);
+                    if before.ends_with('\\') {
+                        rest = &rest[at + 1..];
+                        continue;
+                    }
+                    let mark = "`".repeat(ticks);
+                    let body = &rest[at + ticks..];
+                    let close = body
+                        .match_indices(&mark)
+                        .map(|(found, _)| found)
+                        .find(|found| !body[..*found].ends_with('`') && !body[found + ticks..].starts_with('`'));
+                    rest = match close {
+                        Some(close) => &body[close + ticks..],
+                        None => panic!("a code span that is not closed: {line:?}"),
+                    };
+                }
+                out.push_str(rest);
+                out.push('\n');
+            }
+        }
+    }
+    assert_eq!(fence, None, "a fenced block that is not closed");
+    out
+}
+
+#[test]
+fn hostile_names_stay_text_in_markdown() {
+    let text = render(&recording("hostile"), Format::Markdown, &RenderOptions { byte_budget: 1_000_000, ..at(80) });
+    assert!(!text.chars().any(|character| character != '\n' && is_unprintable(character)));
+    let markup = outside_code(&text);
+    for tag in markup.match_indices('<').map(|(at, _)| &markup[at..]) {
+        let ours = ["<details><summary>", "</summary>", "</details>\n", "<br>\n"];
+        assert!(ours.iter().any(|known| tag.starts_with(known)) || tag.starts_with("<summary>"), "{:.80}", tag);
+    }
+    for (at, _) in markup.match_indices(['@', '#']).filter(|(at, _)| !markup[..*at].ends_with(['\n', '#', '&'])) {
+        let after = &markup[at + 1..];
+        assert!(!after.starts_with(|next: char| next.is_alphanumeric()), "a mention: {after:.40}");
+    }
+    assert!(!markup.contains("http://") && !markup.contains("https://"));
+    // Cells are parted before code is looked for, so the tables are judged as they are written.
+    let tables = text.split("### Findings").next().expect("a first part");
+    for line in tables.lines().filter(|line| line.starts_with('|')) {
+        // A backslash takes the character after it along, whatever that is.
+        let mut rest = line.chars();
+        let mut bars = 0;
+        while let Some(character) = rest.next() {
+            match character {
+                '\\' => drop(rest.next()),
+                '|' => bars += 1,
+                _ => {}
+            }
+        }
+        assert!(bars == 4 || bars == 6, "a bar too many: {line}");
+    }
+    let headings: Vec<&str> = markup.lines().filter(|line| line.trim_start().starts_with('#')).collect();
+    assert_eq!(headings, ["## ✗ Seatrial: fail (130 errors, 1 warning)", "### Findings"]);
+}
+
+#[test]
+fn text_reads_well() {
+    for name in ["clean", "regressed", "failed", "unknown"] {
+        let report = recording(name);
+        insta::assert_snapshot!(format!("{name}_80"), render(&report, Format::Text, &at(80)));
+    }
+    let regressed = recording("regressed");
+    insta::assert_snapshot!("regressed_120", render(&regressed, Format::Text, &at(120)));
+    let options = RenderOptions { color: true, out_dir: Some("trial".into()), verbose: true, ..at(100) };
+    insta::assert_snapshot!("regressed_colour", render(&regressed, Format::Text, &options));
+    let mut hostile = recording("hostile");
+    hostile.findings.truncate(2);
+    insta::assert_snapshot!("hostile_80", render(&hostile, Format::Text, &at(80)));
+}
+
+#[test]
+fn markdown_reads_well() {
+    for name in ["clean", "regressed", "failed", "unknown"] {
+        insta::assert_snapshot!(
+            format!("{name}_markdown"),
+            render(&recording(name), Format::Markdown, &RenderOptions::default())
+        );
+    }
+}
