@@ -145,7 +145,7 @@ pub struct Destroyed {
     pub object: String,
     /// The table it is or was in.
     pub table: String,
-    /// `column` or `table`.
+    /// `column`, `table`, `deleted rows` or `truncated rows`.
     pub what: &'static str,
     /// Non-null values, or rows.
     pub rows: u64,

@@ -59,10 +59,11 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
     let message = match id {
         "plan/query-broken" => format!("{name} no longer runs: {headline}"),
         "plan/did-not-finish" => format!("{name}{set} ran into the time limit, which it did not before. {headline}"),
-        "plan/transient" => format!("{name}{set} does more work until VACUUM and ANALYZE have run: {work}. {headline}"),
+        "plan/transient" => format!("{name}{set} does more work until VACUUM and ANALYZE have run. {headline}"),
         "plan/over-budget" => format!("{name}{set} is over its budget (max_buffers): {work}"),
         "plan/slower-same-plan" => format!("{name}{set} does more work with the same plan: {work}"),
-        _ => format!("{name}{set} does more work: {work}. {headline}"),
+        _ if headline.is_empty() => format!("{name}{set} does more work: {work}"),
+        _ => format!("{name}{set} does more work. {headline}"),
     };
     let advice = match id {
         "plan/transient" => "run VACUUM and ANALYZE on the table right after the migration",

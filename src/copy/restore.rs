@@ -57,7 +57,10 @@ pub async fn restore(
     target::refuse_missing_extensions(&mut admin, facts, reader.name()).await?;
     target::refuse_missing_collations(&mut admin, facts, reader.name()).await?;
     let mut outcome = target::create_database(&mut admin, facts, source_name.as_deref()).await?;
+    admin.close().await;
     let session = connect(endpoint, &outcome.database).await?;
+    // Role names are kept in the bytes of the database they are made from, so it must be this one.
+    let mut admin = connect(endpoint, &outcome.database).await?;
     let roles = admin.query("SELECT rolname FROM pg_roles").await?;
     let mut restoring = Restoring {
         endpoint: endpoint.clone(),
@@ -422,7 +425,9 @@ impl Restoring {
         statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
         for statement in statements {
             // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
-            self.admin.execute(&statement).await?;
+            // Inside a transaction only what it does itself is certain to be seen by it.
+            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
+            session.execute(&statement).await?;
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
+use super::{Destroyed, IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
+use crate::diff::catalog::CatalogChange;
 use crate::diff::plan::render::Values;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
@@ -13,8 +14,10 @@ use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
-use crate::engine::postgres::{catalog, facts};
+use crate::engine::postgres::{catalog, count, facts};
+use crate::migration::script::{StatementKind, kind};
 use crate::observation::lock::LockMode;
+use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;
@@ -158,6 +161,51 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     super::cause::assign(rehearsal, &attributor.steps);
     Ok(())
 }
-pub(super) async fn prove(_: &Plan<'_>, _: &mut Rehearsal) -> Result<(), RehearsalError> {
+
+/// Counts what goes, then runs the scripts: is everything as before?
+pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    count_destroyed(&copy, rehearsal).await?;
+    copy.destroy().await?;
+    Ok(())
+}
+
+/// Counts what the migration takes away, on a copy it has not touched.
+async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let mut found = Vec::new();
+    let mut superuser = copy.superuser("count").await?;
+    for change in &rehearsal.changes {
+        let (relation, table, column) = match change {
+            CatalogChange::RelationDropped {
+                relation,
+                name,
+                kind: RelationKind::Table | RelationKind::PartitionedTable,
+                replaced: false,
+            } => (*relation, name, None),
+            CatalogChange::ColumnDropped { relation, table, column, .. } => (*relation, table, Some(column)),
+            _ => continue,
+        };
+        let rows = count::values(&mut superuser, relation, column.map(String::as_str)).await?;
+        let bare = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
+        found.push(Destroyed {
+            object: column.map_or_else(|| table.clone(), |column| format!("{table}.{column}")),
+            table: table.clone(),
+            what: if column.is_some() { "column" } else { "table" },
+            rows,
+            statement: super::cause::statement_for(rehearsal, Some(relation), &[column.map_or(bare, String::as_str)]),
+        });
+    }
+    superuser.close().await;
+    for observation in rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement)) {
+        let truncate = rehearsal.sql(observation.statement).is_some_and(|sql| kind(sql) == StatementKind::Truncate);
+        found.extend(observation.deleted.iter().filter(|work| !work.created_in_run).map(|work| Destroyed {
+            object: work.name.clone(),
+            table: work.table.clone(),
+            what: if truncate { "truncated rows" } else { "deleted rows" },
+            rows: work.rows,
+            statement: Some(observation.statement),
+        }));
+    }
+    rehearsal.destroyed = found;
     Ok(())
 }

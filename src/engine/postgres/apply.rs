@@ -22,6 +22,21 @@ pub struct Target {
     pub search_path: Option<String>,
 }
 
+/// The driver asks for UTC and ISO dates as it connects, which outdoes what the role or the database has set; other
+/// clients do not. Weakest setting first, so that the strongest is the one that stays.
+const ROLE_DEFAULTS: &str = "
+SELECT pg_catalog.set_config(pg_catalog.split_part(c.setting, '=', 1),
+                             pg_catalog.substr(c.setting, pg_catalog.strpos(c.setting, '=') + 1), false)
+FROM (SELECT u.setting FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS u(setting)
+      WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                                  WHERE d.datname = pg_catalog.current_database()))
+        AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = current_user))
+        AND pg_catalog.lower(pg_catalog.split_part(u.setting, '=', 1)) IN ('timezone', 'datestyle')
+      ORDER BY s.setrole <> 0, s.setdatabase <> 0) AS c";
+
+/// What sqlx's driver asks for, whatever the role has set.
+const SQLX_DEFAULTS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, MDY'";
+
 impl Target {
     /// Opens a session as the migration's role.
     ///
@@ -37,6 +52,7 @@ impl Target {
     /// What the server says.
     pub async fn session_as(&self, role: &str, application_name: &str) -> Result<Session, ServerError> {
         let mut session = Session::connect(&self.endpoint, &self.database, role, application_name).await?;
+        session.query(ROLE_DEFAULTS).await?;
         if let Some(path) = &self.search_path {
             session.execute(&format!("SET search_path TO {path}")).await?;
         }
@@ -45,6 +61,7 @@ impl Target {
 }
 
 /// Sees every statement before and after it runs.
+#[expect(async_fn_in_trait, reason = "watchers run on the task that runs the migration")]
 pub trait Watch {
     /// Whether statements that would commit by themselves may be put into a transaction of their own, so that what
     /// they did can be read before it is committed.
@@ -143,7 +160,10 @@ pub async fn apply<W: Watch>(
     stop_after: Option<usize>,
     watch: &mut W,
 ) -> Result<Applied, ServerError> {
-    let session = target.session("migration").await?;
+    let mut session = target.session("migration").await?;
+    if migrations.iter().any(|migration| migration.layout == "sqlx") {
+        session.execute(SQLX_DEFAULTS).await?;
+    }
     let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new() };
     for setup in setup {
         run.session.execute(setup).await?;
@@ -226,10 +246,16 @@ impl<W: Watch> Run<'_, W> {
             self.commit().await?;
         }
         if self.applied.failure.is_none()
-            && let Some(history) = history.filter(|history| !history.in_transaction)
-            && let Err(error) = self.session.execute(&history.sql).await
+            && let Some(history) = history
         {
-            self.fail(last, error).await?;
+            // Both commit by themselves, once the migration has.
+            let row = Some(&history.sql).filter(|_| !history.in_transaction);
+            for sql in row.into_iter().chain(&history.afterwards).filter(|_| self.block == Block::None) {
+                if let Err(error) = self.session.execute(sql).await {
+                    self.fail(last, error).await?;
+                    break;
+                }
+            }
         }
         Ok(false)
     }

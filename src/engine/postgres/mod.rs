@@ -4,6 +4,7 @@ pub mod apply;
 pub mod attribute;
 pub mod binaries;
 pub mod catalog;
+pub mod count;
 pub mod explain;
 pub mod facts;
 pub mod launch;

@@ -5,7 +5,7 @@
 //! whose subtransactions let go of their locks early.
 
 use super::apply::{Moment, Ran, Watch};
-use super::sample::Sampler;
+use super::sample::{SampledRelation, Sampler};
 use super::session::{Endpoint, Rows, Session};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
@@ -14,7 +14,7 @@ use crate::observation::{Observation, ObservedLock, Outcome, RelationWork};
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::{Oid, RelationSize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The first OID handed to user objects (`FirstNormalObjectId`).
 const FIRST_USER_OID: Oid = 16384;
@@ -48,6 +48,8 @@ struct OpenLock {
     observation: usize,
     lock: usize,
     since: Instant,
+    /// [`Observer::overhead`] at that moment.
+    overhead: Duration,
 }
 
 /// The watcher of the measured run.
@@ -61,6 +63,8 @@ pub struct Observer {
     open: Vec<OpenLock>,
     wal_before: String,
     lock_timeout_ms: u64,
+    /// Time spent looking, while the migration waited: no part of how long it holds its locks.
+    overhead: Duration,
     /// One for each statement that was sent, in order.
     pub observations: Vec<Observation>,
 }
@@ -106,6 +110,7 @@ impl Observer {
             open: Vec::new(),
             wal_before: String::new(),
             lock_timeout_ms: 0,
+            overhead: Duration::ZERO,
             observations: Vec::new(),
         })
     }
@@ -210,6 +215,16 @@ impl Observer {
     ) {
         let truncate = matches!(kind, StatementKind::Truncate);
         let mut rewritten = BTreeSet::new();
+        if truncate {
+            let emptied = filenodes.iter().filter(|(oid, filenode)| {
+                self.known
+                    .get(oid)
+                    .is_some_and(|known| matches!(known.kind, 'r') && !known.toast && known.filenode != **filenode)
+            });
+            // TRUNCATE counts nothing: what was there is what the statistics knew.
+            observation.deleted =
+                emptied.map(|(oid, _)| self.work(*oid, self.known.get(oid).map_or(0, |known| known.rows))).collect();
+        }
         for (oid, filenode) in filenodes {
             let Some(known) = self.known.get(oid) else { continue };
             let changed = known.filenode != *filenode && known.filenode != 0 && *filenode != 0;
@@ -247,8 +262,7 @@ impl Observer {
         for (oid, counters) in &now {
             let before = self.counters.get(oid).copied().unwrap_or_default();
             let scans = counters.seq_scan.saturating_sub(before.seq_scan);
-            if scans > 0 {
-                let read = counters.seq_read.saturating_sub(before.seq_read) / scans;
+            if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
                 let known = self.known.get(oid).map_or(0, |known| known.rows);
                 observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
             }
@@ -257,6 +271,10 @@ impl Observer {
                 counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
             if changed > 0 {
                 observation.changed.push(self.work(*oid, changed));
+            }
+            let deleted = counters.deleted.saturating_sub(before.deleted);
+            if deleted > 0 {
+                observation.deleted.push(self.work(*oid, deleted));
             }
         }
         self.counters = now;
@@ -331,7 +349,7 @@ impl Observer {
     /// Adds what only the sampling session saw.
     async fn add_samples(&mut self, observation: &mut Observation, started: Instant) {
         let samples = self.sampler.take_since(started).await;
-        for (oid, name, kind, parent, table) in samples.relations {
+        for SampledRelation { oid, name, kind, parent, table } in samples.relations {
             self.known.entry(oid).or_insert(Known {
                 name,
                 kind,
@@ -359,6 +377,7 @@ impl Watch for Observer {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
         self.lock_timeout_ms = session.query("SHOW lock_timeout").await?.scalar().map_or(0, milliseconds);
         let may_read = !matches!(
@@ -371,10 +390,13 @@ impl Watch for Observer {
         }
         self.wal_before = self.wal_position().await?;
         self.sampler.watch(session.pid).await;
+        self.overhead += looking.elapsed();
         Ok(())
     }
 
     async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError> {
+        let looking = Instant::now();
+        let overhead = self.overhead;
         let wal = format!(
             "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '{}')::bigint",
             self.wal_before
@@ -394,6 +416,7 @@ impl Watch for Observer {
             scanned: Vec::new(),
             indexes_built: Vec::new(),
             changed: Vec::new(),
+            deleted: Vec::new(),
             lock_timeout_ms: self.lock_timeout_ms,
         };
         let touches_data = !matches!(
@@ -418,7 +441,7 @@ impl Watch for Observer {
         if at.in_transaction {
             for (lock, observed) in observation.locks.iter().enumerate().filter(|(_, lock)| lock.taken_here) {
                 let since = if observed.exact { ran.started } else { continue };
-                self.open.push(OpenLock { observation: index, lock, since });
+                self.open.push(OpenLock { observation: index, lock, since, overhead });
             }
         } else {
             for lock in &mut observation.locks {
@@ -426,6 +449,7 @@ impl Watch for Observer {
             }
         }
         self.observations.push(observation);
+        self.overhead += looking.elapsed();
         Ok(())
     }
 
@@ -434,7 +458,8 @@ impl Watch for Observer {
             if let Some(lock) =
                 self.observations.get_mut(open.observation).and_then(|observation| observation.locks.get_mut(open.lock))
             {
-                lock.held_ms = open.since.elapsed().as_secs_f64() * 1000.0;
+                let held = open.since.elapsed().saturating_sub(self.overhead - open.overhead);
+                lock.held_ms = held.as_secs_f64() * 1000.0;
             }
         }
         self.held.clear();

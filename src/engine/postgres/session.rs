@@ -5,7 +5,7 @@
 
 use crate::engine::ServerError;
 use futures_util::TryStreamExt;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
 use std::path::PathBuf;
 
@@ -60,6 +60,8 @@ impl Session {
     ) -> Result<Self, ServerError> {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(&endpoint.socket_dir)
+            // PGSSLMODE is about other servers.
+            .ssl_mode(PgSslMode::Disable)
             .port(endpoint.port)
             .username(role)
             .database(database)
