@@ -12,7 +12,6 @@ use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::dump::schema_text;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
@@ -41,7 +40,7 @@ pub(super) async fn measure(
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
     let mut observer =
-        Observer::new(&copy.target.endpoint, &copy.target.database, SUPERUSER, &before.catalog, &before.sizes).await?;
+        Observer::new(&copy.target.endpoint, &copy.target.database, &before.catalog, &before.sizes).await?;
     rehearsal.before = Some(before);
     let applied = apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, None, &mut observer).await;
     rehearsal.observations = observer.finish().await?;
