@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod cause;
+mod ground;
 mod passes;
 
 use crate::config::Settings;
@@ -107,7 +108,7 @@ pub struct SourceFacts {
 /// Statements and objects that made a plan change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
-    /// Statement indexes.
+    /// Statement indexes, the one that matters most first.
     pub statements: Vec<usize>,
     /// Qualified names.
     pub objects: Vec<String>,
@@ -145,7 +146,7 @@ pub struct Destroyed {
     pub object: String,
     /// The table it is or was in.
     pub table: String,
-    /// `column` or `table`.
+    /// `column`, `table`, `deleted rows` or `truncated rows`.
     pub what: &'static str,
     /// Non-null values, or rows.
     pub rows: u64,

@@ -1,7 +1,140 @@
-//! d
+//! What applications and subscribers notice: `schema/*`.
+
 use super::Finding;
 use crate::config::Thresholds;
-use crate::rehearsal::Rehearsal;
-pub(super) fn check(_: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
-    Vec::new()
+use crate::diff::catalog::CatalogChange;
+use crate::rehearsal::{Rehearsal, cause};
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::RelationKind;
+use serde_json::json;
+
+pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+    rehearsal.changes.iter().filter_map(|change| finding(rehearsal, change)).collect()
+}
+
+fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
+    let make = |id, relation: Option<Oid>, names: &[&str], object: String, message: String, advice: &str| {
+        let statement = cause::statement_for(rehearsal, relation, names);
+        Finding::measured(id, statement, vec![object], message, advice.to_owned())
+    };
+    let breaking = |relation: Option<Oid>, names: &[&str], object: String, message: String| {
+        let advice = "deploy the application that no longer needs it first; keep the old form alive until then";
+        make("schema/client-breaking", relation, names, object, message, advice)
+    };
+    Some(match change {
+        CatalogChange::RelationDropped { relation, name, kind, replaced } => {
+            let partition = rehearsal.before.as_ref()?.catalog.relations.get(relation)?.is_partition;
+            let visible = matches!(
+                kind,
+                RelationKind::Table
+                    | RelationKind::PartitionedTable
+                    | RelationKind::View
+                    | RelationKind::MaterializedView
+                    | RelationKind::ForeignTable
+            );
+            // Clients name the partitioned table, not its partitions.
+            if *replaced || !visible || partition {
+                return None;
+            }
+            breaking(
+                Some(*relation),
+                &[bare(name)],
+                name.clone(),
+                format!("{name} is gone: whoever still names it fails"),
+            )
+        }
+        CatalogChange::ColumnDropped { relation, table, column, replaced: false } => breaking(
+            Some(*relation),
+            &[column],
+            format!("{table}.{column}"),
+            format!("column {column} of {table} is gone: whoever still names it fails"),
+        ),
+        CatalogChange::ColumnTypeChanged { relation, table, column, from, to } => breaking(
+            Some(*relation),
+            &[column],
+            format!("{table}.{column}"),
+            format!("column {column} of {table} is {to} now, not {from}: clients that decode by type must know"),
+        )
+        .with(json!({ "from": from, "to": to })),
+        CatalogChange::RelationRenamed { relation, from, to, kind } => {
+            if matches!(kind, RelationKind::Sequence | RelationKind::CompositeType) {
+                return None;
+            }
+            breaking(Some(*relation), &[bare(from), bare(to)], from.clone(), format!("{from} is called {to} now"))
+                .with(json!({ "from": from, "to": to }))
+        }
+        CatalogChange::ColumnRenamed { relation, table, from, to } => breaking(
+            Some(*relation),
+            &[from, to],
+            format!("{table}.{from}"),
+            format!("column {from} of {table} is called {to} now"),
+        )
+        .with(json!({ "from": from, "to": to })),
+        CatalogChange::FunctionDropped { identity } => {
+            let name = identity.split('(').next().unwrap_or(identity);
+            breaking(
+                None,
+                &[bare(name)],
+                identity.clone(),
+                format!("function {identity} is gone, or returns something else"),
+            )
+        }
+        CatalogChange::PrivilegesChanged { relation, object, granted, revoked, owner } => {
+            let mut parts = Vec::new();
+            if let Some((from, to)) = owner {
+                parts.push(format!("belongs to {to} now, not {from}"));
+            }
+            if !granted.is_empty() {
+                parts.push(format!("granted: {}", granted.join(", ")));
+            }
+            if !revoked.is_empty() {
+                parts.push(format!("revoked: {}", revoked.join(", ")));
+            }
+            make(
+                "schema/privileges",
+                *relation,
+                &[bare(object)],
+                object.clone(),
+                format!("privileges on {object} change: {}", parts.join("; ")),
+                "see that everybody who needs it keeps access, and nobody else gets it",
+            )
+            .with(json!({ "granted": granted, "revoked": revoked }))
+        }
+        CatalogChange::RowSecurityLoosened { relation, table, policy } => {
+            let what = policy.as_ref().map_or_else(
+                || format!("row-level security of {table} is off"),
+                |policy| format!("policy {policy} of {table} is gone"),
+            );
+            let names: Vec<&str> = policy.iter().map(String::as_str).collect();
+            make(
+                "schema/protection-off",
+                Some(*relation),
+                &names,
+                table.clone(),
+                what,
+                "switch it on again in the same migration, or say why nobody needs it",
+            )
+        }
+        CatalogChange::TriggerOff { relation, table, trigger, dropped } => make(
+            "schema/protection-off",
+            Some(*relation),
+            &[trigger],
+            table.clone(),
+            format!("trigger {trigger} of {table} is {}", if *dropped { "gone" } else { "disabled" }),
+            "what it checked or filled in is no longer checked or filled in: enable it again in the same migration",
+        ),
+        CatalogChange::ReplicaIdentityLost { relation, table } => make(
+            "schema/replica-identity",
+            Some(*relation),
+            &[],
+            table.clone(),
+            format!("{table} is published and has no replica identity any more: UPDATE and DELETE on it will fail"),
+            "ALTER TABLE … REPLICA IDENTITY USING INDEX another unique index, or FULL, before the key goes",
+        ),
+        CatalogChange::ColumnDropped { replaced: true, .. } => return None,
+    })
+}
+
+fn bare(qualified: &str) -> &str {
+    qualified.rsplit('.').next().unwrap_or(qualified).trim_matches('"')
 }

@@ -1,8 +1,350 @@
-//! stub
-/// x
-#[derive(Debug)]
-pub enum CatalogChange {}
-/// x
-pub fn compare(_: &crate::snapshot::catalog::Catalog, _: &crate::snapshot::catalog::Catalog) -> Vec<CatalogChange> {
-    vec![]
+//! Schema before against after, as far as people and applications feel it. Objects are the same by OID and attribute
+//! number, so a rename is certain, and "drop x, add x" is not "alter x".
+
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
+use std::collections::BTreeSet;
+
+/// One change to something that was there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatalogChange {
+    /// A table, view, materialized view, sequence or foreign table is gone.
+    RelationDropped {
+        /// OID before.
+        relation: Oid,
+        /// Qualified name before.
+        name: String,
+        /// What it was.
+        kind: RelationKind,
+        /// Another relation bears its name now.
+        replaced: bool,
+    },
+    /// A column of a table that is still there is gone.
+    ColumnDropped {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name before.
+        table: String,
+        /// The column's name before.
+        column: String,
+        /// Another column bears its name now.
+        replaced: bool,
+    },
+    /// Values of a column have another type.
+    ColumnTypeChanged {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name before.
+        table: String,
+        /// The column's name before.
+        column: String,
+        /// `format_type` before.
+        from: String,
+        /// `format_type` after.
+        to: String,
+    },
+    /// A relation has another name or schema.
+    RelationRenamed {
+        /// The relation.
+        relation: Oid,
+        /// Qualified name before.
+        from: String,
+        /// Qualified name after.
+        to: String,
+        /// What it is.
+        kind: RelationKind,
+    },
+    /// A column has another name.
+    ColumnRenamed {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name before.
+        table: String,
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+    /// A function or procedure is gone, or its result or arguments are others.
+    FunctionDropped {
+        /// Qualified name with its input types.
+        identity: String,
+    },
+    /// Privileges or owner of a relation, column, schema or function are others.
+    PrivilegesChanged {
+        /// The relation, where it is one.
+        relation: Option<Oid>,
+        /// Qualified name.
+        object: String,
+        /// `aclitem`s that came.
+        granted: Vec<String>,
+        /// `aclitem`s that went.
+        revoked: Vec<String>,
+        /// Owner before and after, where it changed.
+        owner: Option<(String, String)>,
+    },
+    /// Row-level security is off, or a policy is gone.
+    RowSecurityLoosened {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name.
+        table: String,
+        /// The policy; none when row-level security itself was switched off.
+        policy: Option<String>,
+    },
+    /// A trigger is disabled or gone, the table being still there.
+    TriggerOff {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name.
+        table: String,
+        /// The trigger, or the foreign key whose own triggers are off.
+        trigger: String,
+        /// Gone, as against disabled.
+        dropped: bool,
+    },
+    /// What identifies a row to subscribers is another, or gone with its index.
+    ReplicaIdentityLost {
+        /// The table.
+        relation: Oid,
+        /// Its qualified name.
+        table: String,
+    },
+}
+
+/// Compares two catalogs of the same copy.
+pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
+    let mut changes = Vec::new();
+    let names: BTreeSet<&str> = after.relations.values().map(|relation| relation.qualified.as_str()).collect();
+    for (oid, old) in &before.relations {
+        if matches!(old.kind, RelationKind::Index | RelationKind::PartitionedIndex | RelationKind::ToastTable) {
+            continue;
+        }
+        match after.relations.get(oid) {
+            None => changes.push(CatalogChange::RelationDropped {
+                relation: *oid,
+                name: old.qualified.clone(),
+                kind: old.kind,
+                replaced: names.contains(old.qualified.as_str()),
+            }),
+            Some(new) => {
+                if new.qualified != old.qualified {
+                    changes.push(CatalogChange::RelationRenamed {
+                        relation: *oid,
+                        from: old.qualified.clone(),
+                        to: new.qualified.clone(),
+                        kind: old.kind,
+                    });
+                }
+                protection(before, after, old, &mut changes);
+            }
+        }
+    }
+    columns(before, after, &mut changes);
+    functions(before, after, &mut changes);
+    privileges(before, after, &mut changes);
+    changes
+}
+
+fn columns(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
+    for ((oid, number), old) in &before.columns {
+        let (Some(table), true) = (before.relations.get(oid), after.relations.contains_key(oid)) else { continue };
+        if matches!(table.kind, RelationKind::Index | RelationKind::PartitionedIndex) {
+            continue;
+        }
+        let Some(new) = after.columns.get(&(*oid, *number)) else {
+            let mut others = after.columns.range((*oid, i16::MIN)..=(*oid, i16::MAX));
+            changes.push(CatalogChange::ColumnDropped {
+                relation: *oid,
+                table: table.qualified.clone(),
+                column: old.name.clone(),
+                replaced: others.any(|(_, column)| column.name == old.name),
+            });
+            continue;
+        };
+        if new.name != old.name {
+            changes.push(CatalogChange::ColumnRenamed {
+                relation: *oid,
+                table: table.qualified.clone(),
+                from: old.name.clone(),
+                to: new.name.clone(),
+            });
+        }
+        if client_type(&new.type_name) != client_type(&old.type_name) {
+            changes.push(CatalogChange::ColumnTypeChanged {
+                relation: *oid,
+                table: table.qualified.clone(),
+                column: old.name.clone(),
+                from: old.type_name.clone(),
+                to: new.type_name.clone(),
+            });
+        }
+    }
+}
+
+/// The type as a client meets it: length and precision are the server's affair, and all text is text.
+fn client_type(type_name: &str) -> String {
+    let mut base = String::new();
+    let mut depth = 0usize;
+    for character in type_name.chars() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => base.push(character),
+            _ => {}
+        }
+    }
+    let array = if base.ends_with("[]") { "[]" } else { "" };
+    match base.trim_end_matches("[]").trim() {
+        "character varying" | "text" => format!("text{array}"),
+        other => format!("{other}{array}"),
+    }
+}
+
+fn functions(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
+    for (oid, old) in &before.functions {
+        let same = |new: &crate::snapshot::object::Function| {
+            new.identity == old.identity && new.signature.0 == old.signature.0
+        };
+        if !after.functions.get(oid).is_some_and(same) && !after.functions.values().any(same) {
+            changes.push(CatalogChange::FunctionDropped { identity: old.identity.clone() });
+        }
+    }
+}
+
+fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut Vec<CatalogChange>) {
+    let (Some(was), Some(is)) = (before.relation_details.get(&old.oid), after.relation_details.get(&old.oid)) else {
+        return;
+    };
+    let table = || old.qualified.clone();
+    if was.row_security && !is.row_security || was.force_row_security && !is.force_row_security {
+        changes.push(CatalogChange::RowSecurityLoosened { relation: old.oid, table: table(), policy: None });
+    }
+    for (oid, policy) in before.policies.iter().filter(|(_, policy)| policy.table == old.oid) {
+        let kept = after.policies.contains_key(oid)
+            || after.policies.values().any(|new| new.table == old.oid && new.name == policy.name);
+        if !kept {
+            let policy = Some(policy.name.clone());
+            changes.push(CatalogChange::RowSecurityLoosened { relation: old.oid, table: table(), policy });
+        }
+    }
+    for (oid, trigger) in before.triggers.iter().filter(|(_, each)| each.table == old.oid && each.enabled != 'D') {
+        let now = after
+            .triggers
+            .get(oid)
+            .or_else(|| after.triggers.values().find(|new| new.table == old.oid && new.name == trigger.name));
+        if now.is_none_or(|now| now.enabled == 'D') {
+            changes.push(CatalogChange::TriggerOff {
+                relation: old.oid,
+                table: table(),
+                trigger: trigger.name.clone(),
+                dropped: now.is_none(),
+            });
+        }
+    }
+    for (oid, constraint) in before.constraints.iter().filter(|(_, each)| each.table == Some(old.oid)) {
+        if after.constraints.contains_key(oid)
+            && !before.enforcement.contains_key(oid)
+            && after.enforcement.contains_key(oid)
+        {
+            changes.push(CatalogChange::TriggerOff {
+                relation: old.oid,
+                table: table(),
+                trigger: constraint.name.clone(),
+                dropped: false,
+            });
+        }
+    }
+    let key_before = replica_key(before, old.oid, was.replica_identity);
+    if key_before.is_some() && published(before, old.oid) {
+        let key_after = replica_key(after, old.oid, is.replica_identity);
+        if key_after.is_none() {
+            changes.push(CatalogChange::ReplicaIdentityLost { relation: old.oid, table: table() });
+        }
+    }
+}
+
+/// How a row is told apart by subscribers: `Some` if it can be.
+fn replica_key(catalog: &Catalog, table: Oid, identity: char) -> Option<char> {
+    let primary = || catalog.indexes.values().any(|index| index.table == table && index.primary && index.valid);
+    match identity {
+        'f' | 'i' => Some(identity),
+        'd' => primary().then_some('d'),
+        _ => None,
+    }
+}
+
+/// Whether changes of the table are published, by itself or with all tables.
+fn published(catalog: &Catalog, table: Oid) -> bool {
+    let name = catalog.relations.get(&table).map(|relation| relation.qualified.as_str()).unwrap_or_default();
+    catalog.others.values().any(|other| match other.type_name.as_str() {
+        "publication relation" => other.identity.starts_with(&format!("{name} in publication")),
+        "publication" => other.definition.as_deref().is_some_and(|definition| definition.contains("FOR ALL TABLES")),
+        _ => false,
+    })
+}
+
+fn privileges(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
+    let mut note = |relation: Option<Oid>, object: &str, was: (&[String], &str), is: (&[String], &str)| {
+        let owner = (was.1 != is.1).then(|| (was.1.to_owned(), is.1.to_owned()));
+        // With another owner every item names another grantor.
+        let without = |from: &[String], other: &[String]| -> Vec<String> {
+            from.iter().filter(|item| owner.is_none() && !other.contains(item)).cloned().collect()
+        };
+        let (granted, revoked) = (without(is.0, was.0), without(was.0, is.0));
+        if owner.is_some() || !granted.is_empty() || !revoked.is_empty() {
+            let object = object.to_owned();
+            changes.push(CatalogChange::PrivilegesChanged { relation, object, granted, revoked, owner });
+        }
+    };
+    for (oid, old) in &before.relations {
+        if matches!(old.kind, RelationKind::Index | RelationKind::PartitionedIndex) {
+            continue;
+        }
+        let (Some(new), Some(was), Some(is)) =
+            (after.relations.get(oid), before.relation_details.get(oid), after.relation_details.get(oid))
+        else {
+            continue;
+        };
+        note(Some(*oid), &old.qualified, (&was.acl, &old.owner), (&is.acl, &new.owner));
+    }
+    for ((oid, number), was) in &before.column_details {
+        let (Some(table), Some(column), Some(is)) = (
+            before.relations.get(oid),
+            before.columns.get(&(*oid, *number)),
+            after.column_details.get(&(*oid, *number)),
+        ) else {
+            continue;
+        };
+        note(Some(*oid), &format!("{}.{}", table.qualified, column.name), (&was.acl, ""), (&is.acl, ""));
+    }
+    for (oid, old) in &before.schemas {
+        if let Some(new) = after.schemas.get(oid) {
+            note(None, &old.name, (&old.acl, &old.owner), (&new.acl, &new.owner));
+        }
+    }
+    for (oid, old) in &before.functions {
+        if let Some(new) = after.functions.get(oid) {
+            note(None, &old.identity, (&old.acl, &old.owner), (&new.acl, &new.owner));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_against_itself_is_no_change() {
+        assert!(compare(&Catalog::default(), &Catalog::default()).is_empty());
+    }
+
+    #[test]
+    fn clients_see_the_type_and_not_its_length() {
+        assert_eq!(client_type("character varying(20)"), client_type("text"));
+        assert_eq!(client_type("numeric(10,2)"), client_type("numeric"));
+        assert_eq!(client_type("timestamp(3) without time zone"), client_type("timestamp without time zone"));
+        assert_ne!(client_type("integer"), client_type("bigint"));
+        assert_ne!(client_type("text[]"), client_type("text"));
+    }
 }

@@ -2,4 +2,5 @@
 
 pub mod catalog;
 pub mod index;
+pub mod pairing;
 pub mod plan;

@@ -1,14 +1,51 @@
-//! stub
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct RollbackError;
-/// x
-#[derive(Debug)]
-pub struct Rollback;
+//! The way back: scripts that undo the migration, and what running them showed.
+//!
+//! [`generate::generate`] writes the scripts from two catalogs and a dump; [`prove::prove`] runs them on fresh copies.
+//! A verdict comes only from that run.
+
+pub mod backup;
+pub mod compare;
+pub mod conditions;
+pub mod dump;
+pub mod fingerprint;
+pub mod generate;
+mod inverse;
+mod names;
+mod order;
+mod planner;
+mod privileges;
+pub mod prove;
+
+use crate::engine::ServerError;
+use crate::report::v1::RollbackVerdict;
+use thiserror::Error;
+
+/// The scripts and what running them showed.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// The three scripts.
+    pub scripts: generate::Scripts,
+    /// What the run showed; none when they were not run.
+    pub proof: Option<prove::RollbackProof>,
+}
+
 impl Rollback {
-    /// x
-    pub fn verdict(&self) -> crate::report::v1::RollbackVerdict {
-        unreachable!()
+    /// The contract's word for it.
+    pub fn verdict(&self) -> RollbackVerdict {
+        self.proof.as_ref().map_or(RollbackVerdict::NotAttempted, prove::RollbackProof::verdict)
     }
+}
+
+/// What keeps a proof from being made; nothing of it says anything about the rollback.
+#[derive(Debug, Error)]
+pub enum RollbackError {
+    /// The server refuses what the proof itself asks.
+    #[error("the copy's server refused while the rollback was proven: {0}")]
+    Server(#[from] ServerError),
+    /// No copy, or one that cannot be removed.
+    #[error("no copy to prove the rollback on: {0}")]
+    Copy(String),
+    /// pg_dump does not print the schema.
+    #[error("pg_dump did not print the copy's schema: {0}")]
+    Dump(String),
 }

@@ -1,1 +1,363 @@
-//! (being written)
+//! Runs the scripts on fresh copies and compares. What is said about a rollback comes from here and nowhere else.
+
+use super::backup::{BACKUP_SCHEMA, Save, SaveKind};
+use super::compare::{Differences, compare_catalogs, compare_dumps};
+use super::fingerprint::{self, Depth, Fingerprints, RowDifferences, fingerprints};
+use super::generate::Scripts;
+use super::{RollbackError, names::identifier};
+use crate::engine::ServerError;
+use crate::engine::postgres::catalog;
+use crate::engine::postgres::session::Session;
+use crate::migration::script::split;
+use crate::report::v1::{Comparison, RollbackVerdict};
+use crate::snapshot::catalog::Catalog;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Instant;
+
+mod witness;
+
+/// A disposable copy to prove on.
+pub trait ProofCopy: Sized {
+    /// A session of the bootstrap superuser, to look with.
+    fn superuser(&self) -> impl Future<Output = Result<Session, ServerError>>;
+    /// A session of the role that runs migrations: scripts run as production would run them.
+    fn migration_role(&self) -> impl Future<Output = Result<Session, ServerError>>;
+    /// Applies everything pending in the runner's mode, as far as it went when it was measured.
+    fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
+    /// `pg_dump --schema-only`, owners and privileges included.
+    fn dump(&self) -> impl Future<Output = Result<String, RollbackError>>;
+    /// Removes the copy.
+    fn destroy(self) -> impl Future<Output = Result<(), RollbackError>>;
+}
+
+/// Where fresh copies come from, all alike.
+pub trait ProofGround {
+    /// What it gives.
+    type Copy: ProofCopy;
+    /// A copy nothing was done to.
+    fn fresh(&mut self) -> impl Future<Output = Result<Self::Copy, RollbackError>>;
+}
+
+/// What was lost without `prepare.sql`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// `schema.table`, or `schema.table.column`.
+    pub object: String,
+    /// Rows with a value that is not there any more.
+    pub rows: u64,
+}
+
+/// What running the scripts showed. Parts are filled by [`prove`] alone and the verdict is computed from them, so that
+/// no other can be claimed.
+#[derive(Debug, Clone, Default)]
+pub struct RollbackProof {
+    schema: Option<Differences>,
+    catalog: Option<Differences>,
+    rows: Option<RowDifferences>,
+    reapplied: Option<Vec<String>>,
+    failures: Vec<String>,
+    unmodelled: Vec<String>,
+    losses: Vec<Loss>,
+    conditions: Vec<String>,
+    restored_rows: u64,
+    backup_bytes: Option<u64>,
+    backup_ms: Option<f64>,
+}
+
+impl RollbackProof {
+    /// The contract's word for it.
+    pub fn verdict(&self) -> RollbackVerdict {
+        let (Some(schema), Some(catalog), Some(rows)) = (&self.schema, &self.catalog, &self.rows) else {
+            return RollbackVerdict::Irreversible;
+        };
+        let schema_is_back = schema.others.is_empty() && catalog.others.is_empty();
+        if !schema_is_back || !self.unmodelled.is_empty() || !self.failures.is_empty() {
+            RollbackVerdict::Irreversible
+        } else if !rows.is_empty() {
+            RollbackVerdict::RowsLost
+        } else if self.restored_rows > 0 {
+            RollbackVerdict::RestoredFromBackup
+        } else if schema.is_empty() && catalog.is_empty() {
+            RollbackVerdict::Exact
+        } else {
+            RollbackVerdict::ExactButColumnOrder
+        }
+    }
+
+    /// The dump's text, after rolling back.
+    pub fn schema(&self) -> Comparison {
+        comparison(self.schema.as_ref().map(Differences::is_empty))
+    }
+
+    /// The catalog by identity, after rolling back.
+    pub fn catalog(&self) -> Comparison {
+        comparison(self.catalog.as_ref().map(Differences::is_empty))
+    }
+
+    /// Row fingerprints and sequence positions, after rolling back.
+    pub fn rows(&self) -> Comparison {
+        comparison(self.rows.as_ref().map(RowDifferences::is_empty))
+    }
+
+    /// Migrating once more, against the first time: schema, catalog and row counts.
+    pub fn reapplied(&self) -> Comparison {
+        comparison(self.reapplied.as_ref().map(Vec::is_empty))
+    }
+
+    /// What is not as before, a sentence each.
+    pub fn differences(&self) -> Vec<String> {
+        let mut found = self.failures.clone();
+        found.extend(self.unmodelled.iter().map(|what| format!("not undone: {what}")));
+        let mut order = BTreeSet::new();
+        for part in [&self.schema, &self.catalog].into_iter().flatten() {
+            found.extend(part.others.iter().cloned());
+            order.extend(part.column_order.iter().map(|table| {
+                let name = table.split_once(' ').map_or(table.as_str(), |(_, name)| name);
+                format!("{name}: columns stand in another order")
+            }));
+        }
+        found.extend(order);
+        if let Some(rows) = &self.rows {
+            found.extend(rows.tables.values().cloned());
+            found.extend(rows.sequences.iter().cloned());
+            found.extend(rows.moved_on.iter().cloned());
+        }
+        found.extend(self.reapplied.iter().flatten().map(|what| format!("migrated once more: {what}")));
+        found
+    }
+
+    /// What is lost when `prepare.sql` does not run before the migration.
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    /// What must hold in production, with how it stood on the copy.
+    pub fn conditions(&self) -> &[String] {
+        &self.conditions
+    }
+
+    /// Size of the backup with its indexes and TOAST; none when `prepare.sql` did not come to its end.
+    pub fn backup_bytes(&self) -> Option<u64> {
+        self.backup_bytes
+    }
+
+    /// Time `prepare.sql` took, in milliseconds: a lower bound for production.
+    pub fn backup_ms(&self) -> Option<f64> {
+        self.backup_ms
+    }
+}
+
+fn comparison(equal: Option<bool>) -> Comparison {
+    match equal {
+        Some(true) => Comparison::Equal,
+        Some(false) => Comparison::Differs,
+        None => Comparison::NotRun,
+    }
+}
+
+/// How thoroughly rows are compared.
+#[derive(Debug, Clone, Default)]
+pub struct ProveOptions {
+    /// Qualified names, before the migration, of the tables whose values are compared; all when none.
+    pub tables: Option<BTreeSet<String>>,
+}
+
+/// Everything compared at one moment.
+struct State {
+    dump: String,
+    catalog: Catalog,
+    rows: Fingerprints,
+}
+
+/// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. Where
+/// something was saved or rows differ, once more without `prepare.sql`, to count what that would lose.
+///
+/// # Errors
+/// Only what has nothing to do with the rollback: no copy, a broken connection, no dump. A script that fails is an
+/// outcome.
+pub async fn prove<G: ProofGround>(
+    ground: &mut G,
+    scripts: &Scripts,
+    options: &ProveOptions,
+) -> Result<RollbackProof, RollbackError> {
+    let mut proof = RollbackProof { unmodelled: scripts.unmodelled.clone(), ..RollbackProof::default() };
+    let copy = ground.fresh().await?;
+    let proven = round_trip(&copy, scripts, options, &mut proof).await;
+    copy.destroy().await?;
+    proven?;
+
+    let differing: BTreeSet<String> = proof.rows.iter().flat_map(|rows| rows.tables.keys().cloned()).collect();
+    let saves_rows = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Positions(_)));
+    if saves_rows || !differing.is_empty() {
+        let copy = ground.fresh().await?;
+        let counted = without_prepare(&copy, scripts, &differing, &mut proof).await;
+        copy.destroy().await?;
+        counted?;
+    }
+    Ok(proof)
+}
+
+async fn round_trip<C: ProofCopy>(
+    copy: &C,
+    scripts: &Scripts,
+    options: &ProveOptions,
+    proof: &mut RollbackProof,
+) -> Result<(), RollbackError> {
+    let mut superuser = copy.superuser().await?;
+    let tables = options.tables.as_ref();
+    let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+
+    let started = Instant::now();
+    if let Err(error) = run_as_role(copy, &scripts.prepare).await? {
+        proof.failures.push(format!("prepare.sql fails: {error}"));
+        superuser.close().await;
+        return Ok(());
+    }
+    proof.backup_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
+    (proof.backup_bytes, proof.restored_rows) = backup_size(&mut superuser, &scripts.saved).await?;
+
+    copy.migrate().await?;
+    let first = state(copy, &mut superuser, tables, Depth::Counts).await?;
+    check_conditions(&mut superuser, scripts, proof).await?;
+
+    if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
+        proof.failures.push(format!("rollback.sql fails: {error}"));
+        superuser.close().await;
+        return Ok(());
+    }
+    let back = state(copy, &mut superuser, tables, Depth::Values).await?;
+    proof.schema = Some(compare_dumps(&before.dump, &back.dump));
+    proof.catalog = Some(compare_catalogs(&before.catalog, &back.catalog));
+    proof.rows = Some(fingerprint::compare(&before.rows, &back.rows));
+
+    proof.reapplied = Some(match copy.migrate().await {
+        Ok(()) => {
+            let again = state(copy, &mut superuser, tables, Depth::Counts).await?;
+            reapplied(&first, &again)
+        }
+        Err(error) => vec![format!("it fails: {error}")],
+    });
+    if let Err(error) = run_as_role(copy, &scripts.cleanup).await? {
+        proof.failures.push(format!("cleanup.sql fails: {error}"));
+    }
+    let left =
+        superuser.query(&format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = '{BACKUP_SCHEMA}'")).await?;
+    if !left.rows.is_empty() {
+        proof.failures.push(format!("cleanup.sql leaves the schema {BACKUP_SCHEMA} behind"));
+    }
+    superuser.close().await;
+    Ok(())
+}
+
+/// Random and clock values differ from one application to the next: rows are compared by their number alone.
+fn reapplied(first: &State, again: &State) -> Vec<String> {
+    let mut found = Vec::new();
+    for differences in [compare_dumps(&first.dump, &again.dump), compare_catalogs(&first.catalog, &again.catalog)] {
+        found.extend(differences.others);
+        found.extend(differences.column_order.iter().map(|table| format!("{table}: columns stand in another order")));
+    }
+    found.extend(fingerprint::compare(&first.rows, &again.rows).tables.into_values());
+    found.sort();
+    found.dedup();
+    found
+}
+
+async fn without_prepare<C: ProofCopy>(
+    copy: &C,
+    scripts: &Scripts,
+    differing: &BTreeSet<String>,
+    proof: &mut RollbackProof,
+) -> Result<(), RollbackError> {
+    let mut superuser = copy.superuser().await?;
+    let catalog = catalog::read(&mut superuser).await?;
+    let witnesses = witness::take(&mut superuser, &catalog, &scripts.saved, differing).await?;
+    copy.migrate().await?;
+    if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
+        proof.conditions.push(format!("prepare.sql must have run: without it rollback.sql fails: {error}"));
+    }
+    proof.losses = witness::losses(&mut superuser, &witnesses).await?;
+    superuser.close().await;
+    Ok(())
+}
+
+async fn state<C: ProofCopy>(
+    copy: &C,
+    superuser: &mut Session,
+    tables: Option<&BTreeSet<String>>,
+    depth: Depth,
+) -> Result<State, RollbackError> {
+    let catalog = catalog::read(superuser).await?;
+    // After the migration a table may bear another name: there all are counted.
+    let tables = if depth == Depth::Values { tables } else { None };
+    let rows = fingerprints(superuser, &catalog, tables, depth).await?;
+    Ok(State { dump: copy.dump().await?, catalog, rows })
+}
+
+/// Sends a script statement by statement in a session of its own. The outer error is the connection's, the inner one
+/// the script's, with its statement.
+async fn run_as_role<C: ProofCopy>(copy: &C, script: &str) -> Result<Result<(), String>, RollbackError> {
+    let mut session = copy.migration_role().await?;
+    let outcome = run_script(&mut session, script).await;
+    session.close().await;
+    Ok(outcome)
+}
+
+/// Runs a script as psql with `ON_ERROR_STOP` would.
+///
+/// # Errors
+/// The first statement the server refuses, with what it said; the transaction it stood in is rolled back.
+pub async fn run_script(session: &mut Session, script: &str) -> Result<(), String> {
+    let spans = split(script).map_err(|error| error.to_string())?;
+    for span in spans {
+        let statement = &script[span.clone()];
+        if let Err(error) = session.execute(statement).await {
+            let line = script[..span.start].matches('\n').count() + 1;
+            // Outside a transaction this only warns.
+            let _ = session.execute("ROLLBACK").await;
+            let first = statement.lines().next().unwrap_or_default();
+            return Err(format!("line {line}, `{first}`: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the backup, and how many rows and positions it holds.
+async fn backup_size(superuser: &mut Session, saved: &[Save]) -> Result<(Option<u64>, u64), ServerError> {
+    if saved.is_empty() {
+        return Ok((Some(0), 0));
+    }
+    let bytes = superuser
+        .query(&format!(
+            "SELECT sum(pg_catalog.pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = '{BACKUP_SCHEMA}' AND c.relkind = 'r' AND c.relname <> 'saved'"
+        ))
+        .await?;
+    let mut rows = 0;
+    for save in saved {
+        let counted =
+            superuser.query(&format!("SELECT count(*) FROM {BACKUP_SCHEMA}.{}", identifier(&save.backup))).await?;
+        rows += counted.scalar().and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+    }
+    Ok((bytes.scalar().and_then(|bytes| bytes.parse().ok()), rows))
+}
+
+async fn check_conditions(
+    superuser: &mut Session,
+    scripts: &Scripts,
+    proof: &mut RollbackProof,
+) -> Result<(), ServerError> {
+    for condition in &scripts.conditions {
+        let Some(query) = &condition.query else {
+            proof.conditions.push(condition.text.clone());
+            continue;
+        };
+        let counted = superuser.query(query).await;
+        proof.conditions.push(match counted {
+            Ok(rows) => format!("{} (on the copy: {} rows against it)", condition.text, rows.scalar().unwrap_or("?")),
+            Err(error) => format!("{} (could not be counted: {error})", condition.text),
+        });
+    }
+    Ok(())
+}

@@ -283,8 +283,8 @@ pub struct Catalog {
     pub dependencies: Vec<Dependency>,
     /// Foreign keys one of whose own triggers is not enabled as it was made, by `pg_constraint.oid`, with the states.
     pub enforcement: BTreeMap<Oid, String>,
-    /// Source and target type of every cast the server has.
-    pub casts: BTreeSet<(Oid, Oid)>,
+    /// `castcontext` of every cast the server has, by source and target type: `e`, `a` or `i`.
+    pub casts: BTreeMap<(Oid, Oid), char>,
     /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`: role (empty for all) and setting.
     pub settings: BTreeSet<(String, String)>,
 }

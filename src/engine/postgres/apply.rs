@@ -61,6 +61,7 @@ impl Target {
 }
 
 /// Sees every statement before and after it runs.
+#[expect(async_fn_in_trait, reason = "watchers run on the task that runs the migration")]
 pub trait Watch {
     /// Whether statements that would commit by themselves may be put into a transaction of their own, so that what
     /// they did can be read before it is committed.

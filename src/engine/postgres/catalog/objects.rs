@@ -310,9 +310,9 @@ pub(super) async fn read_privileges_and_settings(
         catalog.settings.insert((row.text(), row.text()));
         Ok(())
     })?;
-    let rows = session.query("SELECT castsource, casttarget FROM pg_cast").await?;
+    let rows = session.query("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
     each(&rows, |row| {
-        catalog.casts.insert((row.number()?, row.number()?));
+        catalog.casts.insert((row.number()?, row.number()?), row.character('e'));
         Ok(())
     })
 }

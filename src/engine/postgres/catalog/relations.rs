@@ -169,7 +169,7 @@ pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -
                pg_get_expr(i.indpred, i.indrelid), am.amname, inh.inhparent, i.indisreplident, i.indisclustered,
                i.indisready, i.indexprs IS NOT NULL,
                md5((to_jsonb(i) - '{{indexrelid,indisvalid,indisready,indislive,indcheckxmin,indisreplident,indisclustered}}'::text[])::text
-                 || coalesce(array_to_string(c.reloptions, ','), '') || c.relam),
+                 || c.relam),
                replace(i.indkey::text, ' ', E'\\x1f')
              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class t ON t.oid = i.indrelid AND t.relkind <> 't'

@@ -1,0 +1,341 @@
+//! Is a database as it was? The text of its dump, and its catalog by names instead of OIDs.
+
+use super::dump::Dump;
+use super::names::{describe, identifier};
+use crate::diff::pairing::addresses;
+use crate::engine::postgres::catalog::OWN_SCHEMAS;
+use crate::snapshot::catalog::Catalog;
+use crate::snapshot::object::{Address, Class, TypeKind};
+use std::collections::BTreeMap;
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Tables in which only the order of columns differs.
+    pub column_order: Vec<String>,
+    /// Everything else, a sentence each.
+    pub others: Vec<String>,
+}
+
+impl Differences {
+    /// Whether nothing differs at all.
+    pub fn is_empty(&self) -> bool {
+        self.column_order.is_empty() && self.others.is_empty()
+    }
+}
+
+/// Compares the texts of two schema dumps entry by entry.
+pub fn compare_dumps(before: &str, after: &str) -> Differences {
+    let mut found = Differences::default();
+    let (before, after) = (entries(before), entries(after));
+    for (key, old) in &before {
+        match after.get(key) {
+            Some(new) if new == old => {}
+            Some(new) if same_lines(old, new) => found.column_order.push(key.clone()),
+            Some(new) => found.others.push(format!("{key}: {}", first_difference(old, new))),
+            None => found.others.push(format!("{key}: missing")),
+        }
+    }
+    for key in after.keys().filter(|key| !before.contains_key(*key)) {
+        found.others.push(format!("{key}: left behind"));
+    }
+    found
+}
+
+/// Texts by kind and name; several entries of one name are one text.
+fn entries(dump: &str) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in Dump::parse(dump).without_schemas(&OWN_SCHEMAS).entries {
+        let schema = entry.schema.map(|schema| format!("{schema}.")).unwrap_or_default();
+        let text: Vec<&str> = entry.text.lines().filter(|line| !line.starts_with('\\')).collect();
+        found.entry(format!("{} {schema}{}", entry.kind, entry.name)).or_default().push(text.join("\n"));
+    }
+    found
+        .into_iter()
+        .map(|(key, mut texts)| {
+            texts.sort();
+            (key, texts.join("\n"))
+        })
+        .collect()
+}
+
+fn same_lines(left: &str, right: &str) -> bool {
+    let lines = |text: &str| -> Vec<String> {
+        let mut lines: Vec<String> = text.lines().map(|line| line.trim_end_matches(',').to_owned()).collect();
+        lines.sort();
+        lines
+    };
+    lines(left) == lines(right)
+}
+
+fn first_difference(old: &str, new: &str) -> String {
+    let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let missing = old_lines.iter().find(|line| !new_lines.contains(line));
+    let added = new_lines.iter().find(|line| !old_lines.contains(line));
+    match (missing, added) {
+        (Some(missing), Some(added)) => format!("`{}` instead of `{}`", added.trim(), missing.trim()),
+        (Some(missing), None) => format!("`{}` is missing", missing.trim()),
+        (None, Some(added)) => format!("`{}` was not there", added.trim()),
+        (None, None) => "its lines stand in another order".to_owned(),
+    }
+}
+
+/// Compares two catalogs by identity: names instead of OIDs, columns by name, privileges without their order.
+pub fn compare_catalogs(before: &Catalog, after: &Catalog) -> Differences {
+    let mut found = Differences::default();
+    let (before, after) = (Identities::of(before), Identities::of(after));
+    for (key, old) in &before.facts {
+        match after.facts.get(key) {
+            Some(new) if new == old => {}
+            Some(new) => found.others.push(format!("{key}: {new} instead of {old}")),
+            None => found.others.push(format!("{key}: missing")),
+        }
+    }
+    for (key, new) in after.facts.iter().filter(|(key, _)| !before.facts.contains_key(*key)) {
+        found.others.push(format!("{key}: {new} was not there"));
+    }
+    for (table, order) in &before.order {
+        if after.order.get(table).is_some_and(|now| now != order) {
+            found.column_order.push(table.clone());
+        }
+    }
+    found
+}
+
+/// A catalog's facts, each under a name that means the same in every database.
+#[derive(Default)]
+struct Identities {
+    facts: BTreeMap<String, String>,
+    order: BTreeMap<String, Vec<String>>,
+}
+
+impl Identities {
+    fn of(catalog: &Catalog) -> Self {
+        let mut found = Self::default();
+        for address in addresses(catalog) {
+            // On another table than before, an inherited object has the same name: its table is part of the key.
+            let key = describe(catalog, address);
+            match address.class {
+                Class::Relation => found.relation(catalog, address, &key),
+                Class::Constraint => found.constraint(catalog, address, &key),
+                Class::Type => found.type_(catalog, address, &key),
+                Class::Function => found.function(catalog, address, &key),
+                Class::Schema => {
+                    if let Some(schema) = catalog.schemas.get(&address.oid) {
+                        found.common(&key, &schema.owner, &schema.acl, schema.comment.as_ref());
+                    }
+                }
+                Class::Trigger | Class::Rule | Class::Policy => {
+                    let objects = match address.class {
+                        Class::Trigger => &catalog.triggers,
+                        Class::Rule => &catalog.rules,
+                        _ => &catalog.policies,
+                    };
+                    if let Some(object) = objects.get(&address.oid) {
+                        found.fact(&key, "definition", &object.definition);
+                        found.fact(&key, "state", &object.enabled.to_string());
+                        found.optional(&key, "comment", object.comment.as_ref());
+                    }
+                }
+                Class::Other(_) => {
+                    if let Some(other) = catalog.others.get(&address) {
+                        found.fact(&key, "definition", other.definition.as_deref().unwrap_or_default());
+                        found.optional(&key, "comment", other.comment.as_ref());
+                    }
+                }
+                Class::Default => {}
+            }
+        }
+        for entry in &catalog.default_privileges {
+            let key = format!(
+                "default privileges of {} in {} on {}",
+                entry.role,
+                entry.schema.as_deref().unwrap_or("all schemas"),
+                entry.object_type
+            );
+            found.fact(&key, "privileges", &entry.acl.join(", "));
+        }
+        for (constraint, states) in &catalog.enforcement {
+            found.fact(&describe(catalog, Address::new(Class::Constraint, *constraint)), "its triggers", states);
+        }
+        for (role, setting) in &catalog.settings {
+            found.fact(&format!("setting for {role:?}"), setting, "set");
+        }
+        found
+    }
+
+    fn fact(&mut self, key: &str, what: &str, value: &str) {
+        self.facts.insert(format!("{key}, {what}"), value.to_owned());
+    }
+
+    fn optional(&mut self, key: &str, what: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.fact(key, what, value);
+        }
+    }
+
+    fn common(&mut self, key: &str, owner: &str, acl: &[String], comment: Option<&String>) {
+        self.fact(key, "owner", owner);
+        self.fact(key, "privileges", &acl.join(", "));
+        self.optional(key, "comment", comment);
+    }
+
+    fn relation(&mut self, catalog: &Catalog, address: Address, key: &str) {
+        let oid = address.oid;
+        let (Some(relation), Some(detail)) = (catalog.relations.get(&oid), catalog.relation_details.get(&oid)) else {
+            return;
+        };
+        let names = |oids: &[u32]| oids.iter().map(|oid| catalog.relation_name(*oid)).collect::<Vec<_>>().join(", ");
+        self.common(key, &relation.owner, &detail.acl, detail.comment.as_ref());
+        self.fact(key, "options", &format!("{:?} {:?}", detail.options, detail.toast_options));
+        self.fact(
+            key,
+            "kind and state",
+            &format!(
+                "{:?} persistence {} row security {} {} replica identity {} populated {} method {:?} tablespace {:?}",
+                relation.kind,
+                relation.persistence,
+                detail.row_security,
+                detail.force_row_security,
+                detail.replica_identity,
+                detail.populated,
+                detail.access_method,
+                detail.tablespace
+            ),
+        );
+        self.fact(key, "parents", &names(&detail.parents));
+        self.optional(key, "bound", detail.partition_bound.as_ref());
+        self.optional(key, "partition key", detail.partition_key.as_ref());
+        self.optional(key, "query", detail.view.as_ref());
+        if let (Some(index), Some(detail)) = (catalog.indexes.get(&oid), catalog.index_details.get(&oid)) {
+            self.fact(key, "definition", &index.definition);
+            self.fact(
+                key,
+                "state",
+                &format!(
+                    "valid {} ready {} clustered {} replica identity {} parent {}",
+                    index.valid,
+                    detail.ready,
+                    detail.clustered,
+                    detail.replica_identity,
+                    detail.parent.map(|parent| catalog.relation_name(parent)).unwrap_or_default()
+                ),
+            );
+        }
+        if let Some(sequence) = catalog.sequences.get(&oid) {
+            let owner = sequence.owned_by.map(|(table, column)| super::names::column(catalog, table, column));
+            self.fact(key, "parameters", &format!("{:?} owned by {owner:?}", sequence.parameters()));
+        }
+        let mut order = Vec::new();
+        for column in catalog.columns_of(oid) {
+            order.push(column.name.clone());
+            let Some(detail) = catalog.column_details.get(&(oid, column.number)) else { continue };
+            let key = format!("column {}.{}", relation.qualified, identifier(&column.name));
+            self.fact(
+                &key,
+                "definition",
+                &format!(
+                    "{} collation {:?} not null {} default {:?} identity {:?} generated {:?}",
+                    column.type_name,
+                    column.collation,
+                    column.not_null,
+                    column.default,
+                    column.identity,
+                    column.generated
+                ),
+            );
+            self.fact(
+                &key,
+                "state",
+                &format!(
+                    "statistics {:?} storage {} compression {:?} options {:?} local {} inherited {}",
+                    detail.statistics_target,
+                    detail.storage,
+                    detail.compression,
+                    detail.options,
+                    detail.local,
+                    detail.inherited
+                ),
+            );
+            self.fact(&key, "privileges", &detail.acl.join(", "));
+            self.optional(&key, "comment", detail.comment.as_ref());
+        }
+        if super::names::is_table(relation.kind) {
+            self.order.insert(relation.qualified.clone(), order);
+        }
+    }
+
+    fn constraint(&mut self, catalog: &Catalog, address: Address, key: &str) {
+        let (Some(constraint), Some(detail)) =
+            (catalog.constraints.get(&address.oid), catalog.constraint_details.get(&address.oid))
+        else {
+            return;
+        };
+        let index = detail.index.map(|index| catalog.relation_name(index)).unwrap_or_default();
+        self.fact(key, "definition", &constraint.definition);
+        self.fact(
+            key,
+            "state",
+            &format!("validated {} inherited {} index {index}", constraint.validated, constraint.inherited),
+        );
+        self.optional(key, "comment", detail.comment.as_ref());
+    }
+
+    fn type_(&mut self, catalog: &Catalog, address: Address, key: &str) {
+        let Some(found) = catalog.types.get(&address.oid) else { return };
+        self.common(key, &found.owner, &found.acl, found.comment.as_ref());
+        let definition = match &found.kind {
+            TypeKind::Enum(labels) => {
+                let labels: Vec<&str> = labels.iter().map(|(_, label)| label.as_str()).collect();
+                format!("{labels:?}")
+            }
+            TypeKind::Domain { base, default, not_null } => format!("{base} default {default:?} not null {not_null}"),
+            TypeKind::Composite(relation) => {
+                let attributes: Vec<String> = catalog
+                    .columns_of(*relation)
+                    .map(|column| format!("{} {} {:?}", column.name, column.type_name, column.collation))
+                    .collect();
+                attributes.join(", ")
+            }
+            TypeKind::Range => "range".to_owned(),
+            TypeKind::Base => "base".to_owned(),
+        };
+        self.fact(key, "definition", &definition);
+    }
+
+    fn function(&mut self, catalog: &Catalog, address: Address, key: &str) {
+        let Some(found) = catalog.functions.get(&address.oid) else { return };
+        self.common(key, &found.owner, &found.acl, found.comment.as_ref());
+        self.optional(key, "definition", found.definition.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dump(columns: &str) -> String {
+        format!(
+            "--\n-- Name: t; Type: TABLE; Schema: public; Owner: app\n--\n\nCREATE TABLE public.t (\n{columns}\n);\n"
+        )
+    }
+
+    #[test]
+    fn another_order_of_columns_is_a_class_of_its_own() {
+        let differences = compare_dumps(&dump("    a integer,\n    b text"), &dump("    b text,\n    a integer"));
+        assert_eq!(differences.column_order, ["TABLE public.t"]);
+        assert!(differences.others.is_empty());
+    }
+
+    #[test]
+    fn another_type_is_named() {
+        let differences = compare_dumps(&dump("    a integer"), &dump("    a bigint"));
+        assert_eq!(differences.others, ["TABLE public.t: `a bigint` instead of `a integer`"]);
+    }
+
+    #[test]
+    fn what_is_missing_or_left_behind_is_named() {
+        assert_eq!(compare_dumps(&dump("    a integer"), "").others, ["TABLE public.t: missing"]);
+        assert_eq!(compare_dumps("", &dump("    a integer")).others, ["TABLE public.t: left behind"]);
+    }
+}

@@ -1,0 +1,219 @@
+//! What rows written between migration and rollback could break: every rule that gets tighter again, as a count.
+
+use super::backup::{Save, lossless};
+use super::names::{column, identifier, identifiers};
+use super::planner::Plan;
+use crate::engine::postgres::session::quote_literal;
+use crate::snapshot::object::{Address, Class, TypeKind};
+use std::fmt::Write as _;
+
+/// Something that must hold for the rollback to go through, or to bring everything back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// In words: `no row of public.orders has note null`.
+    pub text: String,
+    /// A query against the migrated schema that counts offending rows; none where only words can say it.
+    pub query: Option<String>,
+}
+
+impl Condition {
+    /// The check as a statement that stops the script.
+    pub(super) fn check(&self) -> String {
+        let Some(query) = &self.query else { return String::new() };
+        let message = quote_literal(&format!("%: not so for % rows; nothing was changed"));
+        format!(
+            "DO $seatrial$\nDECLARE\n    offending bigint;\nBEGIN\n    offending := ({query});\n    IF offending > 0 THEN\n        \
+             RAISE EXCEPTION {message}, {}, offending;\n    END IF;\nEND\n$seatrial$;\n",
+            quote_literal(&self.text)
+        )
+    }
+}
+
+pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
+    let mut found = Vec::new();
+    columns(plan, &mut found);
+    labels(plan, &mut found);
+    constraints(plan, &mut found);
+    for save in saved {
+        found.extend(save.conditions());
+    }
+    found
+}
+
+fn columns(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+    for table in plan.tables.values() {
+        for old in plan.before.columns_of(table.before) {
+            let number = old.number;
+            if table.dropped.contains(&number) {
+                continue;
+            }
+            let Some(new) = plan.after.columns.get(&(table.after, number)) else { continue };
+            let name = plan.after.relation_name(table.after);
+            let inherited = plan
+                .after
+                .column_details
+                .get(&(table.after, number))
+                .is_some_and(|detail| detail.inherited && !detail.local);
+            if inherited {
+                continue;
+            }
+            if old.not_null && !new.not_null {
+                found.push(Condition {
+                    text: format!("no row of {name} has a null in {}", identifier(&new.name)),
+                    query: Some(format!("SELECT count(*) FROM {name} WHERE {} IS NULL", identifier(&new.name))),
+                });
+            }
+            if table.retyped.contains(&number)
+                && lossless(&old.type_name, &new.type_name)
+                && let Some(misfit) = misfit(&identifier(&new.name), &old.type_name, &new.type_name)
+            {
+                found.push(Condition {
+                    text: format!("every value of {} fits {}", column(plan.after, table.after, number), old.type_name),
+                    query: Some(format!("SELECT count(*) FROM {name} WHERE {misfit}")),
+                });
+            }
+        }
+    }
+}
+
+/// A condition that finds values of the wider type that do not fit the narrower one they go back to.
+fn misfit(name: &str, old: &str, new: &str) -> Option<String> {
+    let limits = match old {
+        "smallint" => Some(("-32768", "32767")),
+        "integer" => Some(("-2147483648", "2147483647")),
+        "bigint" => Some(("-9223372036854775808", "9223372036854775807")),
+        _ => None,
+    };
+    let numbers = ["smallint", "integer", "bigint", "numeric"];
+    if let Some((least, most)) = limits {
+        return numbers.contains(&new).then(|| format!("{name} NOT BETWEEN {least} AND {most}"));
+    }
+    if let Some(length) = old.strip_prefix("character varying(").and_then(|rest| rest.strip_suffix(')')) {
+        return Some(format!("char_length({name}::text) > {length}"));
+    }
+    old.starts_with("numeric(").then(|| format!("{name} <> {name}::{old}"))
+}
+
+fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+    for (before, after) in &plan.replaced_types {
+        let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
+            continue;
+        };
+        let (TypeKind::Enum(old_labels), TypeKind::Enum(new_labels)) = (&old.kind, &new.kind) else { continue };
+        let gone: Vec<String> = new_labels
+            .iter()
+            .filter(|(oid, _)| !old_labels.iter().any(|(kept, _)| kept == oid))
+            .map(|(_, label)| quote_literal(label))
+            .collect();
+        if gone.is_empty() {
+            continue;
+        }
+        for dependency in plan.dependents_of(*after) {
+            let dependent = dependency.dependent;
+            let detail = plan.after.column_details.get(&(dependent.oid, dependent.column));
+            if dependent.class != Class::Relation
+                || !plan.tables.contains_key(&dependent.oid)
+                || detail.is_none_or(|detail| detail.inherited || detail.type_oid != after.oid)
+            {
+                continue;
+            }
+            let Some(found_column) = plan.after.columns.get(&(dependent.oid, dependent.column)) else { continue };
+            let name = identifier(&found_column.name);
+            found.push(Condition {
+                text: format!(
+                    "no row holds a new label of {} in {}",
+                    new.qualified,
+                    column(plan.after, dependent.oid, dependent.column)
+                ),
+                query: Some(format!(
+                    "SELECT count(*) FROM {} WHERE {name}::text IN ({})",
+                    plan.after.relation_name(dependent.oid),
+                    gone.join(", ")
+                )),
+            });
+        }
+    }
+}
+
+fn constraints(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+    for address in plan.restore.iter().filter(|address| address.class == Class::Constraint) {
+        let Some(constraint) = plan.before.constraints.get(&address.oid) else { continue };
+        let Some(table) = constraint.table.and_then(|table| plan.pairing.relation_after(table)) else { continue };
+        // What still stands after the migration needs no check, and where names changed the old words would not do.
+        if plan.pairing.after(*address).is_some() || constraint.inherited || !constraint.validated {
+            continue;
+        }
+        let same_names = constraint.columns.iter().all(|name| {
+            let number = |catalog: &crate::snapshot::catalog::Catalog, table| {
+                catalog.columns_of(table).find(|column| column.name == *name).map(|column| column.number)
+            };
+            constraint.table.and_then(|before| number(plan.before, before)) == number(plan.after, table)
+        });
+        if !same_names || still_there(plan, table, constraint) {
+            continue;
+        }
+        let name = plan.after.relation_name(table);
+        let query = match constraint.kind {
+            'c' => check_query(&name, &constraint.definition),
+            'p' | 'u' => {
+                let columns = identifiers(&constraint.columns);
+                let known = constraint
+                    .columns
+                    .iter()
+                    .map(|column| format!("{} IS NOT NULL", identifier(column)))
+                    .collect::<Vec<_>>()
+                    .join(" AND ");
+                Some(format!(
+                    "SELECT count(*) FROM (SELECT FROM {name} WHERE {known} GROUP BY {columns} HAVING count(*) > 1) AS twice"
+                ))
+            }
+            'f' => foreign_key_query(plan, &name, constraint),
+            _ => None,
+        };
+        let mut text = format!("{name} satisfies {}", identifier(&constraint.name));
+        let _ = write!(text, ": {}", constraint.definition);
+        found.push(Condition { text, query });
+    }
+}
+
+/// The same constraint under a new OID is no tighter than what is there.
+fn still_there(plan: &Plan<'_>, table: u32, constraint: &crate::snapshot::catalog::Constraint) -> bool {
+    plan.after.constraints.values().any(|now| {
+        now.table == Some(table)
+            && now.kind == constraint.kind
+            && now.definition == constraint.definition
+            && plan.drop.contains(&Address::new(Class::Constraint, now.oid))
+    })
+}
+
+fn check_query(table: &str, definition: &str) -> Option<String> {
+    let expression = definition.strip_prefix("CHECK (")?;
+    let expression = &expression[..expression.rfind(')')?];
+    Some(format!("SELECT count(*) FROM {table} WHERE NOT ({expression})"))
+}
+
+fn foreign_key_query(
+    plan: &Plan<'_>,
+    table: &str,
+    constraint: &crate::snapshot::catalog::Constraint,
+) -> Option<String> {
+    let referenced = plan.pairing.relation_after(constraint.references?)?;
+    let referenced_names: Vec<&String> = plan.after.columns_of(referenced).map(|column| &column.name).collect();
+    if !constraint.referenced_columns.iter().all(|name| referenced_names.contains(&name)) {
+        return None;
+    }
+    let joined: Vec<String> = constraint
+        .columns
+        .iter()
+        .zip(&constraint.referenced_columns)
+        .map(|(own, other)| format!("r.{} = t.{}", identifier(other), identifier(own)))
+        .collect();
+    let known: Vec<String> =
+        constraint.columns.iter().map(|own| format!("t.{} IS NOT NULL", identifier(own))).collect();
+    Some(format!(
+        "SELECT count(*) FROM {table} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {})",
+        known.join(" AND "),
+        plan.after.relation_name(referenced),
+        joined.join(" AND ")
+    ))
+}

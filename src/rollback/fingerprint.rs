@@ -1,0 +1,159 @@
+//! What rows a database holds, as counts and hashes that do not depend on order.
+
+use super::names::identifiers;
+use crate::engine::ServerError;
+use crate::engine::postgres::session::Session;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFingerprint {
+    /// How many.
+    pub rows: u64,
+    /// Sum of the hashes of their text, columns by name; none when only counted.
+    pub hash: Option<String>,
+}
+
+/// Rows of all tables looked at, and where all sequences stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// By qualified name: tables, partitions, materialized views.
+    pub tables: BTreeMap<String, TableFingerprint>,
+    /// `last_value` and `is_called` by qualified name.
+    pub sequences: BTreeMap<String, (i64, bool)>,
+}
+
+/// How much of the rows is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Counts alone.
+    Counts,
+    /// Every value.
+    Values,
+}
+
+/// Reads the rows of all tables, or of those in `only` (qualified names).
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn fingerprints(
+    session: &mut Session,
+    catalog: &Catalog,
+    only: Option<&BTreeSet<String>>,
+    depth: Depth,
+) -> Result<Fingerprints, ServerError> {
+    let mut found = Fingerprints::default();
+    session.execute("SET search_path = ''").await?;
+    for relation in catalog.relations.values() {
+        if let Some(sequence) = catalog.sequences.get(&relation.oid) {
+            found.sequences.insert(relation.qualified.clone(), (sequence.last_value, sequence.is_called));
+        }
+        let populated = catalog.relation_details.get(&relation.oid).is_some_and(|detail| detail.populated);
+        let readable =
+            relation.kind == RelationKind::Table || (relation.kind == RelationKind::MaterializedView && populated);
+        if !readable || only.is_some_and(|only| !only.contains(&relation.qualified)) {
+            continue;
+        }
+        let mut names: Vec<&String> = catalog.columns_of(relation.oid).map(|column| &column.name).collect();
+        names.sort();
+        let hash = match depth {
+            Depth::Counts => "NULL".to_owned(),
+            Depth::Values => {
+                format!("sum(pg_catalog.hashtextextended(ROW({})::text, 0)::numeric)::text", identifiers(names))
+            }
+        };
+        let rows = session.query(&format!("SELECT count(*), {hash} FROM ONLY {}", relation.qualified)).await?;
+        let row = rows.rows.first();
+        let count = row.and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or_default();
+        let hash = match depth {
+            Depth::Counts => None,
+            Depth::Values => Some(row.and_then(|row| row.get(1)?.clone()).unwrap_or_default()),
+        };
+        found.tables.insert(relation.qualified.clone(), TableFingerprint { rows: count, hash });
+    }
+    session.execute("RESET search_path").await?;
+    Ok(found)
+}
+
+/// What differs between two fingerprints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowDifferences {
+    /// Qualified names of tables whose rows differ, with what to say about it.
+    pub tables: BTreeMap<String, String>,
+    /// Sequences that do not stand where they stood.
+    pub sequences: Vec<String>,
+    /// Sequences that only moved on: numbers were handed out, nothing is lost.
+    pub moved_on: Vec<String>,
+}
+
+impl RowDifferences {
+    /// Whether nothing that matters differs.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.sequences.is_empty()
+    }
+}
+
+/// Compares two fingerprints; `before` decides which tables count.
+pub fn compare(before: &Fingerprints, after: &Fingerprints) -> RowDifferences {
+    let mut found = RowDifferences::default();
+    for (name, old) in &before.tables {
+        match after.tables.get(name) {
+            Some(new) if new == old => {}
+            Some(new) if new.rows == old.rows => {
+                found.tables.insert(name.clone(), format!("{name}: values of its {} rows differ", old.rows));
+            }
+            Some(new) => {
+                found.tables.insert(name.clone(), format!("{name}: {} rows instead of {}", new.rows, old.rows));
+            }
+            None => {
+                found.tables.insert(name.clone(), format!("{name}: its {} rows are not there", old.rows));
+            }
+        }
+    }
+    for (name, old) in &before.sequences {
+        match after.sequences.get(name) {
+            Some(new) if new == old => {}
+            Some(new) if (new.0 > old.0) || (new.0 == old.0 && new.1) => {
+                found.moved_on.push(format!(
+                    "{name} moved on from {} to {}: numbers were handed out, none is given twice",
+                    old.0, new.0
+                ));
+            }
+            Some(new) => found.sequences.push(format!("{name} stands at {} instead of {}", new.0, old.0)),
+            None => found.sequences.push(format!("{name} is not there")),
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(rows: u64, hash: &str, position: (i64, bool)) -> Fingerprints {
+        Fingerprints {
+            tables: BTreeMap::from([("public.t".to_owned(), TableFingerprint { rows, hash: Some(hash.to_owned()) })]),
+            sequences: BTreeMap::from([("public.s".to_owned(), position)]),
+        }
+    }
+
+    #[test]
+    fn a_changed_value_and_a_missing_row_are_told_apart() {
+        let before = one(3, "7", (1, true));
+        assert_eq!(compare(&before, &before), RowDifferences::default());
+        assert_eq!(
+            compare(&before, &one(3, "8", (1, true))).tables["public.t"],
+            "public.t: values of its 3 rows differ"
+        );
+        assert_eq!(compare(&before, &one(2, "8", (1, true))).tables["public.t"], "public.t: 2 rows instead of 3");
+    }
+
+    #[test]
+    fn a_sequence_set_back_counts_and_one_that_moved_on_is_only_mentioned() {
+        let before = one(3, "7", (10, true));
+        assert!(compare(&before, &one(3, "7", (12, true))).is_empty());
+        assert_eq!(compare(&before, &one(3, "7", (12, true))).moved_on.len(), 1);
+        assert!(!compare(&before, &one(3, "7", (1, false))).is_empty());
+    }
+}

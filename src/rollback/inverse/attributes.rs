@@ -1,0 +1,267 @@
+//! Owners, privileges and comments: of what stayed where they changed, of what was made again in full.
+
+use super::super::generate::Step;
+use super::super::names::{identifier, is_table, object};
+use super::super::planner::Plan;
+use super::super::privileges::{AclItem, Target, defaults, parse_all, statements};
+use super::restores::is_built_outside;
+use crate::engine::postgres::session::quote_literal;
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::object::{Address, Class};
+
+const OWNERS: &str = "Owners.";
+const PRIVILEGES: &str = "Privileges.";
+const COMMENTS: &str = "Comments.";
+
+pub(super) fn attributes(plan: &mut Plan<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let staying = plan.staying();
+    for (before, after) in &staying {
+        owner(plan, *before, *after, &mut steps);
+    }
+    for (before, after) in &staying {
+        privileges(plan, *before, Some(*after), &mut steps);
+    }
+    for before in &plan.restore {
+        privileges(plan, *before, None, &mut steps);
+    }
+    default_privileges(plan, &mut steps);
+    for (before, after) in &staying {
+        comments(plan, *before, Some(*after), &mut steps);
+    }
+    for before in plan.restore.iter().filter(|before| !is_built_outside(plan, **before)) {
+        comments(plan, *before, None, &mut steps);
+    }
+    steps
+}
+
+fn owner_of(catalog: &Catalog, address: Address) -> Option<String> {
+    let oid = address.oid;
+    match address.class {
+        Class::Schema => catalog.schemas.get(&oid).map(|found| found.owner.clone()),
+        Class::Type => catalog.types.get(&oid).map(|found| found.owner.clone()),
+        Class::Function => catalog.functions.get(&oid).map(|found| found.owner.clone()),
+        Class::Relation => {
+            let relation = catalog.relations.get(&oid)?;
+            let own = !matches!(relation.kind, RelationKind::Index | RelationKind::PartitionedIndex);
+            // A sequence tied to a column has its table's owner.
+            let tied = catalog.sequences.get(&oid).is_some_and(|sequence| sequence.owned_by.is_some());
+            (own && !tied).then(|| relation.owner.clone())
+        }
+        _ => None,
+    }
+}
+
+fn owner(plan: &Plan<'_>, before: Address, after: Address, steps: &mut Vec<Step>) {
+    let (Some(old), Some(new)) = (owner_of(plan.before, before), owner_of(plan.after, after)) else { return };
+    if old != new
+        && let Some(name) = object(plan.before, before)
+    {
+        steps.push(Step::new(OWNERS, format!("ALTER {name} OWNER TO {};", identifier(&old))));
+    }
+}
+
+/// Privileges of an object: kind as in `GRANT … ON`, spelled name, owner, list.
+fn acl_of(catalog: &Catalog, address: Address) -> Option<(&'static str, String, String, Vec<AclItem>)> {
+    let oid = address.oid;
+    Some(match address.class {
+        Class::Schema => {
+            let found = catalog.schemas.get(&oid)?;
+            ("SCHEMA", identifier(&found.name), found.owner.clone(), parse_all(&found.acl))
+        }
+        Class::Type => {
+            let found = catalog.types.get(&oid)?;
+            ("TYPE", found.qualified.clone(), found.owner.clone(), parse_all(&found.acl))
+        }
+        Class::Function => {
+            let found = catalog.functions.get(&oid)?;
+            let word = if found.kind == 'p' { "PROCEDURE" } else { "FUNCTION" };
+            (word, found.identity.clone(), found.owner.clone(), parse_all(&found.acl))
+        }
+        Class::Relation => {
+            let relation = catalog.relations.get(&oid)?;
+            let word = match relation.kind {
+                RelationKind::Sequence => "SEQUENCE",
+                RelationKind::View | RelationKind::MaterializedView => "TABLE",
+                kind if is_table(kind) => "TABLE",
+                _ => return None,
+            };
+            (
+                word,
+                relation.qualified.clone(),
+                relation.owner.clone(),
+                parse_all(&catalog.relation_details.get(&oid)?.acl),
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn privileges(plan: &Plan<'_>, before: Address, after: Option<Address>, steps: &mut Vec<Step>) {
+    let Some((word, name, owner, wanted)) = acl_of(plan.before, before) else { return };
+    let target = Target { object: format!("{word} {name}"), column: None, prefix: String::new() };
+    let current = match after {
+        Some(after) => match acl_of(plan.after, after) {
+            Some((_, _, new_owner, items)) => reowned(items, &new_owner, &owner),
+            None => return,
+        },
+        None => new_privileges(plan, word, before, &owner),
+    };
+    let mut found = statements(&target, &current, &wanted);
+    if before.class == Class::Relation && word == "TABLE" {
+        found.extend(column_privileges(plan, before.oid, after.map(|after| after.oid), &target, !found.is_empty()));
+    }
+    steps.extend(found.into_iter().map(|sql| Step::new(PRIVILEGES, sql)));
+}
+
+/// `ALTER … OWNER TO` rewrites the list as well.
+fn reowned(items: Vec<AclItem>, from: &str, to: &str) -> Vec<AclItem> {
+    let rename = |name: String| if name == from { to.to_owned() } else { name };
+    items
+        .into_iter()
+        .map(|item| AclItem { grantee: rename(item.grantee), grantor: rename(item.grantor), ..item })
+        .collect()
+}
+
+/// What an object made just now may hold: the built-in defaults and whatever default privileges add, for any role.
+fn new_privileges(plan: &Plan<'_>, word: &str, before: Address, owner: &str) -> Vec<AclItem> {
+    let schema = match before.class {
+        Class::Relation => plan.before.relations.get(&before.oid).map(|found| found.schema.clone()),
+        Class::Type => plan.before.types.get(&before.oid).map(|found| found.schema.clone()),
+        Class::Function => plan.before.functions.get(&before.oid).map(|found| found.schema.clone()),
+        _ => None,
+    };
+    let letter = match word {
+        "TABLE" => 'r',
+        "SEQUENCE" => 'S',
+        "TYPE" => 'T',
+        "SCHEMA" => 'n',
+        _ => 'f',
+    };
+    let mut items = defaults(word, owner, plan.before.version);
+    for entry in plan.before.default_privileges.iter().chain(&plan.after.default_privileges) {
+        if entry.object_type == letter && (entry.schema.is_none() || entry.schema == schema) {
+            items.extend(parse_all(&entry.acl).into_iter().filter(|item| item.grantee != owner).map(|mut item| {
+                // Never equal to what is wanted, so that it is revoked whatever was really granted.
+                item.privileges.insert(('?', false));
+                item
+            }));
+        }
+    }
+    items
+}
+
+fn column_privileges(
+    plan: &Plan<'_>,
+    before: Oid,
+    after: Option<Oid>,
+    target: &Target<'_>,
+    table_revoked: bool,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for old in plan.before.columns_of(before) {
+        let wanted = plan.before.column_details.get(&(before, old.number)).map_or(&[][..], |detail| &detail.acl[..]);
+        let again =
+            after.and_then(|after| plan.tables.get(&after)).is_some_and(|table| table.dropped.contains(&old.number));
+        let current = match after {
+            // Revoking a privilege on a table takes it from its columns, too.
+            Some(after) if !again => {
+                plan.after.column_details.get(&(after, old.number)).map_or(&[][..], |detail| &detail.acl[..])
+            }
+            _ => &[][..],
+        };
+        if wanted.is_empty() && current.is_empty() {
+            continue;
+        }
+        let column = Target { object: target.object.clone(), column: Some(&old.name), prefix: String::new() };
+        let current = if table_revoked { Vec::new() } else { parse_all(current) };
+        found.extend(statements(&column, &current, &parse_all(wanted)));
+    }
+    found
+}
+
+fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
+    let key = |entry: &crate::snapshot::object::DefaultPrivileges| {
+        (entry.role.clone(), entry.schema.clone(), entry.object_type)
+    };
+    let mut keys: Vec<_> =
+        plan.before.default_privileges.iter().chain(&plan.after.default_privileges).map(key).collect();
+    keys.sort();
+    keys.dedup();
+    for (role, schema, letter) in keys {
+        let word = match letter {
+            'S' => "SEQUENCES",
+            'f' => "FUNCTIONS",
+            'T' => "TYPES",
+            'n' => "SCHEMAS",
+            _ => "TABLES",
+        };
+        let of = |catalog: &Catalog| {
+            let entry =
+                catalog.default_privileges.iter().find(|entry| key(entry) == (role.clone(), schema.clone(), letter));
+            match entry {
+                Some(entry) => parse_all(&entry.acl),
+                None if schema.is_none() => defaults(word.trim_end_matches('S'), &role, catalog.version),
+                None => Vec::new(),
+            }
+        };
+        let inside = schema.as_ref().map(|schema| format!("IN SCHEMA {} ", identifier(schema))).unwrap_or_default();
+        let target = Target {
+            object: word.to_owned(),
+            column: None,
+            prefix: format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} {inside}", identifier(&role)),
+        };
+        let found = statements(&target, &of(plan.after), &of(plan.before));
+        steps.extend(found.into_iter().map(|sql| Step::new("Privileges of objects yet to be made.", sql)));
+    }
+}
+
+fn comment_of(catalog: &Catalog, address: Address) -> Option<String> {
+    let oid = address.oid;
+    match address.class {
+        Class::Schema => catalog.schemas.get(&oid)?.comment.clone(),
+        Class::Type => catalog.types.get(&oid)?.comment.clone(),
+        Class::Function => catalog.functions.get(&oid)?.comment.clone(),
+        Class::Relation => catalog.relation_details.get(&oid)?.comment.clone(),
+        Class::Constraint => catalog.constraint_details.get(&oid)?.comment.clone(),
+        Class::Trigger => catalog.triggers.get(&oid)?.comment.clone(),
+        Class::Rule => catalog.rules.get(&oid)?.comment.clone(),
+        Class::Policy => catalog.policies.get(&oid)?.comment.clone(),
+        Class::Other(_) => catalog.others.get(&address)?.comment.clone(),
+        Class::Default => None,
+    }
+}
+
+fn comments(plan: &Plan<'_>, before: Address, after: Option<Address>, steps: &mut Vec<Step>) {
+    let wanted = comment_of(plan.before, before);
+    let current = after.and_then(|after| comment_of(plan.after, after));
+    if wanted != current
+        && let Some(name) = object(plan.before, before)
+    {
+        steps.push(Step::new(COMMENTS, comment(&name, wanted.as_deref())));
+    }
+    if before.class != Class::Relation {
+        return;
+    }
+    for old in plan.before.columns_of(before.oid) {
+        let wanted =
+            plan.before.column_details.get(&(before.oid, old.number)).and_then(|detail| detail.comment.clone());
+        let again = after
+            .and_then(|after| plan.tables.get(&after.oid))
+            .is_some_and(|table| table.dropped.contains(&old.number));
+        let current = after
+            .filter(|_| !again)
+            .and_then(|after| plan.after.column_details.get(&(after.oid, old.number)))
+            .and_then(|detail| detail.comment.clone());
+        if wanted != current {
+            let name = format!("COLUMN {}.{}", plan.before.relation_name(before.oid), identifier(&old.name));
+            steps.push(Step::new(COMMENTS, comment(&name, wanted.as_deref())));
+        }
+    }
+}
+
+fn comment(object: &str, text: Option<&str>) -> String {
+    let text = text.map_or_else(|| "NULL".to_owned(), quote_literal);
+    format!("COMMENT ON {object} IS {text};")
+}

@@ -1,0 +1,397 @@
+//! Columns of surviving tables: types go back, dropped ones are added again and filled, then nulls, defaults and
+//! identities as they were. All names are those of before.
+
+use super::super::backup::{Save, SaveKind};
+use super::super::generate::Step;
+use super::super::names::{identifier, relation_word};
+use super::super::planner::{Plan, TablePlan};
+use crate::engine::postgres::session::quote_literal;
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
+use crate::snapshot::object::{Address, Class, TypeKind};
+
+pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for table in plan.tables.values() {
+        let work = Work { plan, table, name: plan.before.relation_name(table.before) };
+        work.retype(&mut steps);
+        work.add(&mut steps);
+    }
+    for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
+        steps.extend(restore_values(plan, save));
+    }
+    for table in plan.tables.values() {
+        let work = Work { plan, table, name: plan.before.relation_name(table.before) };
+        work.finish(&mut steps);
+    }
+    for save in saved.iter().filter(|save| matches!(save.kind, SaveKind::Positions(_))) {
+        plan.late_positions.push(Step::new("Where the sequences stood.", save.restore_sql()));
+    }
+    steps
+}
+
+struct Work<'a, 'p> {
+    plan: &'a Plan<'p>,
+    table: &'a TablePlan,
+    name: String,
+}
+
+impl Work<'_, '_> {
+    fn alter(&self) -> String {
+        let kind = self.plan.before.relations.get(&self.table.before).map_or(RelationKind::Table, |found| found.kind);
+        format!("ALTER {} {}", relation_word(kind), self.name)
+    }
+
+    fn old(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
+        let key = (self.table.before, number);
+        Some((self.plan.before.columns.get(&key)?, self.plan.before.column_details.get(&key)?))
+    }
+
+    fn new(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
+        let key = (self.table.after, number);
+        Some((self.plan.after.columns.get(&key)?, self.plan.after.column_details.get(&key)?))
+    }
+
+    /// The parent's statement reaches the column here, too.
+    fn is_inherited(&self, number: i16) -> bool {
+        self.old(number).is_some_and(|(_, detail)| detail.inherited && !detail.local)
+    }
+
+    fn retype(&self, steps: &mut Vec<Step>) {
+        let mut actions = Vec::new();
+        for number in self.table.retyped.iter().filter(|number| !self.is_inherited(**number)) {
+            let (Some((old, old_detail)), Some((_, new_detail))) = (self.old(*number), self.new(*number)) else {
+                continue;
+            };
+            let name = identifier(&old.name);
+            let collation = old.collation.as_ref().map(|found| format!(" COLLATE {found}")).unwrap_or_default();
+            let using = match self.conversion(*number, &name, old, old_detail, new_detail) {
+                Conversion::Assigned => String::new(),
+                Conversion::Using(expression) => format!(" USING {expression}"),
+                Conversion::Impossible => {
+                    if old.not_null {
+                        actions.push(format!("ALTER COLUMN {name} DROP NOT NULL"));
+                    }
+                    format!(" USING NULL::{}", old.type_name)
+                }
+            };
+            actions.push(format!("ALTER COLUMN {name} TYPE {}{collation}{using}", old.type_name));
+        }
+        if !actions.is_empty() {
+            steps.push(Step::new(
+                format!("{}: types changed by the migration. The table is rewritten and locked meanwhile.", self.name),
+                format!("{}\n    {};", self.alter(), actions.join(",\n    ")),
+            ));
+        }
+    }
+
+    fn conversion(
+        &self,
+        number: i16,
+        name: &str,
+        old: &Column,
+        old_detail: &ColumnDetail,
+        new_detail: &ColumnDetail,
+    ) -> Conversion {
+        const STRINGS: [Oid; 3] = [25, 1042, 1043];
+        if let Some(labels) = self.renamed_labels(number) {
+            return Conversion::Using(format!("(CASE {name}::text {labels} ELSE {name}::text END)::{}", old.type_name));
+        }
+        if !old_detail.builtin_type || !new_detail.builtin_type {
+            return Conversion::Using(format!("{name}::text::{}", old.type_name));
+        }
+        if old_detail.type_oid == new_detail.type_oid || STRINGS.contains(&old_detail.type_oid) {
+            return Conversion::Assigned;
+        }
+        match self.plan.after.casts.get(&(new_detail.type_oid, old_detail.type_oid)) {
+            Some('a' | 'i') => Conversion::Assigned,
+            Some(_) => Conversion::Using(format!("{name}::{}", old.type_name)),
+            None if STRINGS.contains(&new_detail.type_oid) => Conversion::Using(format!("{name}::{}", old.type_name)),
+            None if old.type_name.ends_with("[]") => Conversion::Using(format!("{name}::text::{}", old.type_name)),
+            None => Conversion::Impossible,
+        }
+    }
+
+    /// For a column of an enumeration that is made anew: labels that were renamed as well.
+    fn renamed_labels(&self, number: i16) -> Option<String> {
+        let column = Address::column(self.table.after, number);
+        let found = self.plan.replaced_types.iter().find(|(_, after)| {
+            self.plan.dependents_of(**after).iter().any(|dependency| dependency.dependent == column)
+        });
+        let (before, after) = found?;
+        let (old, new) = (self.plan.before.types.get(&before.oid)?, self.plan.after.types.get(&after.oid)?);
+        let (TypeKind::Enum(old), TypeKind::Enum(new)) = (&old.kind, &new.kind) else { return None };
+        let renamed: Vec<String> = old
+            .iter()
+            .filter_map(|(oid, label)| {
+                let (_, now) = new.iter().find(|(found, now)| found == oid && now != label)?;
+                Some(format!("WHEN {} THEN {}", quote_literal(now), quote_literal(label)))
+            })
+            .collect();
+        (!renamed.is_empty()).then(|| renamed.join(" "))
+    }
+
+    fn add(&self, steps: &mut Vec<Step>) {
+        let mut plain = Vec::new();
+        let mut generated = Vec::new();
+        for number in self.table.dropped.iter().filter(|number| !self.is_inherited(**number)) {
+            let Some((old, _)) = self.old(*number) else { continue };
+            let mut text = format!("ADD COLUMN {} {}", identifier(&old.name), old.type_name);
+            if let Some(collation) = &old.collation {
+                text.push_str(&format!(" COLLATE {collation}"));
+            }
+            match (&old.generated, &old.default) {
+                (Some(kind), Some(expression)) => {
+                    let stored = if *kind == 's' { " STORED" } else { " VIRTUAL" };
+                    text.push_str(&format!(" GENERATED ALWAYS AS ({expression}){stored}"));
+                    if old.not_null {
+                        text.push_str(" NOT NULL");
+                    }
+                    generated.push(text);
+                }
+                (None, Some(default)) if old.not_null && !self.default_comes_later(*number) => {
+                    // Rows written since have no saved value: the default is the best there is.
+                    text.push_str(&format!(" DEFAULT {default}"));
+                    plain.push(text);
+                }
+                _ => plain.push(text),
+            }
+        }
+        plain.extend(generated);
+        for action in plain {
+            steps.push(Step::new(
+                format!("{}: columns dropped by the migration, or made again because of an expression.", self.name),
+                format!("{} {action};", self.alter()),
+            ));
+        }
+    }
+
+    /// A default that calls a function which is only put back after the columns.
+    fn default_comes_later(&self, number: i16) -> bool {
+        let default = Address::default_of(self.table.before, number);
+        self.plan.before.dependencies.iter().any(|dependency| {
+            dependency.dependent == default
+                && dependency.referenced.class == Class::Function
+                && self.plan.before.functions.get(&dependency.referenced.oid).is_some_and(|found| found.parsed_body)
+                && self.plan.restore.contains(&dependency.referenced)
+        })
+    }
+
+    fn finish(&self, steps: &mut Vec<Step>) {
+        let numbers: Vec<i16> = self.plan.before.columns_of(self.table.before).map(|column| column.number).collect();
+        for number in numbers {
+            let Some((old, old_detail)) = self.old(number) else { continue };
+            let again = self.table.dropped.contains(&number);
+            let now = if again { None } else { self.new(number) };
+            if again && self.is_inherited(number) {
+                continue;
+            }
+            self.identity_gone(steps, old, now.map(|(column, _)| column));
+            self.nulls(steps, number, old, now.map(|(column, _)| column));
+            self.default(steps, number, old, old_detail, now);
+            self.identity_kind(steps, number, old, now.map(|(column, _)| column));
+            self.storage(steps, old, old_detail, now.map(|(_, detail)| detail));
+        }
+    }
+
+    fn column(&self, old: &Column) -> String {
+        format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
+    }
+
+    fn identity_gone(&self, steps: &mut Vec<Step>, old: &Column, now: Option<&Column>) {
+        if old.identity.is_none() && now.is_some_and(|now| now.identity.is_some()) {
+            steps.push(Step::new(
+                "Made an identity column by the migration.",
+                format!("{} DROP IDENTITY IF EXISTS;", self.column(old)),
+            ));
+        }
+    }
+
+    fn identity_kind(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {
+        if let (Some(kind), Some(now)) = (old.identity, now)
+            && let Some(other) = now.identity
+            && kind != other
+        {
+            let words = if kind == 'a' { "ALWAYS" } else { "BY DEFAULT" };
+            steps
+                .push(Step::new("The identity column's kind.", format!("{} SET GENERATED {words};", self.column(old))));
+        }
+        // An identity that is gone comes back with its sequence, from the dump.
+        let _ = number;
+    }
+
+    fn nulls(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {
+        let dropped_for_type = self.table.retyped.contains(&number) && self.lost_not_null(number);
+        let not_null_now = now.is_some_and(|now| now.not_null) && !dropped_for_type;
+        let generated_again = now.is_none() && old.generated.is_some();
+        if old.not_null && !not_null_now && !generated_again {
+            let name = self.not_null_name(number);
+            let sql = match name {
+                Some((name, definition)) => {
+                    format!("{} ADD CONSTRAINT {} {definition};", self.alter(), identifier(&name))
+                }
+                None => format!("{} SET NOT NULL;", self.column(old)),
+            };
+            steps.push(Step::new("Took no nulls before.", sql));
+        } else if !old.not_null && not_null_now {
+            steps.push(Step::new("Took nulls before.", format!("{} DROP NOT NULL;", self.column(old))));
+        } else if old.not_null && not_null_now {
+            self.rename_not_null(steps, number);
+        }
+    }
+
+    fn lost_not_null(&self, number: i16) -> bool {
+        let (Some((old, old_detail)), Some((_, new_detail))) = (self.old(number), self.new(number)) else {
+            return false;
+        };
+        matches!(self.conversion(number, "", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
+    }
+
+    /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.
+    fn not_null_name(&self, number: i16) -> Option<(String, String)> {
+        let (old, _) = self.old(number)?;
+        let found = self.plan.before.constraints.values().find(|constraint| {
+            constraint.kind == 'n'
+                && constraint.table == Some(self.table.before)
+                && constraint.columns.first() == Some(&old.name)
+        })?;
+        Some((found.name.clone(), found.definition.clone()))
+    }
+
+    fn rename_not_null(&self, steps: &mut Vec<Step>, number: i16) {
+        let Some((new, _)) = self.new(number) else { return };
+        let now = self.plan.after.constraints.values().find(|constraint| {
+            constraint.kind == 'n'
+                && constraint.table == Some(self.table.after)
+                && constraint.columns.first() == Some(&new.name)
+        });
+        let (Some((name, _)), Some(now)) = (self.not_null_name(number), now) else { return };
+        let paired = self.plan.pairing.before(Address::new(Class::Constraint, now.oid)).is_some_and(|before| {
+            self.plan.before.constraints.get(&before.oid).is_some_and(|found| found.name == name)
+        });
+        // A pair under one OID was renamed back with the other names.
+        if now.name != name && !paired && !now.inherited {
+            steps.push(Step::new(
+                "The name of its NOT NULL.",
+                format!("{} RENAME CONSTRAINT {} TO {};", self.alter(), identifier(&now.name), identifier(&name)),
+            ));
+        }
+    }
+
+    fn default(
+        &self,
+        steps: &mut Vec<Step>,
+        number: i16,
+        old: &Column,
+        old_detail: &ColumnDetail,
+        now: Option<(&Column, &ColumnDetail)>,
+    ) {
+        if old.generated.is_some() {
+            return;
+        }
+        let dropped = self.plan.drop.contains(&Address::default_of(self.table.after, number));
+        let now = now.filter(|(column, _)| !dropped && column.default.is_some());
+        match (&old.default, now) {
+            (Some(default), Some((column, detail)))
+                if detail.default_raw == old_detail.default_raw || column.default.as_ref() == Some(default) => {}
+            (Some(default), _) => {
+                steps.push(Step::new("The default.", format!("{} SET DEFAULT {default};", self.column(old))));
+            }
+            (None, Some(_)) => {
+                steps.push(Step::new("The default.", format!("{} DROP DEFAULT;", self.column(old))));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn storage(&self, steps: &mut Vec<Step>, old: &Column, detail: &ColumnDetail, now: Option<&ColumnDetail>) {
+        let fresh = ColumnDetail { storage: detail.storage, default_storage: true, ..ColumnDetail::default() };
+        let again = now.is_none();
+        let now = now.unwrap_or(&fresh);
+        let column = self.column(old);
+        let mut push = |sql: String| steps.push(Step::new("How it is stored and what is gathered about it.", sql));
+        if detail.statistics_target != now.statistics_target {
+            push(format!("{column} SET STATISTICS {};", detail.statistics_target.unwrap_or(-1)));
+        }
+        if (again && !detail.default_storage) || (!again && detail.storage != now.storage) {
+            let words = match detail.storage {
+                'e' => "EXTERNAL",
+                'm' => "MAIN",
+                'x' => "EXTENDED",
+                _ => "PLAIN",
+            };
+            push(format!("{column} SET STORAGE {words};"));
+        }
+        if detail.compression != now.compression {
+            let method = match detail.compression {
+                Some('l') => "lz4",
+                Some('p') => "pglz",
+                _ => "default",
+            };
+            push(format!("{column} SET COMPRESSION {method};"));
+        }
+        for sql in super::tables::options(&column, "", &detail.options, &now.options) {
+            push(sql);
+        }
+    }
+}
+
+enum Conversion {
+    /// The server converts by itself, and refuses what does not fit.
+    Assigned,
+    /// By this expression.
+    Using(String),
+    /// There is no way back: only the backup has the values.
+    Impossible,
+}
+
+/// Values come back while no trigger, rule or forced row security of the table interferes.
+fn restore_values(plan: &Plan<'_>, save: &Save) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let why = format!("The saved values of {}.", save.objects().join(", "));
+    let alter = format!("ALTER TABLE {}", save.origin);
+    let survives = plan.pairing.after(Address::relation(save.table));
+    let mut open = Vec::new();
+    let mut close = Vec::new();
+    if let Some(after) = survives {
+        let triggers: Vec<_> = plan
+            .pairing
+            .iter()
+            .filter(|(_, now)| now.class == Class::Trigger && !plan.drop.contains(now))
+            .filter_map(|(before, now)| {
+                Some((plan.before.triggers.get(&before.oid)?, plan.after.triggers.get(&now.oid)?))
+            })
+            .filter(|(_, now)| now.table == after.oid && now.parent.is_none() && now.enabled != 'D')
+            .collect();
+        for (old, now) in triggers {
+            open.push(format!("{alter} DISABLE TRIGGER {};", identifier(&old.name)));
+            close.push(format!("{alter} {} TRIGGER {};", super::tables::enabling(now.enabled), identifier(&old.name)));
+        }
+        let rules: Vec<_> = plan
+            .pairing
+            .iter()
+            .filter(|(_, now)| now.class == Class::Rule && !plan.drop.contains(now))
+            .filter_map(|(before, now)| Some((plan.before.rules.get(&before.oid)?, plan.after.rules.get(&now.oid)?)))
+            .filter(|(_, now)| now.table == after.oid && now.enabled != 'D')
+            .collect();
+        for (old, now) in rules {
+            open.push(format!("{alter} DISABLE RULE {};", identifier(&old.name)));
+            close.push(format!("{alter} {} RULE {};", super::tables::enabling(now.enabled), identifier(&old.name)));
+        }
+        if plan.after.relation_details.get(&after.oid).is_some_and(|detail| detail.force_row_security) {
+            open.push(format!("{alter} NO FORCE ROW LEVEL SECURITY;"));
+            close.push(format!("{alter} FORCE ROW LEVEL SECURITY;"));
+        }
+    }
+    if !open.is_empty() {
+        steps.push(Step::new(
+            format!("{why} Triggers and rules are for the application's own changes."),
+            open.join("\n"),
+        ));
+    }
+    steps.push(Step::new(why.clone(), save.restore_sql()));
+    if !close.is_empty() {
+        steps.push(Step::new(why, close.join("\n")));
+    }
+    steps
+}

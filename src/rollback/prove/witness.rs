@@ -1,0 +1,147 @@
+//! Copies of what may be lost, to count afterwards what was. Values are kept as text, so that nothing depends on a type
+//! the migration drops.
+
+use super::super::backup::{Key, Save, SaveKind};
+use super::super::names::identifier;
+use super::Loss;
+use crate::engine::ServerError;
+use crate::engine::postgres::catalog::OWN_SCHEMAS;
+use crate::engine::postgres::session::Session;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use std::collections::BTreeSet;
+
+/// One question: which of these values are still there?
+pub(super) struct Witness {
+    object: String,
+    copy: String,
+    /// Columns that must be found together, as text.
+    columns: Vec<String>,
+    /// Where to look afterwards.
+    origin: String,
+    /// Only rows with a value in this column count.
+    value: Option<String>,
+}
+
+/// Copies the tables concerned, before the migration.
+pub(super) async fn take(
+    superuser: &mut Session,
+    catalog: &Catalog,
+    saved: &[Save],
+    differing: &BTreeSet<String>,
+) -> Result<Vec<Witness>, ServerError> {
+    let schema = OWN_SCHEMAS[1];
+    superuser.execute(&format!("CREATE SCHEMA {schema}")).await?;
+    let mut witnesses = Vec::new();
+    let mut covered = BTreeSet::new();
+    let mut copied: Vec<(String, String)> = Vec::new();
+    for save in saved {
+        if matches!(save.kind, SaveKind::Positions(_)) {
+            continue;
+        }
+        covered.insert(save.origin.clone());
+        let copy = copy_table(superuser, catalog, &save.origin, &mut copied).await?;
+        match &save.kind {
+            SaveKind::Columns(key) => {
+                let keys: Vec<String> = match key {
+                    Key::Columns(keys) => keys.iter().map(|key| key.name.clone()).collect(),
+                    Key::Occurrence(names) => names.clone(),
+                };
+                for column in &save.columns {
+                    let mut columns = keys.clone();
+                    columns.push(column.name.clone());
+                    witnesses.push(Witness {
+                        object: format!("{}.{}", save.origin, identifier(&column.name)),
+                        copy: copy.clone(),
+                        columns,
+                        origin: save.origin.clone(),
+                        value: Some(column.name.clone()),
+                    });
+                }
+            }
+            _ => witnesses.push(whole(catalog, &save.origin, copy)),
+        }
+    }
+    for origin in differing {
+        let in_save =
+            covered.contains(origin) || parent_of(catalog, origin).is_some_and(|parent| covered.contains(&parent));
+        if !in_save {
+            let copy = copy_table(superuser, catalog, origin, &mut copied).await?;
+            witnesses.push(whole(catalog, origin, copy));
+        }
+    }
+    Ok(witnesses)
+}
+
+fn parent_of(catalog: &Catalog, name: &str) -> Option<String> {
+    let relation = catalog.relations.values().find(|relation| relation.qualified == name)?;
+    relation.parent.map(|parent| catalog.relation_name(parent))
+}
+
+fn names(catalog: &Catalog, origin: &str) -> Vec<String> {
+    let relation = catalog.relations.values().find(|relation| {
+        relation.qualified == origin && !matches!(relation.kind, RelationKind::Index | RelationKind::PartitionedIndex)
+    });
+    let oid = relation.map_or(0, |relation| relation.oid);
+    catalog.columns_of(oid).map(|column| column.name.clone()).collect()
+}
+
+fn whole(catalog: &Catalog, origin: &str, copy: String) -> Witness {
+    Witness { object: origin.to_owned(), copy, columns: names(catalog, origin), origin: origin.to_owned(), value: None }
+}
+
+async fn copy_table(
+    superuser: &mut Session,
+    catalog: &Catalog,
+    origin: &str,
+    copied: &mut Vec<(String, String)>,
+) -> Result<String, ServerError> {
+    if let Some((_, copy)) = copied.iter().find(|(from, _)| from == origin) {
+        return Ok(copy.clone());
+    }
+    let copy = format!("{}.t{}", OWN_SCHEMAS[1], copied.len());
+    superuser
+        .execute(&format!("CREATE TABLE {copy} AS SELECT {} FROM {origin}", as_text(&names(catalog, origin))))
+        .await?;
+    copied.push((origin.to_owned(), copy.clone()));
+    Ok(copy)
+}
+
+fn as_text(columns: &[String]) -> String {
+    let each: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let name = identifier(column);
+            format!("{name}::text AS {name}")
+        })
+        .collect();
+    each.join(", ")
+}
+
+/// Counts, after the rollback without a backup, the rows whose values are not there any more.
+pub(super) async fn losses(superuser: &mut Session, witnesses: &[Witness]) -> Result<Vec<Loss>, ServerError> {
+    let mut found = Vec::new();
+    for witness in witnesses {
+        let columns = as_text(&witness.columns);
+        let worth =
+            witness.value.as_ref().map(|value| format!(" WHERE {} IS NOT NULL", identifier(value))).unwrap_or_default();
+        let compared = superuser
+            .query(&format!(
+                "SELECT count(*) FROM (SELECT {columns} FROM {}{worth} EXCEPT ALL SELECT {columns} FROM {}) AS lost",
+                witness.copy, witness.origin
+            ))
+            .await;
+        // Where the table or the column is not there, nothing of it is.
+        let counted = match compared {
+            Ok(rows) => rows,
+            Err(error) if error.sqlstate.starts_with("42") => {
+                superuser.query(&format!("SELECT count(*) FROM {}{worth}", witness.copy)).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let rows = counted.scalar().and_then(|count| count.parse().ok()).unwrap_or_default();
+        if rows > 0 {
+            found.push(Loss { object: witness.object.clone(), rows });
+        }
+    }
+    Ok(found)
+}
