@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod cause;
+mod ground;
 mod passes;
 
 use crate::config::Settings;

@@ -1,5 +1,6 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
+use super::ground::Ground;
 use super::{Destroyed, IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
@@ -8,6 +9,7 @@ use crate::diff::plan::render::Values;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
+use crate::engine::postgres::dump::schema_text;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
 use crate::engine::postgres::server::SUPERUSER;
@@ -15,12 +17,17 @@ use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, count, facts};
+use crate::migration::Migration;
 use crate::migration::script::{StatementKind, kind};
+use crate::observation::RelationWork;
 use crate::observation::lock::LockMode;
+use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::prove::ProveOptions;
+use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
@@ -162,12 +169,62 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     Ok(())
 }
 
-/// Counts what goes, then runs the scripts: is everything as before?
+/// Counts what goes, writes the scripts, then runs them: is everything as before?
 pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
     count_destroyed(&copy, rehearsal).await?;
-    copy.destroy().await?;
+    let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
+        .await
+        .map_err(|error| RollbackError::Dump(error.to_string()))?;
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
+    let applied: Vec<&Migration> = rehearsal.migrations.iter().take(rehearsal.applied).collect();
+    // The runner's rows go in the order opposite to the one they came in.
+    let history: Vec<String> =
+        applied.iter().rev().filter_map(|each| each.history.as_ref()).map(|history| history.undo.clone()).collect();
+    let title: Vec<String> = applied.iter().map(|each| format!("{} {}", each.version, each.name)).collect();
+    let changed = changed_tables(rehearsal);
+    let scripts = generate(&Input {
+        before: &before.catalog,
+        after: &after.catalog,
+        dump_before: &dump,
+        history: &history,
+        changed: &changed,
+        title: &title.join(", "),
+    });
+    let options = ProveOptions { tables: Some(touched_names(rehearsal, before)) };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
+    let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    rehearsal.rollback = Some(Rollback { scripts, proof: Some(proof) });
     Ok(())
+}
+
+/// What the migration did to the rows of tables that were there before, added up over its statements.
+fn changed_tables(rehearsal: &Rehearsal) -> Vec<ChangedTable> {
+    let mut tables: BTreeMap<&str, ChangedTable> = BTreeMap::new();
+    let committed = rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement));
+    for observation in committed {
+        let rows = |works: &[RelationWork], name: &str| -> u64 {
+            works.iter().filter(|work| work.name == name).map(|work| work.rows).sum()
+        };
+        let works = observation.changed.iter().chain(&observation.inserted).chain(&observation.deleted);
+        let names: BTreeSet<&str> = works.filter(|work| !work.created_in_run).map(|work| work.name.as_str()).collect();
+        for name in names {
+            let table =
+                tables.entry(name).or_insert_with(|| ChangedTable { name: name.to_owned(), ..Default::default() });
+            let deleted = rows(&observation.deleted, name);
+            table.inserted += rows(&observation.inserted, name);
+            table.deleted += deleted;
+            table.updated += rows(&observation.changed, name).saturating_sub(deleted);
+        }
+    }
+    tables.into_values().collect()
+}
+
+/// Names, before, of the tables whose values the proof compares.
+fn touched_names(rehearsal: &Rehearsal, before: &Snapshot) -> BTreeSet<String> {
+    let touched = touched(rehearsal, before);
+    let names = touched.iter().filter_map(|oid| before.catalog.relations.get(oid));
+    names.map(|relation| relation.qualified.clone()).collect()
 }
 
 /// Counts what the migration takes away, on a copy it has not touched.

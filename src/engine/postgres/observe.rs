@@ -277,11 +277,17 @@ impl Observer {
                 let known = self.known.get(oid).map_or(0, |known| known.rows);
                 observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
             }
-            // Inserts make nobody wait; and a rewrite counts its rows as inserted.
+            // Inserts make nobody wait.
             let changed =
                 counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
             if changed > 0 {
                 observation.changed.push(self.work(*oid, changed));
+            }
+            // A rewrite counts its rows as inserted.
+            let rewritten = observation.rewritten.iter().any(|work| work.relation == *oid);
+            let inserted = counters.inserted.saturating_sub(before.inserted);
+            if inserted > 0 && !rewritten {
+                observation.inserted.push(self.work(*oid, inserted));
             }
             let deleted = counters.deleted.saturating_sub(before.deleted);
             if deleted > 0 {
@@ -429,6 +435,7 @@ impl Watch for Observer {
             scanned: Vec::new(),
             indexes_built: Vec::new(),
             changed: Vec::new(),
+            inserted: Vec::new(),
             deleted: Vec::new(),
             lock_timeout_ms: self.lock_timeout_ms,
         };
