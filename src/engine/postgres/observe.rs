@@ -271,7 +271,7 @@ impl Observer {
     /// Work since the last reading, from the backend's own counters.
     fn count(&mut self, now: BTreeMap<Oid, Counters>, observation: &mut Observation) {
         for (oid, counters) in &now {
-            let before = self.counters.get(oid).copied().unwrap_or_default();
+            let before = self.counters.get(oid).copied().unwrap_or_default().unless_flushed(*counters);
             let scans = counters.seq_scan.saturating_sub(before.seq_scan);
             if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
                 let known = self.known.get(oid).map_or(0, |known| known.rows);
