@@ -12,6 +12,7 @@ pub mod launch;
 pub mod observe;
 pub mod sample;
 pub mod server;
+pub mod schema_dump;
 pub mod session;
 pub mod settle;
 pub mod violators;
