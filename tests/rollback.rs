@@ -3,7 +3,7 @@
 
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::ServerError;
-use seatrial::engine::postgres::binaries::{BinaryRequest, Binaries};
+use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::schema_dump::schema_text;
@@ -217,9 +217,11 @@ fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
             wrong.push(format!("no condition says {needed:?}: {:?}", proof.conditions()));
         }
     }
-    for (script, text) in
-        [("prepare", &outcome.scripts.prepare), ("rollback", &outcome.scripts.rollback), ("cleanup", &outcome.scripts.cleanup)]
-    {
+    for (script, text) in [
+        ("prepare", &outcome.scripts.prepare),
+        ("rollback", &outcome.scripts.rollback),
+        ("cleanup", &outcome.scripts.cleanup),
+    ] {
         for needed in expected[script].as_array().into_iter().flatten() {
             let needed = needed.as_str().expect("text");
             if !text.contains(needed) {
