@@ -166,7 +166,9 @@ fn an_unknown_key_in_the_configuration_shows_its_line() {
 
 #[test]
 fn a_configuration_that_is_no_toml_shows_its_line() {
-    Input::right().file("seatrial.toml", "# ours\n\nsource = source.sql\n").refused(USAGE, &["seatrial.toml", "line 3"]);
+    Input::right()
+        .file("seatrial.toml", "# ours\n\nsource = source.sql\n")
+        .refused(USAGE, &["seatrial.toml", "line 3"]);
 }
 
 #[test]
@@ -231,7 +233,10 @@ fn a_missing_or_empty_path_of_hot_queries_is_named() {
     let with = |path| ["check", "migration.sql", "--source", "source.sql", "--queries", path];
     Input::right().args(&with("nowhere")).refused(USAGE, &["nowhere"]);
     Input::right().folder("nothing").args(&with("nothing")).refused(USAGE, &["nothing"]);
-    Input::right().file("blank.sql", "-- to be written\n").args(&with("blank.sql")).refused(USAGE, &["blank.sql", "-- name:"]);
+    Input::right()
+        .file("blank.sql", "-- to be written\n")
+        .args(&with("blank.sql"))
+        .refused(USAGE, &["blank.sql", "-- name:"]);
 }
 
 #[test]
@@ -249,14 +254,20 @@ fn a_name_used_twice_is_shown_with_its_first_use() {
 #[test]
 fn an_unknown_parameter_is_shown_with_those_the_query_has() {
     Input::right()
-        .file("queries.sql", "-- name: FindBook :one\n-- params one: ident = 1\nSELECT title FROM books WHERE id = :id;\n")
+        .file(
+            "queries.sql",
+            "-- name: FindBook :one\n-- params one: ident = 1\nSELECT title FROM books WHERE id = :id;\n",
+        )
         .refused(USAGE, &["queries.sql:2", "ident", "id"]);
 }
 
 #[test]
 fn a_parameter_without_a_value_is_shown() {
     Input::right()
-        .file("queries.sql", "-- name: Find :one\n-- params one: a = 1\nSELECT title FROM books WHERE id IN (:a, :b);\n")
+        .file(
+            "queries.sql",
+            "-- name: Find :one\n-- params one: a = 1\nSELECT title FROM books WHERE id IN (:a, :b);\n",
+        )
         .refused(USAGE, &["queries.sql:2", "b"]);
 }
 
@@ -283,7 +294,10 @@ fn an_empty_source_is_named() {
 
 #[test]
 fn a_source_that_is_no_dump_is_named() {
-    Input::right().file("photo.dump", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").source("photo.dump").refused(USAGE, &["photo.dump", "pg_dump"]);
+    Input::right()
+        .file("photo.dump", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+        .source("photo.dump")
+        .refused(USAGE, &["photo.dump", "pg_dump"]);
 }
 
 #[test]
@@ -346,7 +360,10 @@ fn a_truncated_gzip_is_named() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(SOURCE.repeat(50).as_bytes()).unwrap();
     let whole = gzip.finish().unwrap();
-    Input::right().file("source.sql.gz", &whole[..whole.len() / 2]).source("source.sql.gz").refused(COULD_NOT_REHEARSE, &["source.sql.gz"]);
+    Input::right()
+        .file("source.sql.gz", &whole[..whole.len() / 2])
+        .source("source.sql.gz")
+        .refused(COULD_NOT_REHEARSE, &["source.sql.gz"]);
 }
 
 /// A dump in `pg_dump`'s own format, of two hundred books.
@@ -366,7 +383,10 @@ fn a_truncated_archive_is_named() {
     let whole = archive();
     // Once in the rows, once in the table of contents.
     for kept in [whole.len() - 200, 700] {
-        Input::right().file("books.dump", &whole[..kept]).source("books.dump").refused(COULD_NOT_REHEARSE, &["books.dump"]);
+        Input::right()
+            .file("books.dump", &whole[..kept])
+            .source("books.dump")
+            .refused(COULD_NOT_REHEARSE, &["books.dump"]);
     }
 }
 
@@ -413,6 +433,12 @@ fn artefacts_that_cannot_be_written_are_refused_before_the_work() {
 #[test]
 fn a_saved_report_that_is_missing_or_no_report_is_named() {
     Input::right().args(&["report", "nowhere.json"]).refused(USAGE, &["nowhere.json"]);
-    Input::right().file("r.json", "{\"schema_version\": 1,\n oops").args(&["report", "r.json"]).refused(USAGE, &["r.json", "line 2"]);
-    Input::right().file("r.json", "{\"schema_version\": 99}").args(&["report", "r.json"]).refused(USAGE, &["r.json", "99"]);
+    Input::right()
+        .file("r.json", "{\"schema_version\": 1,\n oops")
+        .args(&["report", "r.json"])
+        .refused(USAGE, &["r.json", "line 2"]);
+    Input::right()
+        .file("r.json", "{\"schema_version\": 99}")
+        .args(&["report", "r.json"])
+        .refused(USAGE, &["r.json", "99"]);
 }

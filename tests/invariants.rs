@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 600;
 
 /// Types outside the report that are serialised, and for whom: records in the cache that nobody but Seatrial reads.
-const CACHE_RECORDS: [(&str, &str); 2] =
-    [("src/copy/base.rs", "BaseRecord"), ("src/copy/fingerprint.rs", "Known")];
+const CACHE_RECORDS: [(&str, &str); 2] = [("src/copy/base.rs", "BaseRecord"), ("src/copy/fingerprint.rs", "Known")];
 
 /// Ids whose check is written and whose measurement does not exist yet.
 const WAITING_FOR_A_MEASUREMENT: [&str; 1] = ["plan/predicted"];
@@ -56,7 +55,8 @@ fn sources() -> Vec<Source> {
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it").path()).collect();
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it").path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -126,15 +126,15 @@ fn only_engine_and_copy_open_connections_or_start_programs() {
 
 #[test]
 fn connections_are_made_in_one_file_per_engine() {
-    let found = places(&sources(), &["PgConnection", "connect_with"], |source| {
-        source.name == "src/engine/postgres/session.rs"
-    });
+    let found =
+        places(&sources(), &["PgConnection", "connect_with"], |source| source.name == "src/engine/postgres/session.rs");
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn only_report_writes_standard_output() {
-    let words = ["io::stdout", "anstream::stdout", "stdout().lock", "println!", "print!", "Stdio::inherit", "STDOUT_FILENO"];
+    let words =
+        ["io::stdout", "anstream::stdout", "stdout().lock", "println!", "print!", "Stdio::inherit", "STDOUT_FILENO"];
     let found = places(&sources(), &words, |source| source.name == "src/report/output.rs");
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -146,7 +146,8 @@ fn dynamic_sql_reaches_sqlx_in_one_file_per_engine() {
     assert!(outside.is_empty(), "{outside:#?}");
     let mut per_engine: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.code().any(|(_, line)| has(line, "AssertSqlSafe"))) {
-        let engine = source.name.strip_prefix("src/engine/").and_then(|rest| rest.split_once('/')).map(|(engine, _)| engine);
+        let engine =
+            source.name.strip_prefix("src/engine/").and_then(|rest| rest.split_once('/')).map(|(engine, _)| engine);
         per_engine.entry(engine.expect("in a folder of an engine")).or_default().insert(&source.name);
     }
     assert!(per_engine.values().all(|files| files.len() == 1), "{per_engine:#?}");
@@ -234,7 +235,8 @@ fn every_finding_is_explained_with_its_severity_and_answer() {
         format!("{} · {answer}", severity.name())
     };
     let said: BTreeMap<_, _> = documented().into_iter().map(|(id, line, _)| (id, line)).collect();
-    let known: BTreeMap<_, _> = IDS.iter().map(|(id, severity, answer)| ((*id).to_owned(), meta(*severity, *answer))).collect();
+    let known: BTreeMap<_, _> =
+        IDS.iter().map(|(id, severity, answer)| ((*id).to_owned(), meta(*severity, *answer))).collect();
     assert_eq!(said, known);
     assert_eq!(documented().len(), IDS.len(), "one section each");
 }

@@ -112,7 +112,8 @@ impl Project {
         let endpoint = self.server.endpoint();
         let socket = endpoint.socket_dir.display();
         let url = format!("postgresql:///shop?host={socket}&port={}&user={SUPERUSER}", endpoint.port);
-        let folders = [Path::new(SEATRIAL), &self.pg_dump].map(|program| program.parent().expect("a folder").to_owned());
+        let folders =
+            [Path::new(SEATRIAL), &self.pg_dump].map(|program| program.parent().expect("a folder").to_owned());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path))).expect("a PATH");
         let mut command = Command::new("bash");
@@ -273,8 +274,11 @@ fn exit_codes_and_thresholds_shown_are_the_program_s() {
     let text = readme();
     let table = text.split("\n## Exit codes").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
-    let shown: BTreeSet<u8> =
-        rows.filter_map(|row| row.split(" |").next()).flat_map(|cell| cell.split(", ")).filter_map(|code| code.parse().ok()).collect();
+    let shown: BTreeSet<u8> = rows
+        .filter_map(|row| row.split(" |").next())
+        .flat_map(|cell| cell.split(", "))
+        .filter_map(|code| code.parse().ok())
+        .collect();
     let known = [
         exit::CLEAN,
         exit::FINDINGS,
