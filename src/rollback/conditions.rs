@@ -117,6 +117,9 @@ fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
             {
                 continue;
             }
+            if plan.tables.get(&dependent.oid).is_some_and(|table| table.added.contains(&dependent.column)) {
+                continue;
+            }
             let Some(found_column) = plan.after.columns.get(&(dependent.oid, dependent.column)) else { continue };
             let name = identifier(&found_column.name);
             found.push(Condition {
