@@ -83,7 +83,9 @@ async fn source_server(place: &Place) -> Server {
     }
     session.close().await;
     let mut session = connect(server.endpoint(), "sh'op é", SUPERUSER).await;
-    session.execute(SOURCE).await.expect("the source");
+    // Bodies in standard SQL are new in 14.
+    let lines = SOURCE.lines().filter(|line| place.binaries().major >= 14 || !line.contains("BEGIN ATOMIC"));
+    session.execute(&lines.collect::<Vec<_>>().join("\n")).await.expect("the source");
     session.close().await;
     server
 }
@@ -94,7 +96,9 @@ async fn connect(endpoint: &Endpoint, database: &str, role: &str) -> Session {
 
 async fn tool(binaries: &Binaries, name: &str, endpoint: &Endpoint, args: &[&str]) -> String {
     let dump = binaries.pg_dump.as_ref().expect("pg_dump");
-    let mut tool = Tool::new(dump.path.with_file_name(name));
+    // Its companions stand where it really is, which may be behind a link.
+    let real = dump.path.canonicalize().expect("a path");
+    let mut tool = Tool::new(real.with_file_name(name));
     tool.args = args.iter().map(Into::into).collect();
     tool.env = vec![
         ("PGHOST".into(), endpoint.socket_dir.clone().into()),
@@ -169,7 +173,9 @@ async fn every_format_restores_what_was_dumped() {
         assert_eq!(base.record.database, "sh'op é", "{name}");
         assert!(base.record.warnings.iter().any(|warning| warning == "foreign server remote made unreachable"));
         assert!(base.record.warnings.iter().any(|warning| warning.contains("subscription sub left out")));
-        assert_eq!(base.record.warnings.len(), 3, "{name}: {:#?}", base.record.warnings);
+        // A newer pg_dump writes settings an older server does not know.
+        let known = base.record.warnings.iter().filter(|warning| !warning.starts_with("setting ")).count();
+        assert_eq!(known, 3, "{name}: {:#?}", base.record.warnings);
         assert!(base.record.rows >= 6004, "{name}: {}", base.record.rows);
         let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
         let restored = dump(&base.binaries, server.endpoint(), "sh'op é").await;
@@ -219,15 +225,16 @@ async fn migrations_may_change_every_owners_tables_and_nothing_outside() {
     assert_eq!(settled.scalar(), Some("2"), "the partitioned parent is analysed too");
     let visible = superuser.query("SELECT relallvisible > 0 FROM pg_class WHERE relname = 'customers'").await;
     assert_eq!(visible.expect("vacuumed").scalar(), Some("t"));
-    let unowned = superuser
-        .query("SELECT count(*) FROM pg_class WHERE relowner = 10 AND oid >= 16384 AND relkind IN ('r','v','p','S')");
-    assert_eq!(unowned.await.expect("owners").scalar(), Some("0"));
+    let unowned = superuser.query("SELECT string_agg(relname, ' ') FROM pg_class WHERE relowner = 10 AND oid >= 16384 AND relkind IN ('r','v','p','S')");
+    assert_eq!(unowned.await.expect("owners").scalar(), None);
 
-    let prepared = prepare_roles(&mut superuser, None).await.expect("roles");
-    assert_eq!(prepared.role, "seatrial_owner", "it owns most tables");
-    for requested in ["app_owner", "somebody new"] {
-        let prepared = prepare_roles(&mut superuser, Some(requested)).await.expect("roles");
-        assert_eq!((prepared.role.as_str(), prepared.notes), (requested, Vec::new()));
+    let owner = "seatrial_owner"; // of most tables
+    for (requested, expected) in [(None, owner), (Some("app_owner"), "app_owner"), (Some("new \"one"), "new \"one")] {
+        let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
+        let mut superuser = connect(server.endpoint(), database, SUPERUSER).await;
+        let prepared = prepare_roles(&mut superuser, requested).await.expect("roles");
+        assert_eq!((prepared.role.as_str(), prepared.notes), (expected, Vec::new()));
+        let requested = expected;
         let mut session = connect(server.endpoint(), database, requested).await;
         for sql in [
             "SET search_path = public",
@@ -262,21 +269,22 @@ async fn migrations_may_change_every_owners_tables_and_nothing_outside() {
             assert_eq!(error.sqlstate, "42501", "{requested}: {sql}: {error}");
         }
         session.close().await;
+        server.destroy().await.expect("destroyed");
     }
     prepare_login(&mut superuser, "reader").await.expect("a login");
     let mut reader = connect(server.endpoint(), database, "reader").await;
     assert_eq!(reader.query("SELECT count(id) FROM customers").await.expect("allowed").scalar(), Some("1000"));
     assert!(matches!(prepare_login(&mut superuser, "nobody here").await, Err(RoleError::Missing { .. })));
     assert!(matches!(prepare_roles(&mut superuser, Some(SUPERUSER)).await, Err(RoleError::Reserved { .. })));
-    let unreachable = superuser.query("SELECT * FROM far").await.expect_err("no way out");
-    assert!(unreachable.message.contains("could not connect"), "{unreachable}");
     let settings =
         superuser.query("SELECT setconfig::text FROM pg_db_role_setting ORDER BY 1").await.expect("settings");
     let settings: Vec<_> = settings.rows.into_iter().flatten().flatten().collect();
     assert_eq!(settings, ["{\"search_path=billing, public\"}", "{work_mem=77MB}"]);
     let foreign = superuser.query("SELECT srvoptions::text || coalesce(umoptions::text, '') FROM pg_user_mappings JOIN pg_foreign_server s ON s.oid = srvid");
     assert_eq!(foreign.await.expect("server").scalar(), Some("{dbname=x,host=/nonexistent,port=5432}"));
-    assert!(unreachable.sqlstate == "08001");
+    let read = "CREATE USER MAPPING FOR CURRENT_USER SERVER remote; SELECT * FROM far";
+    let unreachable = superuser.query(read).await.expect_err("no way out");
+    assert_eq!(unreachable.sqlstate, "08001", "{unreachable}");
 }
 
 #[tokio::test]
@@ -323,8 +331,8 @@ async fn a_base_is_made_once_and_again_when_damaged() {
     std::fs::write(&path, "CREATE TABLE t (a int);\n").expect("changed");
     let changed = place.base(&path).await;
     assert!(!changed.reused && changed.record.rows == 0);
-    let (one, two) =
-        tokio::join!(place.obtain("empty", &Default::default()), place.obtain("empty", &Default::default()));
+    let options = BaseOptions::default();
+    let (one, two) = tokio::join!(place.obtain("empty", &options), place.obtain("empty", &options));
     let (one, two) = (one.expect("a base"), two.expect("a base"));
     assert!(one.reused != two.reused, "made by one, used by both");
     assert_eq!(one.record.warnings.len() + one.record.notes.len(), 0);
@@ -397,7 +405,7 @@ async fn what_a_copy_does_without_is_left_out_and_listed() {
     let base = place.base(&path).await;
     let warnings = base.record.warnings.join("\n");
     for expected in [
-        "line 1: SET transaction_timeout_of_tomorrow = 0: unrecognized configuration parameter",
+        "setting transaction_timeout_of_tomorrow left out: this server does not know it",
         "tablespace fast replaced by the default one",
         "line 7: COMMENT ON TABLE no_such IS 'x': relation \"no_such\" does not exist",
         "security label on COLUMN t.a left out",
@@ -413,6 +421,27 @@ async fn what_a_copy_does_without_is_left_out_and_listed() {
     let mut session = connect(server.endpoint(), "seatrial", SUPERUSER).await;
     let found = session.query("SELECT string_agg(a, ' ' ORDER BY a) || ' ' || getdatabaseencoding() FROM t").await;
     assert_eq!(found.expect("rows").scalar(), Some("café naïve LATIN1"));
+}
+
+#[tokio::test]
+async fn objects_made_as_their_owner_leave_no_superuser_behind() {
+    let place = Place::new();
+    let path = place.write(
+        "app.sql",
+        "SET SESSION AUTHORIZATION 'a maker';\nCREATE SCHEMA s;\nCREATE TABLE s.t (a int);\n\
+         RESET SESSION AUTHORIZATION;\nDROP TABLE IF EXISTS public.t;\nSELECT pg_catalog.lo_unlink('12345');\n\
+         ALTER ROLE \"a maker\" WITH SUPERUSER CREATEROLE;\n",
+    );
+    let base = place.base(&path).await;
+    assert_eq!(base.record.warnings, ["role a maker: CREATEROLE, SUPERUSER left out"]);
+    let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
+    let mut session = connect(server.endpoint(), &base.record.database, SUPERUSER).await;
+    let found = session
+        .query("SELECT rolname, rolsuper, rolcreaterole FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE relname = 't'")
+        .await
+        .expect("found");
+    let row: Vec<_> = found.rows[0].iter().flatten().map(String::as_str).collect();
+    assert_eq!(row, ["a maker", "f", "f"]);
 }
 
 #[tokio::test]

@@ -255,6 +255,8 @@ fn kill_victim_at(stage: &str, cache: &Path) -> u32 {
     let mut victim = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "victim", "--ignored", "--nocapture"])
         .env("SEATRIAL_TEST_VICTIM", cache)
+        // What the user set for servers elsewhere is not for ours.
+        .envs([("PGSSLMODE", "require"), ("PGHOST", "nowhere.invalid"), ("PGDATABASE", "theirs"), ("PGPORT", "1")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

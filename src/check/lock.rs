@@ -173,7 +173,8 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             .filter(|observation| observation.lock_timeout_ms == 0)
             .find_map(|observation| {
                 let lock = blocking(observation)
-                    .filter(|lock| lock.taken_here && rehearsal.rows_before(lock.relation) >= thresholds.rows)
+                    .filter(|lock| lock.taken_here && !rehearsal.is_index(lock.relation))
+                    .filter(|lock| rehearsal.rows_before(lock.relation) >= thresholds.rows)
                     .max_by_key(|lock| lock.mode)?;
                 Some((observation.statement, lock))
             });

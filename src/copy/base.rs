@@ -9,9 +9,11 @@ use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
+use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
 use crate::engine::postgres::server::cluster::{ClusterLocale, CopyError, copy_data_dir, create_cluster};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
+use crate::engine::postgres::session::{Session, quote_identifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -20,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const RECORD: &str = "base.json";
 const DATA: &str = "data";
 /// Below this much free space a failure is put down to the disk, in bytes.
@@ -111,6 +113,9 @@ pub enum BaseError {
     /// The state folder is at fault.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The server the base is made on refuses what the tool itself asks.
+    #[error("the server refused while the base was made: {0}")]
+    Server(Box<ServerError>),
     /// No room.
     #[error(
         "the disk of {path} is full ({free} MB free): {name} needs about {needed} MB restored, and as much again for \
@@ -225,6 +230,19 @@ impl Base {
     }
 }
 
+/// Leaves only the restored database: each of the others is three hundred files to copy for every pass.
+async fn drop_other_databases(server: &Server, database: &str) -> Result<(), BaseError> {
+    let refused = |error: ServerError| BaseError::Server(Box::new(error));
+    let mut session = Session::observer(server.endpoint(), database, "base").await.map_err(refused)?;
+    session.execute("UPDATE pg_database SET datistemplate = false WHERE datistemplate").await.map_err(refused)?;
+    let others = "SELECT datname FROM pg_database WHERE datname <> current_database() ORDER BY 1";
+    for name in session.query(others).await.map_err(refused)?.rows.into_iter().flatten().flatten() {
+        session.execute(&format!("DROP DATABASE {}", quote_identifier(&name))).await.map_err(refused)?;
+    }
+    session.close().await;
+    Ok(())
+}
+
 struct Making<'a> {
     state: &'a StateDir,
     run: &'a RunDir,
@@ -240,6 +258,7 @@ impl Making<'_> {
         create_cluster(self.binaries, self.state, self.run, &ClusterLocale::default(), &data_dir).await?;
         let server = Server::start(self.binaries, &data_dir, self.run, &ServerMode::Loading.into()).await?;
         let outcome = self.restore(&server, database).await?;
+        drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
         let record = BaseRecord {
             format: FORMAT,

@@ -276,6 +276,12 @@ impl DumpReader {
         let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         match word {
             "\\restrict" | "\\unrestrict" => Ok(None),
+            // pg_dump writes this before it connects to a database with an unusual name.
+            "\\encoding" if rest.trim() == "SQL_ASCII" => Ok(None),
+            "\\encoding" if is_name(rest.trim()) => {
+                let sql = format!("SET client_encoding = '{}'", rest.trim());
+                Ok(Some(Item::Statement(DumpStatement { line, sql, entry: None })))
+            }
             "\\connect" | "\\c" => match connect_target(rest) {
                 Some(database) => Ok(Some(Item::Connect { line, database })),
                 None => Err(self.refused(line, command)),
@@ -377,6 +383,10 @@ fn is_copy_from_stdin(sql: &str) -> bool {
     }
     let words = Words::new(sql, usize::MAX);
     words.find(1, "FROM").is_some_and(|from| words.is(from + 1, "STDIN"))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// `Name: orders; Type: TABLE; Schema: public; Owner: app` as `TABLE public.orders`.

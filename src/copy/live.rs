@@ -110,6 +110,12 @@ pub async fn fetch(
     partial.clear()?;
     let taken_at = SystemTime::now();
     dump(&pg_dump, url, &partial.0).await?;
+    // Its age counts from when it was begun: that is the moment it shows.
+    File::options()
+        .append(true)
+        .open(&partial.0)
+        .and_then(|file| file.set_modified(taken_at))
+        .map_err(file_error("set the time of", &partial.0))?;
     std::fs::rename(&partial.0, &path).map_err(file_error("rename", &partial.0))?;
     Ok(LiveDump { path, taken_at, reused: false })
 }

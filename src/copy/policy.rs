@@ -22,6 +22,13 @@ pub enum Action {
     },
     /// `SET client_encoding`: kept by the reader instead.
     ClientEncoding(String),
+    /// What follows is made by this role, to be its owner; the statement says so.
+    Become {
+        /// The role.
+        role: String,
+        /// The statement.
+        sql: String,
+    },
     /// The role is made or changed as far as a copy allows.
     Role(RoleDefinition),
 }
@@ -135,6 +142,8 @@ pub fn decide(sql: &str) -> Action {
         ("CREATE", "FOREIGN", "TABLE") => foreign_table(sql),
         ("DROP", ..) => run(OnFailure::IgnoreMissing),
         ("ALTER", "TABLE", _) if is_clean_up(&words) => run(OnFailure::IgnoreMissing),
+        // `pg_dump --clean` of large objects.
+        ("SELECT", ..) if words.is(1, "pg_catalog") && words.is(3, "lo_unlink") => run(OnFailure::IgnoreMissing),
         ("CREATE", "SCHEMA", _) if words.name(2).as_deref() == Some("public") => run(OnFailure::IgnoreMissing),
         ("CREATE", "EXTENSION", _) => extension(sql, &words),
         _ if is_minor(&words) => run(OnFailure::Warn),
@@ -189,6 +198,13 @@ fn set(sql: &str, words: &Words<'_>) -> Action {
     let at = if words.is(1, "SESSION") || words.is(1, "LOCAL") { 2 } else { 1 };
     let name = words.name(at).unwrap_or_default();
     let value = words.value(at + 2);
+    if words.start_with("SET SESSION AUTHORIZATION") || words.start_with("SET ROLE") {
+        let at = if words.is(1, "ROLE") { 2 } else { 3 };
+        return match words.value(at).filter(|role| role != "default" && role != "none") {
+            Some(role) => Action::Become { role, sql: sql.to_owned() },
+            None => Action::Run { sql: sql.to_owned(), on_failure: OnFailure::Fatal, warning: None },
+        };
+    }
     match name.as_str() {
         "client_encoding" if words.is(0, "SET") => Action::ClientEncoding(value.unwrap_or_default()),
         "names" if words.is(0, "SET") => Action::ClientEncoding(words.value(at + 1).unwrap_or_default()),

@@ -57,7 +57,10 @@ pub async fn restore(
     target::refuse_missing_extensions(&mut admin, facts, reader.name()).await?;
     target::refuse_missing_collations(&mut admin, facts, reader.name()).await?;
     let mut outcome = target::create_database(&mut admin, facts, source_name.as_deref()).await?;
+    admin.close().await;
     let session = connect(endpoint, &outcome.database).await?;
+    // Role names are kept in the bytes of the database they are made from, so it must be this one.
+    let mut admin = connect(endpoint, &outcome.database).await?;
     let roles = admin.query("SELECT rolname FROM pg_roles").await?;
     let mut restoring = Restoring {
         endpoint: endpoint.clone(),
@@ -72,6 +75,7 @@ pub async fn restore(
         known_roles: roles.rows.into_iter().flatten().flatten().collect(),
         left_out: BTreeMap::new(),
         omitted_extensions: BTreeSet::new(),
+        elevated: BTreeSet::new(),
         batch: Vec::new(),
         batch_bytes: 0,
         in_transaction: false,
@@ -122,6 +126,8 @@ struct Restoring {
     known_roles: BTreeSet<String>,
     left_out: BTreeMap<String, BTreeSet<String>>,
     omitted_extensions: BTreeSet<String>,
+    /// Roles that are superusers while restoring.
+    elevated: BTreeSet<String>,
     batch: Vec<DumpStatement>,
     batch_bytes: usize,
     in_transaction: bool,
@@ -155,6 +161,9 @@ impl Restoring {
         }
         if self.in_transaction {
             self.session.execute("COMMIT").await?;
+        }
+        for role in &self.elevated {
+            self.admin.execute(&format!("ALTER ROLE {} NOSUPERUSER", quote_identifier(role))).await?;
         }
         for (role, attributes) in &self.left_out {
             let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
@@ -218,6 +227,10 @@ impl Restoring {
                 Ok(())
             }
             Action::Role(role) => self.define_role(role).await,
+            Action::Become { role, sql } => {
+                self.elevate(role).await?;
+                self.send(reader, &statement, sql, OnFailure::Fatal).await
+            }
             Action::Skip { warning } => {
                 self.warn(warning);
                 Ok(())
@@ -228,6 +241,18 @@ impl Restoring {
                 self.send(reader, &statement, sql, on_failure).await
             }
         }
+    }
+
+    /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights
+    /// yet: until the end of restoring it has all.
+    async fn elevate(&mut self, role: String) -> Result<(), RestoreError> {
+        self.define_role(RoleDefinition { name: role.clone(), ..Default::default() }).await?;
+        if role != SUPERUSER && !self.elevated.contains(&role) {
+            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
+            session.execute(&format!("ALTER ROLE {} SUPERUSER", quote_identifier(&role))).await?;
+            self.elevated.insert(role);
+        }
+        Ok(())
     }
 
     /// Sends the collected `INSERT` statements in one message; if one fails, each by itself to find it.
@@ -343,8 +368,12 @@ impl Restoring {
                 OnFailure::Fatal => foreign && Words::new(sql, 2).start_with("REFRESH MATERIALIZED"),
             };
             if bearable {
-                let line = statement.line;
-                self.warn(Some(format!("line {line}: {}: {}", policy::headline(sql), error::shown(&error))));
+                self.warn(Some(match unknown_setting(&error) {
+                    Some(setting) => format!("setting {setting} left out: this server does not know it"),
+                    None => {
+                        format!("line {}: {}: {}", statement.line, policy::headline(sql), error::shown(&error))
+                    }
+                }));
                 return Ok(());
             }
         }
@@ -422,7 +451,9 @@ impl Restoring {
         statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
         for statement in statements {
             // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
-            self.admin.execute(&statement).await?;
+            // Inside a transaction only what it does itself is certain to be seen by it.
+            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
+            session.execute(&statement).await?;
         }
         Ok(())
     }
@@ -496,6 +527,11 @@ fn concerns_cluster(words: &Words<'_>) -> bool {
         "SET" => words.is(1, "client_encoding"),
         _ => false,
     }
+}
+
+/// The name in `unrecognized configuration parameter "x"`.
+fn unknown_setting(error: &ServerError) -> Option<&str> {
+    error.message.strip_prefix("unrecognized configuration parameter \"")?.strip_suffix('"')
 }
 
 /// The name in `role "x" does not exist`.

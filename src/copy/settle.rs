@@ -34,8 +34,8 @@ SELECT format('ALTER %s %s OWNER TO ',
 FROM owned, LATERAL pg_identify_object(classid, objid, 0) i
 WHERE objid >= 16384
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = owned.classid AND d.objid = owned.objid
-                  AND (d.deptype IN ('e', 'i')
-                       OR (d.deptype = 'a' AND owned.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass)))
+                  AND d.objsubid = 0
+                  AND (d.deptype IN ('e', 'i') OR (d.deptype = 'a' AND i.type = 'sequence' AND d.refclassid = 'pg_class'::regclass)))
 ORDER BY classid, objid";
 
 /// Gives what the bootstrap superuser owns to [`DEFAULT_OWNER`], made only if there is something to give. Returns

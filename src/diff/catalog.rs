@@ -244,7 +244,7 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
     }
     for (oid, constraint) in before.constraints.iter().filter(|(_, each)| each.table == Some(old.oid)) {
         if after.constraints.contains_key(oid)
-            && before.enforcement.get(oid).is_none()
+            && !before.enforcement.contains_key(oid)
             && after.enforcement.contains_key(oid)
         {
             changes.push(CatalogChange::TriggerOff {

@@ -97,6 +97,8 @@ pub struct HistoryWrite {
     pub in_transaction: bool,
     /// What the runner updates in that row once everything is committed: one complete SQL statement.
     pub afterwards: Option<String>,
+    /// Takes the row out again: one complete SQL statement.
+    pub undo: String,
 }
 
 /// One pending migration.

@@ -77,6 +77,8 @@ pub struct Observation {
     pub indexes_built: Vec<RelationWork>,
     /// Rows updated and deleted by table, where the statement ran inside a transaction.
     pub changed: Vec<RelationWork>,
+    /// Rows inserted by table, a rewrite's own left out.
+    pub inserted: Vec<RelationWork>,
     /// Rows deleted by table: part of `changed`; for `TRUNCATE` all rows the table had.
     pub deleted: Vec<RelationWork>,
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.

@@ -101,9 +101,7 @@ pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
     let mine = |finding: &&Finding| {
         bears(finding, Bears::Slower) && within(finding.statement) && finding.suppressed_by.is_none()
     };
-    if findings.iter().filter(mine).any(is_error) {
-        Slower::Yes
-    } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/slower-same-plan") {
+    if findings.iter().filter(mine).any(|finding| is_error(finding) || finding.id == "plan/slower-same-plan") {
         Slower::Yes
     } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/transient") {
         Slower::Transient

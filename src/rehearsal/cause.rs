@@ -5,8 +5,8 @@ use crate::diff::index::IndexChange;
 use crate::diff::plan::fingerprint::IndexDefinitions;
 use crate::diff::plan::{Seen, causing_statements};
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::observation::Observation;
 use crate::observation::lock::LockMode;
+use crate::observation::{Observation, ObservedLock};
 use crate::snapshot::Oid;
 use crate::snapshot::plan::{PlanCapture, PlanKey};
 use std::collections::BTreeSet;
@@ -25,12 +25,16 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     let mut statements = changing_statements(rehearsal, key, steps);
     let relations = relations(rehearsal, key);
     let mut objects = BTreeSet::new();
+    let mut first = None;
     for index in &rehearsal.indexes {
         let used =
             index.change.used_by_before.iter().chain(&index.change.used_by_after).any(|query| *query == key.query);
         if used && index.statement.is_some_and(|statement| statements.is_empty() || statements.contains(&statement)) {
             objects.insert(index.change.name.clone());
             statements.extend(index.statement);
+            if index.change.used_by_before.contains(&key.query) {
+                first = first.or(index.statement);
+            }
         }
     }
     // The plan is the same and the work is not: whoever rewrote or changed rows of its tables.
@@ -46,7 +50,9 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     if objects.is_empty() {
         objects = relations;
     }
-    Cause { statements: statements.into_iter().collect(), objects: objects.into_iter().collect() }
+    // The one that took away what the plan lived on comes first: findings point there.
+    let rest = statements.into_iter().filter(|statement| Some(*statement) != first);
+    Cause { statements: first.into_iter().chain(rest).collect(), objects: objects.into_iter().collect() }
 }
 
 /// Statements after which the plan was another one.
@@ -75,19 +81,29 @@ fn relations(rehearsal: &Rehearsal, key: &PlanKey) -> BTreeSet<String> {
         .collect()
 }
 
-/// The statement behind an index change: it locked the old index against everybody, or built the new one.
+/// The statement behind an index change: it built the new one, or was the last to lock the old one against everybody.
 pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) -> Option<usize> {
-    let dropped = change.oid_before.filter(|oid| change.oid_after != Some(*oid)).and_then(|oid| {
-        let takes = |observation: &&Observation| {
-            observation.locks.iter().any(|lock| lock.relation == oid && lock.mode == LockMode::AccessExclusive)
-        };
-        rehearsal.observations.iter().find(takes).map(|observation| observation.statement)
-    });
-    let built = change.oid_after.and_then(|oid| statement_that_made(rehearsal, oid));
-    let renamed = change.oid_after.filter(|oid| change.oid_before == Some(*oid));
     let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_owned();
     let names = [bare(&change.name), change.name_before.as_deref().map(bare).unwrap_or_default()];
-    built.or(dropped).or_else(|| statement_for(rehearsal, renamed, &[&names[0], &names[1]]))
+    let names = [names[0].as_str(), names[1].as_str()];
+    let built = change.oid_after.filter(|oid| change.oid_before != Some(*oid));
+    if let Some(statement) = built.and_then(|oid| statement_that_made(rehearsal, oid)) {
+        return Some(statement);
+    }
+    let oid = change.oid_before.or(change.oid_after)?;
+    let takes = |observation: &&Observation| {
+        let ours = |lock: &&ObservedLock| lock.relation == oid && lock.mode == LockMode::AccessExclusive;
+        rehearsal.committed.contains(&observation.statement) && observation.locks.iter().any(|lock| ours(&lock))
+    };
+    let locking: Vec<&Observation> = rehearsal.observations.iter().filter(takes).collect();
+    let named = |observation: &&&Observation| {
+        rehearsal.sql(observation.statement).is_some_and(|sql| names.iter().any(|name| mentions(sql, name)))
+    };
+    // Inherited locks say nothing: whoever took it anew last is who dropped or rebuilt it.
+    let anew =
+        |observation: &&&Observation| observation.locks.iter().any(|lock| lock.relation == oid && lock.taken_here);
+    let found = locking.iter().rfind(named).or_else(|| locking.iter().rfind(anew));
+    found.map(|observation| observation.statement).or_else(|| statement_for(rehearsal, None, &names))
 }
 
 /// The statement that built a relation, by its OID.

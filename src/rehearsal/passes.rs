@@ -1,5 +1,6 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
+use super::ground::Ground;
 use super::{Destroyed, IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
@@ -8,19 +9,24 @@ use crate::diff::plan::render::Values;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
+use crate::engine::postgres::dump::schema_text;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, count, facts};
+use crate::migration::Migration;
 use crate::migration::script::{StatementKind, kind};
+use crate::observation::RelationWork;
 use crate::observation::lock::LockMode;
+use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::prove::ProveOptions;
+use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
@@ -34,9 +40,9 @@ pub(super) async fn measure(
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
     let mut observer =
-        Observer::new(&copy.target.endpoint, &copy.target.database, SUPERUSER, &before.catalog, &before.sizes).await?;
+        Observer::new(&copy.target.endpoint, &copy.target.database, &before.catalog, &before.sizes).await?;
     rehearsal.before = Some(before);
-    let applied = apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, None, &mut observer).await;
+    let applied = apply(&copy.target, &rehearsal.migrations, None, &mut observer).await;
     rehearsal.observations = observer.finish().await?;
     let applied = applied?;
     rehearsal.failure = applied.failure;
@@ -135,9 +141,9 @@ pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) 
         return Ok(());
     }
     plan.progress.say("counting the rows in its way …");
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     let mut counter = Counter { statement, error, found: None };
-    apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, Some(statement), &mut counter).await?;
+    apply(&copy.target, &rehearsal.migrations, Some(statement), &mut counter).await?;
     rehearsal.violators = counter.found;
     copy.destroy().await?;
     Ok(())
@@ -153,21 +159,71 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
         .collect();
     let queries: Vec<HotQuery> =
         rehearsal.queries.iter().filter(|query| changed.contains(query.name.as_str())).cloned().collect();
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     let mut attributor = Attributor::new(&queries);
     let last = rehearsal.observations.last().map(|observation| observation.statement);
-    apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, last, &mut attributor).await?;
+    apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
     copy.destroy().await?;
     super::cause::assign(rehearsal, &attributor.steps);
     Ok(())
 }
 
-/// Counts what goes, then runs the scripts: is everything as before?
+/// Counts what goes, writes the scripts, then runs them: is everything as before?
 pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     count_destroyed(&copy, rehearsal).await?;
-    copy.destroy().await?;
+    let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
+        .await
+        .map_err(|error| RollbackError::Dump(error.to_string()))?;
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
+    let applied: Vec<&Migration> = rehearsal.migrations.iter().take(rehearsal.applied).collect();
+    // The runner's rows go in the order opposite to the one they came in.
+    let history: Vec<String> =
+        applied.iter().rev().filter_map(|each| each.history.as_ref()).map(|history| history.undo.clone()).collect();
+    let title: Vec<String> = applied.iter().map(|each| format!("{} {}", each.version, each.name)).collect();
+    let changed = changed_tables(rehearsal);
+    let scripts = generate(&Input {
+        before: &before.catalog,
+        after: &after.catalog,
+        dump_before: &dump,
+        history: &history,
+        changed: &changed,
+        title: &title.join(", "),
+    });
+    let options = ProveOptions { tables: Some(touched_names(rehearsal, before)) };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
+    let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    rehearsal.rollback = Some(Rollback { scripts, proof: Some(proof) });
     Ok(())
+}
+
+/// What the migration did to the rows of tables that were there before, added up over its statements.
+fn changed_tables(rehearsal: &Rehearsal) -> Vec<ChangedTable> {
+    let mut tables: BTreeMap<&str, ChangedTable> = BTreeMap::new();
+    let committed = rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement));
+    for observation in committed {
+        let rows = |works: &[RelationWork], name: &str| -> u64 {
+            works.iter().filter(|work| work.name == name).map(|work| work.rows).sum()
+        };
+        let works = observation.changed.iter().chain(&observation.inserted).chain(&observation.deleted);
+        let names: BTreeSet<&str> = works.filter(|work| !work.created_in_run).map(|work| work.name.as_str()).collect();
+        for name in names {
+            let table =
+                tables.entry(name).or_insert_with(|| ChangedTable { name: name.to_owned(), ..Default::default() });
+            let deleted = rows(&observation.deleted, name);
+            table.inserted += rows(&observation.inserted, name);
+            table.deleted += deleted;
+            table.updated += rows(&observation.changed, name).saturating_sub(deleted);
+        }
+    }
+    tables.into_values().collect()
+}
+
+/// Names, before, of the tables whose values the proof compares.
+fn touched_names(rehearsal: &Rehearsal, before: &Snapshot) -> BTreeSet<String> {
+    let touched = touched(rehearsal, before);
+    let names = touched.iter().filter_map(|oid| before.catalog.relations.get(oid));
+    names.map(|relation| relation.qualified.clone()).collect()
 }
 
 /// Counts what the migration takes away, on a copy it has not touched.
@@ -176,11 +232,12 @@ async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> R
     let mut superuser = copy.superuser("count").await?;
     for change in &rehearsal.changes {
         let (relation, table, column) = match change {
-            CatalogChange::RelationDropped { relation, name, kind, replaced: false }
-                if matches!(kind, RelationKind::Table | RelationKind::PartitionedTable) =>
-            {
-                (*relation, name, None)
-            }
+            CatalogChange::RelationDropped {
+                relation,
+                name,
+                kind: RelationKind::Table | RelationKind::PartitionedTable,
+                replaced: false,
+            } => (*relation, name, None),
             CatalogChange::ColumnDropped { relation, table, column, .. } => (*relation, table, Some(column)),
             _ => continue,
         };

@@ -8,6 +8,7 @@ use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::{Observation, Outcome};
 use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers};
+use crate::rollback::prove::RollbackProof;
 use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
 use serde_json::Value;
 
@@ -52,6 +53,15 @@ pub fn is_unknown(answers: &v1::Answers, name: &str) -> bool {
 }
 
 fn answers_of(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Answers {
+    if rehearsal.complete && rehearsal.migrations.is_empty() {
+        let summary = || "nothing is pending".to_owned();
+        return v1::Answers {
+            applies: v1::Answer { verdict: Applies::Yes, summary: summary() },
+            blocks: v1::Answer { verdict: Blocks::No, summary: summary() },
+            slower: v1::Answer { verdict: Slower::No, summary: summary() },
+            undoable: v1::Answer { verdict: Undoable::Yes, summary: summary() },
+        };
+    }
     let blocks = answers::blocks(rehearsal, findings, None);
     let slower = answers::slower(rehearsal, findings, None);
     let undoable = undoable(rehearsal);
@@ -67,7 +77,7 @@ fn reason(rehearsal: &Rehearsal, answer: &str) -> String {
     answers::unknown(rehearsal)
         .into_iter()
         .find(|unknown| unknown.answer == answer)
-        .map_or_else(|| "nothing is pending".to_owned(), |unknown| unknown.reason)
+        .map_or_else(|| "the run ended before".to_owned(), |unknown| unknown.reason)
 }
 
 fn applies_summary(rehearsal: &Rehearsal) -> String {
@@ -383,20 +393,49 @@ fn index(entry: &IndexEntry) -> v1::IndexChange {
         statement: entry.statement,
     }
 }
-fn rollback(_: &Rehearsal) -> v1::Rollback {
+
+/// The way back. A script that was not proven is still shown, and the verdict says so.
+fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
+    let Some(rollback) = &rehearsal.rollback else {
+        let not_run = v1::Comparison::NotRun;
+        return v1::Rollback {
+            verdict: RollbackVerdict::NotAttempted,
+            proof: v1::Proof { schema: not_run, catalog: not_run, rows: not_run, plans: not_run, reapplied: not_run },
+            differences: Vec::new(),
+            losses: Vec::new(),
+            conditions: Vec::new(),
+            backup: v1::Backup::default(),
+            scripts: v1::Scripts::default(),
+        };
+    };
+    let scripts = v1::Scripts {
+        prepare: rollback.scripts.prepare.clone(),
+        rollback: rollback.scripts.rollback.clone(),
+        cleanup: rollback.scripts.cleanup.clone(),
+    };
+    let proof = rollback.proof.as_ref();
+    let part = |read: fn(&RollbackProof) -> v1::Comparison| proof.map_or(v1::Comparison::NotRun, read);
     v1::Rollback {
-        verdict: RollbackVerdict::NotAttempted,
+        verdict: rollback.verdict(),
         proof: v1::Proof {
-            schema: v1::Comparison::NotRun,
-            catalog: v1::Comparison::NotRun,
-            rows: v1::Comparison::NotRun,
+            schema: part(RollbackProof::schema),
+            catalog: part(RollbackProof::catalog),
+            rows: part(RollbackProof::rows),
             plans: v1::Comparison::NotRun,
-            reapplied: v1::Comparison::NotRun,
+            reapplied: part(RollbackProof::reapplied),
         },
-        differences: vec![],
-        losses: vec![],
-        conditions: vec![],
-        backup: Default::default(),
-        scripts: Default::default(),
+        differences: proof.map(RollbackProof::differences).unwrap_or_default(),
+        losses: proof
+            .map(RollbackProof::losses)
+            .unwrap_or_default()
+            .iter()
+            .map(|loss| v1::Loss { object: loss.object.clone(), rows: loss.rows })
+            .collect(),
+        conditions: proof.map(|proof| proof.conditions().to_vec()).unwrap_or_default(),
+        backup: v1::Backup {
+            bytes: proof.and_then(RollbackProof::backup_bytes),
+            duration_ms: proof.and_then(RollbackProof::backup_ms).map(round),
+        },
+        scripts,
     }
 }

@@ -26,7 +26,7 @@ async fn items(text: &str) -> Result<Vec<String>, DumpError> {
 
 #[tokio::test]
 async fn statements_rows_and_connections_come_with_their_lines() {
-    let text = "-- hello\nSET a = 1; SET b = 2;\n\n\\restrict x\n\\connect -reuse-previous=on \"dbname='o\\'dd \"\"x'\"\n\
+    let text = "-- hello\nSET a = 1; SET b = 2;\n\\encoding SQL_ASCII\n\\restrict x\n\\connect -reuse-previous=on \"dbname='o\\'dd \"\"x'\"\n\
                 COPY public.t (a) FROM stdin;\na\\tb\n\\\\.\n\\.\n\nCOPY t FROM stdin;\n\\.\nSELECT 'a\n;b';\n\\connect shop\n";
     assert_eq!(
         items(text).await.expect("items"),

@@ -44,6 +44,10 @@ fn what_tables_are_made_of_is_fatal_and_the_rest_is_not() {
     ] {
         assert_eq!(run(sql), (sql.to_owned(), OnFailure::Warn, None));
     }
+    let sql = "SET SESSION AUTHORIZATION 'new one'";
+    assert_eq!(decide(sql), Action::Become { role: "new one".into(), sql: sql.into() });
+    assert_eq!(run("SET SESSION AUTHORIZATION DEFAULT").1, OnFailure::Fatal);
+    assert_eq!(run("SELECT pg_catalog.lo_unlink('1')").1, OnFailure::IgnoreMissing);
     for sql in ["DROP TABLE public.t", "ALTER TABLE IF EXISTS ONLY t DROP CONSTRAINT c", "CREATE SCHEMA public"] {
         assert_eq!(run(sql).1, OnFailure::IgnoreMissing);
     }

@@ -117,11 +117,16 @@ impl RestoreError {
         if is_disk_full(&error) {
             return Self::DiskFull { said: shown(&error) };
         }
+        let headline = policy::headline(sql);
+        let mut said = shown(&error);
+        if error.sqlstate == "42P01" && headline.starts_with("COPY") {
+            said.push_str("; a dump made with --data-only lacks the tables: make it without");
+        }
         Self::Statement {
             name: name.to_owned(),
             line,
-            headline: policy::headline(sql),
-            said: shown(&error),
+            headline,
+            said,
             entry: statement.entry.as_deref().map(|entry| format!(" [{entry}]")).unwrap_or_default(),
             error: Box::new(error),
         }

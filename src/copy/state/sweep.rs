@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long processes may take to die of a signal: a postmaster gives its own children five seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long they may take to end by themselves, or in good order.
+const COURTESY: Duration = Duration::from_secs(2);
 /// How often that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Programs of ours, by the name the kernel knows them under; a shell somebody left in a folder is none.
@@ -90,19 +92,23 @@ fn kill_servers(run: &Path) -> usize {
     // No list means no server; a broken line was cut off before its server could have answered.
     let list = std::fs::read_to_string(run.join(SERVERS)).unwrap_or_default();
     let alive: Vec<Named> = list.lines().filter_map(Named::from_line).filter(Named::is_alive).collect();
-    end_all(&alive, Signal::SIGQUIT);
-    end_all(&alive, Signal::SIGKILL);
+    end_all(&alive, Some(Signal::SIGQUIT), PATIENCE);
+    end_all(&alive, Some(Signal::SIGKILL), PATIENCE);
     alive.len()
 }
 
 /// Ends every process of ours that works in a folder: backends outlive a postmaster that was killed too hard, and
 /// `initdb` is in no list. Returns how many.
+///
+/// They get the time to end by themselves first, which the children of a killed `initdb` do: ended by a signal, they
+/// would leave their shared memory behind.
 pub(super) fn kill_all_in(folder: &Path) -> usize {
     let mut ended = 0;
-    for signal in [Signal::SIGQUIT, Signal::SIGKILL, Signal::SIGKILL] {
+    for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGQUIT), Some(Signal::SIGKILL), Some(Signal::SIGKILL)] {
         // Anew each time: what was being started while we looked is seen the next time.
         let working = working_in(folder);
-        end_all(&working, signal);
+        let patience = if matches!(signal, Some(Signal::SIGQUIT | Signal::SIGKILL)) { PATIENCE } else { COURTESY };
+        end_all(&working, signal, patience);
         ended = ended.max(working.len());
     }
     ended
@@ -126,14 +132,14 @@ impl Named {
     }
 }
 
-/// Sends a signal and waits for the ends, up to a limit.
-fn end_all(processes: &[Named], signal: Signal) {
+/// Sends a signal, if any, and waits for the ends, up to a limit.
+fn end_all(processes: &[Named], signal: Option<Signal>, patience: Duration) {
     let mut left: Vec<&Named> = processes.iter().filter(|process| process.is_alive()).collect();
     for process in &left {
         // One that is gone, or another user's, is left over below and its folder reported as not removable.
         let _ = kill(Pid::from_raw(process.pid.cast_signed()), signal);
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     while !left.is_empty() && Instant::now() < deadline {
         std::thread::sleep(LOOK_AGAIN);
         left.retain(|process| process.is_alive());

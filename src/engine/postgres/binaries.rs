@@ -235,7 +235,13 @@ impl Binaries {
     }
 
     fn servers(request: &BinaryRequest) -> Vec<Self> {
-        request.folders().iter().filter_map(|dir| Self::in_folder(dir).ok()).collect()
+        let mut servers: Vec<Self> = Vec::new();
+        for server in request.folders().iter().filter_map(|dir| Self::in_folder(dir).ok()) {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
     }
 
     fn in_folder(dir: &Path) -> Result<Self, String> {
@@ -248,6 +254,9 @@ impl Binaries {
                 ));
             }
         }
+        // A folder of links is not where the server lives: its tools and libraries are beside the real one.
+        let real = dir.join("postgres").canonicalize().ok().and_then(|program| Some(program.parent()?.to_owned()));
+        let dir = real.filter(|real| real.join("initdb").is_file()).unwrap_or(dir);
         let said = output_of(&dir.join("postgres"), "--version").ok_or("`postgres --version` does not run")?;
         let (version, major) = version(&said).ok_or_else(|| format!("`postgres --version` says `{said}`"))?;
         Ok(Self { dir, version, major, pg_dump: None, pg_restore: None })

@@ -26,6 +26,10 @@ const HELPER: &str = "__launch";
 /// Where the rights of the caller are kept.
 const KEEP_USER: &str = "-";
 
+/// Settings the user wants in sessions with servers of their own. sqlx would hand them to ours, where they would change
+/// plans, and it has no way to be told otherwise.
+const FOREIGN_OPTIONS: &str = "PGOPTIONS";
+
 /// The executable whose `main` calls [`run_if_helper`].
 static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
 
@@ -146,6 +150,9 @@ pub fn run_if_helper() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_none_or(|first| first != HELPER) {
         if let Some(own) = own_executable() {
+            if std::env::var_os(FOREIGN_OPTIONS).is_some() {
+                return Some(begin_anew(&own));
+            }
             // Set already means that a test named another one, which is stronger.
             let _ = LAUNCHER.set(own);
         }
@@ -155,6 +162,17 @@ pub fn run_if_helper() -> Option<ExitCode> {
     // Nobody is left to tell when this fails too.
     let _ = writeln!(io::stderr(), "seatrial: {reason}");
     Some(ExitCode::from(127))
+}
+
+/// Becomes this same program again, without the variable.
+fn begin_anew(own: &Path) -> ExitCode {
+    let mut args = std::env::args_os();
+    let mut command = Command::new(own);
+    command.arg0(args.next().unwrap_or_else(|| "seatrial".into()));
+    let error = command.args(args).env_remove(FOREIGN_OPTIONS).exec();
+    // Nobody is left to tell when this fails too.
+    let _ = writeln!(io::stderr(), "seatrial: cannot start again without {FOREIGN_OPTIONS}: {error}; unset it");
+    ExitCode::from(2)
 }
 
 /// This executable, by a name that stays true when it is replaced on disk while it runs.

@@ -5,7 +5,7 @@
 //! whose subtransactions let go of their locks early.
 
 use super::apply::{Moment, Ran, Watch};
-use super::sample::Sampler;
+use super::sample::{SampledRelation, Sampler};
 use super::session::{Endpoint, Rows, Session};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
@@ -43,6 +43,17 @@ struct Counters {
     deleted: u64,
 }
 
+impl Counters {
+    /// Outside a transaction the backend may hand its counters over and begin anew between two readings.
+    fn unless_flushed(self, now: Self) -> Self {
+        let fell = now.seq_scan < self.seq_scan
+            || now.inserted < self.inserted
+            || now.updated < self.updated
+            || now.deleted < self.deleted;
+        if fell { Self::default() } else { self }
+    }
+}
+
 /// A lock whose transaction has not ended yet.
 struct OpenLock {
     observation: usize,
@@ -77,12 +88,11 @@ impl Observer {
     pub async fn new(
         endpoint: &Endpoint,
         database: &str,
-        superuser: &str,
         catalog: &Catalog,
         sizes: &BTreeMap<Oid, RelationSize>,
     ) -> Result<Self, ServerError> {
-        let session = Session::connect(endpoint, database, superuser, "observer").await?;
-        let sampling = Session::connect(endpoint, database, superuser, "sampler").await?;
+        let session = Session::observer(endpoint, database, "observer").await?;
+        let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
             .values()
@@ -260,18 +270,23 @@ impl Observer {
     /// Work since the last reading, from the backend's own counters.
     fn count(&mut self, now: BTreeMap<Oid, Counters>, observation: &mut Observation) {
         for (oid, counters) in &now {
-            let before = self.counters.get(oid).copied().unwrap_or_default();
+            let before = self.counters.get(oid).copied().unwrap_or_default().unless_flushed(*counters);
             let scans = counters.seq_scan.saturating_sub(before.seq_scan);
-            if scans > 0 {
-                let read = counters.seq_read.saturating_sub(before.seq_read) / scans;
+            if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
                 let known = self.known.get(oid).map_or(0, |known| known.rows);
                 observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
             }
-            // Inserts make nobody wait; and a rewrite counts its rows as inserted.
+            // Inserts make nobody wait.
             let changed =
                 counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
             if changed > 0 {
                 observation.changed.push(self.work(*oid, changed));
+            }
+            // A rewrite counts its rows as inserted.
+            let rewritten = observation.rewritten.iter().any(|work| work.relation == *oid);
+            let inserted = counters.inserted.saturating_sub(before.inserted);
+            if inserted > 0 && !rewritten {
+                observation.inserted.push(self.work(*oid, inserted));
             }
             let deleted = counters.deleted.saturating_sub(before.deleted);
             if deleted > 0 {
@@ -337,10 +352,9 @@ impl Observer {
             .collect();
         let filenodes = self.learn(&rows);
         self.files_changed(&filenodes, &new, observation, kind);
-        // What the backend has not sent to the shared statistics yet is still in its own counters.
-        let own = counters(&session.query(OWN_COUNTERS).await?);
-        self.counters.clear();
-        if matches!(kind, StatementKind::Do | StatementKind::Call) {
+        if counts_outside(kind) {
+            // What the backend has not sent to the shared statistics yet is still in its own counters.
+            let own = counters(&session.query(OWN_COUNTERS).await?);
             self.count(own, observation);
         }
         self.counters.clear();
@@ -350,7 +364,7 @@ impl Observer {
     /// Adds what only the sampling session saw.
     async fn add_samples(&mut self, observation: &mut Observation, started: Instant) {
         let samples = self.sampler.take_since(started).await;
-        for (oid, name, kind, parent, table) in samples.relations {
+        for SampledRelation { oid, name, kind, parent, table } in samples.relations {
             self.known.entry(oid).or_insert(Known {
                 name,
                 kind,
@@ -389,6 +403,9 @@ impl Watch for Observer {
             self.counters = counters(&session.query(OWN_COUNTERS).await?);
             self.baseline_read = true;
         }
+        if !at.in_transaction && counts_outside(at.kind) {
+            self.counters = counters(&session.query(OWN_COUNTERS).await?);
+        }
         self.wal_before = self.wal_position().await?;
         self.sampler.watch(session.pid).await;
         self.overhead += looking.elapsed();
@@ -417,6 +434,7 @@ impl Watch for Observer {
             scanned: Vec::new(),
             indexes_built: Vec::new(),
             changed: Vec::new(),
+            inserted: Vec::new(),
             deleted: Vec::new(),
             lock_timeout_ms: self.lock_timeout_ms,
         };
@@ -502,6 +520,11 @@ SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del
 FROM pg_catalog.pg_stat_xact_all_tables
 WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
   AND (seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+
+/// Statements that run bare and may read and change tables all the same.
+fn counts_outside(kind: &StatementKind) -> bool {
+    matches!(kind, StatementKind::Do | StatementKind::Call)
+}
 
 fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
     rows.rows

@@ -18,8 +18,23 @@ const INTERVAL: Duration = Duration::from_millis(5);
 pub struct Samples {
     /// Granted locks with the moment each was seen last.
     pub locks: BTreeMap<(Oid, LockMode), Instant>,
-    /// Relations behind them: oid, qualified name, relkind, partition's parent, table of an index.
-    pub relations: Vec<(Oid, String, char, Option<Oid>, Option<Oid>)>,
+    /// Relations behind them.
+    pub relations: Vec<SampledRelation>,
+}
+
+/// A relation seen behind a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampledRelation {
+    /// Its OID.
+    pub oid: Oid,
+    /// Qualified name.
+    pub name: String,
+    /// `relkind`.
+    pub kind: char,
+    /// Of a partition.
+    pub parent: Option<Oid>,
+    /// Of an index.
+    pub table: Option<Oid>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +91,8 @@ impl Sampler {
                 if samples.locks.insert((look.oid, look.mode), asked).is_none()
                     && let Some(name) = look.name
                 {
-                    samples.relations.push((look.oid, name, look.kind, look.parent, look.table));
+                    let Look { oid, kind, parent, table, .. } = look;
+                    samples.relations.push(SampledRelation { oid, name, kind, parent, table });
                 }
             }
         }

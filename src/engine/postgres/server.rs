@@ -175,6 +175,8 @@ impl Server {
                         session.close().await;
                         return Ok(());
                     }
+                    // A base keeps no database but its own; who says that one is missing is up.
+                    Err(error) if error.sqlstate == "3D000" => return Ok(()),
                     Err(error) if !is_not_yet(&error) => return Err(error.to_string()),
                     Err(_) => tokio::time::sleep(ASK_AGAIN).await,
                 }

@@ -88,10 +88,9 @@ impl Counter {
                 );
                 (relation, "groups of duplicates", query)
             }),
-            "23514" | "23503" => match not_valid_condition(session, error, sql, in_transaction).await? {
-                Some(condition) => Some(rows(&condition)),
-                None => None,
-            },
+            "23514" | "23503" => {
+                not_valid_condition(session, error, sql, in_transaction).await?.map(|condition| rows(&condition))
+            }
             _ => None,
         })
     }

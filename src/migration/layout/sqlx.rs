@@ -191,6 +191,7 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
         table: table.to_owned(),
         in_transaction,
         afterwards: Some(format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")),
+        undo: format!("DELETE FROM {table} WHERE version = {version}"),
     }
 }
 

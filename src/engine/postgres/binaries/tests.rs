@@ -135,6 +135,21 @@ fn path_is_searched_and_debian_s_wrapper_is_no_tool() {
 }
 
 #[test]
+fn links_lead_to_where_the_server_lives_and_count_once() {
+    let machine = debian();
+    create_dir_all(machine.dir("bin")).expect("a folder");
+    for program in SERVER {
+        let real = machine.dir("usr/lib/postgresql/15/bin").join(program);
+        std::os::unix::fs::symlink(real, machine.dir("bin").join(program)).expect("a link");
+    }
+    let request = BinaryRequest { path: Some(machine.dir("bin").into()), ..machine.request(Some(15)) };
+    let found = Binaries::find(&request).expect("by its link");
+    assert_eq!(found.dir, machine.dir("usr/lib/postgresql/15/bin"));
+    assert!(found.pg_dump.is_some());
+    assert_eq!(Binaries::all_found(&request).iter().filter(|server| server.major == 15).count(), 1);
+}
+
+#[test]
 fn root_is_told_which_folder_keeps_its_servers_user_out() {
     if !nix::unistd::geteuid().is_root() {
         return; // Servers run as the caller then, who found the programs.

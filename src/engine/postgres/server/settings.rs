@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// Below this much shared memory in `/dev/shm`, in bytes, parallel queries get theirs from files: containers often have
 /// 64 MB there, and a query that fails for want of it would be blamed on the migration.
+#[cfg(target_os = "linux")]
 const ENOUGH_SHARED_MEMORY: u64 = 512 << 20;
 
 /// What holds in every mode. Nothing reaches out of the server, nothing runs in it by itself, and what is lost in a
@@ -93,9 +94,15 @@ fn line(name: &str, value: &str) -> String {
     format!("{name} = '{}'\n", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+#[cfg(target_os = "linux")]
 fn shared_memory_type() -> &'static str {
     let room = nix::sys::statvfs::statvfs("/dev/shm").map(|fs| fs.fragment_size() * fs.blocks());
     if room.is_ok_and(|bytes| bytes < ENOUGH_SHARED_MEMORY) { "mmap" } else { "posix" }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shared_memory_type() -> &'static str {
+    "posix"
 }
 
 /// Replaces every file of a data directory that says how a server behaves.

@@ -1,0 +1,63 @@
+//! Copies for the proof: the same base, the same migrations, applied the same way.
+
+use super::Plan;
+use crate::copy::scratch::ScratchDatabase;
+use crate::engine::ServerError;
+use crate::engine::postgres::apply::{Unwatched, apply};
+use crate::engine::postgres::dump::schema_text;
+use crate::engine::postgres::session::Session;
+use crate::migration::Migration;
+use crate::rollback::RollbackError;
+use crate::rollback::prove::{ProofCopy, ProofGround};
+
+/// Where copies for the proof come from.
+pub(super) struct Ground<'run> {
+    pub plan: &'run Plan<'run>,
+    pub migrations: &'run [Migration],
+    /// A copy that is there already and untouched.
+    pub first: Option<ScratchDatabase>,
+}
+
+/// One of them.
+pub(super) struct GroundCopy<'run> {
+    plan: &'run Plan<'run>,
+    migrations: &'run [Migration],
+    copy: ScratchDatabase,
+}
+
+impl<'run> ProofGround for Ground<'run> {
+    type Copy = GroundCopy<'run>;
+
+    async fn fresh(&mut self) -> Result<Self::Copy, RollbackError> {
+        let copy = match self.first.take() {
+            Some(copy) => copy,
+            None => self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?,
+        };
+        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, copy })
+    }
+}
+
+impl ProofCopy for GroundCopy<'_> {
+    async fn superuser(&self) -> Result<Session, ServerError> {
+        self.copy.superuser("proof").await
+    }
+
+    async fn migration_role(&self) -> Result<Session, ServerError> {
+        self.copy.target.session("rollback").await
+    }
+
+    async fn migrate(&self) -> Result<(), ServerError> {
+        // A migration that fails leaves what it leaves: that is the state to come back from.
+        apply(&self.copy.target, self.migrations, None, &mut Unwatched).await.map(|_| ())
+    }
+
+    async fn dump(&self) -> Result<String, RollbackError> {
+        schema_text(&self.plan.base.binaries, &self.copy.target.endpoint, &self.copy.target.database)
+            .await
+            .map_err(|error| RollbackError::Dump(error.to_string()))
+    }
+
+    async fn destroy(self) -> Result<(), RollbackError> {
+        self.copy.destroy().await.map_err(|error| RollbackError::Copy(error.to_string()))
+    }
+}

@@ -1,0 +1,232 @@
+//! Nothing outlives a run: not after `kill -9` at any moment, not after a signal, and no run harms another.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr};
+use support::traces::left_behind;
+use support::{copy_folder, project, repository, run, seatrial, state_folder};
+use tempfile::TempDir;
+
+/// A shop, and a migration that makes a plan worse, so that every pass runs.
+struct Place {
+    project: TempDir,
+    state: PathBuf,
+}
+
+impl Place {
+    /// With a state folder nobody else uses, empty.
+    fn new(name: &str) -> Self {
+        let state = state_folder(&format!("leftovers-{name}"));
+        if state.exists() {
+            std::fs::remove_dir_all(&state).unwrap();
+        }
+        let project = project();
+        let shop = repository().join("tests/shop");
+        std::fs::copy(shop.join("source.sql"), project.path().join("source.sql")).unwrap();
+        copy_folder(&shop.join("queries"), &project.path().join("queries"));
+        std::fs::write(project.path().join("quick.sql"), "DROP INDEX orders_status_idx;\n").unwrap();
+        // Longer than any test waits: who ends this run is the test.
+        std::fs::write(
+            project.path().join("endless.sql"),
+            "ALTER TABLE orders ADD COLUMN region text;\nSELECT pg_sleep(3600);\n",
+        )
+        .unwrap();
+        Self { project, state }
+    }
+
+    fn check(&self, migration: &str) -> std::process::Command {
+        let mut command = seatrial(self.project.path(), &self.state);
+        command.args(["check", migration, "--source", "source.sql", "--queries", "queries"]);
+        command
+    }
+
+    fn start(&self, migration: &str, args: &[&str]) -> Running {
+        let mut child = self.check(migration).args(args).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let progress = BufReader::new(child.stderr.take().unwrap());
+        Running { child, progress }
+    }
+
+    #[track_caller]
+    fn assert_nothing_left(&self, when: &str) {
+        let left = left_behind(&self.state);
+        assert!(left.is_empty(), "{when}:\n{}", left.join("\n"));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Tens of megabytes; what stays after a failure is removed by the next run of the test.
+        let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+/// A run that is under way.
+struct Running {
+    child: Child,
+    progress: BufReader<ChildStderr>,
+}
+
+impl Running {
+    /// The next line of progress; `None` when the run is over.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.progress.read_line(&mut line).unwrap();
+        (read > 0).then_some(line)
+    }
+
+    /// Waits for a line that begins like this.
+    #[track_caller]
+    fn until(&mut self, beginning: &str) {
+        let mut seen = Vec::new();
+        while let Some(line) = self.line() {
+            if line.starts_with(beginning) {
+                return;
+            }
+            seen.push(line);
+        }
+        panic!("no line of progress begins with `{beginning}`: {seen:?}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Exit code, and what it said since.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.progress.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+fn clean_run(place: &Place) {
+    let ran = run(&mut place.check("quick.sql"));
+    assert_eq!(ran.code, Some(1), "the run after the killed ones works as ever:\n{}\n{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn after_kill_9_at_ten_moments_the_next_run_leaves_nothing_of_the_others() {
+    let place = Place::new("killed");
+    // The first ones die while the cluster and the base are made, the others later: after each line of progress in
+    // turn, then from the first line again.
+    let (mut moments, mut lines) = (0, 1);
+    while moments < 10 {
+        let mut running = place.start("quick.sql", &[]);
+        let reached = (0..lines).all(|_| running.line().is_some());
+        if !reached {
+            lines = 1;
+            running.end();
+            continue;
+        }
+        running.signal(Signal::SIGKILL);
+        running.end();
+        moments += 1;
+        lines += 1;
+    }
+    clean_run(&place);
+    place.assert_nothing_left("after the next run");
+}
+
+#[test]
+fn a_server_dies_with_the_run_that_was_killed_in_the_middle_of_a_statement() {
+    let place = Place::new("statement");
+    let mut running = place.start("endless.sql", &[]);
+    running.until("measure");
+    running.signal(Signal::SIGKILL);
+    running.end();
+    clean_run(&place);
+    place.assert_nothing_left("after the next run");
+}
+
+#[test]
+fn clean_removes_what_a_killed_run_left() {
+    let place = Place::new("clean");
+    let mut running = place.start("endless.sql", &[]);
+    running.until("measure");
+    running.signal(Signal::SIGKILL);
+    running.end();
+    let ran = run(seatrial(place.project.path(), &place.state).arg("clean"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    place.assert_nothing_left("after `clean`");
+}
+
+#[track_caller]
+fn stopped_by(signal: Signal, name: &str, code: i32) {
+    let place = Place::new(name);
+    let mut running = place.start("endless.sql", &["--out", "out"]);
+    running.until("measure");
+    running.signal(signal);
+    let (ended, said) = running.end();
+    assert_eq!(ended, Some(code), "{said}");
+    place.assert_nothing_left("right after the signal");
+    let report = std::fs::read_to_string(place.project.path().join("out/report.json")).expect("a partial report");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["complete"], false);
+    assert_eq!(report["exit_code"], code);
+    for answer in ["applies", "blocks", "slower", "undoable"] {
+        assert_eq!(report["answers"][answer]["verdict"], "unknown", "{answer} was not measured to its end");
+    }
+}
+
+#[test]
+fn an_interrupted_run_cleans_up_and_writes_a_partial_report() {
+    stopped_by(Signal::SIGINT, "interrupted", 130);
+}
+
+#[test]
+fn a_terminated_run_cleans_up_and_writes_a_partial_report() {
+    stopped_by(Signal::SIGTERM, "terminated", 143);
+}
+
+#[test]
+fn a_signal_while_the_base_is_made_leaves_no_half_made_base() {
+    let place = Place::new("restoring");
+    let mut running = place.start("quick.sql", &[]);
+    running.until("restoring");
+    running.signal(Signal::SIGINT);
+    let (code, said) = running.end();
+    assert_eq!(code, Some(130), "{said}");
+    place.assert_nothing_left("right after the signal");
+    clean_run(&place);
+    place.assert_nothing_left("after the next run");
+}
+
+#[test]
+fn a_spent_budget_ends_the_run_and_leaves_nothing() {
+    let place = Place::new("budget");
+    // The base is there, so that the budget is spent in the statement that never ends.
+    clean_run(&place);
+    let ran = run(place.check("endless.sql").args(["--max-time", "8s", "--format", "json"]));
+    assert_eq!(ran.code, Some(124), "{}", ran.stderr);
+    assert_eq!(ran.report()["answers"]["applies"]["verdict"], "unknown");
+    place.assert_nothing_left("after the budget was spent");
+}
+
+#[test]
+fn two_runs_at_once_leave_each_other_alone() {
+    let place = Place::new("together");
+    let mut other = place.start("endless.sql", &[]);
+    other.until("measure");
+    clean_run(&place);
+    assert!(other.child.try_wait().unwrap().is_none(), "the first run goes on while the second comes and goes");
+    assert!(!left_behind(&place.state).is_empty(), "the first run's server is there");
+    other.signal(Signal::SIGINT);
+    let (code, said) = other.end();
+    assert_eq!(code, Some(130), "{said}");
+    place.assert_nothing_left("after both");
+}
+
+#[test]
+fn the_source_is_the_same_before_and_after() {
+    let place = Place::new("source");
+    let source = place.project.path().join("source.sql");
+    let before = (std::fs::read(&source).unwrap(), Path::new(&source).metadata().unwrap().modified().unwrap());
+    clean_run(&place);
+    assert_eq!(before, (std::fs::read(&source).unwrap(), source.metadata().unwrap().modified().unwrap()));
+}

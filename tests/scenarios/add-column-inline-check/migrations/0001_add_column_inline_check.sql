@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN rating integer CHECK (rating BETWEEN 1 AND 5);

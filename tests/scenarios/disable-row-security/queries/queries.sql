@@ -1,0 +1,3 @@
+-- name: FindDocument :one
+-- params one: id = 11
+SELECT body FROM documents WHERE id = :id;

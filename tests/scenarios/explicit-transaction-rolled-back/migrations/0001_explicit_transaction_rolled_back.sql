@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE orders ADD COLUMN region text;
+ALTER TABLE orders ALTER COLUMN shipped_at SET NOT NULL;
+COMMIT;

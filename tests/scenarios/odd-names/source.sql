@@ -1,0 +1,10 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+CREATE SCHEMA "Größe & Co";
+ALTER SCHEMA "Größe & Co" OWNER TO app;
+CREATE TABLE "Größe & Co"."Bestellungen ""2026""" ("select" integer PRIMARY KEY, "日本" text NOT NULL, "a;b'c" text);
+INSERT INTO "Größe & Co"."Bestellungen ""2026""" SELECT n, 'wert ' || n, NULL FROM generate_series(1, 12000) AS n;
+CREATE TABLE "Größe & Co".a_name_of_sixty_three_bytes_is_the_longest_that_the_server_keep (id integer PRIMARY KEY);
+INSERT INTO "Größe & Co".a_name_of_sixty_three_bytes_is_the_longest_that_the_server_keep SELECT n FROM generate_series(1, 12000) AS n;
+ALTER TABLE "Größe & Co"."Bestellungen ""2026""" OWNER TO app;
+ALTER TABLE "Größe & Co".a_name_of_sixty_three_bytes_is_the_longest_that_the_server_keep OWNER TO app;

@@ -1,0 +1,3 @@
+ALTER TABLE orders
+    ALTER COLUMN paid SET NOT NULL,
+    DROP CONSTRAINT orders_paid_known;
