@@ -20,7 +20,7 @@ impl Condition {
     /// The check as a statement that stops the script.
     pub(super) fn check(&self) -> String {
         let Some(query) = &self.query else { return String::new() };
-        let message = quote_literal(&format!("%: not so for % rows; nothing was changed"));
+        let message = quote_literal("%: not so for % rows; nothing was changed");
         format!(
             "DO $seatrial$\nDECLARE\n    offending bigint;\nBEGIN\n    offending := ({query});\n    IF offending > 0 THEN\n        \
              RAISE EXCEPTION {message}, {}, offending;\n    END IF;\nEND\n$seatrial$;\n",
