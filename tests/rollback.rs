@@ -144,29 +144,32 @@ struct Outcome {
     proof: RollbackProof,
 }
 
-async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Outcome {
+async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Result<Outcome, String> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
     let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");
-    place.execute("postgres", SUPERUSER, &created).await.expect("a database");
-    let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}");
-    place.execute(&base, SUPERUSER, &owns).await.expect("rights");
+    place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
+    let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
+    place.execute(&base, SUPERUSER, &owns).await.map_err(|error| format!("rights: {error}"))?;
     if folder.join("superuser.sql").exists() {
-        place.execute(&base, SUPERUSER, &read("superuser.sql")).await.expect("what only a superuser can make");
+        place
+            .execute(&base, SUPERUSER, &read("superuser.sql"))
+            .await
+            .map_err(|error| format!("what only a superuser can make: {error}"))?;
     }
-    place.execute(&base, ROLE, &read("schema.sql")).await.expect("the schema");
-    place.execute(&base, SUPERUSER, "ANALYZE").await.expect("statistics");
+    place.execute(&base, ROLE, &read("schema.sql")).await.map_err(|error| format!("the schema: {error}"))?;
+    place.execute(&base, SUPERUSER, "ANALYZE").await.map_err(|error| format!("statistics: {error}"))?;
 
     let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), made: Cell::new(0) };
-    let copy = ground.copy().await.expect("a copy");
-    let mut superuser = copy.superuser().await.expect("a session");
-    let before = catalog::read(&mut superuser).await.expect("the catalog before");
-    let dump_before = copy.dump().await.expect("a dump");
-    copy.migrate().await.expect("the migration");
-    let after = catalog::read(&mut superuser).await.expect("the catalog after");
+    let copy = ground.copy().await.map_err(|error| format!("a copy: {error}"))?;
+    let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
+    let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
+    let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
+    copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
+    let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
     superuser.close().await;
-    copy.destroy().await.expect("a copy that goes");
+    copy.destroy().await.map_err(|error| format!("a copy that goes: {error}"))?;
 
     let changed: Vec<ChangedTable> = expected["changed"]
         .as_array()
@@ -189,10 +192,10 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         changed: &changed,
         title: &name,
     });
-    let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.expect("a proof");
+    let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
-    place.execute("postgres", SUPERUSER, &dropped).await.expect("a base that goes");
-    Outcome { scripts, proof }
+    place.execute("postgres", SUPERUSER, &dropped).await.map_err(|error| error.to_string())?;
+    Ok(Outcome { scripts, proof })
 }
 
 /// What is wrong with one fixture, or nothing.
@@ -266,8 +269,11 @@ async fn rehearse_some(part: usize) {
     for folder in fixtures().into_iter().skip(part).step_by(2) {
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("what is expected");
         let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let outcome = rehearse(&place, &folder, &expected).await;
-        if let Some(wrong) = judge(&expected, &outcome) {
+        let wrong = match rehearse(&place, &folder, &expected).await {
+            Ok(outcome) => judge(&expected, &outcome),
+            Err(error) => Some(error),
+        };
+        if let Some(wrong) = wrong {
             failed.push(format!("==== {}\n{wrong}", folder.display()));
         }
     }
@@ -290,7 +296,7 @@ async fn prepare_refuses_to_run_twice() {
     let sql = "CREATE SCHEMA seatrial_backup";
     place.execute("postgres", SUPERUSER, sql).await.expect("a backup from before");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollback/drop_column");
-    let outcome = rehearse(&place, &folder, &serde_json::json!({})).await;
+    let outcome = rehearse(&place, &folder, &serde_json::json!({})).await.expect("a rehearsal");
     let mut session = place.session("postgres", SUPERUSER).await.expect("a session");
     let refused = run_script(&mut session, &outcome.scripts.prepare).await.expect_err("it must refuse");
     assert!(refused.contains("was run before"), "{refused}");

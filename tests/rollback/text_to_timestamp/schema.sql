@@ -18,4 +18,4 @@ CREATE INDEX orders_customer_id_idx ON orders (customer_id);
 INSERT INTO customers (email, name) SELECT 'c' || i || '@example.test', 'Customer ' || i FROM generate_series(1, 50) i;
 INSERT INTO orders (customer_id, note, amount, quantity)
     SELECT i % 50 + 1, CASE WHEN i % 3 = 0 THEN 'note ' || i END, i * 1.25, i % 7 FROM generate_series(1, 300) i;
-ALTER TABLE orders ADD COLUMN placed timestamptz NOT NULL DEFAULT '2026-01-01 12:00+00';
+ALTER TABLE orders ADD COLUMN placed timestamptz; UPDATE orders SET placed = '2026-01-01 12:00+00'; ALTER TABLE orders ALTER COLUMN placed SET NOT NULL;
