@@ -45,7 +45,11 @@ fn the_demo_tells_every_story_of_the_sample_data_and_nothing_else() {
     assert_eq!(found.len(), wanted.len(), "a finding is told twice");
 
     for (answer, verdict) in expected["answers"].as_object().unwrap() {
-        assert_eq!(&report["answers"][answer]["verdict"], verdict, "{answer}: {}", report["answers"][answer]["summary"]);
+        assert_eq!(
+            &report["answers"][answer]["verdict"], verdict,
+            "{answer}: {}",
+            report["answers"][answer]["summary"]
+        );
     }
     assert_eq!(report["exit_code"], expected["exit_code"]);
     assert_eq!(ran.code.map(i64::from), expected["exit_code"].as_i64());

@@ -32,7 +32,11 @@ impl Place {
         copy_folder(&shop.join("queries"), &project.path().join("queries"));
         std::fs::write(project.path().join("quick.sql"), "DROP INDEX orders_status_idx;\n").unwrap();
         // Longer than any test waits: who ends this run is the test.
-        std::fs::write(project.path().join("endless.sql"), "ALTER TABLE orders ADD COLUMN region text;\nSELECT pg_sleep(3600);\n").unwrap();
+        std::fs::write(
+            project.path().join("endless.sql"),
+            "ALTER TABLE orders ADD COLUMN region text;\nSELECT pg_sleep(3600);\n",
+        )
+        .unwrap();
         Self { project, state }
     }
 

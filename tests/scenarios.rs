@@ -139,7 +139,6 @@ scenarios! {
         alter_type_narrower,
         alter_type_varchar_to_text,
         alter_type_varchar_wider,
-        begin_without_commit,
         check_violated,
         check_violated_at_validate,
         cluster,
@@ -170,7 +169,6 @@ scenarios! {
         foreign_key_without_index,
         grant_to_public,
         grant_to_role,
-        identifier_truncated,
         large_update,
         lock_held_long,
         needs_privilege_alter_system,
@@ -207,8 +205,10 @@ scenarios! {
         no_hot_queries,
         no_lock_timeout,
         odd_names,
+        partitioned_add_check,
         partitioned_add_column,
         partitioned_create_index,
+        partitioned_volatile_default,
         rewrite_loses_visibility_map,
         sqlx_concurrently_in_transaction,
         sqlx_edited_applied,
@@ -302,7 +302,8 @@ fn compare(expected: &Expected, ran: &Ran, report: &Value) -> String {
     }
     let statements: Vec<&Value> =
         items(&report["migrations"]).flat_map(|migration| items(&migration["statements"])).collect();
-    let statement = |index: &Value| statements.iter().find(|each| each["index"] == *index).copied().unwrap_or(&Value::Null);
+    let statement =
+        |index: &Value| statements.iter().find(|each| each["index"] == *index).copied().unwrap_or(&Value::Null);
     for lock in &expected.locks {
         let mut wanted = lock.clone();
         let index = wanted.as_object_mut().unwrap().remove("statement").unwrap();
@@ -318,7 +319,12 @@ fn compare(expected: &Expected, ran: &Ran, report: &Value) -> String {
         say_if(it, &format!("relations rewritten by statement {index}"), relations, &found);
     }
     for (index, sqlstate) in &expected.sqlstates {
-        say_if(it, &format!("SQLSTATE of statement {index}"), &Some(sqlstate.as_str()), &by_name(index)["sqlstate"].as_str());
+        say_if(
+            it,
+            &format!("SQLSTATE of statement {index}"),
+            &Some(sqlstate.as_str()),
+            &by_name(index)["sqlstate"].as_str(),
+        );
     }
     for index in &expected.indexes {
         contains(it, "index", index, &report["indexes"]);
@@ -329,7 +335,8 @@ fn compare(expected: &Expected, ran: &Ran, report: &Value) -> String {
     for evidence in &expected.evidence {
         let mut wanted = evidence.clone();
         let id = wanted.as_object_mut().unwrap().remove("id").unwrap();
-        let found = items(&report["findings"]).filter(|finding| finding["id"] == id).map(|finding| finding["evidence"].clone());
+        let found =
+            items(&report["findings"]).filter(|finding| finding["id"] == id).map(|finding| finding["evidence"].clone());
         contains(it, &format!("evidence of {id}"), &wanted, &found.collect());
     }
     let each = |what: &str| items(&report["migrations"]).map(|migration| text(&migration[what])).collect::<Vec<_>>();
@@ -349,7 +356,8 @@ fn compare_answers(expected: &BTreeMap<String, String>, report: &Value, differen
     for (answer, verdict) in expected {
         let found = &report["answers"][answer];
         if found["verdict"] != **verdict {
-            writeln!(differences, "  {answer}: expected {verdict}, found {} ({})", found["verdict"], found["summary"]).unwrap();
+            writeln!(differences, "  {answer}: expected {verdict}, found {} ({})", found["verdict"], found["summary"])
+                .unwrap();
         }
     }
 }
@@ -398,7 +406,13 @@ fn keeps_its_word(report: &Value, ran: &Ran, differences: &mut String) {
     let unsuppressed = |severity: &str| {
         items(&report["findings"]).any(|finding| finding["severity"] == severity && finding["suppressed_by"].is_null())
     };
-    let verdict = if unsuppressed("error") { "fail" } else if unsuppressed("warning") { "warn" } else { "pass" };
+    let verdict = if unsuppressed("error") {
+        "fail"
+    } else if unsuppressed("warning") {
+        "warn"
+    } else {
+        "pass"
+    };
     say_if(differences, "verdict of these findings", &Some(verdict), &report["verdict"].as_str());
     let rollback = &report["rollback"];
     if rollback["verdict"] == "exact" {

@@ -23,8 +23,9 @@ pub struct Ran {
 impl Ran {
     /// The report on standard output.
     pub fn report(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("no report ({error}), exit {:?}\n{}\n{}", self.code, self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("no report ({error}), exit {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
+        })
     }
 }
 
@@ -57,8 +58,11 @@ pub fn state_folder(name: &str) -> PathBuf {
     let open = |folder: &Path| folder.metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0);
     // Only root's servers belong to somebody else; a checkout below a closed home keeps that user out.
     let root = nix::unistd::geteuid().is_root();
-    let folder =
-        if root && !target.ancestors().all(open) { std::env::temp_dir().join("seatrial-tests") } else { target.to_owned() };
+    let folder = if root && !target.ancestors().all(open) {
+        std::env::temp_dir().join("seatrial-tests")
+    } else {
+        target.to_owned()
+    };
     folder.join(name)
 }
 
