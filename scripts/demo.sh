@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+if ! command -v cargo >/dev/null; then
+  echo 'cargo is missing: install a Rust toolchain (https://rustup.rs) and a C compiler, then run this again.' >&2
+  exit 4
+fi
 consent=()
 if [ "${1:-}" = "--yes" ]; then
   consent=(--yes)

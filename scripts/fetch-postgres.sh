@@ -6,7 +6,9 @@
 # Then, for one of them:   SEATRIAL_POSTGRES_BIN=.../18/bin cargo test --test server
 set -eu
 
-root=${SEATRIAL_TEST_POSTGRES:-/var/cache/seatrial-test-postgres}
+# Servers do not run as root, so what root fetches must lie where others can reach it.
+if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME/.cache}; fi
+root=${SEATRIAL_TEST_POSTGRES:-$cache/seatrial-test-postgres}
 clients=18.6.3
 
 # major, version, sha256 of the package

@@ -3,7 +3,8 @@
 # Asks first; --yes answers for scripts. Does nothing when they are there.
 set -euo pipefail
 
-if compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || compgen -G '/usr/pgsql-*/bin/postgres' >/dev/null \
+if [ -x "${SEATRIAL_POSTGRES_BIN:-}/postgres" ] \
+  || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || compgen -G '/usr/pgsql-*/bin/postgres' >/dev/null \
   || { command -v postgres && command -v initdb && command -v pg_dump; } >/dev/null 2>&1; then
   exit 0
 fi

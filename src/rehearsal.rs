@@ -334,6 +334,29 @@ pub struct Plan<'run> {
     pub deadline: Option<Instant>,
 }
 
+impl Plan<'_> {
+    /// A fresh copy as the runner finds it when it begins with what is pending.
+    async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
+        let copy = self.bare_copy().await?;
+        self.set_up(&copy).await?;
+        Ok(copy)
+    }
+
+    async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
+        Ok(ScratchDatabase::create(&self.base, self.run, &self.roles).await?)
+    }
+
+    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
+    async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
+        let mut session = copy.target.session("migration").await?;
+        for setup in &self.tree.setup {
+            session.execute(setup).await?;
+        }
+        session.close().await;
+        Ok(())
+    }
+}
+
 /// Runs every pass, one copy at a time. What was measured until an error stays in `rehearsal`.
 ///
 /// # Errors
@@ -341,9 +364,10 @@ pub struct Plan<'run> {
 pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let wanted = Wanted::new(&plan.settings.passes);
 
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
     let pending = pending(plan, &copy, rehearsal).await?;
+    plan.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
     if rehearsal.migrations.is_empty() {

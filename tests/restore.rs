@@ -83,7 +83,9 @@ async fn source_server(place: &Place) -> Server {
     }
     session.close().await;
     let mut session = connect(server.endpoint(), "sh'op é", SUPERUSER).await;
-    session.execute(SOURCE).await.expect("the source");
+    // Bodies in standard SQL are new in 14.
+    let lines = SOURCE.lines().filter(|line| place.binaries().major >= 14 || !line.contains("BEGIN ATOMIC"));
+    session.execute(&lines.collect::<Vec<_>>().join("\n")).await.expect("the source");
     session.close().await;
     server
 }
@@ -94,7 +96,9 @@ async fn connect(endpoint: &Endpoint, database: &str, role: &str) -> Session {
 
 async fn tool(binaries: &Binaries, name: &str, endpoint: &Endpoint, args: &[&str]) -> String {
     let dump = binaries.pg_dump.as_ref().expect("pg_dump");
-    let mut tool = Tool::new(dump.path.with_file_name(name));
+    // Its companions stand where it really is, which may be behind a link.
+    let real = dump.path.canonicalize().expect("a path");
+    let mut tool = Tool::new(real.with_file_name(name));
     tool.args = args.iter().map(Into::into).collect();
     tool.env = vec![
         ("PGHOST".into(), endpoint.socket_dir.clone().into()),
@@ -169,7 +173,9 @@ async fn every_format_restores_what_was_dumped() {
         assert_eq!(base.record.database, "sh'op é", "{name}");
         assert!(base.record.warnings.iter().any(|warning| warning == "foreign server remote made unreachable"));
         assert!(base.record.warnings.iter().any(|warning| warning.contains("subscription sub left out")));
-        assert_eq!(base.record.warnings.len(), 3, "{name}: {:#?}", base.record.warnings);
+        // A newer pg_dump writes settings an older server does not know.
+        let known = base.record.warnings.iter().filter(|warning| !warning.starts_with("setting ")).count();
+        assert_eq!(known, 3, "{name}: {:#?}", base.record.warnings);
         assert!(base.record.rows >= 6004, "{name}: {}", base.record.rows);
         let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
         let restored = dump(&base.binaries, server.endpoint(), "sh'op é").await;
@@ -399,7 +405,7 @@ async fn what_a_copy_does_without_is_left_out_and_listed() {
     let base = place.base(&path).await;
     let warnings = base.record.warnings.join("\n");
     for expected in [
-        "line 1: SET transaction_timeout_of_tomorrow = 0: unrecognized configuration parameter",
+        "setting transaction_timeout_of_tomorrow left out: this server does not know it",
         "tablespace fast replaced by the default one",
         "line 7: COMMENT ON TABLE no_such IS 'x': relation \"no_such\" does not exist",
         "security label on COLUMN t.a left out",

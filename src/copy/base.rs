@@ -12,7 +12,7 @@ use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
 use crate::engine::postgres::server::cluster::{ClusterLocale, CopyError, copy_data_dir, create_cluster};
-use crate::engine::postgres::server::{ClusterError, SUPERUSER, Server, ServerMode, ServerOptions};
+use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -233,7 +233,7 @@ impl Base {
 /// Leaves only the restored database: each of the others is three hundred files to copy for every pass.
 async fn drop_other_databases(server: &Server, database: &str) -> Result<(), BaseError> {
     let refused = |error: ServerError| BaseError::Server(Box::new(error));
-    let mut session = Session::connect(server.endpoint(), database, SUPERUSER, "base").await.map_err(refused)?;
+    let mut session = Session::observer(server.endpoint(), database, "base").await.map_err(refused)?;
     session.execute("UPDATE pg_database SET datistemplate = false WHERE datistemplate").await.map_err(refused)?;
     let others = "SELECT datname FROM pg_database WHERE datname <> current_database() ORDER BY 1";
     for name in session.query(others).await.map_err(refused)?.rows.into_iter().flatten().flatten() {

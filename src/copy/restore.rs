@@ -368,8 +368,12 @@ impl Restoring {
                 OnFailure::Fatal => foreign && Words::new(sql, 2).start_with("REFRESH MATERIALIZED"),
             };
             if bearable {
-                let line = statement.line;
-                self.warn(Some(format!("line {line}: {}: {}", policy::headline(sql), error::shown(&error))));
+                self.warn(Some(match unknown_setting(&error) {
+                    Some(setting) => format!("setting {setting} left out: this server does not know it"),
+                    None => {
+                        format!("line {}: {}: {}", statement.line, policy::headline(sql), error::shown(&error))
+                    }
+                }));
                 return Ok(());
             }
         }
@@ -523,6 +527,11 @@ fn concerns_cluster(words: &Words<'_>) -> bool {
         "SET" => words.is(1, "client_encoding"),
         _ => false,
     }
+}
+
+/// The name in `unrecognized configuration parameter "x"`.
+fn unknown_setting(error: &ServerError) -> Option<&str> {
+    error.message.strip_prefix("unrecognized configuration parameter \"")?.strip_suffix('"')
 }
 
 /// The name in `role "x" does not exist`.

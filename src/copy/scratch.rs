@@ -5,7 +5,7 @@ use super::role::{self, RoleError};
 use super::state::RunDir;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Target;
-use crate::engine::postgres::server::{ClusterError, SUPERUSER, Server};
+use crate::engine::postgres::server::{ClusterError, Server};
 use crate::engine::postgres::session::Session;
 use std::collections::BTreeSet;
 use thiserror::Error;
@@ -52,7 +52,7 @@ impl ScratchDatabase {
     /// See [`ScratchError`].
     pub async fn create(base: &Base, run: &RunDir, roles: &Roles) -> Result<Self, ScratchError> {
         let server = base.copy(run, Vec::new()).await?;
-        let mut session = Session::connect(server.endpoint(), &base.record.database, SUPERUSER, "roles").await?;
+        let mut session = Session::observer(server.endpoint(), &base.record.database, "roles").await?;
         let prepared = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
         for login in &roles.hot_queries {
             role::prepare_login(&mut session, login).await?;
@@ -72,7 +72,7 @@ impl ScratchDatabase {
     /// # Errors
     /// What the server says.
     pub async fn superuser(&self, application_name: &str) -> Result<Session, ServerError> {
-        self.target.session_as(SUPERUSER, application_name).await
+        Session::observer(&self.target.endpoint, &self.target.database, application_name).await
     }
 
     /// Stops the server at once and removes the copy.

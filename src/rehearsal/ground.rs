@@ -31,9 +31,7 @@ impl<'run> ProofGround for Ground<'run> {
     async fn fresh(&mut self) -> Result<Self::Copy, RollbackError> {
         let copy = match self.first.take() {
             Some(copy) => copy,
-            None => ScratchDatabase::create(&self.plan.base, self.plan.run, &self.plan.roles)
-                .await
-                .map_err(|error| RollbackError::Copy(error.to_string()))?,
+            None => self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?,
         };
         Ok(GroundCopy { plan: self.plan, migrations: self.migrations, copy })
     }
@@ -50,7 +48,7 @@ impl ProofCopy for GroundCopy<'_> {
 
     async fn migrate(&self) -> Result<(), ServerError> {
         // A migration that fails leaves what it leaves: that is the state to come back from.
-        apply(&self.copy.target, self.migrations, &self.plan.tree.setup, None, &mut Unwatched).await.map(|_| ())
+        apply(&self.copy.target, self.migrations, None, &mut Unwatched).await.map(|_| ())
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

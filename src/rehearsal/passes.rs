@@ -12,7 +12,6 @@ use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::dump::schema_text;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
@@ -41,9 +40,9 @@ pub(super) async fn measure(
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
     let mut observer =
-        Observer::new(&copy.target.endpoint, &copy.target.database, SUPERUSER, &before.catalog, &before.sizes).await?;
+        Observer::new(&copy.target.endpoint, &copy.target.database, &before.catalog, &before.sizes).await?;
     rehearsal.before = Some(before);
-    let applied = apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, None, &mut observer).await;
+    let applied = apply(&copy.target, &rehearsal.migrations, None, &mut observer).await;
     rehearsal.observations = observer.finish().await?;
     let applied = applied?;
     rehearsal.failure = applied.failure;
@@ -142,9 +141,9 @@ pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) 
         return Ok(());
     }
     plan.progress.say("counting the rows in its way …");
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     let mut counter = Counter { statement, error, found: None };
-    apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, Some(statement), &mut counter).await?;
+    apply(&copy.target, &rehearsal.migrations, Some(statement), &mut counter).await?;
     rehearsal.violators = counter.found;
     copy.destroy().await?;
     Ok(())
@@ -160,10 +159,10 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
         .collect();
     let queries: Vec<HotQuery> =
         rehearsal.queries.iter().filter(|query| changed.contains(query.name.as_str())).cloned().collect();
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     let mut attributor = Attributor::new(&queries);
     let last = rehearsal.observations.last().map(|observation| observation.statement);
-    apply(&copy.target, &rehearsal.migrations, &plan.tree.setup, last, &mut attributor).await?;
+    apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
     copy.destroy().await?;
     super::cause::assign(rehearsal, &attributor.steps);
     Ok(())
@@ -171,7 +170,7 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
 
 /// Counts what goes, writes the scripts, then runs them: is everything as before?
 pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let copy = ScratchDatabase::create(&plan.base, plan.run, &plan.roles).await?;
+    let copy = plan.copy().await?;
     count_destroyed(&copy, rehearsal).await?;
     let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
         .await

@@ -53,6 +53,15 @@ pub fn is_unknown(answers: &v1::Answers, name: &str) -> bool {
 }
 
 fn answers_of(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Answers {
+    if rehearsal.complete && rehearsal.migrations.is_empty() {
+        let summary = || "nothing is pending".to_owned();
+        return v1::Answers {
+            applies: v1::Answer { verdict: Applies::Yes, summary: summary() },
+            blocks: v1::Answer { verdict: Blocks::No, summary: summary() },
+            slower: v1::Answer { verdict: Slower::No, summary: summary() },
+            undoable: v1::Answer { verdict: Undoable::Yes, summary: summary() },
+        };
+    }
     let blocks = answers::blocks(rehearsal, findings, None);
     let slower = answers::slower(rehearsal, findings, None);
     let undoable = undoable(rehearsal);
@@ -68,7 +77,7 @@ fn reason(rehearsal: &Rehearsal, answer: &str) -> String {
     answers::unknown(rehearsal)
         .into_iter()
         .find(|unknown| unknown.answer == answer)
-        .map_or_else(|| "nothing is pending".to_owned(), |unknown| unknown.reason)
+        .map_or_else(|| "the run ended before".to_owned(), |unknown| unknown.reason)
 }
 
 fn applies_summary(rehearsal: &Rehearsal) -> String {

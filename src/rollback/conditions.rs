@@ -20,7 +20,7 @@ impl Condition {
     /// The check as a statement that stops the script.
     pub(super) fn check(&self) -> String {
         let Some(query) = &self.query else { return String::new() };
-        let message = quote_literal(&format!("%: not so for % rows; nothing was changed"));
+        let message = quote_literal("%: not so for % rows; nothing was changed");
         format!(
             "DO $seatrial$\nDECLARE\n    offending bigint;\nBEGIN\n    offending := ({query});\n    IF offending > 0 THEN\n        \
              RAISE EXCEPTION {message}, {}, offending;\n    END IF;\nEND\n$seatrial$;\n",
@@ -115,6 +115,9 @@ fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
                 || !plan.tables.contains_key(&dependent.oid)
                 || detail.is_none_or(|detail| detail.inherited || detail.type_oid != after.oid)
             {
+                continue;
+            }
+            if plan.tables.get(&dependent.oid).is_some_and(|table| table.added.contains(&dependent.column)) {
                 continue;
             }
             let Some(found_column) = plan.after.columns.get(&(dependent.oid, dependent.column)) else { continue };

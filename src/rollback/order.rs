@@ -119,6 +119,8 @@ impl Plan<'_> {
                         let index = after.indexes.get(&oid)?;
                         let parent = after.index_details.get(&oid).and_then(|detail| detail.parent);
                         let constraint = index.constraint.map(|found| Address::new(Class::Constraint, found));
+                        // Once its table is detached, an index is on its own.
+                        let parent = parent.filter(|_| !self.is_cut_loose(index.table));
                         constraint.and_then(dropped).or_else(|| parent.and_then(table)).or_else(|| table(index.table))
                     }
                     RelationKind::Sequence => {
@@ -137,6 +139,9 @@ impl Plan<'_> {
                     return dropped(Address::new(Class::Type, domain));
                 }
                 let owner = constraint.table?;
+                if self.is_cut_loose(owner) {
+                    return table(owner);
+                }
                 table(owner)
                     .or_else(|| detail.parent.and_then(|parent| dropped(Address::new(Class::Constraint, parent))))
                     .or_else(|| {

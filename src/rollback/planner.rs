@@ -354,6 +354,9 @@ impl<'a> Plan<'a> {
                 _ => {}
             },
             Class::Constraint if Self::is_not_null(self.after, dependent) => return None,
+            // What the server makes along with a range type comes and goes with it.
+            Class::Function if !self.after.functions.contains_key(&dependent.oid) => return None,
+            Class::Type if !self.after.types.contains_key(&dependent.oid) => return None,
             _ => {}
         }
         let dependent = dependent.whole();
@@ -400,6 +403,25 @@ impl<'a> Plan<'a> {
     /// Whether a relation of before is made anew.
     pub(super) fn restores_relation(&self, before: Oid) -> bool {
         self.restore.contains(&Address::relation(before))
+    }
+
+    /// Parents a surviving table has only since the migration.
+    pub(super) fn new_parents(&self, table: &TablePlan) -> Vec<Oid> {
+        let (Some(old), Some(new)) =
+            (self.before.relation_details.get(&table.before), self.after.relation_details.get(&table.after))
+        else {
+            return Vec::new();
+        };
+        let stays = |parent: Oid| {
+            self.pairing.relation_before(parent).is_some_and(|before| old.parents.contains(&before))
+                && old.partition_bound == new.partition_bound
+        };
+        new.parents.iter().copied().filter(|parent| !stays(*parent)).collect()
+    }
+
+    /// Whether a surviving table is detached before anything else is done.
+    pub(super) fn is_cut_loose(&self, after: Oid) -> bool {
+        self.tables.get(&after).is_some_and(|table| !self.new_parents(table).is_empty())
     }
 
     /// Pairs that stay and may have to be altered in place.

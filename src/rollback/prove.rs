@@ -254,8 +254,8 @@ async fn round_trip<C: ProofCopy>(
 fn reapplied(first: &State, again: &State) -> Vec<String> {
     let mut found = Vec::new();
     for differences in [compare_dumps(&first.dump, &again.dump), compare_catalogs(&first.catalog, &again.catalog)] {
+        // A column that was added again last stands elsewhere the second time: that much is said already.
         found.extend(differences.others);
-        found.extend(differences.column_order.iter().map(|table| format!("{table}: columns stand in another order")));
     }
     found.extend(fingerprint::compare(&first.rows, &again.rows).tables.into_values());
     found.sort();

@@ -5,7 +5,7 @@ use super::{StateDir, StateError, io_error, remove_folder};
 use std::fs;
 
 impl StateDir {
-    /// Removes every cached base that no run is making, and the cached results of `initdb`. Runs under way have copied
+    /// Removes every cached base that no run is making, the cached results of `initdb`, and dumps taken from URLs. Runs under way have copied
     /// their base already, or hold its lock. Returns a line for each thing removed.
     ///
     /// # Errors
@@ -25,6 +25,11 @@ impl StateDir {
                 remove_folder(&path)?;
                 removed.push(format!("removed {}", path.display()));
             }
+        }
+        let dumps = self.root().join("dumps");
+        if dumps.is_dir() {
+            remove_folder(&dumps)?;
+            removed.push(format!("removed {}", dumps.display()));
         }
         Ok(removed)
     }

@@ -156,7 +156,6 @@ pub struct Applied {
 pub async fn apply<W: Watch>(
     target: &Target,
     migrations: &[Migration],
-    setup: &[String],
     stop_after: Option<usize>,
     watch: &mut W,
 ) -> Result<Applied, ServerError> {
@@ -165,9 +164,6 @@ pub async fn apply<W: Watch>(
         session.execute(SQLX_DEFAULTS).await?;
     }
     let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new() };
-    for setup in setup {
-        run.session.execute(setup).await?;
-    }
     let mut previous_layout_plain = false;
     let mut stopped = false;
     for migration in migrations {

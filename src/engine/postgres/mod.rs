@@ -11,6 +11,7 @@ pub mod facts;
 pub mod launch;
 pub mod observe;
 pub mod sample;
+pub mod schema_dump;
 pub mod server;
 pub mod session;
 pub mod settle;

@@ -88,12 +88,11 @@ impl Observer {
     pub async fn new(
         endpoint: &Endpoint,
         database: &str,
-        superuser: &str,
         catalog: &Catalog,
         sizes: &BTreeMap<Oid, RelationSize>,
     ) -> Result<Self, ServerError> {
-        let session = Session::connect(endpoint, database, superuser, "observer").await?;
-        let sampling = Session::connect(endpoint, database, superuser, "sampler").await?;
+        let session = Session::observer(endpoint, database, "observer").await?;
+        let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
             .values()

@@ -3,6 +3,7 @@
 //! Everything goes through the simple query protocol: results arrive as text, several statements may stand in one
 //! string, and nothing is prepared behind the caller's back.
 
+use super::server::SUPERUSER;
 use crate::engine::ServerError;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
@@ -73,6 +74,23 @@ impl Session {
         let mut session = Self { connection, pid: 0 };
         let pid = session.query("SELECT pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        Ok(session)
+    }
+
+    /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its
+    /// database are not for the tool's own sessions.
+    ///
+    /// # Errors
+    /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
+    pub async fn observer(endpoint: &Endpoint, database: &str, application_name: &str) -> Result<Self, ServerError> {
+        let mut session = Self::connect(endpoint, database, SUPERUSER, application_name).await?;
+        session
+            .execute(
+                "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+                 SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'; \
+                 SET session_replication_role = origin; SET role = none",
+            )
+            .await?;
         Ok(session)
     }
 

@@ -139,14 +139,20 @@ fn new_privileges(plan: &Plan<'_>, word: &str, before: Address, owner: &str) -> 
         "SCHEMA" => 'n',
         _ => 'f',
     };
+    // Never equal to what is wanted, so that it is revoked whatever was really granted.
+    let uncertain = |mut item: AclItem| {
+        item.privileges.insert(('?', false));
+        item
+    };
     let mut items = defaults(word, owner, plan.before.version);
-    for entry in plan.before.default_privileges.iter().chain(&plan.after.default_privileges) {
+    let all = plan.before.default_privileges.iter().chain(&plan.after.default_privileges);
+    if all.clone().any(|entry| entry.object_type == letter && entry.schema.is_none()) {
+        // Entries for all schemas replace the built-in defaults.
+        items = items.into_iter().map(uncertain).collect();
+    }
+    for entry in all {
         if entry.object_type == letter && (entry.schema.is_none() || entry.schema == schema) {
-            items.extend(parse_all(&entry.acl).into_iter().filter(|item| item.grantee != owner).map(|mut item| {
-                // Never equal to what is wanted, so that it is revoked whatever was really granted.
-                item.privileges.insert(('?', false));
-                item
-            }));
+            items.extend(parse_all(&entry.acl).into_iter().filter(|item| item.grantee != owner).map(uncertain));
         }
     }
     items

@@ -42,25 +42,25 @@ impl Work<'_, '_> {
         format!("ALTER {} {}", relation_word(kind), self.name)
     }
 
-    fn old(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
+    fn was(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
         let key = (self.table.before, number);
         Some((self.plan.before.columns.get(&key)?, self.plan.before.column_details.get(&key)?))
     }
 
-    fn new(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
+    fn now(&self, number: i16) -> Option<(&Column, &ColumnDetail)> {
         let key = (self.table.after, number);
         Some((self.plan.after.columns.get(&key)?, self.plan.after.column_details.get(&key)?))
     }
 
     /// The parent's statement reaches the column here, too.
     fn is_inherited(&self, number: i16) -> bool {
-        self.old(number).is_some_and(|(_, detail)| detail.inherited && !detail.local)
+        self.was(number).is_some_and(|(_, detail)| detail.inherited && !detail.local)
     }
 
     fn retype(&self, steps: &mut Vec<Step>) {
         let mut actions = Vec::new();
         for number in self.table.retyped.iter().filter(|number| !self.is_inherited(**number)) {
-            let (Some((old, old_detail)), Some((_, new_detail))) = (self.old(*number), self.new(*number)) else {
+            let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(*number), self.now(*number)) else {
                 continue;
             };
             let name = identifier(&old.name);
@@ -135,7 +135,7 @@ impl Work<'_, '_> {
         let mut plain = Vec::new();
         let mut generated = Vec::new();
         for number in self.table.dropped.iter().filter(|number| !self.is_inherited(**number)) {
-            let Some((old, _)) = self.old(*number) else { continue };
+            let Some((old, _)) = self.was(*number) else { continue };
             let mut text = format!("ADD COLUMN {} {}", identifier(&old.name), old.type_name);
             if let Some(collation) = &old.collation {
                 text.push_str(&format!(" COLLATE {collation}"));
@@ -180,9 +180,9 @@ impl Work<'_, '_> {
     fn finish(&self, steps: &mut Vec<Step>) {
         let numbers: Vec<i16> = self.plan.before.columns_of(self.table.before).map(|column| column.number).collect();
         for number in numbers {
-            let Some((old, old_detail)) = self.old(number) else { continue };
+            let Some((old, old_detail)) = self.was(number) else { continue };
             let again = self.table.dropped.contains(&number);
-            let now = if again { None } else { self.new(number) };
+            let now = if again { None } else { self.now(number) };
             if again && self.is_inherited(number) {
                 continue;
             }
@@ -241,7 +241,7 @@ impl Work<'_, '_> {
     }
 
     fn lost_not_null(&self, number: i16) -> bool {
-        let (Some((old, old_detail)), Some((_, new_detail))) = (self.old(number), self.new(number)) else {
+        let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(number), self.now(number)) else {
             return false;
         };
         matches!(self.conversion(number, "", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
@@ -249,7 +249,7 @@ impl Work<'_, '_> {
 
     /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.
     fn not_null_name(&self, number: i16) -> Option<(String, String)> {
-        let (old, _) = self.old(number)?;
+        let (old, _) = self.was(number)?;
         let found = self.plan.before.constraints.values().find(|constraint| {
             constraint.kind == 'n'
                 && constraint.table == Some(self.table.before)
@@ -259,7 +259,7 @@ impl Work<'_, '_> {
     }
 
     fn rename_not_null(&self, steps: &mut Vec<Step>, number: i16) {
-        let Some((new, _)) = self.new(number) else { return };
+        let Some((new, _)) = self.now(number) else { return };
         let now = self.plan.after.constraints.values().find(|constraint| {
             constraint.kind == 'n'
                 && constraint.table == Some(self.table.after)

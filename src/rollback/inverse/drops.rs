@@ -40,20 +40,12 @@ pub(super) fn last(plan: &mut Plan<'_>, order: &DropOrder, away: &BTreeMap<Addre
 fn cut_loose(plan: &Plan<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     for table in plan.tables.values() {
-        let (Some(old), Some(new)) =
-            (plan.before.relation_details.get(&table.before), plan.after.relation_details.get(&table.after))
-        else {
-            continue;
-        };
-        let stays = |parent: &Oid| {
-            plan.pairing.relation_before(*parent).is_some_and(|before| old.parents.contains(&before))
-                && old.partition_bound.is_some() == new.partition_bound.is_some()
-                && old.partition_bound == new.partition_bound
-        };
         let name = plan.after.relation_name(table.after);
-        for parent in new.parents.iter().filter(|parent| !stays(parent)) {
-            let parent = plan.after.relation_name(*parent);
-            if new.partition_bound.is_some() {
+        let bound =
+            plan.after.relation_details.get(&table.after).is_some_and(|detail| detail.partition_bound.is_some());
+        for parent in plan.new_parents(table) {
+            let parent = plan.after.relation_name(parent);
+            if bound {
                 steps.push(Step::new(
                     format!("{name} was attached to {parent}."),
                     format!("ALTER TABLE {parent} DETACH PARTITION {name};"),
@@ -99,7 +91,7 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
         }
         Class::Constraint => {
             let constraint = after.constraints.get(&oid)?;
-            if constraint.inherited && constraint.table.is_some() && still_inherits(plan, constraint.table?) {
+            if constraint.inherited && constraint.table.is_some() && !plan.is_cut_loose(constraint.table?) {
                 return Some(Step::default());
             }
             let on = match constraint.table {
@@ -142,16 +134,6 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
 fn invalid_index(plan: &Plan<'_>, node: Address) -> Option<String> {
     let index = (node.class == Class::Relation).then(|| plan.after.indexes.get(&node.oid))??;
     (!index.valid).then(|| "An invalid index, left by a build that failed.".to_owned())
-}
-
-fn still_inherits(plan: &Plan<'_>, table: Oid) -> bool {
-    // Once cut loose, an inherited constraint is the table's own and must be dropped there.
-    let old = plan.pairing.relation_before(table).and_then(|before| plan.before.relation_details.get(&before));
-    let new = plan.after.relation_details.get(&table);
-    match (old, new) {
-        (Some(old), Some(new)) => old.parents.len() >= new.parents.len(),
-        _ => true,
-    }
 }
 
 fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {

@@ -60,6 +60,7 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             match kind {
                 "TABLE ATTACH" if parent_survives(plan, address) => late.push(((ATTACHED_TABLES, index), step)),
                 "INDEX ATTACH" => late.push(((ATTACHED_INDEXES, index), step)),
+                "DEFAULT" if is_view(plan, address) => late.push(((OTHERS, index), step)),
                 "DEFAULT" | "SEQUENCE OWNED BY" => after_columns.push(((1, index), step)),
                 "SEQUENCE" if is_identity(plan, address) => after_columns.push(((0, index), step)),
                 "FK CONSTRAINT" => late.push(((FOREIGN_KEYS, index), step)),
@@ -218,7 +219,8 @@ fn relation_entries(plan: &Plan<'_>, oid: Oid) -> Vec<EntryName> {
     let kinds: &[&'static str] = match relation.kind {
         RelationKind::Table | RelationKind::PartitionedTable => &["TABLE", "TABLE ATTACH", "ROW SECURITY"],
         RelationKind::ForeignTable => &["FOREIGN TABLE"],
-        RelationKind::View => &["VIEW"],
+        // A view that needs a constraint is printed twice: as a stand-in, and once more when the constraint is there.
+        RelationKind::View => &["VIEW", "RULE"],
         RelationKind::MaterializedView => &["MATERIALIZED VIEW"],
         RelationKind::Sequence => &["SEQUENCE", "SEQUENCE OWNED BY"],
         RelationKind::Index | RelationKind::PartitionedIndex => {
@@ -231,8 +233,14 @@ fn relation_entries(plan: &Plan<'_>, oid: Oid) -> Vec<EntryName> {
         RelationKind::CompositeType | RelationKind::ToastTable => &[],
     };
     let schema = Some(relation.schema.clone());
-    let mut names: Vec<EntryName> = kinds.iter().map(|kind| (*kind, schema.clone(), relation.name.clone())).collect();
-    if is_table(relation.kind) {
+    let mut names: Vec<EntryName> = kinds
+        .iter()
+        .map(|kind| match *kind {
+            "RULE" => ("RULE", schema.clone(), format!("{} _RETURN", relation.name)),
+            kind => (kind, schema.clone(), relation.name.clone()),
+        })
+        .collect();
+    if is_table(relation.kind) || relation.kind == RelationKind::View {
         for column in plan.before.columns_of(oid) {
             names.push(("DEFAULT", schema.clone(), format!("{} {}", relation.name, column.name)));
         }
@@ -265,7 +273,7 @@ fn other_entries(plan: &Plan<'_>, address: Address) -> Vec<EntryName> {
             None => Vec::new(),
         },
         "event trigger" => by("EVENT TRIGGER", None, name),
-        "cast" => by("CAST", None, format!("CAST {}", other.identity)),
+        "cast" => by("CAST", None, format!("CAST {}", other.identity.replace("pg_catalog.", ""))),
         "collation" => by("COLLATION", other.schema.clone(), name),
         "conversion" => by("CONVERSION", other.schema.clone(), name),
         "operator" => by("OPERATOR", other.schema.clone(), name),
@@ -344,6 +352,10 @@ fn stage_of_view(plan: &Plan<'_>, address: Address) -> u8 {
             && plan.restore.contains(&dependency.referenced)
     });
     if needs_constraint { INDEXES } else { VIEWS }
+}
+
+fn is_view(plan: &Plan<'_>, address: Address) -> bool {
+    plan.before.relations.get(&address.oid).is_some_and(|relation| relation.kind == RelationKind::View)
 }
 
 fn is_identity(plan: &Plan<'_>, address: Address) -> bool {

@@ -1,0 +1,320 @@
+//! Every folder of `tests/rollback/` holds a schema with rows, a migration, and what the proof of its rollback must
+//! say. Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
+
+use seatrial::copy::state::{RunDir, StateDir};
+use seatrial::engine::ServerError;
+use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
+use seatrial::engine::postgres::catalog;
+use seatrial::engine::postgres::launch;
+use seatrial::engine::postgres::schema_dump::schema_text;
+use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::session::Session;
+use seatrial::migration::script::split;
+use seatrial::rollback::RollbackError;
+use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
+use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use std::cell::Cell;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The role migrations run as.
+const ROLE: &str = "app";
+
+/// Roles the fixtures speak of; `app` is a member of `archivist`.
+const ROLES: &str = "CREATE ROLE app LOGIN; CREATE ROLE archivist; CREATE ROLE reader; CREATE ROLE writer; \
+    CREATE ROLE stranger; GRANT archivist TO app;";
+
+struct Place {
+    _folder: TempDir,
+    binaries: Binaries,
+    server: Server,
+}
+
+impl Place {
+    async fn new() -> Self {
+        launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
+        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
+        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let run = RunDir::create(&state).expect("a run");
+        let data_dir = run.fresh_path("data");
+        create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
+        let place = Self { _folder: folder, binaries, server };
+        place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
+        place
+    }
+
+    async fn session(&self, database: &str, role: &str) -> Result<Session, ServerError> {
+        Session::connect(self.server.endpoint(), database, role, "test").await
+    }
+
+    async fn execute(&self, database: &str, role: &str, sql: &str) -> Result<(), ServerError> {
+        let mut session = self.session(database, role).await?;
+        let done = session.execute(sql).await;
+        session.close().await;
+        done.map(|_| ())
+    }
+}
+
+/// Copies of one fixture's database.
+struct Ground<'a> {
+    place: &'a Place,
+    base: String,
+    migration: String,
+    made: Cell<u32>,
+}
+
+struct Copy<'a> {
+    ground: &'a Ground<'a>,
+    database: String,
+}
+
+impl<'a> Ground<'a> {
+    async fn copy(&'a self) -> Result<Copy<'a>, ServerError> {
+        self.made.set(self.made.get() + 1);
+        let database = format!("{}_{}", self.base, self.made.get());
+        let sql = format!("CREATE DATABASE \"{database}\" TEMPLATE \"{}\"", self.base);
+        self.place.execute("postgres", SUPERUSER, &sql).await?;
+        let rights = format!("GRANT CREATE ON DATABASE \"{database}\" TO {ROLE}");
+        self.place.execute("postgres", SUPERUSER, &rights).await?;
+        Ok(Copy { ground: self, database })
+    }
+}
+
+impl<'a> ProofGround for &'a Ground<'a> {
+    type Copy = Copy<'a>;
+
+    async fn fresh(&mut self) -> Result<Copy<'a>, RollbackError> {
+        Ok(self.copy().await?)
+    }
+}
+
+impl ProofCopy for Copy<'_> {
+    async fn superuser(&self) -> Result<Session, ServerError> {
+        self.ground.place.session(&self.database, SUPERUSER).await
+    }
+
+    async fn migration_role(&self) -> Result<Session, ServerError> {
+        self.ground.place.session(&self.database, ROLE).await
+    }
+
+    /// In one transaction, or statement by statement where the file says so; a statement may be meant to fail.
+    async fn migrate(&self) -> Result<(), ServerError> {
+        let migration = &self.ground.migration;
+        let mut session = self.migration_role().await?;
+        let bare = migration.contains("-- no-transaction");
+        let fails = migration.contains("-- fails");
+        if !bare {
+            session.execute("BEGIN").await?;
+        }
+        for span in split(migration).expect("a migration that can be cut into statements") {
+            match session.execute(&migration[span]).await {
+                Err(_) if fails => {}
+                done => {
+                    done?;
+                }
+            }
+        }
+        if !bare {
+            session.execute("COMMIT").await?;
+        }
+        session.close().await;
+        Ok(())
+    }
+
+    async fn dump(&self) -> Result<String, RollbackError> {
+        let place = self.ground.place;
+        schema_text(&place.binaries, place.server.endpoint(), &self.database)
+            .await
+            .map_err(|error| RollbackError::Dump(error.to_string()))
+    }
+
+    async fn destroy(self) -> Result<(), RollbackError> {
+        let sql = format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database);
+        Ok(self.ground.place.execute("postgres", SUPERUSER, &sql).await?)
+    }
+}
+
+struct Outcome {
+    scripts: Scripts,
+    proof: RollbackProof,
+}
+
+async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Result<Outcome, String> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    let base = format!("base_{name}");
+    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");
+    place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
+    let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
+    place.execute(&base, SUPERUSER, &owns).await.map_err(|error| format!("rights: {error}"))?;
+    if folder.join("superuser.sql").exists() {
+        place
+            .execute(&base, SUPERUSER, &read("superuser.sql"))
+            .await
+            .map_err(|error| format!("what only a superuser can make: {error}"))?;
+    }
+    place.execute(&base, ROLE, &read("schema.sql")).await.map_err(|error| format!("the schema: {error}"))?;
+    place.execute(&base, SUPERUSER, "ANALYZE").await.map_err(|error| format!("statistics: {error}"))?;
+
+    let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), made: Cell::new(0) };
+    let copy = ground.copy().await.map_err(|error| format!("a copy: {error}"))?;
+    let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
+    let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
+    let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
+    copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
+    let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
+    superuser.close().await;
+    copy.destroy().await.map_err(|error| format!("a copy that goes: {error}"))?;
+
+    let changed: Vec<ChangedTable> = expected["changed"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|table| ChangedTable {
+            name: table["name"].as_str().expect("a table").to_owned(),
+            inserted: table["inserted"].as_u64().unwrap_or(0),
+            updated: table["updated"].as_u64().unwrap_or(0),
+            deleted: table["deleted"].as_u64().unwrap_or(0),
+        })
+        .collect();
+    let history: Vec<String> =
+        expected["history"].as_array().into_iter().flatten().map(|sql| sql.as_str().expect("SQL").to_owned()).collect();
+    let scripts = generate(&Input {
+        before: &before,
+        after: &after,
+        dump_before: &dump_before,
+        history: &history,
+        changed: &changed,
+        title: &name,
+    });
+    let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
+    let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
+    place.execute("postgres", SUPERUSER, &dropped).await.map_err(|error| error.to_string())?;
+    Ok(Outcome { scripts, proof })
+}
+
+/// What is wrong with one fixture, or nothing.
+fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
+    let proof = &outcome.proof;
+    let losses: Vec<serde_json::Value> =
+        proof.losses().iter().map(|loss| serde_json::json!({"object": loss.object, "rows": loss.rows})).collect();
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, found: serde_json::Value, fallback: serde_json::Value| {
+        let wanted = expected.get(what).cloned().unwrap_or(fallback);
+        if found != wanted {
+            wrong.push(format!("{what} is {found}, not {wanted}"));
+        }
+    };
+    check("verdict", proof.verdict().name().into(), "exact".into());
+    check("reapplied", proof.reapplied().name().into(), "equal".into());
+    check("losses", losses.into(), serde_json::json!([]));
+    check("unmodelled", outcome.scripts.unmodelled.clone().into(), serde_json::json!([]));
+    for needed in expected["conditions"].as_array().into_iter().flatten() {
+        let needed = needed.as_str().expect("text");
+        if !proof.conditions().iter().any(|condition| condition.contains(needed)) {
+            wrong.push(format!("no condition says {needed:?}: {:?}", proof.conditions()));
+        }
+    }
+    for (script, text) in [
+        ("prepare", &outcome.scripts.prepare),
+        ("rollback", &outcome.scripts.rollback),
+        ("cleanup", &outcome.scripts.cleanup),
+    ] {
+        for needed in expected[script].as_array().into_iter().flatten() {
+            let needed = needed.as_str().expect("text");
+            if !text.contains(needed) {
+                wrong.push(format!("{script}.sql does not say {needed:?}"));
+            }
+        }
+        for unwanted in expected[&format!("not_in_{script}")].as_array().into_iter().flatten() {
+            let unwanted = unwanted.as_str().expect("text");
+            if text.contains(unwanted) {
+                wrong.push(format!("{script}.sql says {unwanted:?}"));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "{}\ndifferences: {:#?}\nconditions: {:#?}\n--- prepare.sql\n{}\n--- rollback.sql\n{}",
+        wrong.join("\n"),
+        proof.differences(),
+        proof.conditions(),
+        outcome.scripts.prepare,
+        outcome.scripts.rollback
+    ))
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollback");
+    let only = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root)
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .collect();
+    found.sort();
+    found
+}
+
+async fn rehearse_some(part: usize) {
+    let place = Place::new().await;
+    let mut failed = Vec::new();
+    for folder in fixtures().into_iter().skip(part).step_by(2) {
+        let text = std::fs::read_to_string(folder.join("expected.json")).expect("what is expected");
+        let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let wrong = match rehearse(&place, &folder, &expected).await {
+            Ok(outcome) => judge(&expected, &outcome),
+            Err(error) => Some(error),
+        };
+        if let Some(wrong) = wrong {
+            failed.push(format!("==== {}\n{wrong}", folder.display()));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+#[tokio::test]
+async fn every_other_fixture_comes_back_as_expected() {
+    rehearse_some(0).await;
+}
+
+#[tokio::test]
+async fn the_remaining_fixtures_come_back_as_expected() {
+    rehearse_some(1).await;
+}
+
+#[tokio::test]
+async fn prepare_refuses_to_run_twice() {
+    let place = Place::new().await;
+    let sql = "CREATE SCHEMA seatrial_backup";
+    place.execute("postgres", SUPERUSER, sql).await.expect("a backup from before");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollback/drop_column");
+    let outcome = rehearse(&place, &folder, &serde_json::json!({})).await.expect("a rehearsal");
+    let mut session = place.session("postgres", SUPERUSER).await.expect("a session");
+    let refused = run_script(&mut session, &outcome.scripts.prepare).await.expect_err("it must refuse");
+    assert!(refused.contains("was run before"), "{refused}");
+    session.close().await;
+}
+
+#[tokio::test]
+async fn the_catalog_of_five_hundred_tables_is_whole_and_stable() {
+    let place = Place::new().await;
+    let sql = "DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE t%s (id bigserial PRIMARY KEY, a int NOT NULL, \
+        b text, c numeric, d timestamptz DEFAULT now(), CHECK (a > 0)); CREATE INDEX ON t%1$s (a); CREATE INDEX ON t%1$s \
+        (lower(b))', i); END LOOP; END $$";
+    place.execute("postgres", SUPERUSER, sql).await.expect("tables");
+    let mut session = place.session("postgres", SUPERUSER).await.expect("a session");
+    let catalog = catalog::read(&mut session).await.expect("a catalog");
+    assert_eq!(catalog.sequences.len(), 500);
+    assert_eq!(catalog.indexes.len(), 1500);
+    assert_eq!(catalog.columns.keys().filter(|(table, _)| catalog.relations.contains_key(table)).count(), 2500);
+    assert_eq!(catalog, catalog::read(&mut session).await.expect("the same again"));
+    session.close().await;
+}

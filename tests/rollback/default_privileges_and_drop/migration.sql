@@ -1,0 +1,1 @@
+DROP TABLE notes; DROP FUNCTION f();

@@ -1,0 +1,1 @@
+DROP TABLE notes; CREATE TABLE notes (id int PRIMARY KEY, v text);

@@ -1,0 +1,1 @@
+CREATE OR REPLACE FUNCTION price(a numeric, b numeric DEFAULT 1) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT a * b';

@@ -1,0 +1,2 @@
+ALTER TABLE parent ADD COLUMN c int; ALTER TABLE parent DROP CONSTRAINT a_positive; ALTER TABLE parent RENAME COLUMN b TO bb;
+CREATE TABLE child3 () INHERITS (parent);

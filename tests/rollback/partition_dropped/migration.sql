@@ -1,0 +1,4 @@
+DROP TABLE events_2026_01;
+ALTER TABLE events DROP COLUMN v;
+ALTER TABLE events ADD COLUMN w int DEFAULT 3;
+DROP INDEX events_at_idx;

@@ -1,0 +1,3 @@
+ALTER TABLE lines DROP CONSTRAINT lines_pkey CASCADE;
+ALTER TABLE lines ADD COLUMN uuid uuid NOT NULL DEFAULT gen_random_uuid();
+ALTER TABLE lines ADD PRIMARY KEY (uuid);

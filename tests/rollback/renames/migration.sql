@@ -1,0 +1,10 @@
+ALTER TABLE orders RENAME TO purchases;
+ALTER TABLE purchases RENAME COLUMN note TO remark;
+ALTER TABLE purchases RENAME COLUMN amount TO total;
+ALTER INDEX orders_customer_id_idx RENAME TO purchases_customer_id_idx;
+ALTER TABLE purchases RENAME CONSTRAINT orders_pkey TO purchases_pkey;
+ALTER SEQUENCE orders_id_seq RENAME TO purchases_id_seq;
+ALTER FUNCTION total(bigint) RENAME TO grand_total;
+ALTER VIEW seen RENAME TO viewed;
+ALTER TYPE mood RENAME TO feeling;
+ALTER TABLE purchases ADD COLUMN feeling feeling;

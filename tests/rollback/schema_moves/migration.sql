@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+ALTER TABLE orders SET SCHEMA shop;
+ALTER FUNCTION total(bigint) SET SCHEMA shop;
+ALTER SCHEMA old RENAME TO new;
+ALTER TABLE new.things RENAME TO stuff;

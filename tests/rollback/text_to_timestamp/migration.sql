@@ -1,0 +1,1 @@
+ALTER TABLE orders ALTER COLUMN note TYPE boolean USING note IS NOT NULL, ALTER COLUMN placed TYPE boolean USING placed IS NOT NULL;

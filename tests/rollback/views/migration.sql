@@ -1,0 +1,6 @@
+CREATE OR REPLACE VIEW v1 AS SELECT id, status, 1 AS one FROM orders;
+DROP MATERIALIZED VIEW m1;
+CREATE MATERIALIZED VIEW m1 AS SELECT customer_id, count(*) AS n FROM orders GROUP BY 1;
+ALTER VIEW v3 SET (security_barrier = false);
+DROP VIEW v4;
+CREATE VIEW v5 AS SELECT * FROM v1;
