@@ -2,6 +2,7 @@
 
 use super::{Finding, count};
 use crate::config::Thresholds;
+use crate::diff::index::IndexChangeKind;
 use crate::rehearsal::Rehearsal;
 use serde_json::json;
 
@@ -69,6 +70,20 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             indexes.filter(|index| rehearsal.committed.contains(index)).collect()
         })
         .unwrap_or_default();
+    let invalid = rehearsal.indexes.iter().filter(|index| index.change.kind == IndexChangeKind::Invalid);
+    let invalid: Vec<String> = invalid.map(|index| index.change.name.clone()).collect();
+    if kept.is_empty() && !invalid.is_empty() {
+        findings.push(
+            Finding::measured(
+                "apply/not-retryable",
+                statement,
+                invalid.clone(),
+                format!("the failed build leaves {} behind, and a second run finds the name taken", invalid.join(", ")),
+                "drop the invalid index before the next try".into(),
+            )
+            .with(json!({ "invalid_indexes": invalid })),
+        );
+    }
     if !kept.is_empty() {
         findings.push(
             Finding::measured(

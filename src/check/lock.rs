@@ -39,13 +39,16 @@ fn work_under_lock(observation: &Observation, thresholds: &Thresholds, findings:
     let large = |work: &&RelationWork| !work.created_in_run && work.rows >= thresholds.rows;
     let mut told = BTreeSet::new();
     for work in observation.rewritten.iter().filter(large) {
-        told.insert(work.name.clone());
+        // Partitions are told once, under their parent, as their locks are.
+        if !told.insert(work.table.clone()) {
+            continue;
+        }
         let mode = strongest(observation, &work.table).unwrap_or(LockMode::AccessExclusive);
         findings.push(
             Finding::measured(
                 "lock/table-rewrite",
                 statement,
-                vec![work.name.clone()],
+                vec![work.table.clone()],
                 format!(
                     "rewrites {} ({} rows) under {}: {} wait until its transaction ends",
                     work.name,
@@ -84,14 +87,14 @@ fn work_under_lock(observation: &Observation, thresholds: &Thresholds, findings:
     }
     for work in observation.scanned.iter().filter(large) {
         let Some(mode) = strongest(observation, &work.table) else { continue };
-        if !told.insert(work.name.clone()) {
+        if !told.insert(work.table.clone()) {
             continue;
         }
         findings.push(
             Finding::measured(
                 "lock/full-scan",
                 statement,
-                vec![work.name.clone()],
+                vec![work.table.clone()],
                 format!(
                     "reads all of {} ({} rows) under {}: {} wait until its transaction ends",
                     work.name,

@@ -5,6 +5,7 @@ mod allow;
 mod apply;
 mod config;
 mod data;
+mod identifier;
 mod index;
 mod lock;
 mod plan;
@@ -140,8 +141,18 @@ fn default_severity(id: &str) -> Severity {
 type Check = fn(&Rehearsal, &Thresholds) -> Vec<Finding>;
 
 /// Every check, in the order the four questions are asked.
-const CHECKS: &[Check] =
-    &[apply::check, lock::check, plan::check, index::check, data::check, schema::check, rollback::check, config::check];
+#[rustfmt::skip]
+const CHECKS: &[Check] = &[
+    apply::check,
+    lock::check,
+    plan::check,
+    index::check,
+    data::check,
+    schema::check,
+    identifier::check,
+    rollback::check,
+    config::check,
+];
 
 /// Runs every check, then applies what the migrations allow. The only place where findings are suppressed, or made
 /// graver: an answer named in `require` may not stay unknown.

@@ -5,7 +5,7 @@ use crate::config::Thresholds;
 use crate::diff::catalog::CatalogChange;
 use crate::rehearsal::{Rehearsal, cause};
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::RelationKind;
+use crate::snapshot::catalog::{RelationKind, qualify_column};
 use serde_json::json;
 
 pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
@@ -46,13 +46,13 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
         CatalogChange::ColumnDropped { relation, table, column, replaced: false } => breaking(
             Some(*relation),
             &[column],
-            format!("{table}.{column}"),
+            qualify_column(table, column),
             format!("column {column} of {table} is gone: whoever still names it fails"),
         ),
         CatalogChange::ColumnTypeChanged { relation, table, column, from, to } => breaking(
             Some(*relation),
             &[column],
-            format!("{table}.{column}"),
+            qualify_column(table, column),
             format!("column {column} of {table} is {to} now, not {from}: clients that decode by type must know"),
         )
         .with(json!({ "from": from, "to": to })),
@@ -66,7 +66,7 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
         CatalogChange::ColumnRenamed { relation, table, from, to } => breaking(
             Some(*relation),
             &[from, to],
-            format!("{table}.{from}"),
+            qualify_column(table, from),
             format!("column {from} of {table} is called {to} now"),
         )
         .with(json!({ "from": from, "to": to })),

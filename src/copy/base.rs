@@ -314,7 +314,10 @@ fn pg_restore_for(dump: &Source, request: &BinaryRequest) -> Result<Option<ToolB
         Some([b'P', b'G', b'D', b'M', b'P', 1, 15]) => 16,
         _ => 0,
     };
-    Ok(Some(find_tool(request, "pg_restore", at_least)?))
+    find_tool(request, "pg_restore", at_least).map(Some).map_err(|error| match at_least {
+        0 => error.into(),
+        major => BaseError::NewerSource { name: dump.name(), version: format!("{major} or newer"), error },
+    })
 }
 
 fn key(fingerprint: &str, binaries: &Binaries, database: Option<&str>) -> String {

@@ -2,7 +2,7 @@
 //! number, so a rename is certain, and "drop x, add x" is not "alter x".
 
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
 use std::collections::BTreeSet;
 
 /// One change to something that was there before.
@@ -316,7 +316,7 @@ fn privileges(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange
         ) else {
             continue;
         };
-        note(Some(*oid), &format!("{}.{}", table.qualified, column.name), (&was.acl, ""), (&is.acl, ""));
+        note(Some(*oid), &qualify_column(&table.qualified, &column.name), (&was.acl, ""), (&is.acl, ""));
     }
     for (oid, old) in &before.schemas {
         if let Some(new) = after.schemas.get(oid) {

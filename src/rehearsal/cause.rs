@@ -1,7 +1,7 @@
 //! Which statement, and which object, made something change. Pure.
 
 use super::{Cause, PlanChange, Rehearsal};
-use crate::diff::index::IndexChange;
+use crate::diff::index::{IndexChange, IndexChangeKind};
 use crate::diff::plan::fingerprint::IndexDefinitions;
 use crate::diff::plan::{Seen, causing_statements};
 use crate::migration::script::lexer::{Lexer, TokenKind};
@@ -103,7 +103,10 @@ pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) ->
     let anew =
         |observation: &&&Observation| observation.locks.iter().any(|lock| lock.relation == oid && lock.taken_here);
     let found = locking.iter().rfind(named).or_else(|| locking.iter().rfind(anew));
-    found.map(|observation| observation.statement).or_else(|| statement_for(rehearsal, None, &names))
+    // A concurrent build that failed left this one behind.
+    let failed = rehearsal.failure.as_ref().filter(|_| change.kind == IndexChangeKind::Invalid);
+    let found = found.map(|observation| observation.statement).or_else(|| statement_for(rehearsal, None, &names));
+    found.or_else(|| failed.map(|failure| failure.statement))
 }
 
 /// The statement that built a relation, by its OID.
@@ -135,7 +138,9 @@ pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names:
             best = Some((observation.statement, score));
         }
     }
-    best.filter(|(_, score)| relation.is_some() || *score > 0).map(|(statement, _)| statement)
+    let found = best.filter(|(_, score)| relation.is_some() || *score > 0).map(|(statement, _)| statement);
+    // GRANT and REVOKE lock no relation at all: then the name alone has to do.
+    found.or_else(|| relation.and_then(|_| statement_for(rehearsal, None, names)))
 }
 
 /// Whether a statement names an identifier, quoted or folded to lower case.

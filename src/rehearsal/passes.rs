@@ -23,7 +23,7 @@ use crate::observation::lock::LockMode;
 use crate::rollback::generate::{ChangedTable, Input, generate};
 use crate::rollback::prove::ProveOptions;
 use crate::rollback::{self, Rollback, RollbackError};
-use crate::snapshot::catalog::RelationKind;
+use crate::snapshot::catalog::{RelationKind, qualify_column};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,7 +244,7 @@ async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> R
         let rows = count::values(&mut superuser, relation, column.map(String::as_str)).await?;
         let bare = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
         found.push(Destroyed {
-            object: column.map_or_else(|| table.clone(), |column| format!("{table}.{column}")),
+            object: column.map_or_else(|| table.clone(), |column| qualify_column(table, column)),
             table: table.clone(),
             what: if column.is_some() { "column" } else { "table" },
             rows,

@@ -312,6 +312,11 @@ pub fn qualify(schema: &str, name: &str) -> String {
     format!("{}.{}", quote_if_needed(schema), quote_if_needed(name))
 }
 
+/// A column's name for people: behind its table's, which is qualified already.
+pub fn qualify_column(table: &str, column: &str) -> String {
+    format!("{table}.{}", quote_if_needed(column))
+}
+
 fn quote_if_needed(name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_');

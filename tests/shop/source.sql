@@ -21,7 +21,7 @@ SELECT n, 'customer' || CASE WHEN n > 11960 THEN n - 11960 ELSE n END || '@examp
        CASE WHEN n % 3 = 0 THEN 'nick ' || n END, (ARRAY['NO', 'DE', 'FR', 'PT'])[n % 4 + 1]
 FROM generate_series(1, 12000) AS n;
 
--- Forty orders wait for payment; a quarter has not been shipped; twelve totals are negative; no quantity is missing.
+-- Forty orders wait for payment; a quarter has not been shipped; thirteen totals are negative; no quantity is missing.
 CREATE TABLE public.orders (
     id integer PRIMARY KEY,
     customer_id integer NOT NULL,

@@ -55,6 +55,8 @@ impl BinaryRequest {
     /// The folder the server must come from, and who says so.
     fn demanded(&self) -> Result<Option<(PathBuf, &'static str)>, BinariesError> {
         match (&self.explicit, &self.environment) {
+            // The option takes the variable's value too: empty means none, whoever says it.
+            (Some(dir), _) if dir.as_os_str().is_empty() => Err(BinariesError::Disabled),
             (Some(dir), _) => Ok(Some((dir.clone(), "--postgres-bin"))),
             (None, Some(dir)) if dir.is_empty() => Err(BinariesError::Disabled),
             (None, Some(dir)) => Ok(Some((dir.into(), "SEATRIAL_POSTGRES_BIN"))),

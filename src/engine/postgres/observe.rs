@@ -253,7 +253,8 @@ impl Observer {
                 && !new.contains(&table)
             {
                 let rows = self.known.get(&table).map_or(0, |table| table.rows);
-                observation.indexes_built.push(self.work(*oid, rows));
+                // An index of a partition is told as its parent's, as its table is.
+                observation.indexes_built.push(self.work(self.topmost(*oid), rows));
             }
         }
         observation.rewritten = rewritten

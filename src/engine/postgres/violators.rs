@@ -136,21 +136,21 @@ async fn not_valid_condition(
         return Ok(None);
     }
     let literal = super::session::quote_literal;
+    // Only the unqualified name of unnest takes several arrays: the grammar knows it, no search path does.
     let definition = format!(
         "SELECT CASE k.contype \
            WHEN 'c' THEN 'NOT (' || pg_catalog.pg_get_expr(k.conbin, k.conrelid) || ')' \
            WHEN 'f' THEN (SELECT pg_catalog.string_agg(pg_catalog.format('%I IS NOT NULL', a.attname), ' AND ') \
                           FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) \
              || ' AND NOT EXISTS (SELECT FROM ' || k.confrelid::pg_catalog.regclass::text || ' referenced WHERE ' \
-             || (SELECT pg_catalog.string_agg(pg_catalog.format('referenced.%I = {table}.%I', r.attname, a.attname), ' AND ') \
-                 FROM pg_catalog.unnest(k.conkey, k.confkey) AS pair(here, there) \
+             || (SELECT pg_catalog.string_agg(pg_catalog.format('referenced.%I = %I.%I', r.attname, c.relname, a.attname), ' AND ') \
+                 FROM unnest(k.conkey, k.confkey) AS pair(here, there) \
                  JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = pair.here \
                  JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = pair.there) || ')' \
          END \
          FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = {schema_name} AND c.relname = {table_name} AND k.conname = {name}",
-        table = quote_identifier(table).replace('%', "%%"),
         schema_name = literal(schema),
         table_name = literal(table),
         name = literal(constraint),

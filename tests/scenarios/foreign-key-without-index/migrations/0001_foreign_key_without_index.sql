@@ -1,3 +1,2 @@
-ALTER TABLE payments
-    ADD CONSTRAINT payments_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;
+ALTER TABLE payments ADD CONSTRAINT payments_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;
 ALTER TABLE payments VALIDATE CONSTRAINT payments_customer_id_fkey;

@@ -1,0 +1,61 @@
+//! Names longer than the server keeps: `schema/identifier-truncated`.
+
+use super::Finding;
+use crate::config::Thresholds;
+use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::observation::Outcome;
+use crate::rehearsal::Rehearsal;
+use serde_json::json;
+
+/// Bytes of a name that a server keeps (`NAMEDATALEN - 1`).
+const KEPT: usize = 63;
+
+pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for observation in rehearsal.observations.iter().filter(|each| each.outcome == Outcome::Ok) {
+        let Some(sql) = rehearsal.sql(observation.statement) else { continue };
+        for name in long_names(sql) {
+            let kept = &name[..name.floor_char_boundary(KEPT)];
+            findings.push(
+                Finding::measured(
+                    "schema/identifier-truncated",
+                    Some(observation.statement),
+                    vec![kept.to_owned()],
+                    format!("the server keeps {KEPT} bytes of a name: this one became {kept}"),
+                    "choose a shorter name: another long one that begins alike would be taken for the same".to_owned(),
+                )
+                .with(json!({ "written": name, "kept": kept })),
+            );
+        }
+    }
+    findings
+}
+
+fn long_names(sql: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for token in Lexer::new(sql) {
+        let text = &sql[token.span];
+        let name = match token.kind {
+            TokenKind::Word => text.to_lowercase(),
+            TokenKind::QuotedIdentifier => text.trim_matches('"').replace("\"\"", "\""),
+            _ => continue,
+        };
+        if name.len() > KEPT && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::long_names;
+
+    #[test]
+    fn names_are_long_by_their_bytes_and_strings_are_no_names() {
+        let long = "a".repeat(64);
+        assert_eq!(long_names(&format!("CREATE TABLE {long} (id int)")), std::slice::from_ref(&long));
+        assert_eq!(long_names(&format!("CREATE TABLE \"{}\" ()", "ä".repeat(32))), ["ä".repeat(32)]);
+        assert!(long_names(&format!("SELECT '{long}', {}", "b".repeat(63))).is_empty());
+    }
+}
