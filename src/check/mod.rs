@@ -141,6 +141,7 @@ fn default_severity(id: &str) -> Severity {
 type Check = fn(&Rehearsal, &Thresholds) -> Vec<Finding>;
 
 /// Every check, in the order the four questions are asked.
+#[rustfmt::skip]
 const CHECKS: &[Check] = &[
     apply::check,
     lock::check,
