@@ -82,10 +82,12 @@ fn places(sources: &[Source], words: &[&str], allowed: impl Fn(&Source) -> bool)
 
 fn has(line: &str, word: &str) -> bool {
     let is_letter = |character: Option<char>| character.is_some_and(|each| each.is_alphanumeric() || each == '_');
+    let joins = |beside: Option<char>, end: Option<char>| is_letter(beside) && is_letter(end);
     line.match_indices(word).any(|(at, _)| {
-        let (before, after) = (line[..at].chars().next_back(), line[at + word.len()..].chars().next());
-        !(is_letter(before) && is_letter(word.chars().next()))
-            && !(is_letter(after) && is_letter(word.chars().next_back()))
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        let runs_on = joins(before.chars().next_back(), word.chars().next())
+            || joins(after.chars().next(), word.chars().next_back());
+        !runs_on
     })
 }
 

@@ -78,6 +78,8 @@ impl Plan<'_> {
     fn lets_go_by_itself(&self, dependent: Address, referenced: Address) -> bool {
         let kind = |address: Address| self.after.relations.get(&address.oid).map(|relation| relation.kind);
         match dependent.class {
+            // `NOT NULL` goes with its column.
+            Class::Constraint => Self::is_not_null(self.after, dependent),
             Class::Relation => {
                 let both_tables = kind(dependent).is_some_and(is_table)
                     && referenced.class == Class::Relation

@@ -131,7 +131,7 @@ fn move_away(plan: &Plan<'_>, order: &DropOrder) -> (Vec<Step>, BTreeMap<Address
     }
     let mut steps = Vec::new();
     let mut away = BTreeMap::new();
-    for node in &order.last {
+    for node in order.last.iter().filter(|node| node.column == 0) {
         let Some((schema, name, word)) = placed(plan, false, *node) else { continue };
         let schema = schema_now(plan, &schema);
         let arguments = match node.class {
