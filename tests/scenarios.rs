@@ -169,6 +169,7 @@ scenarios! {
         foreign_key_without_index,
         grant_to_public,
         grant_to_role,
+        identifier_truncated,
         large_update,
         lock_held_long,
         needs_privilege_alter_system,

@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN an_identifier_that_is_longer_than_the_server_keeps_so_that_it_is_cut_off_somewhere text;
