@@ -53,7 +53,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 "apply/violating-rows",
                 statement,
                 vec![violators.relation.clone()],
-                format!("{} {} of {} violate it", count(violators.rows), violators.what, violators.relation),
+                format!("{} {} in {} stand in its way", count(violators.rows), violators.what, violators.relation),
                 "find them with the query in the evidence and mend them in a migration that runs before this one"
                     .into(),
             )

@@ -16,8 +16,8 @@ use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, count, facts};
-use crate::migration::Migration;
 use crate::migration::script::{StatementKind, kind};
+use crate::migration::{Migration, TransactionMode};
 use crate::observation::RelationWork;
 use crate::observation::lock::LockMode;
 use crate::rollback::generate::{ChangedTable, Input, generate};
@@ -95,18 +95,18 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
         .collect();
     let created =
         |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
-    after
-        .catalog
-        .relations
-        .values()
-        // Locks are grouped under the topmost parent: its partitions belong to it.
-        .filter(|relation| {
-            locked.contains(&relation.oid)
-                || created(&relation.oid)
-                || relation.parent.is_some_and(|parent| relation.is_partition && locked.contains(&parent))
-        })
-        .map(|relation| relation.oid)
-        .collect()
+    // Locks are grouped under the topmost parent: its partitions belong to it, however deep.
+    let under_lock = |oid: Oid| {
+        let mut next = Some(oid);
+        while let Some(relation) = next.and_then(|oid| after.catalog.relations.get(&oid)) {
+            if locked.contains(&relation.oid) {
+                return true;
+            }
+            next = relation.parent.filter(|_| relation.is_partition);
+        }
+        false
+    };
+    after.catalog.relations.keys().copied().filter(|oid| under_lock(*oid) || created(oid)).collect()
 }
 
 /// Before against after, without a database.
@@ -190,7 +190,7 @@ pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<
         changed: &changed,
         title: &title.join(", "),
     });
-    let options = ProveOptions { tables: Some(touched_names(rehearsal, before)) };
+    let options = ProveOptions { tables: touched_names(plan, rehearsal, before) };
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
     let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
     rehearsal.rollback = Some(Rollback { scripts, proof: Some(proof) });
@@ -219,11 +219,26 @@ fn changed_tables(rehearsal: &Rehearsal) -> Vec<ChangedTable> {
     tables.into_values().collect()
 }
 
-/// Names, before, of the tables whose values the proof compares.
-fn touched_names(rehearsal: &Rehearsal, before: &Snapshot) -> BTreeSet<String> {
+/// Below this size the proof compares every table: it takes no longer than deciding.
+const SMALL_DATABASE: u64 = 64 << 20;
+
+/// Names, before, of the tables whose values the proof compares; `None` for all of them, which is also right where
+/// something ran that could commit halfway and let go of its locks before anybody saw them.
+fn touched_names(plan: &Plan<'_>, rehearsal: &Rehearsal, before: &Snapshot) -> Option<BTreeSet<String>> {
+    let bare =
+        |migration: &&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
+    let unseen = rehearsal
+        .migrations
+        .iter()
+        .filter(bare)
+        .flat_map(|migration| &migration.statements)
+        .any(|statement| matches!(kind(statement.sql()), StatementKind::Do | StatementKind::Call));
+    if unseen || plan.base.record.bytes < SMALL_DATABASE {
+        return None;
+    }
     let touched = touched(rehearsal, before);
     let names = touched.iter().filter_map(|oid| before.catalog.relations.get(oid));
-    names.map(|relation| relation.qualified.clone()).collect()
+    Some(names.map(|relation| relation.qualified.clone()).collect())
 }
 
 /// Counts what the migration takes away, on a copy it has not touched.
