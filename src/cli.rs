@@ -21,7 +21,7 @@ pub enum Command {
     Demo(Box<CheckArgs>),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
-    /// Servers and dump tools found, free space, leftovers.
+    /// Servers and dump tools found, and where state is kept.
     Doctor(PlaceArgs),
     /// Remove leftover copies, servers and caches.
     Clean(PlaceArgs),

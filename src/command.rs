@@ -6,6 +6,7 @@ use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::copy::state::{StateDir, sweep};
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
 use crate::report::{self, Output, v1};
+use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
@@ -35,19 +36,19 @@ pub mod exit {
 pub(crate) struct Stop {
     /// Exit code.
     pub code: u8,
-    /// For people, on stderr.
-    pub message: String,
+    /// For people, on stderr, with its causes.
+    pub error: anyhow::Error,
 }
 
 impl Stop {
     /// Wrong usage or configuration.
-    pub fn usage(message: impl ToString) -> Self {
-        Self { code: exit::USAGE, message: message.to_string() }
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: exit::USAGE, error: error.into() }
     }
 
     /// Could not rehearse.
-    pub fn environment(message: impl ToString) -> Self {
-        Self { code: exit::COULD_NOT_REHEARSE, message: message.to_string() }
+    pub fn environment(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: exit::COULD_NOT_REHEARSE, error: error.into() }
     }
 }
 
@@ -77,7 +78,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(stop) => {
-            let _ = writeln!(anstream::stderr(), "error: {}", stop.message);
+            let _ = writeln!(anstream::stderr(), "error: {}", stop.error);
             ExitCode::from(stop.code)
         }
     }
@@ -85,15 +86,15 @@ pub fn run() -> ExitCode {
 
 fn print(text: &str) -> Result<(), Stop> {
     report::write_stdout(text, When::Auto)
-        .map_err(|error| Stop::environment(format!("cannot write the output: {error}")))
+        .map_err(|error| Stop::environment(anyhow!("cannot write the output: {error}")))
 }
 
 /// `report FILE`.
 fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let text = std::fs::read_to_string(&args.file)
-        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", args.file.display())))?;
+        .map_err(|error| Stop::usage(anyhow!("cannot read {}: {error}", args.file.display())))?;
     let report =
-        v1::Report::from_json(&text).map_err(|error| Stop::usage(format!("{}: {error}", args.file.display())))?;
+        v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
     report::emit(&report, &outputs, args.color, args.verbose, None).map_err(Stop::environment)?;
     Ok(exit::CLEAN)

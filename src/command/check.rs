@@ -15,13 +15,14 @@ use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, build, human};
 use crate::workload;
+use anyhow::anyhow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs `check`; `demo` fills in the repository's own sample data.
 pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
-    let cwd = std::env::current_dir().map_err(|error| Stop::usage(format!("no working directory: {error}")))?;
+    let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
     let mut settings = Settings::resolve(args, &cwd).map_err(Stop::usage)?;
     if demo {
         sample(&mut settings, &cwd)?;
@@ -29,14 +30,14 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
     refuse_what_is_missing(&settings)?;
     if let Some(folder) = &settings.out {
-        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(format!("--out {}: {error}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
     }
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Stop::environment(format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
     let (rehearsal, end) = runtime.block_on(run(&settings, progress))?;
 
     let findings = crate::check::run(&rehearsal, &settings.thresholds, &settings.require);
@@ -51,7 +52,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     }
     report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
-        End::Broken(message) => Err(Stop { code, message }),
+        End::Broken(error) => Err(Stop { code, error }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),
     }
 }
@@ -63,16 +64,16 @@ enum End {
     /// With the exit code of the signal.
     Interrupted(u8),
     /// What broke it.
-    Broken(String),
+    Broken(anyhow::Error),
 }
 
 /// The repository's own sample data and migrations.
 fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
     let home = cwd.ancestors().find(|folder| folder.join("sample-data/shop.sql").is_file()).ok_or_else(|| {
-        Stop::usage(
+        Stop::usage(anyhow!(
             "`demo` runs on the sample data of Seatrial's own repository: run it inside a clone of that, or use \
-             `seatrial check` on your own",
-        )
+             `seatrial check` on your own"
+        ))
     })?;
     settings.source = Some(home.join("sample-data/shop.sql").to_string_lossy().into_owned());
     settings.migrations = vec![home.join("migrations")];
@@ -85,7 +86,9 @@ fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
 /// Options the contract knows and this version cannot honour yet are refused, never ignored.
 fn refuse_what_is_missing(settings: &Settings) -> Result<(), Stop> {
     if settings.base.is_some() {
-        return Err(Stop::usage("--base is not available in this version: name the new migration files instead"));
+        return Err(Stop::usage(anyhow!(
+            "--base is not available in this version: name the new migration files instead"
+        )));
     }
     Ok(())
 }
@@ -102,10 +105,9 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     };
     let tree = layout::read(&migrations(settings)?, settings.layout.as_deref(), &settings.root).map_err(Stop::usage)?;
     let source = settings.source.as_deref().ok_or_else(|| {
-        Stop::usage(
-            "--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-             or `empty`",
-        )
+        Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
+             or `empty`"
+        ))
     })?;
     let source = Source::parse(source).map_err(Stop::usage)?;
 
@@ -146,7 +148,7 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             Err(error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. })) => {
                 return Err(Stop::usage(error));
             }
-            Err(error) => End::Broken(error.to_string()),
+            Err(error) => End::Broken(error.into()),
         },
         _ = interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
         _ = terminate.recv() => End::Interrupted(exit::TERMINATED),
@@ -163,13 +165,13 @@ fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if folder.is_dir() {
         return Ok(vec![folder]);
     }
-    Err(Stop::usage(format!("no migrations: name files or a directory, or keep them in {}", folder.display())))
+    Err(Stop::usage(anyhow!("no migrations: name files or a directory, or keep them in {}", folder.display())))
 }
 
 /// A copy is as large as the database, and one is there at a time, beside the base.
 fn within_disk_budget(base: &Base, settings: &Settings) -> Result<(), Stop> {
     match settings.max_disk {
-        Some(budget) if base.record.bytes > budget => Err(Stop::environment(format!(
+        Some(budget) if base.record.bytes > budget => Err(Stop::environment(anyhow!(
             "a copy needs {}, more than --max-disk {} allows",
             human::bytes(base.record.bytes),
             human::bytes(budget)

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Unwatched, apply};
-use crate::engine::postgres::dump::schema_text;
+use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::Migration;
 use crate::rollback::RollbackError;

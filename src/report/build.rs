@@ -84,9 +84,10 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
     let total = rehearsal.migrations.len();
     match (&rehearsal.failure, answers::applies(rehearsal)) {
         (Some(failure), verdict) => {
-            let place = rehearsal
-                .statement(failure.statement)
-                .map_or_else(String::new, |each| format!(" at {}:{}", each.file.name, each.start().line));
+            let place = rehearsal.statement(failure.statement).map_or_else(String::new, |each| {
+                let name = each.file.name.rsplit('/').next().unwrap_or(&each.file.name);
+                format!(" at {name}:{}", each.start().line)
+            });
             let role = if verdict == Applies::Unknown { ": the role lacks a right" } else { "" };
             format!(
                 "{} of {} apply; the next one stops{place}{role}",

@@ -176,7 +176,9 @@ fn migrations(page: &mut Page, report: &Report) {
         if lines.len() > 3 {
             lines.truncate(3);
             if let Some(last) = lines.last_mut() {
-                *last = clip(&format!("{last}……"), first).into_owned();
+                // A word more than fits makes the cut visible, where there is no room for the mark itself.
+                let cut = if columns(last) < first { format!("{last}…") } else { format!("{last}x") };
+                *last = clip(&cut, first).into_owned();
             }
         }
         let mut line = format!("  {}", pad(lines.first().map_or("", String::as_str), first));

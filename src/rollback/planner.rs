@@ -183,14 +183,23 @@ impl<'a> Plan<'a> {
     /// Enumerations that gained labels or changed their order are made anew, and with them the types made of them.
     fn replace_types(&mut self) {
         let mut queue: Vec<(Address, Address)> = Vec::new();
-        for (before, after) in self.pairing.iter().filter(|(before, _)| before.class == Class::Type) {
+        let pairs: Vec<_> = self.pairing.iter().filter(|(before, _)| before.class == Class::Type).collect();
+        for (before, after) in pairs {
             let (Some(old), Some(new)) = (self.before.types.get(&before.oid), self.after.types.get(&after.oid)) else {
                 continue;
             };
             match (&old.kind, &new.kind) {
                 (TypeKind::Enum(old_labels), TypeKind::Enum(new_labels)) if before.oid == after.oid => {
                     let order = |labels: &[(Oid, String)]| labels.iter().map(|(oid, _)| *oid).collect::<Vec<_>>();
-                    if order(old_labels) != order(new_labels) {
+                    if order(old_labels) == order(new_labels) {
+                        continue;
+                    }
+                    if self.is_partition_key_type(after, 0) {
+                        self.unmodelled.push(format!(
+                            "labels of {} stay: a table is partitioned by a column of this type",
+                            describe(self.before, before)
+                        ));
+                    } else {
                         queue.push((before, after));
                     }
                 }
@@ -214,6 +223,21 @@ impl<'a> Plan<'a> {
                 }
             }
         }
+    }
+
+    /// Whether some table is partitioned by a column of this type: such a column keeps its type for good.
+    fn is_partition_key_type(&self, after: Address, depth: u8) -> bool {
+        self.dependents_of(after).iter().any(|dependency| {
+            let dependent = dependency.dependent;
+            let through_type = dependent.class == Class::Type && depth < 8;
+            let in_key = || {
+                self.dependents_of(Address::relation(dependent.oid))
+                    .iter()
+                    .any(|found| found.dependent == dependent && found.kind == 'i')
+            };
+            (through_type && self.is_partition_key_type(dependent.whole(), depth + 1))
+                || (dependent.class == Class::Relation && dependent.column != 0 && in_key())
+        })
     }
 
     /// Everything that depends on an object, on any part of it, or on exactly this column.

@@ -1,6 +1,6 @@
 //! Privileges: what an `aclitem` says, and the statements that lead from one list of them to another.
 
-use crate::engine::postgres::session::quote_identifier;
+use super::names::identifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Letters of `aclitem` with the privileges they stand for.
@@ -115,7 +115,7 @@ pub(super) fn statements(target: &Target<'_>, current: &[AclItem], wanted: &[Acl
     for (grantee, held) in &current {
         let keep = wanted.get(grantee);
         if keep != Some(held) {
-            let column = target.column.map(|column| format!(" ({})", quote_identifier(column))).unwrap_or_default();
+            let column = target.column.map(|column| format!(" ({})", identifier(column))).unwrap_or_default();
             found.push(format!(
                 "{}REVOKE ALL{column} ON {} FROM {};",
                 target.prefix,
@@ -158,7 +158,7 @@ pub(super) fn by_grantee(items: &[AclItem]) -> BTreeMap<String, Held> {
 }
 
 fn privilege_names(held: &Held, grantable: bool, column: Option<&str>) -> String {
-    let suffix = column.map(|column| format!(" ({})", quote_identifier(column))).unwrap_or_default();
+    let suffix = column.map(|column| format!(" ({})", identifier(column))).unwrap_or_default();
     let names: Vec<String> = PRIVILEGES
         .iter()
         .filter(|(letter, _)| held.contains(&(*letter, grantable)))
@@ -168,7 +168,7 @@ fn privilege_names(held: &Held, grantable: bool, column: Option<&str>) -> String
 }
 
 fn grantee_name(grantee: &str) -> String {
-    if grantee.is_empty() { "PUBLIC".to_owned() } else { quote_identifier(grantee) }
+    if grantee.is_empty() { "PUBLIC".to_owned() } else { identifier(grantee) }
 }
 
 #[cfg(test)]
@@ -195,10 +195,10 @@ mod tests {
         assert_eq!(
             statements(&table(), &current, &wanted),
             [
-                "REVOKE ALL ON TABLE public.t FROM \"gone\";",
-                "REVOKE ALL ON TABLE public.t FROM \"reader\";",
-                "GRANT UPDATE ON TABLE public.t TO \"reader\";",
-                "GRANT SELECT ON TABLE public.t TO \"reader\" WITH GRANT OPTION;",
+                "REVOKE ALL ON TABLE public.t FROM gone;",
+                "REVOKE ALL ON TABLE public.t FROM reader;",
+                "GRANT UPDATE ON TABLE public.t TO reader;",
+                "GRANT SELECT ON TABLE public.t TO reader WITH GRANT OPTION;",
             ]
         );
     }

@@ -227,7 +227,7 @@ pub struct OtherObject {
     pub name: Option<String>,
     /// `pg_identify_object`'s identity.
     pub identity: String,
-    /// Deparsed where the server can.
+    /// Deparsed where the server can; an extension's version.
     pub definition: Option<String>,
     /// `COMMENT ON`.
     pub comment: Option<String>,

@@ -19,7 +19,7 @@ const USUAL_FOLDERS: [&str; 8] = [
 ];
 
 const HOW_TO_GET_ONE: &str = "install one (Debian and Ubuntu: apt-get install postgresql), \
-    fetch one (seatrial fetch-postgres MAJOR), or name its folder with --postgres-bin DIR";
+    or name its folder with --postgres-bin DIR";
 
 /// Where to look, and for what.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,6 @@ pub mod attribute;
 pub mod binaries;
 pub mod catalog;
 pub mod count;
-pub mod dump;
 pub mod explain;
 pub mod facts;
 pub mod launch;

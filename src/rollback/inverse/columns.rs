@@ -5,10 +5,9 @@ use super::super::backup::{Save, SaveKind};
 use super::super::generate::Step;
 use super::super::names::{identifier, relation_word};
 use super::super::planner::{Plan, TablePlan};
-use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
-use crate::snapshot::object::{Address, Class, TypeKind};
+use crate::snapshot::object::{Address, Class};
 
 pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -65,7 +64,7 @@ impl Work<'_, '_> {
             };
             let name = identifier(&old.name);
             let collation = old.collation.as_ref().map(|found| format!(" COLLATE {found}")).unwrap_or_default();
-            let using = match self.conversion(*number, &name, old, old_detail, new_detail) {
+            let using = match self.conversion(&name, old, old_detail, new_detail) {
                 Conversion::Assigned => String::new(),
                 Conversion::Using(expression) => format!(" USING {expression}"),
                 Conversion::Impossible => {
@@ -85,18 +84,8 @@ impl Work<'_, '_> {
         }
     }
 
-    fn conversion(
-        &self,
-        number: i16,
-        name: &str,
-        old: &Column,
-        old_detail: &ColumnDetail,
-        new_detail: &ColumnDetail,
-    ) -> Conversion {
+    fn conversion(&self, name: &str, old: &Column, old_detail: &ColumnDetail, new_detail: &ColumnDetail) -> Conversion {
         const STRINGS: [Oid; 3] = [25, 1042, 1043];
-        if let Some(labels) = self.renamed_labels(number) {
-            return Conversion::Using(format!("(CASE {name}::text {labels} ELSE {name}::text END)::{}", old.type_name));
-        }
         if !old_detail.builtin_type || !new_detail.builtin_type {
             return Conversion::Using(format!("{name}::text::{}", old.type_name));
         }
@@ -110,25 +99,6 @@ impl Work<'_, '_> {
             None if old.type_name.ends_with("[]") => Conversion::Using(format!("{name}::text::{}", old.type_name)),
             None => Conversion::Impossible,
         }
-    }
-
-    /// For a column of an enumeration that is made anew: labels that were renamed as well.
-    fn renamed_labels(&self, number: i16) -> Option<String> {
-        let column = Address::column(self.table.after, number);
-        let found = self.plan.replaced_types.iter().find(|(_, after)| {
-            self.plan.dependents_of(**after).iter().any(|dependency| dependency.dependent == column)
-        });
-        let (before, after) = found?;
-        let (old, new) = (self.plan.before.types.get(&before.oid)?, self.plan.after.types.get(&after.oid)?);
-        let (TypeKind::Enum(old), TypeKind::Enum(new)) = (&old.kind, &new.kind) else { return None };
-        let renamed: Vec<String> = old
-            .iter()
-            .filter_map(|(oid, label)| {
-                let (_, now) = new.iter().find(|(found, now)| found == oid && now != label)?;
-                Some(format!("WHEN {} THEN {}", quote_literal(now), quote_literal(label)))
-            })
-            .collect();
-        (!renamed.is_empty()).then(|| renamed.join(" "))
     }
 
     fn add(&self, steps: &mut Vec<Step>) {
@@ -244,7 +214,7 @@ impl Work<'_, '_> {
         let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(number), self.now(number)) else {
             return false;
         };
-        matches!(self.conversion(number, "", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
+        matches!(self.conversion("", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
     }
 
     /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.

@@ -32,13 +32,28 @@ impl Move {
 }
 
 pub(super) fn renames(plan: &Plan<'_>, order: &DropOrder) -> Renamed {
-    let mut steps = carry_out(schemas(plan));
+    let mut steps = replaced_labels(plan);
+    steps.extend(carry_out(schemas(plan)));
     let (away_steps, away) = move_away(plan, order);
     steps.extend(away_steps);
     steps.extend(set_schema(plan));
     steps.extend(carry_out(objects(plan)));
     steps.extend(carry_out(parts(plan)));
     Renamed { steps, away }
+}
+
+/// An enumeration that is made anew hands its values over by their labels, so these go back first.
+fn replaced_labels(plan: &Plan<'_>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (before, after) in &plan.replaced_types {
+        let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
+            continue;
+        };
+        if let (TypeKind::Enum(old_labels), TypeKind::Enum(new_labels)) = (&old.kind, &new.kind) {
+            steps.extend(super::types::labels(old_labels, new_labels, &new.qualified));
+        }
+    }
+    steps
 }
 
 /// Orders moves so that a name is free when it is taken.

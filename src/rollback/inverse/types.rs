@@ -19,19 +19,7 @@ pub(super) fn types(plan: &mut Plan<'_>) -> Vec<Step> {
         };
         match (&old.kind, &new.kind) {
             (TypeKind::Enum(old_labels), TypeKind::Enum(new_labels)) => {
-                for (oid, label) in old_labels {
-                    if let Some((_, now)) = new_labels.iter().find(|(found, now)| found == oid && now != label) {
-                        steps.push(Step::new(
-                            "A label renamed by the migration.",
-                            format!(
-                                "ALTER TYPE {} RENAME VALUE {} TO {};",
-                                old.qualified,
-                                quote_literal(now),
-                                quote_literal(label)
-                            ),
-                        ));
-                    }
-                }
+                steps.extend(labels(old_labels, new_labels, &old.qualified));
             }
             (TypeKind::Domain { .. }, TypeKind::Domain { .. }) => steps.extend(domain(old, new)),
             (TypeKind::Composite(old_relation), TypeKind::Composite(new_relation)) => {
@@ -45,6 +33,20 @@ pub(super) fn types(plan: &mut Plan<'_>) -> Vec<Step> {
     }
     plan.unmodelled.extend(unmodelled);
     steps
+}
+
+/// Labels that were renamed, under the name the type bears at that moment.
+pub(super) fn labels(old: &[(Oid, String)], new: &[(Oid, String)], name: &str) -> Vec<Step> {
+    old.iter()
+        .filter_map(|(oid, label)| {
+            let (_, now) = new.iter().find(|(found, now)| found == oid && now != label)?;
+            let (now, label) = (quote_literal(now), quote_literal(label));
+            Some(Step::new(
+                "A label renamed by the migration.",
+                format!("ALTER TYPE {name} RENAME VALUE {now} TO {label};"),
+            ))
+        })
+        .collect()
 }
 
 fn domain(old: &Type, new: &Type) -> Vec<Step> {

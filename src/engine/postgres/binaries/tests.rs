@@ -77,7 +77,7 @@ fn an_older_server_is_never_chosen() {
     let message = error.to_string();
     assert!(message.contains("PostgreSQL 18"), "{message}");
     assert!(message.contains("17 in ") && message.contains("15 in "), "{message}");
-    assert!(message.contains("fetch-postgres"), "{message}");
+    assert!(message.contains("--postgres-bin"), "{message}");
 
     let explicit =
         BinaryRequest { explicit: Some(machine.dir("usr/lib/postgresql/15/bin")), ..machine.request(Some(17)) };

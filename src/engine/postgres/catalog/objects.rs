@@ -256,7 +256,8 @@ pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) ->
         .query(&format!(
             "WITH {EXTENSION_MEMBERS}, found AS ({})
              SELECT f.classid, f.oid, i.type, i.schema, i.name, i.identity,
-               CASE WHEN f.classid = 'pg_statistic_ext'::regclass THEN pg_get_statisticsobjdef(f.oid) END,
+               CASE WHEN f.classid = 'pg_statistic_ext'::regclass THEN pg_get_statisticsobjdef(f.oid)
+                 WHEN f.classid = 'pg_extension'::regclass THEN (SELECT extversion FROM pg_extension e WHERE e.oid = f.oid) END,
                (SELECT description FROM pg_description d WHERE d.classoid = f.classid AND d.objoid = f.oid
                  AND d.objsubid = 0), f.raw
              FROM found f, LATERAL pg_identify_object(f.classid, f.oid, 0) i

@@ -1,0 +1,285 @@
+//! Decides what is saved: what is dropped, what is converted without a way back, what else the migration changes.
+
+use super::super::generate::ChangedTable;
+use super::super::names::column;
+use super::super::planner::{Plan, TablePlan};
+use super::{Key, Save, SaveKind, SavedColumn};
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::object::Address;
+
+/// Decides what is saved.
+pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, changed: &[ChangedTable]) -> Vec<Save> {
+    let mut found = Vec::new();
+    dropped_tables(plan, &mut found);
+    let changed_tables = changed_tables(plan, changed, &mut found);
+    let mut hopeless = Vec::new();
+    for table in plan.tables.values() {
+        if !changed_tables.contains(&table.before) {
+            lost_columns(plan, table, &mut found, &mut hopeless);
+        }
+    }
+    plan.unmodelled.extend(hopeless);
+    positions(plan, &mut found);
+    for (index, save) in found.iter_mut().enumerate() {
+        let stem: String = save.backup.chars().take(40).collect();
+        save.backup = format!("{:03}_{stem}", index + 1);
+        while save.backup.len() > 63 {
+            save.backup.pop();
+        }
+    }
+    found
+}
+
+fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> Option<SavedColumn> {
+    let column = catalog.columns.get(&(table, number))?;
+    let detail = catalog.column_details.get(&(table, number))?;
+    Some(SavedColumn {
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        as_text: !detail.builtin_type,
+        skip_null,
+    })
+}
+
+fn new_save(plan: &Plan<'_>, table: Oid, kind: SaveKind, numbers: Vec<i16>, columns: Vec<SavedColumn>) -> Option<Save> {
+    let relation = plan.before.relations.get(&table)?;
+    Some(Save {
+        backup: relation.name.clone(),
+        origin: relation.qualified.clone(),
+        table,
+        numbers,
+        kind,
+        columns,
+        force_row_security: plan.before.relation_details.get(&table).is_some_and(|detail| detail.force_row_security),
+    })
+}
+
+fn dropped_tables(plan: &Plan<'_>, found: &mut Vec<Save>) {
+    for address in &plan.restore {
+        let Some(relation) = plan.before.relations.get(&address.oid) else { continue };
+        if address.class != crate::snapshot::object::Class::Relation || relation.kind != RelationKind::Table {
+            continue;
+        }
+        let numbers: Vec<i16> = plan
+            .before
+            .columns_of(address.oid)
+            .filter(|column| column.generated.is_none())
+            .map(|column| column.number)
+            .collect();
+        let columns =
+            numbers.iter().filter_map(|number| saved_column(plan.before, address.oid, *number, false)).collect();
+        found.extend(new_save(plan, address.oid, SaveKind::Table, numbers, columns));
+    }
+}
+
+fn changed_tables(plan: &Plan<'_>, changed: &[ChangedTable], found: &mut Vec<Save>) -> Vec<Oid> {
+    let mut tables = Vec::new();
+    for change in changed {
+        // Rows that were only added destroy nothing; taking them out again could take out the application's own.
+        if change.updated + change.deleted == 0 {
+            continue;
+        }
+        let table = plan.tables.values().find(|table| plan.before.relation_name(table.before) == change.name);
+        let Some(table) = table else { continue };
+        let before = table.before;
+        let key = match surviving_key(plan, table) {
+            Some(key) => Key::Columns(key),
+            None => Key::Occurrence(Vec::new()),
+        };
+        let is_key = |name: &String| matches!(&key, Key::Columns(keys) if keys.iter().any(|key| key.name == *name));
+        let numbers: Vec<i16> = plan
+            .before
+            .columns_of(before)
+            .filter(|column| column.generated.is_none() && !is_key(&column.name))
+            .map(|column| column.number)
+            .collect();
+        let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
+        found.extend(new_save(plan, before, SaveKind::Rows(key), numbers, columns));
+        tables.push(before);
+    }
+    tables
+}
+
+fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
+    let before = table.before;
+    let Some(relation) = plan.before.relations.get(&before) else { return };
+    let inherited = |number: i16| {
+        plan.before.column_details.get(&(before, number)).is_some_and(|detail| detail.inherited && !detail.local)
+    };
+    let mut numbers = Vec::new();
+    let mut columns = Vec::new();
+    for old in plan.before.columns_of(before).filter(|column| column.generated.is_none() && !inherited(column.number)) {
+        let lost = table.dropped.contains(&old.number);
+        let converted = table.retyped.contains(&old.number) && !converts_back(plan, table, old.number);
+        if lost || converted {
+            numbers.push(old.number);
+            // A column that is added again without its default holds nulls: no need to save those.
+            let skip_null = lost && !(old.not_null && old.default.is_some());
+            columns.extend(saved_column(plan.before, before, old.number, skip_null));
+        }
+    }
+    if columns.is_empty() {
+        return;
+    }
+    if relation.kind == RelationKind::ForeignTable {
+        hopeless.extend(
+            numbers.iter().map(|number| format!("values of {} are not saved", column(plan.before, before, *number))),
+        );
+        return;
+    }
+    let key = match surviving_key(plan, table) {
+        Some(key) => Key::Columns(key),
+        None => Key::Occurrence(unchanged_columns(plan, table)),
+    };
+    found.extend(new_save(plan, before, SaveKind::Columns(key), numbers, columns));
+}
+
+/// Whether casting back what the migration converted gives the old values.
+fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
+    let (Some(old), Some(new)) =
+        (plan.before.columns.get(&(table.before, number)), plan.after.columns.get(&(table.after, number)))
+    else {
+        return false;
+    };
+    let same = |catalog: &Catalog, table: Oid| {
+        catalog.column_details.get(&(table, number)).map(|detail| (detail.type_oid, detail.type_modifier))
+    };
+    // The same type again: only the collation differs, or its type is one that is made anew.
+    same(plan.before, table.before) == same(plan.after, table.after) || lossless(&old.type_name, &new.type_name)
+}
+
+/// Columns that identify a row before, and still do after the rollback without any help from the backup.
+fn surviving_key(plan: &Plan<'_>, table: &TablePlan) -> Option<Vec<SavedColumn>> {
+    let before = table.before;
+    let stays = |name: &String| {
+        plan.before.columns_of(before).find(|column| column.name == *name).is_some_and(|column| {
+            let gone = table.dropped.contains(&column.number);
+            let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
+            column.not_null && !gone && !converted && column.generated.is_none()
+        })
+    };
+    let mut keys: Vec<_> = plan
+        .before
+        .constraints
+        .values()
+        .filter(|constraint| constraint.table == Some(before) && matches!(constraint.kind, 'p' | 'u'))
+        .filter(|constraint| {
+            !plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.deferrable)
+        })
+        .filter(|constraint| constraint.columns.iter().all(stays))
+        .collect();
+    keys.sort_by_key(|constraint| (constraint.kind != 'p', constraint.columns.len(), constraint.oid));
+    let names = &keys.first()?.columns;
+    let number =
+        |name: &String| plan.before.columns_of(before).find(|column| column.name == *name).map(|column| column.number);
+    names.iter().map(|name| saved_column(plan.before, before, number(name)?, false)).collect()
+}
+
+fn unchanged_columns(plan: &Plan<'_>, table: &TablePlan) -> Vec<String> {
+    plan.before
+        .columns_of(table.before)
+        .filter(|column| !table.dropped.contains(&column.number) && !table.retyped.contains(&column.number))
+        .map(|column| column.name.clone())
+        .collect()
+}
+
+fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
+    let mut sequences = Vec::new();
+    for (oid, before) in &plan.before.sequences {
+        let address = Address::relation(*oid);
+        let set_back =
+            plan.pairing.after(address).and_then(|after| plan.after.sequences.get(&after.oid)).is_some_and(|after| {
+                (after.last_value < before.last_value) == (before.increment > 0)
+                    && (after.last_value, after.is_called) != (before.last_value, before.is_called)
+                    || (after.last_value == before.last_value && before.is_called && !after.is_called)
+            });
+        if plan.restore.contains(&address) || set_back {
+            sequences.push(plan.before.relation_name(*oid));
+        }
+    }
+    if !sequences.is_empty() {
+        sequences.sort();
+        found.push(Save {
+            backup: "sequences".to_owned(),
+            origin: "sequences".to_owned(),
+            table: 0,
+            numbers: Vec::new(),
+            kind: SaveKind::Positions(sequences),
+            columns: Vec::new(),
+            force_row_security: false,
+        });
+    }
+}
+
+/// Whether every value of `old` comes back from `new` by a cast. A conversion of the migration's own making (`USING`)
+/// can still lose something: the proof would show it.
+pub(in crate::rollback) fn lossless(old: &str, new: &str) -> bool {
+    const INTEGERS: [&str; 4] = ["smallint", "integer", "bigint", "numeric"];
+    let rank = |name: &str| INTEGERS.iter().position(|known| *known == name);
+    if let (Some(from), Some(to)) = (rank(old), rank(new)) {
+        return from <= to;
+    }
+    let length =
+        |name: &str| -> Option<u32> { name.strip_prefix("character varying(")?.strip_suffix(')')?.parse().ok() };
+    let unlimited = |name: &str| name == "text" || name == "character varying";
+    if length(old).is_some() || unlimited(old) {
+        return match (length(old), length(new)) {
+            (Some(from), Some(to)) => from <= to,
+            (_, None) => unlimited(new),
+            (None, Some(_)) => false,
+        };
+    }
+    let scale = |name: &str| -> Option<(i32, i32)> {
+        let (precision, scale) = name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+        Some((precision.parse().ok()?, scale.parse().ok()?))
+    };
+    if let Some((precision, digits)) = scale(old) {
+        return match scale(new) {
+            Some((wider, more)) => more >= digits && wider - more >= precision - digits,
+            None => new == "numeric",
+        };
+    }
+    let pairs = [
+        ("real", "double precision"),
+        ("date", "timestamp without time zone"),
+        ("cidr", "inet"),
+        ("json", "text"),
+        ("uuid", "text"),
+        ("integer", "text"),
+        ("bigint", "text"),
+        ("smallint", "text"),
+        ("boolean", "text"),
+    ];
+    pairs.contains(&(old, new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lossless;
+
+    #[test]
+    fn widening_comes_back_and_narrowing_does_not() {
+        for (old, new) in [
+            ("integer", "bigint"),
+            ("character varying(20)", "text"),
+            ("character varying(20)", "character varying(50)"),
+            ("text", "character varying"),
+            ("numeric(10,2)", "numeric(12,4)"),
+            ("numeric(10,2)", "numeric"),
+        ] {
+            assert!(lossless(old, new), "{old} to {new}");
+        }
+        for (old, new) in [
+            ("bigint", "integer"),
+            ("text", "integer"),
+            ("text", "character varying(20)"),
+            ("numeric(10,2)", "numeric(10,1)"),
+            ("numeric(10,2)", "integer"),
+            ("timestamp with time zone", "date"),
+            ("text", "public.mood"),
+        ] {
+            assert!(!lossless(old, new), "{old} to {new}");
+        }
+    }
+}

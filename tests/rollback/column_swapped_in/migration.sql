@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN note_new jsonb; UPDATE orders SET note_new = to_jsonb(note); ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders RENAME COLUMN note_new TO note; CREATE INDEX ON orders USING gin (note);

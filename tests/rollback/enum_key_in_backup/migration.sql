@@ -1,0 +1,2 @@
+-- no-transaction
+ALTER TABLE people DROP COLUMN v; ALTER TYPE mood ADD VALUE 'new';

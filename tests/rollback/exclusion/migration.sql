@@ -1,0 +1,1 @@
+ALTER TABLE rooms DROP CONSTRAINT no_overlap; ALTER TABLE rooms DROP CONSTRAINT later;

@@ -1,0 +1,1 @@
+ALTER TABLE child DROP CONSTRAINT child_parent_fkey; ALTER TABLE parent ALTER COLUMN id TYPE uuid USING id::uuid; ALTER TABLE child ALTER COLUMN parent TYPE uuid USING parent::uuid; ALTER TABLE child ADD CONSTRAINT child_parent_fkey FOREIGN KEY (parent) REFERENCES parent;

@@ -1,0 +1,1 @@
+DROP MATERIALIZED VIEW sums; ALTER TABLE orders ALTER COLUMN quantity TYPE bigint; CREATE MATERIALIZED VIEW sums AS SELECT customer_id, sum(quantity) AS q FROM orders GROUP BY 1; CREATE UNIQUE INDEX sums_key ON sums (customer_id);

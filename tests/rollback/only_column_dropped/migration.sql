@@ -1,0 +1,1 @@
+ALTER TABLE single DROP COLUMN a;

@@ -1,0 +1,2 @@
+ALTER TABLE orders RENAME TO sales; ALTER TABLE sales RENAME COLUMN quantity TO pieces; ALTER TABLE sales ALTER COLUMN pieces TYPE bigint; ALTER TABLE sales DROP COLUMN note;
+ALTER TABLE sales ALTER COLUMN pieces SET DEFAULT 4;
