@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr};
 use support::traces::left_behind;
-use support::{copy_folder, project, repository, run, seatrial, state_folder};
+use support::{copy_folder, names, project, repository, run, seatrial, state_folder};
 use tempfile::TempDir;
 
 /// A shop, and a migration that makes a plan worse, so that every pass runs.
@@ -145,6 +145,22 @@ fn a_server_dies_with_the_run_that_was_killed_in_the_middle_of_a_statement() {
 }
 
 #[test]
+fn a_socket_outside_a_state_folder_with_a_long_path_goes_too() {
+    // Longer than the path of a socket may be.
+    let place = Place::new(&["long"; 24].join("-"));
+    let mut running = place.start("endless.sql", &[]);
+    running.until("measure");
+    let runs = names(&place.state.join("runs"));
+    let outside: Vec<PathBuf> = runs.iter().map(|run| PathBuf::from(format!("/tmp/seatrial-{run}"))).collect();
+    assert!(outside.iter().any(|folder| folder.is_dir()), "where are the sockets of {runs:?}?");
+    running.signal(Signal::SIGKILL);
+    running.end();
+    clean_run(&place);
+    place.assert_nothing_left("after the next run");
+    assert!(!outside.iter().any(|folder| folder.exists()), "a folder of sockets is left");
+}
+
+#[test]
 fn clean_removes_what_a_killed_run_left() {
     let place = Place::new("clean");
     let mut running = place.start("endless.sql", &[]);
@@ -215,7 +231,11 @@ fn two_runs_at_once_leave_each_other_alone() {
     other.until("measure");
     clean_run(&place);
     assert!(other.child.try_wait().unwrap().is_none(), "the first run goes on while the second comes and goes");
-    assert!(!left_behind(&place.state).is_empty(), "the first run's server is there");
+    // The tests above look for these, so they must be what is seen of a live run.
+    let alive = left_behind(&place.state);
+    for kind in ["process", "socket", "folder"] {
+        assert!(alive.iter().any(|left| left.starts_with(kind)), "no {kind} of the first run: {alive:?}");
+    }
     other.signal(Signal::SIGINT);
     let (code, said) = other.end();
     assert_eq!(code, Some(130), "{said}");

@@ -61,6 +61,8 @@ pub struct RollbackProof {
     losses: Vec<Loss>,
     conditions: Vec<String>,
     restored_rows: u64,
+    /// Without `prepare.sql` the rows do not come back.
+    backup_needed: bool,
     backup_bytes: Option<u64>,
     backup_ms: Option<f64>,
 }
@@ -76,7 +78,7 @@ impl RollbackProof {
             RollbackVerdict::Irreversible
         } else if !rows.is_empty() {
             RollbackVerdict::RowsLost
-        } else if self.restored_rows > 0 {
+        } else if self.restored_rows > 0 && self.backup_needed {
             RollbackVerdict::RestoredFromBackup
         } else if schema.is_empty() && catalog.is_empty() {
             RollbackVerdict::Exact
@@ -181,7 +183,10 @@ pub async fn prove<G: ProofGround>(
     scripts: &Scripts,
     options: &ProveOptions,
 ) -> Result<RollbackProof, RollbackError> {
-    let mut proof = RollbackProof { unmodelled: scripts.unmodelled.clone(), ..RollbackProof::default() };
+    // Changed rows may be rows of a column that goes again: only a run without the backup can tell. What is dropped,
+    // converted or set back needs it even where this data would come back by chance.
+    let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
+    let mut proof = RollbackProof { unmodelled: scripts.unmodelled.clone(), backup_needed, ..RollbackProof::default() };
     let copy = ground.fresh().await?;
     let proven = round_trip(&copy, scripts, options, &mut proof).await;
     copy.destroy().await?;
@@ -191,7 +196,7 @@ pub async fn prove<G: ProofGround>(
     let saves_rows = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Positions(_)));
     if saves_rows || !differing.is_empty() {
         let copy = ground.fresh().await?;
-        let counted = without_prepare(&copy, scripts, &differing, &mut proof).await;
+        let counted = without_prepare(&copy, scripts, options, &differing, &mut proof).await;
         copy.destroy().await?;
         counted?;
     }
@@ -266,17 +271,24 @@ fn reapplied(first: &State, again: &State) -> Vec<String> {
 async fn without_prepare<C: ProofCopy>(
     copy: &C,
     scripts: &Scripts,
+    options: &ProveOptions,
     differing: &BTreeSet<String>,
     proof: &mut RollbackProof,
 ) -> Result<(), RollbackError> {
     let mut superuser = copy.superuser().await?;
     let catalog = catalog::read(&mut superuser).await?;
     let witnesses = witness::take(&mut superuser, &catalog, &scripts.saved, differing).await?;
+    let tables = options.tables.as_ref();
+    let before = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
     copy.migrate().await?;
     if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
+        proof.backup_needed = true;
         proof.conditions.push(format!("prepare.sql must have run: without it rollback.sql fails: {error}"));
     }
     proof.losses = witness::losses(&mut superuser, &witnesses).await?;
+    let catalog = catalog::read(&mut superuser).await?;
+    let back = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
+    proof.backup_needed |= !proof.losses.is_empty() || !fingerprint::compare(&before, &back).is_empty();
     superuser.close().await;
     Ok(())
 }
