@@ -211,6 +211,7 @@ scenarios! {
         partitioned_add_check,
         partitioned_add_column,
         partitioned_create_index,
+        partitioned_small_partitions,
         partitioned_volatile_default,
         rewrite_loses_visibility_map,
         sqlx_concurrently_in_transaction,

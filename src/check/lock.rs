@@ -34,78 +34,74 @@ fn waits(mode: LockMode) -> String {
     mode.blocks().join(" and ")
 }
 
+/// Work of one kind on one table: its partitions are told once and added up, as their locks are.
+struct TableWork<'a> {
+    first: &'a RelationWork,
+    rows: u64,
+}
+
+fn by_table(works: &[RelationWork]) -> Vec<TableWork<'_>> {
+    let mut tables: Vec<TableWork<'_>> = Vec::new();
+    let mut counted = BTreeSet::new();
+    for work in works.iter().filter(|work| !work.created_in_run) {
+        // Several indexes of one table read the same rows.
+        let rows = if counted.insert(work.heap) { work.rows } else { 0 };
+        match tables.iter_mut().find(|known| known.first.table == work.table) {
+            Some(known) => known.rows += rows,
+            None => tables.push(TableWork { first: work, rows }),
+        }
+    }
+    tables
+}
+
+/// What a statement did to all rows of a table under a lock that makes others wait: told once for each table, the
+/// heaviest kind of work first.
 fn work_under_lock(observation: &Observation, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
-    let statement = Some(observation.statement);
-    let large = |work: &&RelationWork| !work.created_in_run && work.rows >= thresholds.rows;
     let mut told = BTreeSet::new();
-    for work in observation.rewritten.iter().filter(large) {
-        // Partitions are told once, under their parent, as their locks are.
-        if !told.insert(work.table.clone()) {
-            continue;
+    let kinds = [
+        (
+            "lock/table-rewrite",
+            &observation.rewritten,
+            "add a new column without the expensive part, fill it in batches, then switch over",
+        ),
+        (
+            "lock/index-build",
+            &observation.indexes_built,
+            "build it with CREATE INDEX CONCURRENTLY outside a transaction; attach a constraint with USING INDEX",
+        ),
+        (
+            "lock/full-scan",
+            &observation.scanned,
+            "add the constraint NOT VALID first, then VALIDATE it in a transaction of its own",
+        ),
+    ];
+    for (id, works, advice) in kinds {
+        for TableWork { first, rows } in by_table(works).into_iter().filter(|work| work.rows >= thresholds.rows) {
+            let table = &first.table;
+            // Reading and building go on under weaker locks as well, where nobody waits; a rewrite never does.
+            let rewrite = Some(LockMode::AccessExclusive).filter(|_| id == "lock/table-rewrite");
+            let Some(mode) = strongest(observation, table).or(rewrite) else { continue };
+            if !told.insert(table.clone()) {
+                continue;
+            }
+            let (verb, objects) = match id {
+                "lock/table-rewrite" => (format!("rewrites {table}"), vec![table.clone()]),
+                "lock/index-build" => {
+                    (format!("builds index {} on {table}", first.name), vec![table.clone(), first.name.clone()])
+                }
+                _ => (format!("reads all of {table}"), vec![table.clone()]),
+            };
+            let message = format!(
+                "{verb} ({} rows) under {}: {} wait until its transaction ends",
+                count(rows),
+                mode.name(),
+                waits(mode)
+            );
+            findings.push(
+                Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned())
+                    .with(json!({ "rows": rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
+            );
         }
-        let mode = strongest(observation, &work.table).unwrap_or(LockMode::AccessExclusive);
-        findings.push(
-            Finding::measured(
-                "lock/table-rewrite",
-                statement,
-                vec![work.table.clone()],
-                format!(
-                    "rewrites {} ({} rows) under {}: {} wait until its transaction ends",
-                    work.name,
-                    count(work.rows),
-                    mode.name(),
-                    waits(mode)
-                ),
-                "add a new column without the expensive part, fill it in batches, then switch over".into(),
-            )
-            .with(json!({ "rows": work.rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
-        );
-    }
-    for work in observation.indexes_built.iter().filter(large) {
-        let Some(mode) = strongest(observation, &work.table) else { continue };
-        if !told.insert(work.table.clone()) {
-            continue;
-        }
-        findings.push(
-            Finding::measured(
-                "lock/index-build",
-                statement,
-                vec![work.table.clone(), work.name.clone()],
-                format!(
-                    "builds index {} on {} ({} rows) under {}: {} wait until its transaction ends",
-                    work.name,
-                    work.table,
-                    count(work.rows),
-                    mode.name(),
-                    waits(mode)
-                ),
-                "build it with CREATE INDEX CONCURRENTLY outside a transaction; attach a constraint with USING INDEX"
-                    .into(),
-            )
-            .with(json!({ "rows": work.rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
-        );
-    }
-    for work in observation.scanned.iter().filter(large) {
-        let Some(mode) = strongest(observation, &work.table) else { continue };
-        if !told.insert(work.table.clone()) {
-            continue;
-        }
-        findings.push(
-            Finding::measured(
-                "lock/full-scan",
-                statement,
-                vec![work.table.clone()],
-                format!(
-                    "reads all of {} ({} rows) under {}: {} wait until its transaction ends",
-                    work.name,
-                    count(work.rows),
-                    mode.name(),
-                    waits(mode)
-                ),
-                "add the constraint NOT VALID first, then VALIDATE it in a transaction of its own".into(),
-            )
-            .with(json!({ "rows": work.rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
-        );
     }
 }
 

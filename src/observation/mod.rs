@@ -48,6 +48,8 @@ pub struct RelationWork {
     pub name: String,
     /// Qualified name of the table as locks are grouped: an index's table, a partition's topmost parent, else itself.
     pub table: String,
+    /// OID of the table whose rows were worked on: for an index its table, else the relation itself.
+    pub heap: Oid,
     /// Rows: scanned, or changed.
     pub rows: u64,
     /// The relation did not exist before the run.

@@ -215,7 +215,7 @@ impl Observer {
         let name = self.known.get(&oid).map_or_else(|| oid.to_string(), |known| known.name.clone());
         let own = self.known.get(&oid).and_then(|known| known.table).unwrap_or(oid);
         let table = self.known.get(&self.topmost(own)).map_or_else(|| name.clone(), |top| top.name.clone());
-        RelationWork { relation: oid, name, table, rows, created_in_run: self.created_in_run(oid) }
+        RelationWork { relation: oid, name, table, heap: own, rows, created_in_run: self.created_in_run(oid) }
     }
 
     /// Relations that were given another file: rewritten tables and indexes built, old or new.

@@ -1,0 +1,18 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+GRANT CREATE ON SCHEMA public TO app;
+CREATE TABLE public.readings (id integer NOT NULL, taken_at date NOT NULL, value integer NOT NULL) PARTITION BY RANGE (taken_at);
+CREATE TABLE public.readings_2026_01 PARTITION OF public.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE public.readings_2026_02 PARTITION OF public.readings FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+CREATE TABLE public.readings_2026_03 PARTITION OF public.readings FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+CREATE TABLE public.readings_2026_04 PARTITION OF public.readings FOR VALUES FROM ('2026-04-01') TO ('2026-05-01');
+CREATE TABLE public.readings_2026_05 PARTITION OF public.readings FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');
+CREATE TABLE public.readings_2026_06 PARTITION OF public.readings FOR VALUES FROM ('2026-06-01') TO ('2026-07-01');
+INSERT INTO public.readings SELECT n, date '2026-01-01' + n % 180, n % 50 FROM generate_series(1, 24000) AS n;
+ALTER TABLE public.readings OWNER TO app;
+ALTER TABLE public.readings_2026_01 OWNER TO app;
+ALTER TABLE public.readings_2026_02 OWNER TO app;
+ALTER TABLE public.readings_2026_03 OWNER TO app;
+ALTER TABLE public.readings_2026_04 OWNER TO app;
+ALTER TABLE public.readings_2026_05 OWNER TO app;
+ALTER TABLE public.readings_2026_06 OWNER TO app;
