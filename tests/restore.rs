@@ -116,6 +116,21 @@ async fn dump(binaries: &Binaries, endpoint: &Endpoint, database: &str) -> Strin
     text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect()
 }
 
+/// A folder of this process alone, since each test may be one; what dead ones left is removed.
+fn own_folder() -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("restore");
+    std::fs::create_dir_all(&all).expect("a folder");
+    for entry in std::fs::read_dir(&all).expect("a folder").flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            // Another process may be faster.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = all.join(std::process::id().to_string());
+    std::fs::create_dir(&folder).expect("a folder");
+    folder
+}
+
 /// Dumps of the source in every form, made once; and the text to compare with.
 async fn dumps() -> &'static (PathBuf, String) {
     static DUMPS: OnceCell<(PathBuf, String)> = OnceCell::const_new();
@@ -123,10 +138,7 @@ async fn dumps() -> &'static (PathBuf, String) {
         .get_or_init(|| async {
             let place = Place::new();
             let server = source_server(&place).await;
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("restore");
-            // What an earlier run left.
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir(&folder).expect("a folder");
+            let folder = own_folder();
             for (name, format) in [("plain.sql", "p"), ("custom.dump", "c"), ("tar.tar", "t"), ("directory", "d")] {
                 let file = format!("--file={}", folder.join(name).display());
                 let format = format!("--format={format}");

@@ -2,10 +2,17 @@
 
 use super::{Finding, count};
 use crate::config::Thresholds;
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, cause};
+use crate::snapshot::catalog::qualify_column;
 use serde_json::json;
 
 pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+    let mut findings = destroyed(rehearsal);
+    findings.extend(narrowed(rehearsal));
+    findings
+}
+
+fn destroyed(rehearsal: &Rehearsal) -> Vec<Finding> {
     rehearsal
         .destroyed
         .iter()
@@ -28,4 +35,39 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             .with(json!({ "rows": destroyed.rows, "table": destroyed.table, "what": destroyed.what }))
         })
         .collect()
+}
+
+/// Columns that stay, with values that do not: what the proof found different without a backup.
+fn narrowed(rehearsal: &Rehearsal) -> Vec<Finding> {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
+    let losses =
+        rehearsal.rollback.iter().filter_map(|rollback| rollback.proof.as_ref()).flat_map(|proof| proof.losses());
+    let losses: Vec<_> = losses.filter(|loss| loss.rows > 0).collect();
+    let mut findings = Vec::new();
+    for ((oid, number), old) in &before.catalog.columns {
+        let (Some(new), Some(table)) = (after.catalog.columns.get(&(*oid, *number)), before.catalog.relations.get(oid))
+        else {
+            continue;
+        };
+        let object = qualify_column(&table.qualified, &old.name);
+        let Some(loss) = losses.iter().find(|loss| loss.object == object && new.type_name != old.type_name) else {
+            continue;
+        };
+        findings.push(
+            Finding::measured(
+                "data/narrowed",
+                cause::statement_for(rehearsal, Some(*oid), &[&old.name]),
+                vec![object.clone()],
+                format!(
+                    "{} values of {object} do not survive the change from {} to {}",
+                    count(loss.rows),
+                    old.type_name,
+                    new.type_name
+                ),
+                "run prepare.sql before the migration: it saves the values as they are now".to_owned(),
+            )
+            .with(json!({ "rows": loss.rows, "from": old.type_name, "to": new.type_name })),
+        );
+    }
+    findings
 }
