@@ -6,7 +6,7 @@ use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, 
 use crate::check::Finding;
 use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
-use crate::observation::{Observation, Outcome};
+use crate::observation::{Observation, ObservedLock, Outcome};
 use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers};
 use crate::rollback::prove::RollbackProof;
 use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
@@ -275,6 +275,11 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
     }
 }
 
+/// Who waits for a lock. For a relation that came with this run nobody does: no application knows it yet.
+fn waiting(lock: &ObservedLock) -> Vec<&'static str> {
+    if lock.created_in_run { Vec::new() } else { lock.mode.blocks() }
+}
+
 fn locks(observation: &Observation) -> Vec<v1::Lock> {
     observation
         .locks
@@ -286,7 +291,7 @@ fn locks(observation: &Observation) -> Vec<v1::Lock> {
             mode: lock.mode.into(),
             held_ms: round(lock.held_ms),
             waited_ms: round(lock.waited_ms),
-            blocks: lock.mode.blocks().into_iter().filter_map(Traffic::from_name).collect(),
+            blocks: waiting(lock).into_iter().filter_map(Traffic::from_name).collect(),
             observed: if lock.exact { Observed::Exact } else { Observed::Sampled },
         })
         .collect()
