@@ -366,6 +366,9 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
+    if let Some(source) = &mut rehearsal.source {
+        source.fidelity_notes.extend(copy.notes.iter().cloned());
+    }
     let pending = pending(plan, &copy, rehearsal).await?;
     plan.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();

@@ -245,7 +245,9 @@ async fn migrations_may_change_every_owners_tables_and_nothing_outside() {
         let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
         let mut superuser = connect(server.endpoint(), database, SUPERUSER).await;
         let prepared = prepare_roles(&mut superuser, requested).await.expect("roles");
-        assert_eq!((prepared.role.as_str(), prepared.notes), (expected, Vec::new()));
+        assert_eq!(prepared.role, expected);
+        let made = prepared.notes.iter().filter(|note| note.contains("is not in the source")).count();
+        assert_eq!((made, prepared.notes.len()), (usize::from(expected.starts_with("new")), made));
         let requested = expected;
         let mut session = connect(server.endpoint(), database, requested).await;
         for sql in [

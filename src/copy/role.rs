@@ -83,6 +83,12 @@ pub async fn prepare_roles(session: &mut Session, requested: Option<&str>) -> Re
     };
     refuse_reserved(&role)?;
     let mut prepared = PreparedRole { role: role.clone(), notes: Vec::new() };
+    // A slip of the pen, or a dump made without owners: only whoever typed it can tell.
+    if requested.is_some() && !exists(session, &role).await.map_err(refused(&role))? {
+        prepared.notes.push(format!(
+            "role {role} is not in the source: it was made for this run, as a member of every role that owns something"
+        ));
+    }
     grant_what_owners_have(session, &mut prepared).await.map_err(refused(&role))?;
     Ok(prepared)
 }

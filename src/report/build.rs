@@ -19,7 +19,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
         schema_version: v1::SCHEMA_VERSION,
         tool: v1::Tool { name: "seatrial".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         complete: rehearsal.complete,
-        started_at: rehearsal.started_at.to_string(),
+        started_at: rehearsal.started_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         duration_ms: rehearsal.started.elapsed().as_secs_f64() * 1000.0,
         exit_code: 0,
         verdict: v1::Verdict::of(&reported),
