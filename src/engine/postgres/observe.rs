@@ -350,7 +350,13 @@ impl Observer {
         }
         self.files_changed(&filenodes, &new, observation, kind);
         let counters = counters(&session.query(OWN_COUNTERS).await?);
-        self.count(counters, observation);
+        if self.baseline_read {
+            self.count(counters, observation);
+        } else {
+            // Nothing was read before this statement: what stands there now may be an earlier transaction's.
+            self.counters = counters;
+            self.baseline_read = true;
+        }
         Ok(())
     }
 
