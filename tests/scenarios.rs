@@ -151,6 +151,7 @@ scenarios! {
         create_table_and_fill,
         delete_rows,
         disable_trigger,
+        do_batches_with_commit,
         do_block_harmless,
         do_block_rewrite,
         drop_column_empty,
@@ -196,6 +197,7 @@ scenarios! {
         update_few_rows,
     ],
     elsewhere: [
+        attach_partition_scan,
         create_index_improves_query,
         disable_row_security,
         generic_and_custom_plans,

@@ -106,6 +106,10 @@ fn work_under_lock(observation: &Observation, thresholds: &Thresholds, findings:
 }
 
 fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
+    // Batches that commit are the safe form: what each holds is let go again.
+    if observation.committed_within {
+        return;
+    }
     for work in observation.changed.iter().filter(|work| !work.created_in_run && work.rows >= thresholds.update_rows) {
         findings.push(
             Finding::measured(

@@ -7,8 +7,9 @@ use crate::diff::plan::verdict::{PlanConfidence, Verdict};
 use crate::rehearsal::{PlanChange, Rehearsal};
 use serde_json::{Value, json};
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
+    let breaking = super::schema::check(rehearsal, thresholds);
     let mut changes: Vec<&PlanChange> = rehearsal.plans.iter().collect();
     // The set that suffers most speaks for the query.
     changes.sort_by(|left, right| factor(right).total_cmp(&factor(left)));
@@ -18,7 +19,16 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         for change in mine {
             for id in ids(change) {
                 if !findings.iter().any(|known| known.id == id && known.query.as_deref() == Some(&query.name)) {
-                    findings.push(finding(id, change));
+                    let mut found = finding(id, change);
+                    if id == "plan/query-broken" {
+                        // What is gone, not what the plan used to go through.
+                        let gone = breaking.iter().filter(|each| each.statement == found.statement);
+                        let gone: Vec<String> = gone.flat_map(|each| each.objects.clone()).collect();
+                        if !gone.is_empty() {
+                            found.objects = gone;
+                        }
+                    }
+                    findings.push(found);
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! Can it be undone: `rollback/*`, from the run of the scripts alone.
 
-use super::{Finding, count};
+use super::Finding;
 use crate::config::Thresholds;
-use crate::rehearsal::{Rehearsal, cause};
+use crate::observation::Observation;
+use crate::rehearsal::Rehearsal;
 use crate::report::v1::RollbackVerdict;
 use serde_json::json;
 
@@ -24,28 +25,16 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             .with(json!({ "differences": differences })),
         ),
         RollbackVerdict::RowsLost => {
-            for loss in proof.losses() {
+            for (table, difference) in proof.differing_rows() {
                 findings.push(
                     Finding::measured(
                         "rollback/rows-lost",
-                        cause::statement_for(rehearsal, None, &[loss.object.rsplit('.').next().unwrap_or_default()]),
-                        vec![loss.object.clone()],
-                        format!("{} rows of {} do not come back", count(loss.rows), loss.object),
-                        "save them by hand before the migration, or do without the way back".to_owned(),
+                        writer(rehearsal, table),
+                        vec![table.to_owned()],
+                        format!("rows are not as before once rollback.sql ran: {difference}"),
+                        "put these rows right by hand after the rollback, or do without the way back".to_owned(),
                     )
-                    .with(json!({ "rows": loss.rows })),
-                );
-            }
-            if proof.losses().is_empty() {
-                findings.push(
-                    Finding::measured(
-                        "rollback/rows-lost",
-                        None,
-                        Vec::new(),
-                        format!("rows are not as before once rollback.sql ran: {}", some(&differences)),
-                        "save them by hand before the migration, or do without the way back".to_owned(),
-                    )
-                    .with(json!({ "differences": differences })),
+                    .with(json!({ "difference": difference })),
                 );
             }
         }
@@ -67,6 +56,15 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// The last statement that wrote to a table.
+fn writer(rehearsal: &Rehearsal, table: &str) -> Option<usize> {
+    let wrote = |observation: &&Observation| {
+        let mut works = observation.changed.iter().chain(&observation.inserted).chain(&observation.deleted);
+        works.any(|work| work.name == table)
+    };
+    rehearsal.observations.iter().rfind(wrote).map(|observation| observation.statement)
 }
 
 /// The first few, and how many more.

@@ -83,6 +83,8 @@ pub struct Observation {
     pub inserted: Vec<RelationWork>,
     /// Rows deleted by table: part of `changed`; for `TRUNCATE` all rows the table had.
     pub deleted: Vec<RelationWork>,
+    /// It committed on its way, as procedures and DO blocks outside a transaction may.
+    pub committed_within: bool,
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
     pub lock_timeout_ms: u64,
 }

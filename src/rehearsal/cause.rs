@@ -87,7 +87,9 @@ pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) ->
     let names = [bare(&change.name), change.name_before.as_deref().map(bare).unwrap_or_default()];
     let names = [names[0].as_str(), names[1].as_str()];
     let built = change.oid_after.filter(|oid| change.oid_before != Some(*oid));
-    if let Some(statement) = built.and_then(|oid| statement_that_made(rehearsal, oid)) {
+    // One made anew under the same name with another definition: what people miss is the old one.
+    let missed = change.kind == IndexChangeKind::Redefined && change.oid_before.is_some();
+    if let Some(statement) = built.filter(|_| !missed).and_then(|oid| statement_that_made(rehearsal, oid)) {
         return Some(statement);
     }
     let oid = change.oid_before.or(change.oid_after)?;

@@ -129,6 +129,11 @@ impl RollbackProof {
         found
     }
 
+    /// Tables whose rows are not as before although everything ran, with what to say about each.
+    pub fn differing_rows(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rows.iter().flat_map(|rows| &rows.tables).map(|(table, text)| (table.as_str(), text.as_str()))
+    }
+
     /// What is lost when `prepare.sql` does not run before the migration.
     pub fn losses(&self) -> &[Loss] {
         &self.losses

@@ -71,11 +71,14 @@ pub struct Observer {
     session: Session,
     sampler: Sampler,
     known: BTreeMap<Oid, Known>,
+    /// What relations are from the next statement on.
+    renewed: BTreeMap<Oid, Known>,
     counters: BTreeMap<Oid, Counters>,
     baseline_read: bool,
     held: BTreeMap<(Oid, LockMode), Instant>,
     open: Vec<OpenLock>,
     wal_before: String,
+    transaction_before: u64,
     lock_timeout_ms: u64,
     /// Time spent looking, while the migration waited: no part of how long it holds its locks.
     overhead: Duration,
@@ -117,11 +120,13 @@ impl Observer {
             session,
             sampler: Sampler::start(sampling),
             known,
+            renewed: BTreeMap::new(),
             counters: BTreeMap::new(),
             baseline_read: false,
             held: BTreeMap::new(),
             open: Vec::new(),
             wal_before: String::new(),
+            transaction_before: 0,
             lock_timeout_ms: 0,
             overhead: Duration::ZERO,
             observations: Vec::new(),
@@ -143,6 +148,12 @@ impl Observer {
         Ok(rows.scalar().unwrap_or("0/0").to_owned())
     }
 
+    /// The transaction id that will be given out next.
+    async fn next_transaction(&mut self) -> Result<u64, ServerError> {
+        let next = "SELECT pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())";
+        Ok(self.session.query(next).await?.scalar().and_then(|id| id.parse().ok()).unwrap_or(0))
+    }
+
     /// Takes in what a probe says about relations; new ones are known from here on.
     fn learn(&mut self, rows: &Rows) -> BTreeMap<Oid, Oid> {
         let mut filenodes = BTreeMap::new();
@@ -151,6 +162,7 @@ impl Observer {
             let Some(name) = row.get(2).cloned().flatten() else { continue };
             let filenode = number(row, 4).unwrap_or_default();
             filenodes.insert(oid, filenode);
+            let fresh = !self.known.contains_key(&oid);
             let known = self.known.entry(oid).or_insert_with(|| Known {
                 name: name.clone(),
                 kind: 'r',
@@ -161,11 +173,18 @@ impl Observer {
                 created_in_run: true,
                 toast: false,
             });
-            known.name = name;
-            known.kind = row.get(3).cloned().flatten().and_then(|kind| kind.chars().next()).unwrap_or('r');
-            known.table = number(row, 5);
-            known.parent = number(row, 6);
-            known.toast = row.get(7).cloned().flatten().as_deref() == Some("t");
+            let mut now = known.clone();
+            now.name = name;
+            now.kind = row.get(3).cloned().flatten().and_then(|kind| kind.chars().next()).unwrap_or('r');
+            now.table = number(row, 5);
+            now.parent = number(row, 6);
+            now.toast = row.get(7).cloned().flatten().as_deref() == Some("t");
+            if fresh {
+                *known = now;
+            } else {
+                // The statement met the relation as it was: under its old name, not yet in or still in its parent.
+                self.renewed.insert(oid, now);
+            }
         }
         filenodes
     }
@@ -314,6 +333,15 @@ impl Observer {
         locks.any(|lock| lock.relation == top && lock.taken_here && !lock.mode.blocks().is_empty())
     }
 
+    /// Counters for a statement that may commit on its way: the shared ones, once the backend has handed its own over.
+    /// Servers before 15 cannot be told to; there what the backend still holds has to do.
+    async fn counters_outside(&mut self, session: &mut Session) -> Result<BTreeMap<Oid, Counters>, ServerError> {
+        match session.query("SELECT pg_catalog.pg_stat_force_next_flush()").await {
+            Ok(_) => Ok(counters(&self.session.query(SHARED_COUNTERS).await?)),
+            Err(_) => Ok(counters(&session.query(OWN_COUNTERS).await?)),
+        }
+    }
+
     /// Reads the transaction's own locks and files, exactly, from inside it.
     async fn probe_inside(
         &mut self,
@@ -377,9 +405,10 @@ impl Observer {
         let filenodes = self.learn(&rows);
         self.files_changed(&filenodes, &new, observation, kind);
         if counts_outside(kind) {
-            // What the backend has not sent to the shared statistics yet is still in its own counters.
-            let own = counters(&session.query(OWN_COUNTERS).await?);
-            self.count(own, observation);
+            let now = self.counters_outside(session).await?;
+            self.count(now, observation);
+            // On an idle copy nobody else takes transaction ids.
+            observation.committed_within = self.next_transaction().await? > self.transaction_before + 1;
         }
         self.counters.clear();
         Ok(())
@@ -428,7 +457,8 @@ impl Watch for Observer {
             self.baseline_read = true;
         }
         if !at.in_transaction && counts_outside(at.kind) {
-            self.counters = counters(&session.query(OWN_COUNTERS).await?);
+            self.counters = self.counters_outside(session).await?;
+            self.transaction_before = self.next_transaction().await?;
         }
         self.wal_before = self.wal_position().await?;
         self.sampler.watch(session.pid).await;
@@ -460,6 +490,7 @@ impl Watch for Observer {
             changed: Vec::new(),
             inserted: Vec::new(),
             deleted: Vec::new(),
+            committed_within: false,
             lock_timeout_ms: self.lock_timeout_ms,
         };
         let touches_data = !matches!(
@@ -489,6 +520,12 @@ impl Watch for Observer {
         } else {
             for lock in &mut observation.locks {
                 lock.held_ms = observation.duration_ms;
+            }
+        }
+        for (oid, now) in std::mem::take(&mut self.renewed) {
+            if let Some(known) = self.known.get_mut(&oid) {
+                // The file is kept up to date where files are compared.
+                *known = Known { filenode: known.filenode, ..now };
             }
         }
         self.observations.push(observation);
@@ -545,6 +582,13 @@ SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del,
 FROM pg_catalog.pg_stat_xact_all_tables
 WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
   AND (seq_scan > 0 OR idx_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+
+/// The same columns as every backend has handed them over.
+const SHARED_COUNTERS: &str = "
+SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del
+FROM pg_catalog.pg_stat_all_tables
+WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
+  AND (seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
 
 /// Statements that run bare and may read and change tables all the same.
 fn counts_outside(kind: &StatementKind) -> bool {
