@@ -14,13 +14,15 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         (Some(schema), Some(table)) => vec![crate::snapshot::catalog::qualify(schema, table)],
         _ => Vec::new(),
     };
+    // What a script raises itself holds whatever its author put in.
+    let hint = error.hint.clone().filter(|_| !error.sqlstate.starts_with("P0"));
     let evidence = json!({
         "sqlstate": error.sqlstate,
-        "detail": error.detail.as_deref().map(|detail| rehearsal.redactor.detail(detail)),
-        "hint": error.hint,
+        "detail": rehearsal.redactor.error_detail(error),
+        "hint": hint,
     });
     let sql = rehearsal.sql(failure.statement).unwrap_or_default();
-    let message = rehearsal.redactor.message(&error.message, sql);
+    let message = rehearsal.redactor.error_message(error, sql);
     if error.sqlstate == "42501" {
         let role = &rehearsal.role;
         return vec![
@@ -43,7 +45,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             statement,
             object.clone(),
             format!("fails on this data: {message}"),
-            error.hint.clone().unwrap_or_else(|| "mend the statement or the data it meets, then rehearse again".into()),
+            hint.clone().unwrap_or_else(|| "mend the statement or the data it meets, then rehearse again".into()),
         )
         .with(evidence),
     ];

@@ -257,7 +257,7 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
         sql: statement.sql().to_owned(),
         outcome,
         sqlstate: error.map(|error| error.sqlstate.clone()),
-        error: error.map(|error| rehearsal.redactor.message(&error.message, statement.sql())),
+        error: error.map(|error| rehearsal.redactor.error_message(error, statement.sql())),
         duration_ms: observation.map_or(0.0, |observation| round(observation.duration_ms)),
         wal_bytes: observation.map_or(0, |observation| observation.wal_bytes),
         rows_affected: observation.map_or(0, |observation| observation.rows_affected),

@@ -135,6 +135,33 @@ impl Redactor {
         out
     }
 
+    /// A refusal's primary message alone, by its SQLSTATE. `sql` is the statement sent.
+    pub fn error_message(&self, error: &ServerError, sql: &str) -> String {
+        // A name that does not exist and stands nowhere in the statement was made from a value.
+        let made_up = matches!(error.sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000" | "42703");
+        let known = |text: &str| -> bool {
+            let sql = sql.to_lowercase();
+            text.split('"')
+                .skip(1)
+                .step_by(2)
+                .flat_map(|name| name.split('.'))
+                .all(|part| sql.contains(&part.to_lowercase()))
+        };
+        if self.show_values {
+            error.message.clone()
+        } else if error.sqlstate.starts_with("P0") || (made_up && !known(&error.message)) {
+            words_of(&error.message, sql)
+        } else {
+            self.message(&error.message, sql)
+        }
+    }
+
+    /// A server's `DETAIL`, where its wording is known to be maskable: broken constraints and dependent objects.
+    pub fn error_detail(&self, error: &ServerError) -> Option<String> {
+        let maskable = error.sqlstate.starts_with("23") || error.sqlstate == "2BP01";
+        error.detail.as_deref().filter(|_| maskable || self.show_values).map(|detail| self.detail(detail))
+    }
+
     /// A server's primary message. Quoted names stay, other quotations go; what a syntax error points at stays when it
     /// stands in `sql`, the statement sent.
     pub fn message(&self, message: &str, sql: &str) -> String {
@@ -349,6 +376,24 @@ mod tests {
     use serde_json::json;
 
     const HIDING: Redactor = Redactor { show_values: false };
+
+    #[test]
+    fn what_a_script_raises_and_names_made_of_values_are_masked_by_their_sqlstate() {
+        let redactor = Redactor { show_values: false };
+        let error = |sqlstate: &str, message: &str| ServerError {
+            sqlstate: sqlstate.to_owned(),
+            message: message.to_owned(),
+            detail: Some("line 1: secret4711".to_owned()),
+            ..ServerError::default()
+        };
+        let raised = error("P0001", "bad secret4711");
+        assert!(!redactor.error_message(&raised, "DO $$ RAISE 'bad %', x $$").contains("4711"));
+        let made_up = error("42P01", "relation \"secret4711\" does not exist");
+        assert!(!redactor.error_message(&made_up, "SELECT v::regclass FROM t").contains("4711"));
+        let written = error("42P01", "relation \"orders\" does not exist");
+        assert_eq!(redactor.error_message(&written, "DROP TABLE Orders"), "relation \"orders\" does not exist");
+        assert_eq!(redactor.error_detail(&error("2200N", "invalid XML content")), None);
+    }
 
     #[test]
     fn values_in_details_go_and_columns_stay() {

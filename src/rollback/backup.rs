@@ -68,6 +68,8 @@ pub struct Save {
     pub columns: Vec<SavedColumn>,
     /// `relforcerowsecurity` of the origin: its owner sees only some rows.
     pub force_row_security: bool,
+    /// The origin is a table of its own rows: rows of tables that inherit from it are not its rows.
+    pub own_rows: bool,
 }
 
 impl SavedColumn {
@@ -120,6 +122,12 @@ impl Save {
         format!("{BACKUP_SCHEMA}.{}", identifier(&self.backup))
     }
 
+    /// The origin as rows are read from and changed in: without its heirs where they have rows of their own to save.
+    fn scanned(&self) -> String {
+        let only = if self.own_rows && matches!(self.kind, SaveKind::Rows(_)) { "ONLY " } else { "" };
+        format!("{only}{}", self.origin)
+    }
+
     /// Statements of `prepare.sql`.
     pub(super) fn prepare_sql(&self) -> String {
         let name = self.backup_name();
@@ -132,7 +140,7 @@ impl Save {
                 let mut selected: Vec<String> = keys.iter().map(SavedColumn::selected).collect();
                 selected.extend(saved);
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
-                format!("CREATE TABLE {name} AS\n    SELECT {} FROM {}{worth};", selected.join(", "), self.origin)
+                format!("CREATE TABLE {name} AS\n    SELECT {} FROM {}{worth};", selected.join(", "), self.scanned())
             }
             SaveKind::Columns(Key::Occurrence(keys)) | SaveKind::Rows(Key::Occurrence(keys)) => {
                 let (row, names) = (row_text(keys), identifiers(self.columns.iter().map(|column| &column.name)));
@@ -142,7 +150,7 @@ impl Save {
                     "CREATE TABLE {name} AS\n    SELECT seatrial_key, seatrial_number{listed} FROM (\n        SELECT \
                      md5({row}) AS seatrial_key, row_number() OVER (PARTITION BY {row} ORDER BY tableoid, ctid) AS \
                      seatrial_number, t.*\n        FROM {} AS t) AS numbered{worth};",
-                    self.origin
+                    self.scanned()
                 )
             }
             SaveKind::Positions(sequences) => {
@@ -198,7 +206,7 @@ impl Save {
             }
             // Without a key there is no telling which row became which: what is there is replaced.
             SaveKind::Rows(Key::Occurrence(_)) => {
-                vec![format!("DELETE FROM {};", self.origin), self.insert_all(&name)]
+                vec![format!("DELETE FROM {};", self.scanned()), self.insert_all(&name)]
             }
             SaveKind::Positions(_) => {
                 vec![format!("PERFORM pg_catalog.setval(sequence::regclass, last_value, is_called) FROM {name};")]
@@ -252,7 +260,7 @@ impl Save {
         };
         format!(
             "UPDATE {} AS t SET {}\n            FROM {name} AS b WHERE {}{differs};",
-            self.origin,
+            self.scanned(),
             self.assignments(),
             matched.join(" AND ")
         )
@@ -266,11 +274,12 @@ impl Save {
         let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
         format!(
             "INSERT INTO {origin} ({}) OVERRIDING SYSTEM VALUE\n            SELECT {} FROM {name} AS b\n            \
-             WHERE NOT EXISTS (SELECT FROM {origin} AS t WHERE {});",
+             WHERE NOT EXISTS (SELECT FROM {scanned} AS t WHERE {});",
             names.join(", "),
             values.join(", "),
             matched.join(" AND "),
             origin = self.origin,
+            scanned = self.scanned(),
         )
     }
 

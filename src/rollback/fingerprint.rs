@@ -72,8 +72,29 @@ pub async fn fingerprints(
         };
         found.tables.insert(relation.qualified.clone(), TableFingerprint { rows: count, hash });
     }
+    found.tables.insert("large objects".to_owned(), large_objects(session, depth).await?);
     session.execute("RESET search_path").await?;
     Ok(found)
+}
+
+/// Large objects stand in no table of anybody's; a migration can write and remove them all the same.
+async fn large_objects(session: &mut Session, depth: Depth) -> Result<TableFingerprint, ServerError> {
+    let hash = match depth {
+        Depth::Counts => "NULL",
+        Depth::Values => {
+            "(SELECT sum(pg_catalog.hashtextextended(l::text, 0)::numeric)::text FROM pg_catalog.pg_largeobject AS l)"
+        }
+    };
+    let query = format!("SELECT count(*), {hash} FROM pg_catalog.pg_largeobject_metadata");
+    let rows = session.query(&query).await?;
+    let row = rows.rows.first();
+    Ok(TableFingerprint {
+        rows: row.and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or_default(),
+        hash: match depth {
+            Depth::Counts => None,
+            Depth::Values => Some(row.and_then(|row| row.get(1)?.clone()).unwrap_or_default()),
+        },
+    })
 }
 
 /// What differs between two fingerprints.

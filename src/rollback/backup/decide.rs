@@ -52,6 +52,7 @@ fn new_save(plan: &Plan<'_>, table: Oid, kind: SaveKind, numbers: Vec<i16>, colu
         kind,
         columns,
         force_row_security: plan.before.relation_details.get(&table).is_some_and(|detail| detail.force_row_security),
+        own_rows: plan.before.relations.get(&table).is_some_and(|relation| relation.kind == RelationKind::Table),
     })
 }
 
@@ -208,6 +209,7 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
             kind: SaveKind::Positions(sequences),
             columns: Vec::new(),
             force_row_security: false,
+            own_rows: false,
         });
     }
 }

@@ -303,8 +303,8 @@ pub(super) async fn read_privileges_and_settings(
     let rows = session
         .query(
             "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, unnest(s.setconfig) \
-             FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase \
-             WHERE d.datname = current_database()",
+             FROM pg_db_role_setting s \
+             WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))",
         )
         .await?;
     each(&rows, |row| {
