@@ -202,6 +202,7 @@ scenarios! {
         disable_row_security,
         generic_and_custom_plans,
         hot_query_fails_before,
+        large_object_unlinked,
         lock_timeout_local_and_over,
         lock_timeout_reset_in_script,
         lock_timeout_set_in_script,

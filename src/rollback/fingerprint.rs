@@ -6,6 +6,9 @@ use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The name under which large objects are counted: no table can bear it, its own name would be qualified.
+pub const LARGE_OBJECTS: &str = "large objects";
+
 /// Rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableFingerprint {
@@ -72,7 +75,7 @@ pub async fn fingerprints(
         };
         found.tables.insert(relation.qualified.clone(), TableFingerprint { rows: count, hash });
     }
-    found.tables.insert("large objects".to_owned(), large_objects(session, depth).await?);
+    found.tables.insert(LARGE_OBJECTS.to_owned(), large_objects(session, depth).await?);
     session.execute("RESET search_path").await?;
     Ok(found)
 }

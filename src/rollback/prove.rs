@@ -197,7 +197,12 @@ pub async fn prove<G: ProofGround>(
     copy.destroy().await?;
     proven?;
 
-    let differing: BTreeSet<String> = proof.rows.iter().flat_map(|rows| rows.tables.keys().cloned()).collect();
+    let differing: BTreeSet<String> = proof
+        .rows
+        .iter()
+        .flat_map(|rows| rows.tables.keys().cloned())
+        .filter(|name| name != fingerprint::LARGE_OBJECTS)
+        .collect();
     let saves_rows = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Positions(_)));
     if saves_rows || !differing.is_empty() {
         let copy = ground.fresh().await?;
