@@ -9,6 +9,7 @@ pub mod explain;
 pub mod facts;
 pub mod launch;
 pub mod observe;
+mod probe;
 pub mod sample;
 pub mod schema_dump;
 pub mod server;
