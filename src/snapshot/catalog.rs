@@ -4,6 +4,7 @@ use super::Oid;
 use super::object::{
     Address, DefaultPrivileges, Dependency, Function, OtherObject, Schema, Sequence, TableObject, Type,
 };
+use super::plan::quote_identifier_if_needed;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `pg_class.relkind`.
@@ -306,19 +307,12 @@ impl Catalog {
     }
 }
 
-/// Schema-qualified name, quoted only where SQL needs it: lower-case letters, digits, `_` and `$` need no quotes
-/// unless a digit comes first. Reserved words are quoted by the server's `quote_ident`, which fills the catalog.
+/// Schema-qualified name, quoted only where SQL needs it.
 pub fn qualify(schema: &str, name: &str) -> String {
-    format!("{}.{}", quote_if_needed(schema), quote_if_needed(name))
+    format!("{}.{}", quote_identifier_if_needed(schema), quote_identifier_if_needed(name))
 }
 
 /// A column's name for people: behind its table's, which is qualified already.
 pub fn qualify_column(table: &str, column: &str) -> String {
-    format!("{table}.{}", quote_if_needed(column))
-}
-
-fn quote_if_needed(name: &str) -> String {
-    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    format!("{table}.{}", quote_identifier_if_needed(column))
 }
