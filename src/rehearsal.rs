@@ -15,14 +15,16 @@ use crate::diff::index::IndexChange;
 use crate::diff::plan::PlanDiff;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
-use crate::engine::postgres::apply::Failure;
+use crate::engine::postgres::apply::{Failure, Unwatched, apply};
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::history::{self, Pending};
-use crate::migration::layout::MigrationTree;
+use crate::migration::git::Changed;
+use crate::migration::history::{self, Pending, Row};
+use crate::migration::layout::{MigrationTree, detect};
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::progress::Progress;
+use crate::report::human;
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
@@ -41,7 +43,8 @@ pub enum RehearsalError {
     /// A directory whose history cannot be read.
     #[error(
         "{directory} is a directory, and the copy has no table that says which of its migrations are applied already.\n\
-         Name the pending files one by one, or use `--source empty` to rehearse all of them on an empty database"
+         Name the pending files one by one, say since when files are new (`--base origin/main`), or use `--source empty` \
+         to rehearse all of them on an empty database"
     )]
     NoHistory {
         /// As given.
@@ -54,6 +57,14 @@ pub enum RehearsalError {
         version: String,
         /// What there is.
         pending: String,
+    },
+    /// A migration that has to be applied first, since it is pending and not new, does not apply.
+    #[error("{version} is pending and not new since --base, so it has to be applied first, and it fails: {error}")]
+    Earlier {
+        /// The runner's version.
+        version: String,
+        /// What the server said.
+        error: ServerError,
     },
     /// A copy cannot be made.
     #[error(transparent)]
@@ -177,6 +188,8 @@ pub struct Rehearsal {
     pub passes: Vec<Pass>,
     /// What is pending.
     pub migrations: Vec<Migration>,
+    /// What people should know about what is pending.
+    pub notes: Vec<String>,
     /// Applied files that were edited since: version and file.
     pub edited: Vec<(String, String)>,
     /// The registered hot queries.
@@ -225,6 +238,7 @@ impl Rehearsal {
             source: None,
             passes: Vec::new(),
             migrations: Vec::new(),
+            notes: Vec::new(),
             edited: Vec::new(),
             queries,
             observations: Vec::new(),
@@ -320,8 +334,10 @@ impl Rehearsal {
 pub struct Plan<'run> {
     /// Resolved options.
     pub settings: &'run Settings,
-    /// Migrations on disk.
-    pub tree: MigrationTree,
+    /// Migrations on disk, as each layout that could be theirs reads them; never empty.
+    pub trees: Vec<MigrationTree>,
+    /// What git says is new, if that was asked.
+    pub changed: Option<Changed>,
     /// The source restored once.
     pub base: Base,
     /// Where copies live.
@@ -334,26 +350,52 @@ pub struct Plan<'run> {
     pub deadline: Option<Instant>,
 }
 
-impl Plan<'_> {
-    /// A fresh copy as the runner finds it when it begins with what is pending.
+/// A run once it is known what is pending: where copies come from, as the runner finds them when it begins.
+pub(crate) struct Ready<'run> {
+    plan: &'run Plan<'run>,
+    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
+    setup: Vec<String>,
+    /// Pending, but not what is rehearsed: applied first.
+    earlier: Vec<Migration>,
+}
+
+impl<'run> std::ops::Deref for Ready<'run> {
+    type Target = Plan<'run>;
+
+    fn deref(&self) -> &Plan<'run> {
+        self.plan
+    }
+}
+
+impl Ready<'_> {
+    /// A fresh copy as the runner finds it when it begins with what is rehearsed.
     async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        let copy = self.bare_copy().await?;
+        let copy = self.plan.bare_copy().await?;
         self.set_up(&copy).await?;
         Ok(copy)
     }
 
-    async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        Ok(ScratchDatabase::create(&self.base, self.run, &self.roles).await?)
-    }
-
-    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
     async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
         let mut session = copy.target.session("migration").await?;
-        for setup in &self.tree.setup {
+        for setup in &self.setup {
             session.execute(setup).await?;
         }
         session.close().await;
-        Ok(())
+        let applied = apply(&copy.target, &self.earlier, None, &mut Unwatched).await?;
+        match applied.failure {
+            None => Ok(()),
+            Some(failure) => {
+                let stopped = self.earlier.get(applied.migrations);
+                let version = stopped.map_or_else(String::new, |migration| migration.version.clone());
+                Err(RehearsalError::Earlier { version, error: failure.error })
+            }
+        }
+    }
+}
+
+impl Plan<'_> {
+    async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
+        Ok(ScratchDatabase::create(&self.base, self.run, &self.roles).await?)
     }
 }
 
@@ -369,16 +411,25 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
     }
-    let pending = pending(plan, &copy, rehearsal).await?;
-    plan.set_up(&copy).await?;
+    let (tree, rows) = choose_tree(plan, &copy).await?;
+    let pending = pending(plan, &tree, rows.as_deref(), rehearsal)?;
+    let create_history = tree.create_history.iter().filter(|_| rows.is_none());
+    let ready =
+        Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
+    ready.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
+    rehearsal.notes = pending.notes;
+    plan.progress.say(&announce(&tree, rehearsal));
+    for note in &rehearsal.notes {
+        plan.progress.say(&format!("  {note}"));
+    }
     if rehearsal.migrations.is_empty() {
         copy.destroy().await?;
         rehearsal.complete = true;
         return Ok(());
     }
-    plan.progress.say(&announce(&plan.tree, &rehearsal.migrations));
+    let plan = &ready;
 
     if wanted.measure {
         timed(plan, rehearsal, PassName::Measure, async |each| passes::measure(plan, copy, each).await).await?;
@@ -432,23 +483,65 @@ impl Wanted {
     }
 }
 
-/// What the runner would run now, by the history on the copy.
-async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Pending, RehearsalError> {
-    let mut rows = None;
-    if let Some(table) = &plan.tree.history_table {
-        // As the migration's role sees it: the history table is found along its search path.
-        let mut session = copy.target.session("history").await?;
-        if session.query(&history::history_exists_query(table)).await?.scalar().is_some() {
-            rows = Some(history::parse_history(&session.query(&history::history_query(table)).await?.rows)?);
+/// The one of the trees whose history the copy has, with that history's rows. A single tree needs no history.
+async fn choose_tree(
+    plan: &Plan<'_>,
+    copy: &ScratchDatabase,
+) -> Result<(MigrationTree, Option<Vec<Row>>), RehearsalError> {
+    // As the migration's role sees it: the history table is found along its search path.
+    let mut session = copy.target.session("history").await?;
+    let several = plan.trees.len() > 1;
+    let mut found = Vec::new();
+    for tree in &plan.trees {
+        let Some((table, shape)) = &tree.history else { continue };
+        let tables = history::parse_found(&session.query(&history::find_query(table)).await?.rows)?;
+        // Another tool's table only speaks against this one when nobody else can be meant.
+        let chosen = if several {
+            shape.choose(tree.layout, &tables).unwrap_or(None)
+        } else {
+            shape.choose(tree.layout, &tables)?
+        };
+        if let Some(chosen) = chosen {
+            found.push((tree.clone(), *shape, chosen.clone()));
         }
-        session.close().await;
     }
+    let chosen = match (found.len(), plan.trees.as_slice()) {
+        (1, _) => {
+            let (mut tree, shape, table) = found.remove(0);
+            let rows = session.query(&shape.rows_query(&table.name)).await?.rows;
+            if !table.visible {
+                tree.notes.push(format!("history read from {}, which is not on the search path", table.name));
+                tree.history = Some((table.name, shape));
+            }
+            if several {
+                tree.detected = Some(format!("its history is in {}", tree.history_table()));
+            }
+            (tree, Some(rows))
+        }
+        (0, [only]) => (only.clone(), None),
+        _ => {
+            let names = plan.trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
+            let path = plan.settings.migrations.first().cloned().unwrap_or_default();
+            return Err(detect::ambiguous(&path, names).into());
+        }
+    };
+    session.close().await;
+    Ok(chosen)
+}
+
+/// What the runner would run now, by the history on the copy.
+fn pending(
+    plan: &Plan<'_>,
+    tree: &MigrationTree,
+    rows: Option<&[Row]>,
+    rehearsal: &Rehearsal,
+) -> Result<Pending, RehearsalError> {
     let empty = rehearsal.source.as_ref().is_some_and(|source| source.kind == SourceKind::Empty);
-    if plan.tree.directory_given && rows.is_none() && !empty {
+    if tree.directory_given && rows.is_none() && !empty && plan.changed.is_none() {
         let directory = plan.settings.migrations.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
         return Err(RehearsalError::NoHistory { directory: directory.join(" ") });
     }
-    Ok(history::pending(&plan.tree, rows.as_deref())?)
+    Ok(history::pending(tree, rows, plan.changed.as_ref())?)
 }
 
 fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
@@ -465,20 +558,22 @@ fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migrati
     }
 }
 
-fn announce(tree: &MigrationTree, migrations: &[Migration]) -> String {
+fn announce(tree: &MigrationTree, rehearsal: &Rehearsal) -> String {
     let why = tree.detected.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
-    let statements: usize = migrations.iter().map(|migration| migration.statements.len()).sum();
+    let statements: usize = rehearsal.migrations.iter().map(|migration| migration.statements.len()).sum();
+    let other = if tree.detected.is_some() { "; override with `layout =`" } else { "" };
     format!(
-        "layout {}{why}: {} files, {} pending with {statements} statements",
+        "layout {}{why}: {}, {} pending with {}{other}",
         tree.layout,
-        tree.files.len(),
-        migrations.len()
+        human::plural(tree.files.len(), "file"),
+        rehearsal.migrations.len(),
+        human::plural(statements, "statement"),
     )
 }
 
 /// Runs a pass under the budget and notes how long it took.
 async fn timed(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     rehearsal: &mut Rehearsal,
     name: PassName,
     pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
@@ -502,7 +597,7 @@ async fn timed(
 }
 
 /// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
-fn budget_only(plan: &Plan<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
+fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
     match result {
         Err(error @ RehearsalError::OutOfTime) => Err(error),
         Err(error) => {

@@ -8,7 +8,8 @@ use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
-use crate::migration::layout;
+use crate::migration::git::Changed;
+use crate::migration::layout::{self, Request};
 use crate::progress::Progress;
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
@@ -28,7 +29,6 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
         sample(&mut settings, &cwd)?;
     }
     let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
-    refuse_what_is_missing(&settings)?;
     if let Some(folder) = &settings.out {
         std::fs::create_dir_all(folder).map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
     }
@@ -83,16 +83,6 @@ fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Options the contract knows and this version cannot honour yet are refused, never ignored.
-fn refuse_what_is_missing(settings: &Settings) -> Result<(), Stop> {
-    if settings.base.is_some() {
-        return Err(Stop::usage(anyhow!(
-            "--base is not available in this version: name the new migration files instead"
-        )));
-    }
-    Ok(())
-}
-
 async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End), Stop> {
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::environment)?;
@@ -103,7 +93,11 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     } else {
         workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
     };
-    let tree = layout::read(&migrations(settings)?, settings.layout.as_deref(), &settings.root).map_err(Stop::usage)?;
+    let paths = migrations(settings)?;
+    let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
+    let trees = layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?;
+    let changed =
+        settings.base.as_ref().map(|base| Changed::since(base, &settings.root)).transpose().map_err(Stop::usage)?;
     let source = settings.source.as_deref().ok_or_else(|| {
         Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
              or `empty`"
@@ -137,7 +131,7 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             hot_queries: rehearsal.queries.iter().filter_map(|query| query.role.clone()).collect(),
             search_path: settings.schema.clone(),
         };
-        let plan = Plan { settings, tree, base, run: &run, roles, progress, deadline };
+        let plan = Plan { settings, trees, changed, base, run: &run, roles, progress, deadline };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.

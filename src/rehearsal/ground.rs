@@ -1,6 +1,6 @@
 //! Copies for the proof: the same base, the same migrations, applied the same way.
 
-use super::Plan;
+use super::Ready;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Unwatched, apply};
@@ -12,7 +12,7 @@ use crate::rollback::prove::{ProofCopy, ProofGround};
 
 /// Where copies for the proof come from.
 pub(super) struct Ground<'run> {
-    pub plan: &'run Plan<'run>,
+    pub plan: &'run Ready<'run>,
     pub migrations: &'run [Migration],
     /// A copy that is there already and untouched.
     pub first: Option<ScratchDatabase>,
@@ -20,7 +20,7 @@ pub(super) struct Ground<'run> {
 
 /// One of them.
 pub(super) struct GroundCopy<'run> {
-    plan: &'run Plan<'run>,
+    plan: &'run Ready<'run>,
     migrations: &'run [Migration],
     copy: ScratchDatabase,
 }

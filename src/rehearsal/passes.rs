@@ -1,7 +1,7 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
 use super::ground::Ground;
-use super::{Destroyed, IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
+use super::{Destroyed, IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
 use crate::diff::catalog::CatalogChange;
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
 pub(super) async fn measure(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     copy: ScratchDatabase,
     rehearsal: &mut Rehearsal,
 ) -> Result<(), RehearsalError> {
@@ -61,7 +61,7 @@ pub(super) async fn measure(
 
 /// Everything there is to see at this moment.
 async fn snapshot(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     copy: &ScratchDatabase,
     superuser: &mut Session,
     queries: &[HotQuery],
@@ -110,7 +110,7 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
 }
 
 /// Before against after, without a database.
-fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
+fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     let (Some(before), Some(right_after), Some(settled)) =
         (&rehearsal.before, &rehearsal.right_after, &rehearsal.settled)
     else {
@@ -135,7 +135,7 @@ fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.
-pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let Some(Failure { statement, error }) = rehearsal.failure.clone() else { return Ok(()) };
     if !matches!(error.sqlstate.as_str(), "23502" | "23503" | "23505" | "23514") {
         return Ok(());
@@ -150,7 +150,7 @@ pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) 
 }
 
 /// Statement by statement on a fresh copy: after which one did each changed plan change?
-pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let changed: BTreeSet<&str> = rehearsal
         .plans
         .iter()
@@ -169,7 +169,7 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
 }
 
 /// Counts what goes, writes the scripts, then runs them: is everything as before?
-pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let copy = plan.copy().await?;
     count_destroyed(&copy, rehearsal).await?;
     let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
@@ -178,8 +178,12 @@ pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
     let applied: Vec<&Migration> = rehearsal.migrations.iter().take(rehearsal.applied).collect();
     // The runner's rows go in the order opposite to the one they came in.
-    let history: Vec<String> =
-        applied.iter().rev().filter_map(|each| each.history.as_ref()).map(|history| history.undo.clone()).collect();
+    let history: Vec<String> = applied
+        .iter()
+        .rev()
+        .filter_map(|each| each.history.as_ref())
+        .flat_map(|history| history.undo.clone())
+        .collect();
     let title: Vec<String> = applied.iter().map(|each| format!("{} {}", each.version, each.name)).collect();
     let changed = changed_tables(rehearsal);
     let scripts = generate(&Input {
@@ -224,7 +228,7 @@ const SMALL_DATABASE: u64 = 64 << 20;
 
 /// Names, before, of the tables whose values the proof compares; `None` for all of them, which is also right where
 /// something ran that could commit halfway and let go of its locks before anybody saw them.
-fn touched_names(plan: &Plan<'_>, rehearsal: &Rehearsal, before: &Snapshot) -> Option<BTreeSet<String>> {
+fn touched_names(plan: &Ready<'_>, rehearsal: &Rehearsal, before: &Snapshot) -> Option<BTreeSet<String>> {
     let bare =
         |migration: &&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
     let unseen = rehearsal
