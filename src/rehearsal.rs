@@ -5,6 +5,10 @@ pub(crate) mod answers;
 pub(crate) mod cause;
 mod ground;
 mod passes;
+mod pending;
+mod ready;
+
+pub(crate) use ready::Ready;
 
 use crate::config::Settings;
 use crate::copy::base::Base;
@@ -15,16 +19,14 @@ use crate::diff::index::IndexChange;
 use crate::diff::plan::PlanDiff;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
-use crate::engine::postgres::apply::{Failure, Unwatched, apply};
+use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
 use crate::migration::git::Changed;
-use crate::migration::history::{self, Pending, Row};
-use crate::migration::layout::{MigrationTree, detect};
+use crate::migration::layout::MigrationTree;
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::progress::Progress;
-use crate::report::human;
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
@@ -350,49 +352,6 @@ pub struct Plan<'run> {
     pub deadline: Option<Instant>,
 }
 
-/// A run once it is known what is pending: where copies come from, as the runner finds them when it begins.
-pub(crate) struct Ready<'run> {
-    plan: &'run Plan<'run>,
-    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
-    setup: Vec<String>,
-    /// Pending, but not what is rehearsed: applied first.
-    earlier: Vec<Migration>,
-}
-
-impl<'run> std::ops::Deref for Ready<'run> {
-    type Target = Plan<'run>;
-
-    fn deref(&self) -> &Plan<'run> {
-        self.plan
-    }
-}
-
-impl Ready<'_> {
-    /// A fresh copy as the runner finds it when it begins with what is rehearsed.
-    async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        let copy = self.plan.bare_copy().await?;
-        self.set_up(&copy).await?;
-        Ok(copy)
-    }
-
-    async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
-        let mut session = copy.target.session("migration").await?;
-        for setup in &self.setup {
-            session.execute(setup).await?;
-        }
-        session.close().await;
-        let applied = apply(&copy.target, &self.earlier, None, &mut Unwatched).await?;
-        match applied.failure {
-            None => Ok(()),
-            Some(failure) => {
-                let stopped = self.earlier.get(applied.migrations);
-                let version = stopped.map_or_else(String::new, |migration| migration.version.clone());
-                Err(RehearsalError::Earlier { version, error: failure.error })
-            }
-        }
-    }
-}
-
 impl Plan<'_> {
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
         Ok(ScratchDatabase::create(&self.base, self.run, &self.roles).await?)
@@ -411,16 +370,16 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
     }
-    let (tree, rows) = choose_tree(plan, &copy).await?;
-    let pending = pending(plan, &tree, rows.as_deref(), rehearsal)?;
+    let (tree, rows) = pending::choose_tree(plan, &copy).await?;
+    let pending = pending::pending(plan, &tree, rows.as_deref(), rehearsal)?;
     let create_history = tree.create_history.iter().filter(|_| rows.is_none());
     let ready =
         Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
     ready.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
-    rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
+    rehearsal.migrations = pending::up_to(pending.migrations, plan.settings.to.as_deref())?;
     rehearsal.notes = pending.notes;
-    plan.progress.say(&announce(&tree, rehearsal));
+    plan.progress.say(&pending::announce(&tree, rehearsal));
     for note in &rehearsal.notes {
         plan.progress.say(&format!("  {note}"));
     }
@@ -481,94 +440,6 @@ impl Wanted {
         // Everything else compares with what the measured run saw.
         Self { measure: true, prove: named("prove"), attribute: Some(named("attribute")) }
     }
-}
-
-/// The one of the trees whose history the copy has, with that history's rows. A single tree needs no history.
-async fn choose_tree(
-    plan: &Plan<'_>,
-    copy: &ScratchDatabase,
-) -> Result<(MigrationTree, Option<Vec<Row>>), RehearsalError> {
-    // As the migration's role sees it: the history table is found along its search path.
-    let mut session = copy.target.session("history").await?;
-    let several = plan.trees.len() > 1;
-    let mut found = Vec::new();
-    for tree in &plan.trees {
-        let Some((table, shape)) = &tree.history else { continue };
-        let tables = history::parse_found(&session.query(&history::find_query(table)).await?.rows)?;
-        // Another tool's table only speaks against this one when nobody else can be meant.
-        let chosen = if several {
-            shape.choose(tree.layout, &tables).unwrap_or(None)
-        } else {
-            shape.choose(tree.layout, &tables)?
-        };
-        if let Some(chosen) = chosen {
-            found.push((tree.clone(), *shape, chosen.clone()));
-        }
-    }
-    let chosen = match (found.len(), plan.trees.as_slice()) {
-        (1, _) => {
-            let (mut tree, shape, table) = found.remove(0);
-            let rows = session.query(&shape.rows_query(&table.name)).await?.rows;
-            if !table.visible {
-                tree.notes.push(format!("history read from {}, which is not on the search path", table.name));
-                tree.history = Some((table.name, shape));
-            }
-            if several {
-                tree.detected = Some(format!("its history is in {}", tree.history_table()));
-            }
-            (tree, Some(rows))
-        }
-        (0, [only]) => (only.clone(), None),
-        _ => {
-            let names = plan.trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
-            let path = plan.settings.migrations.first().cloned().unwrap_or_default();
-            return Err(detect::ambiguous(&path, names).into());
-        }
-    };
-    session.close().await;
-    Ok(chosen)
-}
-
-/// What the runner would run now, by the history on the copy.
-fn pending(
-    plan: &Plan<'_>,
-    tree: &MigrationTree,
-    rows: Option<&[Row]>,
-    rehearsal: &Rehearsal,
-) -> Result<Pending, RehearsalError> {
-    let empty = rehearsal.source.as_ref().is_some_and(|source| source.kind == SourceKind::Empty);
-    if tree.directory_given && rows.is_none() && !empty && plan.changed.is_none() {
-        let directory = plan.settings.migrations.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        return Err(RehearsalError::NoHistory { directory: directory.join(" ") });
-    }
-    Ok(history::pending(tree, rows, plan.changed.as_ref())?)
-}
-
-fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
-    let Some(version) = to else { return Ok(migrations) };
-    match migrations.iter().position(|migration| migration.version == version) {
-        Some(last) => {
-            migrations.truncate(last + 1);
-            Ok(migrations)
-        }
-        None => Err(RehearsalError::UnknownVersion {
-            version: version.to_owned(),
-            pending: migrations.iter().map(|migration| migration.version.as_str()).collect::<Vec<_>>().join(", "),
-        }),
-    }
-}
-
-fn announce(tree: &MigrationTree, rehearsal: &Rehearsal) -> String {
-    let why = tree.detected.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
-    let statements: usize = rehearsal.migrations.iter().map(|migration| migration.statements.len()).sum();
-    let other = if tree.detected.is_some() { "; override with `layout =`" } else { "" };
-    format!(
-        "layout {}{why}: {}, {} pending with {}{other}",
-        tree.layout,
-        human::plural(tree.files.len(), "file"),
-        rehearsal.migrations.len(),
-        human::plural(statements, "statement"),
-    )
 }
 
 /// Runs a pass under the budget and notes how long it took.
