@@ -190,7 +190,7 @@ pub struct Rehearsal {
     pub passes: Vec<Pass>,
     /// What is pending.
     pub migrations: Vec<Migration>,
-    /// What people should know about what is pending.
+    /// What people should know about what is pending; the layout comes first.
     pub notes: Vec<String>,
     /// Applied files that were edited since: version and file.
     pub edited: Vec<(String, String)>,
@@ -378,10 +378,10 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     ready.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = pending::up_to(pending.migrations, plan.settings.to.as_deref())?;
-    rehearsal.notes = pending.notes;
-    plan.progress.say(&pending::announce(&tree, rehearsal));
+    rehearsal.notes = vec![pending::announce(&tree, rehearsal)];
+    rehearsal.notes.extend(pending.notes);
     for note in &rehearsal.notes {
-        plan.progress.say(&format!("  {note}"));
+        plan.progress.say(note);
     }
     if rehearsal.migrations.is_empty() {
         copy.destroy().await?;

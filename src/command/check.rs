@@ -9,7 +9,7 @@ use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::git::Changed;
-use crate::migration::layout::{self, Request};
+use crate::migration::layout::{self, Request, detect};
 use crate::progress::Progress;
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
@@ -150,16 +150,27 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     Ok((rehearsal, end))
 }
 
-/// What was named, or the folder every layout of this version uses by default.
+/// What was named, or the one folder of the project in which some tool keeps migrations.
 fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if !settings.migrations.is_empty() {
         return Ok(settings.migrations.clone());
     }
-    let folder = settings.root.join("migrations");
-    if folder.is_dir() {
-        return Ok(vec![folder]);
+    let homes = detect::homes(&settings.root).map_err(Stop::usage)?;
+    let names: Vec<String> = homes
+        .iter()
+        .map(|home| {
+            let layouts: Vec<&str> = home.candidates.iter().map(|each| each.layout.name()).collect();
+            format!("{} ({})", home.directory.display(), layouts.join(" or "))
+        })
+        .collect();
+    match homes.into_iter().next() {
+        Some(home) if names.len() == 1 => Ok(vec![home.directory]),
+        Some(_) => Err(Stop::usage(anyhow!("migrations in several folders: {}: name one of them", names.join(", ")))),
+        None => Err(Stop::usage(anyhow!(
+            "no migrations: none of the folders migration tools use is in {}: name files or a directory",
+            settings.root.display()
+        ))),
     }
-    Err(Stop::usage(anyhow!("no migrations: name files or a directory, or keep them in {}", folder.display())))
 }
 
 /// A copy is as large as the database, and one is there at a time, beside the base.

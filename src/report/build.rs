@@ -33,6 +33,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
         },
         source: source(rehearsal),
         passes: rehearsal.passes.iter().map(pass).collect(),
+        notes: rehearsal.notes.clone(),
         migrations: rehearsal.migrations.iter().map(|each| migration(rehearsal, findings, each)).collect(),
         queries: rehearsal.plans.iter().map(|change| query(rehearsal, change)).collect(),
         indexes: rehearsal.indexes.iter().map(index).collect(),

@@ -50,6 +50,9 @@ pub struct Report {
     pub source: Source,
     /// Every pass, run or not.
     pub passes: Vec<Pass>,
+    /// How the migrations were read, and what their runner would say about them.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What was pending, in order.
     pub migrations: Vec<Migration>,
     /// Hot queries: one entry for each parameter set and plan mode.

@@ -45,6 +45,38 @@ pub fn candidates(site: &Site) -> Vec<Detected> {
     found
 }
 
+/// A folder in which a project keeps migrations, and what it could be.
+pub struct Home {
+    /// The folder.
+    pub directory: PathBuf,
+    /// For which layouts most speaks; never empty.
+    pub candidates: Vec<Detected>,
+}
+
+/// The folders below a project's root that are some tool's default and hold something that is that tool's; folders
+/// within a found one are part of it.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn homes(root: &Path) -> Result<Vec<Home>, MigrationError> {
+    let mut names: Vec<&str> = LAYOUTS.into_iter().flat_map(Layout::homes).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found: Vec<Home> = Vec::new();
+    for directory in names.into_iter().map(|name| (name, root.join(name))).filter(|(_, path)| path.is_dir()) {
+        let (name, directory) = directory;
+        let below = dialect_of(&directory).ok().flatten().map(|(below, _)| below);
+        let mut candidates = candidates(&Site::new(&[below.unwrap_or_else(|| directory.clone())])?);
+        // What merely looks like a tool's files has to lie where that tool looks for them.
+        candidates.retain(|each| each.evidence.strength >= Strength::Contents || each.layout.homes().contains(&name));
+        candidates.retain(|each| each.evidence.strength > Strength::Fallback);
+        if !candidates.is_empty() && !found.iter().any(|home| directory.starts_with(&home.directory)) {
+            found.push(Home { directory, candidates });
+        }
+    }
+    Ok(found)
+}
+
 /// Reads what the request names with the layout it has.
 pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {
     if let [directory] = request.paths

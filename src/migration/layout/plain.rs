@@ -39,6 +39,10 @@ impl Layout for Plain {
                 tree.files.push(file(SourceFile::read_marked(path, request.root)?, None)?);
             }
         }
+        // A directory names each of its files once.
+        if request.paths.len() == 1 {
+            return Ok(tree);
+        }
         let mut seen = HashSet::new();
         let twice = tree.files.iter().find(|each| {
             // A file that was just read has a canonical path; without one its own spelling has to do.
