@@ -84,15 +84,44 @@ pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrat
     {
         return match dialect_of(directory)? {
             Some((below, note)) => {
-                let paths = [below];
-                let mut trees = in_directory(&Request { paths: &paths, ..*request })?;
+                let mut trees = in_directory(&Request { paths: &[below], ..*request })?;
                 trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
                 Ok(trees)
             }
-            None => in_directory(request),
+            None => match home_below(directory)? {
+                Some(home) => {
+                    let note = format!("{} is where this project keeps its migrations", home.display());
+                    let mut trees = in_directory(&Request { paths: &[home], ..*request })?;
+                    trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
+                    Ok(trees)
+                }
+                None => in_directory(request),
+            },
         };
     }
     named_one_by_one(request)
+}
+
+/// The one folder in which the project in `directory` keeps migrations, when `directory` itself holds none.
+fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
+    let site = Site::new(&[directory.to_owned()])?;
+    if site.scripts().next().is_some()
+        || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Fallback)
+    {
+        return Ok(None);
+    }
+    let mut found = homes(directory)?;
+    match found.len() {
+        0 => Ok(None),
+        1 => Ok(Some(found.remove(0).directory)),
+        _ => Err(MigrationError::NoMigrations {
+            path: directory.to_owned(),
+            hint: format!(
+                "they are in several folders below: {}; name one of them",
+                found.iter().map(|home| home.directory.display().to_string()).collect::<Vec<_>>().join(", ")
+            ),
+        }),
+    }
 }
 
 fn in_directory(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {

@@ -72,6 +72,14 @@ fn other_tools_files_are_never_run_by_guess() {
 }
 
 #[test]
+fn a_project_is_searched_for_its_migrations() {
+    let tree = detected(&[("Cargo.toml", "[dependencies]\nsqlx = \"0.9\"\n"), ("migrations/1_a.sql", "SELECT 1")]);
+    let tree = tree.expect("sqlx's own folder");
+    assert_eq!((tree.layout, tree.files[0].file().name.as_str()), ("sqlx", "migrations/1_a.sql"));
+    assert!(tree.notes[0].ends_with("migrations is where this project keeps its migrations"), "{:?}", tree.notes);
+}
+
+#[test]
 fn the_folder_for_postgresql_is_told_from_those_for_other_databases() {
     let files = [("postgres/1_a.sql", "SELECT 1"), ("mysql/1_a.sql", "SELECT `1`"), ("sqlite/1_a.sql", "SELECT 1")];
     let tree = detected(&files).expect("PostgreSQL's");
@@ -96,6 +104,8 @@ fn paths_that_hold_nothing_are_refused() {
     assert!(message("nowhere.sql", None).contains("nowhere.sql: no such file or directory"));
     for layout in [None, Some("plain"), Some("sqlx")] {
         assert!(message("empty", layout).contains("no migrations here: looked for"), "{layout:?}");
-        assert!(message(".", layout).contains("did you mean"), "{layout:?}");
+    }
+    for layout in ["plain", "sqlx"] {
+        assert!(message(".", Some(layout)).contains("did you mean"), "{layout:?}");
     }
 }
