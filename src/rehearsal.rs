@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub(crate) mod cause;
 mod ground;
 mod passes;
+mod prove;
 
 use crate::config::Settings;
 use crate::copy::base::Base;
@@ -207,6 +208,8 @@ pub struct Rehearsal {
     pub destroyed: Vec<Destroyed>,
     /// The way back.
     pub rollback: Option<Rollback>,
+    /// The way back of each migration that was applied as a whole, in their order; empty when it was not proven.
+    pub rollbacks: Vec<Rollback>,
     /// Hides values of user data.
     pub redactor: Redactor,
 }
@@ -240,6 +243,7 @@ impl Rehearsal {
             indexes: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
+            rollbacks: Vec::new(),
             redactor,
         }
     }
@@ -395,7 +399,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     } else if rehearsal.before.is_none() {
         skip(rehearsal, PassName::Prove, "needs the measure pass");
     } else {
-        let proved = timed(plan, rehearsal, PassName::Prove, async |each| passes::prove(plan, each).await).await;
+        let proved = timed(plan, rehearsal, PassName::Prove, async |each| prove::prove(plan, each).await).await;
         budget_only(plan, proved)?;
     }
 

@@ -191,6 +191,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         history: &history,
         changed: &changed,
         title: &name,
+        backup_schema: catalog::BACKUP_SCHEMA,
     });
     let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
