@@ -126,6 +126,10 @@ impl ProofCopy for Copy<'_> {
         Ok(())
     }
 
+    async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
+        self.migrate().await.map(Ok)
+    }
+
     async fn dump(&self) -> Result<String, RollbackError> {
         let place = self.ground.place;
         schema_text(&place.binaries, place.server.endpoint(), &self.database)

@@ -14,9 +14,11 @@ use crate::report::v1::{Comparison, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::ops::Range;
 use std::time::Instant;
 
 mod each;
+mod without;
 mod witness;
 
 pub use each::{Step, prove_each};
@@ -97,6 +99,15 @@ impl RollbackProof {
             RollbackVerdict::Exact
         } else {
             RollbackVerdict::ExactButColumnOrder
+        }
+    }
+
+    /// Without `prepare.sql` the rollback does not even run.
+    fn needs_prepare(&mut self, error: &str) {
+        self.backup_needed = true;
+        let condition = format!("prepare.sql must have run: without it rollback.sql fails: {error}");
+        if !self.conditions.contains(&condition) {
+            self.conditions.push(condition);
         }
     }
 
@@ -200,8 +211,8 @@ struct State {
     rows: Fingerprints,
 }
 
-/// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. Where
-/// something was saved or rows differ, once more without `prepare.sql`, to count what that would lose.
+/// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. What
+/// would be lost without `prepare.sql` is counted on the way; only where rows differ in spite of it, on one more copy.
 ///
 /// # Errors
 /// Only what has nothing to do with the rollback: no copy, a broken connection, no dump. A script that fails is an
@@ -223,7 +234,7 @@ pub async fn prove<G: ProofGround>(
         .flat_map(|rows| rows.tables.keys().cloned())
         .filter(|name| name != fingerprint::LARGE_OBJECTS)
         .collect();
-    if scripts.saves_rows() || !differing.is_empty() {
+    if !differing.is_empty() {
         let copy = ground.fresh().await?;
         let counted = without_prepare(&copy, scripts, options, &differing, &mut proof).await;
         copy.destroy().await?;
@@ -241,6 +252,11 @@ async fn round_trip<C: ProofCopy>(
     let mut superuser = copy.superuser().await?;
     let tables = options.tables.as_ref();
     let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+    let mut witnesses = Vec::new();
+    if scripts.saves_rows() {
+        let nothing = BTreeSet::new();
+        witnesses = witness::take(&mut superuser, &before.catalog, &scripts.saved, &nothing, "t").await?;
+    }
 
     if !prepare(copy, &mut superuser, scripts, proof).await? {
         superuser.close().await;
@@ -249,7 +265,9 @@ async fn round_trip<C: ProofCopy>(
     copy.migrate().await?;
     let first = state(copy, &mut superuser, tables, Depth::Counts).await?;
     check_conditions(&mut superuser, scripts, proof).await?;
-
+    if scripts.saves_rows() {
+        without::backup(copy, &mut superuser, scripts, &before, &witnesses, tables, proof).await?;
+    }
     if !roll_back(copy, &mut superuser, scripts, &before, tables, proof).await? {
         superuser.close().await;
         return Ok(());
@@ -348,8 +366,7 @@ async fn without_prepare<C: ProofCopy>(
     let before = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
     copy.migrate().await?;
     if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
-        proof.backup_needed = true;
-        proof.conditions.push(format!("prepare.sql must have run: without it rollback.sql fails: {error}"));
+        proof.needs_prepare(&error);
     }
     superuser.execute("BEGIN").await?;
     proof.losses = witness::losses(&mut superuser, &witnesses).await?;
@@ -392,14 +409,19 @@ pub async fn run_script(session: &mut Session, script: &str) -> Result<(), Strin
     for span in spans {
         let statement = &script[span.clone()];
         if let Err(error) = session.execute(statement).await {
-            let line = script[..span.start].matches('\n').count() + 1;
             // Outside a transaction this only warns.
             let _ = session.execute("ROLLBACK").await;
-            let first = statement.lines().next().unwrap_or_default();
-            return Err(format!("line {line}, `{first}`: {error}"));
+            return Err(refused(script, &span, &error));
         }
     }
     Ok(())
+}
+
+/// A statement of a script that the server refuses, with its line.
+fn refused(script: &str, span: &Range<usize>, error: &ServerError) -> String {
+    let line = script[..span.start].matches('\n').count() + 1;
+    let first = script[span.clone()].lines().next().unwrap_or_default();
+    format!("line {line}, `{first}`: {error}")
 }
 
 /// Bytes of the backup, and how many rows and positions it holds.

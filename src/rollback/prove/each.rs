@@ -5,16 +5,13 @@
 //! No copy is made for each migration.
 
 use super::super::Rollback;
-use super::super::fingerprint::{self, Depth, Fingerprints, fingerprints};
+use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
 use super::super::generate::{ChangedTable, Input, Scripts, generate};
-use super::super::names::identifier;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State};
-use super::{check_conditions, clean_up, prepare, roll_back};
+use super::{check_conditions, clean_up, prepare, roll_back, without};
 use crate::engine::ServerError;
-use crate::engine::postgres::catalog::{self, WITNESS_SCHEMA};
-use crate::engine::postgres::session::Session;
-use crate::migration::script::{StatementKind, kind, split};
+use crate::engine::postgres::catalog;
 use crate::report::v1::RollbackVerdict;
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
@@ -213,7 +210,7 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
         }
         check_conditions(&mut superuser, scripts, proof).await?;
         if scripts.saves_rows() {
-            without_backup(copy, &mut superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
+            without::backup(copy, &mut superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
         }
         if !roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await? {
             break;
@@ -226,73 +223,4 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
     }
     superuser.close().await;
     Ok(open)
-}
-
-/// Rolls back without the backup, in a transaction that is taken back afterwards: what would be lost?
-async fn without_backup<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
-    scripts: &Scripts,
-    before: &State,
-    witnesses: &[Witness],
-    tables: Option<&BTreeSet<String>>,
-    proof: &mut RollbackProof,
-) -> Result<(), RollbackError> {
-    let mut session = copy.migration_role().await?;
-    let role =
-        session.query("SELECT pg_catalog.quote_ident(current_user)").await?.scalar().unwrap_or_default().to_owned();
-    // To hide the backup and to see every row. Only the real run says whether the role may do what the script does.
-    superuser.execute(&format!("ALTER ROLE {role} SUPERUSER")).await?;
-    let tried = try_without(&mut session, scripts, before, witnesses, tables, proof).await;
-    // What is left of the transaction goes with the session.
-    session.close().await;
-    superuser.execute(&format!("ALTER ROLE {role} NOSUPERUSER")).await?;
-    Ok(tried?)
-}
-
-async fn try_without(
-    session: &mut Session,
-    scripts: &Scripts,
-    before: &State,
-    witnesses: &[Witness],
-    tables: Option<&BTreeSet<String>>,
-    proof: &mut RollbackProof,
-) -> Result<(), ServerError> {
-    session.execute("BEGIN").await?;
-    let schema = identifier(&scripts.backup_schema);
-    session.execute(&format!("ALTER SCHEMA {schema} RENAME TO {WITNESS_SCHEMA}_hidden")).await?;
-    session.execute("SAVEPOINT start").await?;
-    if let Err(error) = run_inside(session, &scripts.rollback).await {
-        session.execute("ROLLBACK TO SAVEPOINT start").await?;
-        proof.backup_needed = true;
-        proof.conditions.push(format!("prepare.sql must have run: without it rollback.sql fails: {error}"));
-    }
-    proof.losses = witness::losses(session, witnesses).await?;
-    proof.backup_needed |= !proof.losses.is_empty();
-    if !proof.backup_needed {
-        proof.backup_needed = match fingerprints(session, &before.catalog, tables, Depth::Values).await {
-            Ok(back) => !fingerprint::compare(&before.rows, &back).is_empty(),
-            // A table or a column that is not there.
-            Err(error) if error.sqlstate.starts_with("42") => true,
-            Err(error) => return Err(error),
-        };
-    }
-    session.execute("ROLLBACK").await?;
-    Ok(())
-}
-
-/// The part of a rollback that is one transaction, in the transaction that is open: what follows it makes indexes.
-async fn run_inside(session: &mut Session, script: &str) -> Result<(), String> {
-    let spans = split(script).map_err(|error| error.to_string())?;
-    for statement in spans.into_iter().map(|span| &script[span]) {
-        match kind(statement) {
-            StatementKind::Begin => {}
-            StatementKind::Commit => break,
-            _ => {
-                session.execute(statement).await.map_err(|error| error.to_string())?;
-            }
-        }
-    }
-    // What is only checked at the end of a transaction.
-    session.execute("SET CONSTRAINTS ALL IMMEDIATE").await.map(|_| ()).map_err(|error| error.to_string())
 }
