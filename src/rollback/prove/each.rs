@@ -89,7 +89,7 @@ pub async fn prove_each<G: ProofGround>(
     }
     if let Some(in_the_way) = legs.get(open).map(|leg| leg.step.title.clone()) {
         for leg in &mut legs[..open] {
-            leg.unproven = Some(format!("not attempted: {in_the_way}, applied after it, does not come back as it was"));
+            leg.unproven = Some(format!("{in_the_way}, applied after it, does not come back as it was"));
         }
     }
     let mut rollbacks: Vec<Rollback> = legs.into_iter().map(Leg::finish).collect();
@@ -167,7 +167,7 @@ async fn survey<C: ProofCopy>(
 }
 
 fn alone_it_fails(error: &ServerError) -> String {
-    format!("not attempted: it fails where it is applied by itself: {error}")
+    format!("it fails where it is applied by itself: {error}")
 }
 
 /// All the way up with every backup made, and down again. How many are still open: they came before one that is not
