@@ -271,6 +271,20 @@ async fn a_table_made_by_one_and_changed_by_the_next_is_saved_under_its_name_the
 }
 
 #[tokio::test]
+async fn a_table_without_a_key_that_is_renamed_and_changed_is_saved_under_its_old_name() {
+    let it = rehearse(
+        SOURCE,
+        &[(
+            "1_rename.sql",
+            "ALTER TABLE public.events RENAME TO happenings; UPDATE public.happenings SET what = upper(what) WHERE at > 30;",
+        )],
+        &[],
+    );
+    assert_eq!(it.report["rollback"]["verdict"], "restored_from_backup", "{:#}", it.report["rollback"]);
+    assert_eq!(it.report["rollback"]["losses"], serde_json::json!([{"object": "public.events", "rows": 10}]));
+}
+
+#[tokio::test]
 async fn the_runner_s_row_goes_with_its_migration_alone() {
     let it = rehearse(
         SOURCE,
