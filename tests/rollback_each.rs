@@ -191,6 +191,69 @@ async fn one_without_a_way_back_spoils_no_other() {
 }
 
 #[tokio::test]
+async fn one_that_no_script_undoes_spoils_no_other() {
+    let moods = "CREATE TYPE public.mood AS ENUM ('calm', 'stormy');
+CREATE TABLE public.days (day integer, mood public.mood) PARTITION BY LIST (mood);
+ALTER TYPE public.mood OWNER TO app;
+ALTER TABLE public.days OWNER TO app;
+";
+    let it = rehearse(
+        &format!("{SOURCE}{moods}"),
+        &[
+            ("1_drop_name.sql", "ALTER TABLE public.customers DROP COLUMN name;"),
+            // Its type cannot be made anew: a table is partitioned by it.
+            ("2_label.sql", "ALTER TYPE public.mood ADD VALUE 'foggy';"),
+            ("3_index.sql", "CREATE INDEX events_at_idx ON public.events (at);"),
+        ],
+        &[],
+    );
+    assert_eq!(it.verdicts(), ["restored_from_backup", "irreversible", "exact"], "{:#}", it.report["migrations"]);
+    assert_eq!(it.undoable(), ["with_backup", "no", "yes"]);
+    it.there_and_back(1, 0).await;
+    it.there_and_back(3, 2).await;
+}
+
+#[tokio::test]
+async fn one_that_needs_the_session_of_another_is_not_attempted() {
+    let it = rehearse(
+        SOURCE,
+        &[
+            (
+                "1_side.sql",
+                "CREATE SCHEMA side; CREATE TABLE side.things (id integer); SET search_path TO side, public;",
+            ),
+            ("2_things.sql", "ALTER TABLE things ADD COLUMN label text;"),
+        ],
+        &["--layout", "sqlx"],
+    );
+    assert_eq!(it.report["answers"]["applies"]["verdict"], "yes", "the runner has one session for both");
+    assert_eq!(it.verdicts(), ["exact", "not_attempted"], "{:#}", it.report["migrations"]);
+    let reason = it.rollback(1)["differences"][0].as_str().unwrap();
+    assert!(reason.starts_with("it fails where it is applied by itself") && reason.contains("42P01"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_migration_that_alters_every_table_finds_nothing_it_may_not_alter() {
+    let it = rehearse(
+        SOURCE,
+        &[
+            ("1_drop_name.sql", "ALTER TABLE public.customers DROP COLUMN name;"),
+            (
+                "2_every_table.sql",
+                "DO $$ DECLARE found text; BEGIN
+                   FOR found IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+                                WHERE schemaname NOT IN ('pg_catalog', 'information_schema') LOOP
+                     EXECUTE format('ALTER TABLE %s ADD COLUMN made timestamptz', found);
+                   END LOOP; END $$;",
+            ),
+        ],
+        &[],
+    );
+    assert_eq!(it.verdicts(), ["restored_from_backup", "exact"], "{:#}", it.report["migrations"]);
+    assert_eq!(it.report["rollback"]["verdict"], "restored_from_backup", "{:#}", it.report["rollback"]);
+}
+
+#[tokio::test]
 async fn those_before_a_second_one_without_a_way_back_are_not_attempted() {
     let it = rehearse(
         SOURCE,

@@ -26,7 +26,7 @@ pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<
         .await
         .map_err(|error| RollbackError::Dump(error.to_string()))?;
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
-    let applied = &rehearsal.migrations[..rehearsal.applied.min(rehearsal.migrations.len())];
+    let applied = applied(rehearsal);
     let title: Vec<String> = applied.iter().map(title).collect();
     let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
     let scripts = generate(&Input {
@@ -46,7 +46,7 @@ pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<
     let alone = applied.len() == 1 && rehearsal.failure.is_none();
     rehearsal.rollbacks = if alone { vec![whole.clone()] } else { Vec::new() };
     rehearsal.rollback = Some(whole);
-    if !alone && rehearsal.applied > 0 {
+    if !alone {
         rehearsal.rollbacks = each(plan, rehearsal, saves).await?;
     }
     Ok(())
@@ -54,7 +54,6 @@ pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<
 
 /// The scripts of each migration that was applied.
 async fn each(plan: &Plan<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Vec<Rollback>, RehearsalError> {
-    plan.progress.say("each migration by itself …");
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
         let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
@@ -66,8 +65,20 @@ async fn each(plan: &Plan<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Vec
             tables: touched_tables(plan, rehearsal, &[migration], schema),
         }
     };
+    let applied = applied(rehearsal).len();
+    if applied == 0 {
+        return Ok(Vec::new());
+    }
+    plan.progress.say("each migration by itself …");
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
-    Ok(prove_each(&mut ground, rehearsal.applied, saves, tell).await?)
+    Ok(prove_each(&mut ground, applied, saves, tell).await?)
+}
+
+/// The migrations that were applied as a whole. Where one transaction holds all of them, a failure takes back all.
+fn applied(rehearsal: &Rehearsal) -> &[Migration] {
+    let together = rehearsal.migrations.iter().any(|each| each.transaction == TransactionMode::AllPending);
+    let count = if together && rehearsal.failure.is_some() { 0 } else { rehearsal.applied };
+    rehearsal.migrations.get(..count).unwrap_or_default()
 }
 
 fn title(migration: &Migration) -> String {

@@ -255,7 +255,8 @@ async fn round_trip<C: ProofCopy>(
     let mut witnesses = Vec::new();
     if scripts.saves_rows() {
         let nothing = BTreeSet::new();
-        witnesses = witness::take(&mut superuser, &before.catalog, &scripts.saved, &nothing, "t").await?;
+        let named = (&*role(copy).await?, "t");
+        witnesses = witness::take(&mut superuser, &before.catalog, &scripts.saved, &nothing, named).await?;
     }
 
     if !prepare(copy, &mut superuser, scripts, proof).await? {
@@ -361,7 +362,8 @@ async fn without_prepare<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let mut superuser = copy.superuser().await?;
     let catalog = catalog::read(&mut superuser).await?;
-    let witnesses = witness::take(&mut superuser, &catalog, &scripts.saved, differing, "t").await?;
+    let witnesses =
+        witness::take(&mut superuser, &catalog, &scripts.saved, differing, (&*role(copy).await?, "t")).await?;
     let tables = options.tables.as_ref();
     let before = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
     copy.migrate().await?;
@@ -389,6 +391,14 @@ async fn state<C: ProofCopy>(
     let tables = if depth == Depth::Values { tables } else { None };
     let rows = fingerprints(superuser, &catalog, tables, depth).await?;
     Ok(State { dump: copy.dump().await?, catalog, rows })
+}
+
+/// The role that runs migrations, quoted.
+async fn role<C: ProofCopy>(copy: &C) -> Result<String, ServerError> {
+    let mut session = copy.migration_role().await?;
+    let role = session.query("SELECT pg_catalog.quote_ident(current_user)").await;
+    session.close().await;
+    Ok(role?.scalar().unwrap_or_default().to_owned())
 }
 
 /// Sends a script statement by statement in a session of its own. The outer error is the connection's, the inner one

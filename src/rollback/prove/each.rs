@@ -9,7 +9,7 @@ use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
 use super::super::generate::{ChangedTable, Input, Scripts, generate};
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State};
-use super::{check_conditions, clean_up, prepare, roll_back, without};
+use super::{check_conditions, clean_up, prepare, role, roll_back, without};
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::report::v1::RollbackVerdict;
@@ -174,6 +174,7 @@ fn alone_it_fails(error: &ServerError) -> String {
 /// undone.
 async fn there_and_back<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, RollbackError> {
     let mut superuser = copy.superuser().await?;
+    let role = role(copy).await?;
     for (index, leg) in legs.iter_mut().enumerate() {
         leg.proof = RollbackProof::of(&leg.scripts);
         leg.before.rows =
@@ -181,7 +182,8 @@ async fn there_and_back<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usiz
         if leg.scripts.saves_rows() {
             let (catalog, saved) = (&leg.before.catalog, &leg.scripts.saved);
             let prefix = format!("m{index}_");
-            leg.witnesses = witness::take(&mut superuser, catalog, saved, &BTreeSet::new(), &prefix).await?;
+            let named = (role.as_str(), prefix.as_str());
+            leg.witnesses = witness::take(&mut superuser, catalog, saved, &BTreeSet::new(), named).await?;
         }
         prepare(copy, &mut superuser, &leg.scripts, &mut leg.proof).await?;
         if let Err(error) = copy.apply_one(index).await? {

@@ -6,7 +6,7 @@ use super::super::fingerprint::{self, Depth, fingerprints};
 use super::super::generate::Scripts;
 use super::super::names::identifier;
 use super::witness::{self, Witness};
-use super::{ProofCopy, RollbackError, RollbackProof, State, refused};
+use super::{ProofCopy, RollbackError, RollbackProof, State, refused, role};
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog::WITNESS_SCHEMA;
 use crate::engine::postgres::session::Session;
@@ -23,9 +23,8 @@ pub(super) async fn backup<C: ProofCopy>(
     tables: Option<&BTreeSet<String>>,
     proof: &mut RollbackProof,
 ) -> Result<(), RollbackError> {
+    let role = role(copy).await?;
     let mut session = copy.migration_role().await?;
-    let role = session.query("SELECT pg_catalog.quote_ident(current_user)").await?;
-    let role = role.scalar().unwrap_or_default();
     // To hide the backup and to see every row. Only the real run says whether the role may do what the script does.
     superuser.execute(&format!("ALTER ROLE {role} SUPERUSER")).await?;
     let tried = attempt(&mut session, scripts, before, witnesses, tables, proof).await;

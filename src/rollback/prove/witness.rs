@@ -22,15 +22,16 @@ pub(super) struct Witness {
     value: Option<String>,
 }
 
-/// Copies the tables concerned, before the migration, under names that begin with `prefix`.
+/// Copies the tables concerned, before the migration, under names that begin with `prefix`. The copies belong to `role`
+/// (quoted), as a backup does: a migration that alters every table it finds may alter these.
 pub(super) async fn take(
     superuser: &mut Session,
     catalog: &Catalog,
     saved: &[Save],
     differing: &BTreeSet<String>,
-    prefix: &str,
+    (role, prefix): (&str, &str),
 ) -> Result<Vec<Witness>, ServerError> {
-    superuser.execute(&format!("CREATE SCHEMA IF NOT EXISTS {WITNESS_SCHEMA}")).await?;
+    superuser.execute(&format!("CREATE SCHEMA IF NOT EXISTS {WITNESS_SCHEMA} AUTHORIZATION {role}")).await?;
     let mut witnesses = Vec::new();
     let mut covered = BTreeSet::new();
     let mut copied: Vec<(String, String)> = Vec::new();
@@ -68,6 +69,9 @@ pub(super) async fn take(
             let copy = copy_table(superuser, catalog, origin, prefix, &mut copied).await?;
             witnesses.push(whole(catalog, origin, copy));
         }
+    }
+    for (_, copy) in copied {
+        superuser.execute(&format!("ALTER TABLE {copy} OWNER TO {role}")).await?;
     }
     Ok(witnesses)
 }
