@@ -6,6 +6,7 @@ pub(crate) mod cause;
 mod ground;
 mod passes;
 mod pending;
+mod prove;
 mod ready;
 
 pub(crate) use ready::Ready;
@@ -222,6 +223,8 @@ pub struct Rehearsal {
     pub destroyed: Vec<Destroyed>,
     /// The way back.
     pub rollback: Option<Rollback>,
+    /// The way back of each migration that was applied as a whole, in their order; empty when it was not proven.
+    pub rollbacks: Vec<Rollback>,
     /// Hides values of user data.
     pub redactor: Redactor,
 }
@@ -256,6 +259,7 @@ impl Rehearsal {
             indexes: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
+            rollbacks: Vec::new(),
             redactor,
         }
     }
@@ -405,7 +409,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     } else if rehearsal.before.is_none() {
         skip(rehearsal, PassName::Prove, "needs the measure pass");
     } else {
-        let proved = timed(plan, rehearsal, PassName::Prove, async |each| passes::prove(plan, each).await).await;
+        let proved = timed(plan, rehearsal, PassName::Prove, async |each| prove::prove(plan, each).await).await;
         budget_only(plan, proved)?;
     }
 

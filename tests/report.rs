@@ -108,7 +108,13 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
             return;
         }
         let keys: Vec<String> = value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
-        for key in keys.into_iter().filter(|key| !ADDED_LATER.contains(&key.as_str())) {
+        for key in keys {
+            // Without these a report is still read.
+            let came_later = ADDED_LATER.contains(&key.as_str()) || (key == "rollback" && path.contains("migrations["));
+            if came_later {
+                take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
+                continue;
+            }
             let mut damaged = root.clone();
             let pointer = path.replace(['.', '['], "/").replace(']', "");
             damaged.pointer_mut(&pointer).and_then(Value::as_object_mut).expect("the object").remove(&key);
@@ -143,6 +149,44 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
     let mut seen = 0;
     take_away(&mut root.clone(), "", &root, &mut seen);
     assert!(seen > 150, "only {seen} keys were tried");
+}
+
+#[test]
+fn a_report_without_single_rollbacks_still_renders() {
+    let report = recording("regressed");
+    let new = render(&report, Format::Text, &at(80));
+    assert!(new.contains("for each migration by itself"), "{new}");
+    let mut value = serde_json::to_value(&report).expect("JSON");
+    for migration in value["migrations"].as_array_mut().expect("a list") {
+        migration.as_object_mut().expect("an object").remove("rollback");
+    }
+    let old = Report::from_json(&value.to_string()).expect("read");
+    for (_, format) in FORMATS {
+        let Some(format) = format else { continue };
+        assert!(!render(&old, format, &at(80)).contains("for each migration by itself"), "{format:?}");
+    }
+}
+
+#[test]
+fn scripts_of_each_migration_are_written_to_folders_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut report = recording("regressed");
+    if let Some(last) = report.migrations.last_mut().and_then(|migration| migration.rollback.as_mut()) {
+        last.verdict = RollbackVerdict::NotAttempted;
+    }
+    let unproven = report.migrations.last().expect("one").version.clone();
+    seatrial::report::write_artefacts(&report, folder.path()).expect("written");
+    for migration in &report.migrations {
+        let own = folder.path().join("rollback").join(&migration.version);
+        let proven = migration.version != unproven;
+        assert_eq!(own.join("rollback.sql").exists(), proven, "{}", migration.version);
+        let rollback = migration.rollback.as_ref().expect("its own");
+        assert!(!proven || std::fs::read_to_string(own.join("prepare.sql")).expect("read") == rollback.scripts.prepare);
+    }
+    report.migrations.truncate(1);
+    let alone = tempfile::tempdir().expect("a folder");
+    seatrial::report::write_artefacts(&report, alone.path()).expect("written");
+    assert!(!alone.path().join("rollback").exists(), "the whole is all there is");
 }
 
 #[test]

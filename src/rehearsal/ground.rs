@@ -6,7 +6,7 @@ use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Unwatched, apply};
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
-use crate::migration::Migration;
+use crate::migration::{Migration, TransactionMode};
 use crate::rollback::RollbackError;
 use crate::rollback::prove::{ProofCopy, ProofGround};
 
@@ -49,6 +49,16 @@ impl ProofCopy for GroundCopy<'_> {
     async fn migrate(&self) -> Result<(), ServerError> {
         // A migration that fails leaves what it leaves: that is the state to come back from.
         apply(&self.copy.target, self.migrations, None, &mut Unwatched).await.map(|_| ())
+    }
+
+    async fn apply_one(&self, index: usize) -> Result<Result<(), ServerError>, ServerError> {
+        let Some(mut migration) = self.migrations.get(index).cloned() else { return Ok(Ok(())) };
+        // Runners that take everything pending in one transaction do the same with one.
+        if migration.transaction == TransactionMode::AllPending {
+            migration.transaction = TransactionMode::PerMigration;
+        }
+        let applied = apply(&self.copy.target, &[migration], None, &mut Unwatched).await?;
+        Ok(applied.failure.map_or(Ok(()), |failure| Err(failure.error)))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {
