@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub(crate) mod cause;
 mod ground;
 mod passes;
+mod production;
 
 use crate::config::Settings;
 use crate::copy::base::Base;
