@@ -19,6 +19,8 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// `check` on this repository's own sample data and migrations.
     Demo(Box<CheckArgs>),
+    /// Look at the project, write a commented seatrial.toml, say what was detected.
+    Init(InitArgs),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
     /// Servers and dump tools found, and where state is kept.
@@ -125,6 +127,17 @@ pub struct PlaceArgs {
     /// Where bases and runs are kept.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Overwrite a seatrial.toml that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Write to standard output instead of seatrial.toml.
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// Options of `report`.

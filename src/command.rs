@@ -1,6 +1,7 @@
 //! What each command does, and with which exit code it ends.
 
 mod check;
+mod init;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::copy::state::{StateDir, sweep};
@@ -97,6 +98,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Check(args) => check::check(&args, false),
         Command::Demo(args) => check::check(&args, true),
+        Command::Init(args) => init::init(&args),
         Command::Report(args) => render_saved(&args),
         Command::Doctor(place) => doctor(&place),
         Command::Clean(place) => clean(&place),

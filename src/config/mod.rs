@@ -251,8 +251,11 @@ impl Config {
             Databases::None | Databases::Entries(_) => None,
         };
         let out = args.out.clone().or(file.out.map(beside));
-        let formats = file.format.unwrap_or_default();
-        let format = or(&args.format, formats.iter().map(|format| output_below(&format.0, &self.folder)).collect());
+        let format = match file.format {
+            Some(formats) => formats.iter().map(|format| output_below(&format.0, &self.folder)).collect(),
+            None => vec!["text".to_owned()],
+        };
+        let format = or(&args.format, format);
         Ok(Settings {
             migrations: if args.migrations.is_empty() {
                 file.migrations.into_iter().map(beside).collect()
