@@ -195,11 +195,12 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             progress.say(&line);
         }
         let run = RunDir::create(&state).map_err(Stop::environment)?;
-        let request = BinaryRequest::from_environment(
+        let mut request = BinaryRequest::from_environment(
             settings.postgres_bin.as_ref().map(PathBuf::from),
-            settings.production.major,
+            None,
             Some(state.root().to_path_buf()),
         );
+        request.preferred_major = settings.production.major;
         let options =
             BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
         let mut say = |text: &str| progress.say(text);

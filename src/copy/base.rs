@@ -287,18 +287,8 @@ impl Making<'_> {
     }
 }
 
-/// The server of production's major, if that is known, there, and not older than the dump; else the nearest to the
-/// dump's own.
 fn server_for(facts: &DumpFacts, request: &BinaryRequest, source: &Source) -> Result<Binaries, BaseError> {
-    let dumped = facts.server_major();
-    let wanted = request.wanted_major.filter(|wanted| dumped.is_none_or(|dumped| *wanted >= dumped));
-    if wanted.is_some()
-        && let Ok(same) = Binaries::find(&BinaryRequest { wanted_major: wanted, ..request.clone() })
-        && Some(same.major) == wanted
-    {
-        return Ok(same);
-    }
-    let request = BinaryRequest { wanted_major: dumped, ..request.clone() };
+    let request = BinaryRequest { wanted_major: facts.server_major().or(request.wanted_major), ..request.clone() };
     Binaries::find(&request).map_err(|error| match (&error, &facts.server_version) {
         (BinariesError::TooOld { .. }, Some(version)) => {
             BaseError::NewerSource { name: source.name(), version: version.clone(), error }
