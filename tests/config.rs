@@ -42,6 +42,33 @@ fn the_checked_in_schema_is_that_of_the_types() {
     assert_current(&repository().join("schema/seatrial.schema.json"), &schema);
 }
 
+#[test]
+fn the_page_names_every_key_parameter_and_default() {
+    let page = fs::read_to_string(repository().join("docs/configuration.md")).unwrap();
+    let schema = seatrial::config::json_schema();
+    let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (top, entry) = (&schema["properties"], &schema["$defs"]["Entry"]["properties"]);
+    for key in keys(top) {
+        assert!(page.contains(&format!("| `{key}`")) || page.contains(&format!(", `{key}` |")), "{key}");
+    }
+    let only_at_the_top: Vec<String> = keys(top).into_iter().filter(|key| entry.get(key).is_none()).collect();
+    assert_eq!(only_at_the_top, ["cache_dir", "out", "format"]);
+    for (key, of) in schema["$defs"]["ThresholdKeys"]["properties"].as_object().unwrap() {
+        let there = page.replace('\n', " ").contains(&format!("`{key}` ({})", of["default"]));
+        assert!(there, "{key} {}", of["default"]);
+    }
+    for name in
+        keys(&schema["$defs"]["ProductionKeys"]["properties"]).iter().map(String::as_str).chain(parameters::NAMES)
+    {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    for block in page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let folder = project();
+        fs::write(folder.path().join("seatrial.toml"), block).unwrap();
+        Settings::resolve(&CheckArgs::default(), folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 /// A source, and a migration that it takes or that its rows forbid.
 const SHOP: &str = "CREATE ROLE app;
 CREATE TABLE orders (id integer PRIMARY KEY, note text);
