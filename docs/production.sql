@@ -26,14 +26,14 @@ WITH RECURSIVE
         ('enable_presorted_aggregate'), ('enable_self_join_elimination'), ('enable_seqscan'), ('enable_sort'),
         ('enable_tidscan'), ('from_collapse_limit'), ('geqo'), ('geqo_effort'), ('geqo_generations'),
         ('geqo_pool_size'), ('geqo_seed'), ('geqo_selection_bias'), ('geqo_threshold'),
-        ('hash_mem_multiplier'), ('idle_in_transaction_session_timeout'), ('jit'), ('jit_above_cost'),
+        ('hash_mem_multiplier'), ('jit'), ('jit_above_cost'),
         ('jit_inline_above_cost'), ('jit_optimize_above_cost'), ('join_collapse_limit'), ('lock_timeout'),
         ('maintenance_io_concurrency'), ('maintenance_work_mem'), ('max_parallel_maintenance_workers'),
         ('max_parallel_workers'), ('max_parallel_workers_per_gather'), ('min_parallel_index_scan_size'),
         ('min_parallel_table_scan_size'), ('parallel_leader_participation'), ('parallel_setup_cost'),
         ('parallel_tuple_cost'), ('plan_cache_mode'), ('random_page_cost'), ('recursive_worktable_factor'),
-        ('seq_page_cost'), ('statement_timeout'), ('temp_buffers'), ('temp_file_limit'),
-        ('transaction_timeout'), ('work_mem')
+        ('seq_page_cost'), ('statement_timeout'), ('temp_buffers'),
+        ('work_mem')
     ),
     -- Worth knowing even where nobody changed them: a copy's own values may differ.
     always (name) AS (VALUES

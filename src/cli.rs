@@ -68,7 +68,7 @@ pub struct CheckArgs {
     /// Search path for migrations and hot queries.
     #[arg(long, value_name = "LIST", env = "SEATRIAL_SCHEMA")]
     pub schema: Option<String>,
-    /// Which database of a cluster dump.
+    /// Which `[[database]]` entry of the configuration; if it has none of this name, which database of a cluster dump.
     #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
     pub database: Option<String>,
     /// measure, prove, attribute, or all; default: measure and prove, and attribute when a plan changed.

@@ -324,8 +324,16 @@ async fn what_production_sql_prints_is_the_section_and_holds_no_user_data() {
     let beside = binaries.dir.join("psql");
     let psql = if beside.is_file() { beside } else { "psql".into() };
     let script = repository().join("docs/production.sql");
-    let output = Command::new(psql).arg("-XqAt").arg("-f").arg(script).arg(url).output().unwrap();
+    let ask = || {
+        let mut command = Command::new(&psql);
+        command.arg("-XqAt").arg("-f").arg(&script).arg(&url);
+        command
+    };
+    let output = ask().output().unwrap();
+    // The script's session, used on: it cannot write.
+    let writing = ask().args(["-c", "CREATE TABLE written ()"]).output().unwrap();
     server.destroy().await.unwrap();
+    assert!(String::from_utf8_lossy(&writing.stderr).contains("read-only transaction"), "{writing:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!text.contains("hunter"), "{text}");

@@ -131,7 +131,8 @@ keys! {
     queries: Vec<FilePath>,
     /// How the migration tool lays out its files; left out: detected.
     layout: LayoutWord,
-    /// How names of migration files are made, where no layout fits.
+    /// A regular expression over names of migration files, with the groups `version`, `name` and `direction`, where no
+    /// layout fits.
     pattern: Text,
     /// The table in which the migration tool keeps what is applied; left out: the layout's own.
     history_table: Text,

@@ -10,8 +10,8 @@ pub use production::Production;
 pub use value::LAYOUTS;
 
 use crate::cli::{CheckArgs, FailOn};
-use crate::migration::SourceFile;
 use crate::migration::source_file::{SourceFileError, git_root};
+use crate::migration::{SourceFile, TransactionMode};
 use file::{Databases, Entry, File};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,14 +70,14 @@ pub enum ConfigError {
 /// What a layout is told beside its name; what is left out is the layout's own way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayoutOptions {
-    /// How names of files are made.
+    /// A regular expression over names of files, with the groups `version`, `name` and `direction`.
     pub pattern: Option<String>,
     /// The table that says what is applied.
     pub history_table: Option<String>,
     /// Values of placeholders, by name.
     pub placeholders: BTreeMap<String, String>,
-    /// `per_migration`, `none` or `all_pending`.
-    pub transaction: Option<String>,
+    /// How the runner was told to group migrations.
+    pub transaction: Option<TransactionMode>,
     /// Whether a version below the last applied one is pending.
     pub out_of_order: Option<bool>,
 }

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use crate::migration::SourceFile;
+use crate::report::human;
 use crate::report::visible::{is_unprintable, visible};
 use crate::workload::source::spelling::nearest;
 use std::ops::Range;
@@ -10,6 +11,8 @@ use std::ops::Range;
 const WIDTH: usize = 100;
 /// More names than this are not listed in a message.
 const MANY: usize = 40;
+/// Keys that hold one of these words hold secrets.
+const SECRETS: [&str; 4] = ["password", "passwd", "secret", "token"];
 /// What a password follows in the options of a URL.
 const PASSWORD: &str = "password=";
 
@@ -30,9 +33,9 @@ pub(super) fn at(file: &SourceFile, span: Range<usize>, message: &str) -> Config
     let line = file.text[line_start..].lines().next().unwrap_or_default();
     let end = file.text.floor_char_boundary(span.end.clamp(start, line_start + line.len().max(start - line_start)));
     let place = file.position(start);
-    let shown = without_passwords(line);
+    let shown = without_secrets(line);
     let length = shown.chars().count();
-    let before = without_passwords(&file.text[line_start..start]).chars().count().min(length);
+    let before = without_secrets(&file.text[line_start..start]).chars().count().min(length);
     let marked = file.text[start..end].trim_end().chars().count().clamp(1, (length - before).max(1));
     // A window on long lines, so that the caret stays in sight.
     let skip = if length > WIDTH { before.saturating_sub(WIDTH / 2) } else { 0 };
@@ -61,11 +64,15 @@ fn in_words(message: &str, found: &str) -> String {
     let message = message.trim_end();
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let (key, known) = word_and_known(rest);
-        return not_known(&format!("unknown key `{key}`"), key, &known);
+        return unknown_key(key, &known);
     }
     if let Some(rest) = message.strip_prefix("unknown variant `") {
         let (word, known) = word_and_known(rest);
-        return not_known(&format!("`{word}` is not known here"), word, &known);
+        let list = human::list(&known);
+        return match nearest(word, known.iter().copied()) {
+            Some(meant) => format!("`{word}` is not known here: did you mean `{meant}`? Known are {list}"),
+            None => format!("`{word}` is not known here; known are {list}"),
+        };
     }
     if let Some(key) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("the key `{key}` is missing here");
@@ -90,11 +97,11 @@ fn word_and_known(rest: &str) -> (&str, Vec<&str>) {
     (word, known.split('`').skip(1).step_by(2).collect())
 }
 
-fn not_known(what: &str, word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(meant) => format!("{what}: did you mean `{meant}`?"),
-        None if known.len() > MANY => format!("{what}; docs/configuration.md lists those that are"),
-        None => format!("{what}; known are {}", known.join(", ")),
+fn unknown_key(key: &str, known: &[&str]) -> String {
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("unknown key `{key}`: did you mean `{meant}`?"),
+        None if known.len() > MANY => format!("unknown key `{key}`; docs/configuration.md lists those that are known"),
+        None => format!("unknown key `{key}`; known are {}", human::list(known)),
     }
 }
 
@@ -125,7 +132,20 @@ fn kind_found(found: &str) -> String {
     number.map_or_else(|| kind.to_owned(), |number| number.to_owned())
 }
 
-/// The same text without what stands between `:` and `@` in a URL, and without `password=`.
+/// The same line without passwords, and without the value of a key that names a secret.
+fn without_secrets(line: &str) -> String {
+    match line.split_once('=') {
+        Some((key, value)) if !value.trim().is_empty() && names_a_secret(key) => format!("{key}= ***"),
+        _ => without_passwords(line),
+    }
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRETS.iter().any(|secret| key.contains(secret))
+}
+
+/// The same text without what stands between `:` and `@` in a URL, and behind `password=`.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;

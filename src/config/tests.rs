@@ -53,7 +53,7 @@ fn what_the_layout_is_told_is_kept() {
         pattern: Some("p".to_owned()),
         history_table: Some("h".to_owned()),
         placeholders: [("schema".to_owned(), "shop".to_owned())].into(),
-        transaction: Some("all_pending".to_owned()),
+        transaction: Some(TransactionMode::AllPending),
         out_of_order: Some(true),
     };
     assert_eq!(settings.layout_options, expected);

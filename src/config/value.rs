@@ -3,6 +3,7 @@
 
 use super::{Over, parse_duration, parse_size};
 use crate::cli::FailOn;
+use crate::migration::TransactionMode;
 use crate::report::Format;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
@@ -196,7 +197,11 @@ from_word!(
 );
 from_word!(
     /// How statements are grouped.
-    TransactionWord(String), TRANSACTIONS, str::to_owned
+    TransactionWord(TransactionMode), TRANSACTIONS, |word| match word {
+        "none" => TransactionMode::None,
+        "all_pending" => TransactionMode::AllPending,
+        _ => TransactionMode::PerMigration,
+    }
 );
 from_word!(
     /// From which severity on a finding makes the exit code 1.

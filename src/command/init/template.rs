@@ -63,8 +63,9 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # Files and folders of hot queries: .sql files with `-- name:` lines. Without any, nobody knows what gets slower.
 @queries
 
-# For files no layout fits, and for tools set up in an unusual way. Left out: the layout's own way.
-#   pattern = '(?<version>\d+)-(?<name>.+)\.sql'
+# For files no layout fits (a regular expression over their names), and for tools set up in an unusual way. Left out: the
+# layout's own way.
+#   pattern = '(?<version>\d+)-(?<name>.+)\.(?<direction>up|down)\.sql'
 #   history_table = "public.schema_migrations"
 #   transaction = "per_migration"     # or "none", "all_pending"
 #   out_of_order = true

@@ -30,11 +30,11 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | plan-ratio = 2
        | ^^^^^^^^^^
 
-    seatrial.toml:2:1: unknown key `colour`; known are rows, held_ms, update_rows, tables, plan_ratio, plan_blocks, query_ms
+    seatrial.toml:2:1: unknown key `colour`; known are rows, held_ms, update_rows, tables, plan_ratio, plan_blocks and query_ms
      2 | colour = 2
        | ^^^^^^
 
-    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, queries, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, postgres_bin, passes, max_time, max_disk, max_age, fail_on, require, require_pending, thresholds, production
+    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, queries, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, postgres_bin, passes, max_time, max_disk, max_age, fail_on, require, require_pending, thresholds and production
      3 | cache_dir = "x"
        | ^^^^^^^^^
 
@@ -42,7 +42,7 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | settings.work_men = "1MB"
        |          ^^^^^^^^
 
-    seatrial.toml:2:1: unknown key `search_path`; docs/configuration.md lists those that are
+    seatrial.toml:2:1: unknown key `search_path`; docs/configuration.md lists those that are known
      2 | search_path = "x"
        | ^^^^^^^^^^^
     "#);
@@ -114,23 +114,23 @@ fn a_word_that_is_not_known_is_shown_with_those_that_are() {
         "transaction = \"explicit\"\n",
         "format = [\"json=report.json\", \"yaml\"]\n",
     ]), @r#"
-    seatrial.toml:1:11: `warnings` is not known here: did you mean `warning`?
+    seatrial.toml:1:11: `warnings` is not known here: did you mean `warning`? Known are error, warning and never
      1 | fail_on = "warnings"
        |           ^^^^^^^^^^
 
-    seatrial.toml:1:22: `traffick` is not known here; known are measure, prove, attribute, all
+    seatrial.toml:1:22: `traffick` is not known here; known are measure, prove, attribute and all
      1 | passes = ["measure", "traffick"]
        |                      ^^^^^^^^^^
 
-    seatrial.toml:1:12: `applys` is not known here: did you mean `applies`?
+    seatrial.toml:1:12: `applys` is not known here: did you mean `applies`? Known are applies, blocks, slower and undoable
      1 | require = ["applys"]
        |            ^^^^^^^^
 
-    seatrial.toml:1:10: `goos` is not known here: did you mean `goose`?
+    seatrial.toml:1:10: `goos` is not known here: did you mean `goose`? Known are sqlx, diesel, refinery, flyway, liquibase, golang_migrate, goose, dbmate, atlas, prisma, drizzle, sqitch, node_pg_migrate, supabase, graphile_migrate, tern and plain
      1 | layout = "goos"
        |          ^^^^^^
 
-    seatrial.toml:1:15: `explicit` is not known here; known are per_migration, none, all_pending
+    seatrial.toml:1:15: `explicit` is not known here; known are per_migration, none and all_pending
      1 | transaction = "explicit"
        |               ^^^^^^^^^^
 
@@ -292,18 +292,23 @@ fn nothing_but_the_line_itself_is_shown_and_no_password_of_it() {
         "source = \"postgres://app:hunter2@db/shop\" 3\n",
         "passes = [\"postgres://db/shop?user=a&password=hunter2\"]\n",
         "passes = [\"\"\"measure\nhunter2\"\"\"]\n",
+        "[placeholders]\napi_token = hunter2\n",
     ]), @r#"
     seatrial.toml:1:43: unexpected key or value, expected newline, `#`
      1 | source = "postgres://app:***@db/shop" 3
        |                                       ^
 
-    seatrial.toml:1:11: `postgres://db/shop?user=a&password=***` is not known here; known are measure, prove, attribute, all
+    seatrial.toml:1:11: `postgres://db/shop?user=a&password=***` is not known here; known are measure, prove, attribute and all
      1 | passes = ["postgres://db/shop?user=a&password=***"]
        |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    seatrial.toml:1:11: `measure` is not known here; known are measure, prove, attribute, all
+    seatrial.toml:1:11: `measure` is not known here; known are measure, prove, attribute and all
      1 | passes = ["""measure
        |           ^^^^^^^^^^
+
+    seatrial.toml:2:13: string values must be quoted, expected literal string
+     2 | api_token = ***
+       |             ^^^
     "#);
     for text in ["role = [\"postgres://a:hunter2@x\"", "source = \"postgres://a:hunter2@x"] {
         assert!(!refused(text).contains("hunter2"), "{}", refused(text));
