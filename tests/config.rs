@@ -381,7 +381,7 @@ fn init_writes_a_file_that_check_can_use_and_never_overwrites_one() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let written = fs::read_to_string(place.path("seatrial.toml")).unwrap();
     assert_eq!(printed.stdout, written);
-    for said in ["db/migrations: sqlx, 1 file", "db/queries: 1 query", "GitHub Actions", "seatrial check --source"] {
+    for said in ["db/migrations: sqlx, 1 file", "db/queries: 1 query", "In GitHub Actions", "seatrial check --source"] {
         assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
     }
 

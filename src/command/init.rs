@@ -93,5 +93,9 @@ fn next(found: &Found) -> String {
     text.push_str("  pg_dump --format=custom --file=production.dump \"$DATABASE_URL\"\n");
     let migrations = if found.chosen().is_some() { "" } else { "MIGRATIONS " };
     text.push_str(&format!("  seatrial check {migrations}--source production.dump\n"));
+    if let Some((_, name)) = found.ci.first() {
+        text.push_str(&format!("\nIn {name}, with a dump that is fetched there, and report/ kept as an artefact:\n\n"));
+        text.push_str(&format!("  seatrial check {migrations}--source production.dump --out report\n"));
+    }
     text
 }
