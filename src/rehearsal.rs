@@ -6,6 +6,7 @@ pub(crate) mod cause;
 mod ground;
 mod passes;
 mod pending;
+mod production;
 mod prove;
 mod ready;
 
