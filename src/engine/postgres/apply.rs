@@ -183,6 +183,13 @@ async fn connect(target: &Target, migration: &Migration) -> Result<Session, Serv
     if !migration.connection.settings.is_empty() {
         session.execute(migration.connection.settings).await?;
     }
+    for setting in &migration.session {
+        session.execute(setting).await?;
+    }
+    // A search path that was asked for stands for what the runner is told where it runs.
+    if let Some(path) = target.search_path.as_ref().filter(|_| !migration.session.is_empty()) {
+        session.execute(&format!("SET search_path TO {path}")).await?;
+    }
     Ok(session)
 }
 
