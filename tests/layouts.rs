@@ -71,6 +71,7 @@ macro_rules! layouts {
 }
 
 layouts! {
+    node_pg_migrate,
     sqlx,
 }
 

@@ -3,6 +3,7 @@
 pub mod cut;
 pub mod detect;
 mod folder;
+pub mod node_pg_migrate;
 pub mod plain;
 pub mod site;
 pub mod sqlx;
@@ -68,7 +69,7 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 2] = [&sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 3] = [&node_pg_migrate::NodePgMigrate, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
