@@ -71,6 +71,7 @@ macro_rules! layouts {
 }
 
 layouts! {
+    graphile_migrate,
     node_pg_migrate,
     sqlx,
 }

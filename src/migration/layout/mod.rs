@@ -3,6 +3,8 @@
 pub mod cut;
 pub mod detect;
 mod folder;
+pub mod graphile_migrate;
+mod json5;
 pub mod node_pg_migrate;
 pub mod plain;
 pub mod site;
@@ -69,7 +71,8 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 3] = [&node_pg_migrate::NodePgMigrate, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 4] =
+    [&graphile_migrate::GraphileMigrate, &node_pg_migrate::NodePgMigrate, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +127,11 @@ pub(crate) fn sent_as_one_string(kinds: &[StatementKind]) -> TransactionMode {
 /// A value as a string literal.
 pub(crate) fn literal(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
+}
+
+/// Bytes as history tables spell checksums.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
