@@ -73,6 +73,7 @@ macro_rules! layouts {
 layouts! {
     graphile_migrate,
     node_pg_migrate,
+    sqitch,
     sqlx,
 }
 

@@ -7,7 +7,9 @@ pub mod graphile_migrate;
 mod json5;
 pub mod node_pg_migrate;
 pub mod plain;
+mod psql;
 pub mod site;
+pub mod sqitch;
 pub mod sqlx;
 pub mod tree;
 
@@ -71,8 +73,14 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 4] =
-    [&graphile_migrate::GraphileMigrate, &node_pg_migrate::NodePgMigrate, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 5] = [
+    &graphile_migrate::GraphileMigrate,
+    &node_pg_migrate::NodePgMigrate,
+    &sqitch::Sqitch,
+    &sqlx::Sqlx,
+    &tern::Tern,
+    &plain::Plain,
+];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
