@@ -75,6 +75,7 @@ layouts! {
     node_pg_migrate,
     sqitch,
     sqlx,
+    tern,
 }
 
 fn folder(name: &str) -> PathBuf {

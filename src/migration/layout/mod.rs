@@ -11,6 +11,7 @@ mod psql;
 pub mod site;
 pub mod sqitch;
 pub mod sqlx;
+pub mod tern;
 pub mod tree;
 
 pub use cut::Cut;
@@ -73,7 +74,7 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 5] = [
+pub const LAYOUTS: [&dyn Layout; 6] = [
     &graphile_migrate::GraphileMigrate,
     &node_pg_migrate::NodePgMigrate,
     &sqitch::Sqitch,
