@@ -50,10 +50,16 @@ impl Target {
     pub async fn session_as(&self, role: &str, application_name: &str) -> Result<Session, ServerError> {
         let mut session = Session::connect(&self.endpoint, &self.database, role, application_name).await?;
         session.query(ROLE_DEFAULTS).await?;
+        self.lead(&mut session).await?;
+        Ok(session)
+    }
+
+    /// Sets the search path that was asked for.
+    async fn lead(&self, session: &mut Session) -> Result<(), ServerError> {
         if let Some(path) = &self.search_path {
             session.execute(&format!("SET search_path TO {path}")).await?;
         }
-        Ok(session)
+        Ok(())
     }
 }
 
@@ -158,7 +164,8 @@ pub async fn apply<W: Watch>(
 ) -> Result<Applied, ServerError> {
     let Some(first) = migrations.first() else { return Ok(Applied::default()) };
     let session = connect(target, first).await?;
-    let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
+    let mut run =
+        Run { target, session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
         if at > 0 && migration.connection.fresh_for_each {
@@ -194,9 +201,10 @@ enum Block {
     Script,
 }
 
-struct Run<'watch, W> {
+struct Run<'run, W> {
+    target: &'run Target,
     session: Session,
-    watch: &'watch mut W,
+    watch: &'run mut W,
     applied: Applied,
     block: Block,
     /// Statements that ran in the open block.
@@ -254,6 +262,8 @@ impl<W: Watch> Run<'_, W> {
         }
         if !migration.connection.reset.is_empty() {
             self.session.execute(migration.connection.reset).await?;
+            // What was asked for on the command line stands in for the role's own, to which RESET goes back.
+            self.target.lead(&mut self.session).await?;
         }
         if let Some(history) = history.filter(|history| history.in_transaction || together) {
             self.note_down(&history.applied, last).await?;
