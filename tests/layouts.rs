@@ -71,6 +71,8 @@ macro_rules! layouts {
 }
 
 layouts! {
+    flyway,
+    flyway_toml,
     sqlx,
 }
 
@@ -147,7 +149,7 @@ fn rehearses(name: &str) {
         .unwrap()
         .iter()
         .filter(|finding| finding["id"] == "config/edited-applied")
-        .map(|finding| text(&finding["file"]))
+        .map(|finding| text(&finding["objects"][0]))
         .collect();
     assert_eq!(edited, expected.edited, "{}", told("edited"));
     assert_eq!(report["answers"]["applies"]["verdict"], expected.applies, "{}", told("applies"));
