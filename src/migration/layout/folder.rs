@@ -53,6 +53,29 @@ pub(crate) fn files_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, Migra
     Ok(files)
 }
 
+/// The regular files of a directory and of the folders below it, each with its name relative to the directory, sorted by
+/// that. Hidden folders and links to folders are left out.
+pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    let mut files = Vec::new();
+    let mut waiting = vec![(String::new(), directory.to_owned())];
+    while let Some((above, folder)) = waiting.pop() {
+        let unreadable = |source| SourceFileError::Read { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let relative = format!("{above}{name}");
+            let kind = entry.file_type().map_err(unreadable)?;
+            if kind.is_dir() && !name.starts_with('.') {
+                waiting.push((format!("{relative}/"), entry.path()));
+            } else if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
+                files.push((relative, entry.path()));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// What to say about a directory without migrations: perhaps they are one level below.
 pub(crate) fn hint(directory: &Path, wanted: &str) -> String {
     let below = directory.join("migrations");
@@ -76,5 +99,19 @@ pub(crate) fn sort_by_version<K: Ord + Clone>(files: &mut [(K, super::MigrationF
             second: second.file().name.clone(),
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::layout::tests::folder;
+
+    #[test]
+    fn files_below_are_named_from_the_directory_and_hidden_folders_left_out() {
+        let folder = folder(&[("b.sql", ""), ("a/c.sql", ""), ("a/b/d.sql", ""), (".git/e.sql", "")]);
+        let found = files_below(folder.path()).expect("readable");
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a/b/d.sql", "a/c.sql", "b.sql"]);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cut;
 pub mod detect;
+pub mod flyway;
 mod folder;
 pub mod plain;
 pub mod site;
@@ -68,7 +69,7 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 2] = [&sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 3] = [&flyway::Flyway, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
