@@ -71,8 +71,11 @@ macro_rules! layouts {
 }
 
 layouts! {
+    diesel,
     flyway,
+    flyway_or_refinery,
     flyway_toml,
+    refinery,
     sqlx,
 }
 

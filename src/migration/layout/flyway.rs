@@ -5,10 +5,10 @@ mod past;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, hint, literal,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_below,
+    hint, in_runners_transaction, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
-use crate::migration::layout::folder::files_below;
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use name::{Kind, Name, Version};
@@ -138,20 +138,13 @@ impl Layout for Flyway {
         let mut notes = Vec::new();
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let in_transaction = runs_in_transaction(tree, file, cuts, &kinds)?;
-        let controls = kinds.iter().position(StatementKind::is_transaction_control);
-        let transaction = match controls {
-            Some(at) if in_transaction => {
-                let line = source.position(cuts[at].span.start).line;
-                notes.push(format!(
-                    "{}:{line}: the script commits by itself, inside the transaction Flyway opened",
-                    source.name
-                ));
-                if at == 0 { TransactionMode::Explicit } else { TransactionMode::PerMigration }
-            }
-            Some(_) => TransactionMode::Explicit,
-            None if !in_transaction => TransactionMode::None,
-            None if is_grouped(tree) => TransactionMode::AllPending,
-            None => TransactionMode::PerMigration,
+        let commits = kinds.iter().any(StatementKind::is_transaction_control);
+        let transaction = match (commits, in_transaction) {
+            (true, true) => in_runners_transaction("Flyway", source, cuts, &mut notes),
+            (true, false) => TransactionMode::Explicit,
+            (false, false) => TransactionMode::None,
+            (false, true) if is_grouped(tree) => TransactionMode::AllPending,
+            (false, true) => TransactionMode::PerMigration,
         };
         let own_lock = settings.flag("postgresql.transactional.lock", true);
         let concurrent = kinds.iter().position(|kind| {
@@ -168,7 +161,7 @@ impl Layout for Flyway {
             ));
         }
         // With its own lock Flyway writes the row in the lock's transaction, on the other session.
-        let history = history_write(tree, file, in_transaction && !own_lock && controls.is_none());
+        let history = history_write(tree, file, in_transaction && !own_lock && !commits);
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 

@@ -76,6 +76,40 @@ pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, PathBuf)>, Mi
     Ok(files)
 }
 
+/// The folders that are a migration each, with their names and in the order of those: folders in which `script` lies.
+/// A single directory without one stands for all the folders in it, and then those without `script` are among them.
+///
+/// # Errors
+/// A directory that cannot be read; paths that are neither such folders nor such scripts.
+pub(crate) fn migration_folders(
+    layout: &'static str,
+    paths: &[PathBuf],
+    script: &str,
+) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    let mut folders = Vec::new();
+    match paths {
+        [all] if all.is_dir() && !all.join(script).is_file() => {
+            let names = super::site::folders_in(all)?.into_iter().filter(|name| !name.starts_with('.'));
+            folders.extend(names.map(|name| (name.clone(), all.join(name))));
+        }
+        _ => {
+            for path in paths {
+                let is_script = path.file_name().is_some_and(|name| name == script);
+                let folder = if is_script { super::site::parent(path) } else { path.clone() };
+                let name = folder.canonicalize().ok().and_then(|full| full.file_name().map(|name| name.to_owned()));
+                match name.filter(|_| folder.join(script).is_file()) {
+                    Some(name) => folders.push((name.to_string_lossy().into_owned(), folder)),
+                    None => {
+                        let takes = "the directory of migrations, or folders of single ones";
+                        return Err(MigrationError::Paths { layout, takes });
+                    }
+                }
+            }
+        }
+    }
+    Ok(folders)
+}
+
 /// What to say about a directory without migrations: perhaps they are one level below.
 pub(crate) fn hint(directory: &Path, wanted: &str) -> String {
     let below = directory.join("migrations");
@@ -113,5 +147,22 @@ mod tests {
         let found = files_below(folder.path()).expect("readable");
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a/b/d.sql", "a/c.sql", "b.sql"]);
+    }
+
+    #[test]
+    fn folders_of_migrations_are_found_from_above_and_by_name() {
+        let folder = folder(&[("all/b/up.sql", ""), ("all/a/up.sql", ""), ("all/c/x.sql", ""), ("all/.d/up.sql", "")]);
+        let names = |paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+            let found = migration_folders("diesel", &paths, "up.sql").map_err(|error| error.to_string())?;
+            Ok(found.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+        };
+        let all = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["all"]), all(&["a", "b", "c"]));
+        assert_eq!(names(&["all/b", "all/a/up.sql"]), all(&["b", "a"]));
+        assert_eq!(
+            names(&["all/a", "all/c"]),
+            Err("--layout diesel takes the directory of migrations, or folders of single ones".to_owned())
+        );
     }
 }
