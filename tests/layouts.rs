@@ -71,8 +71,13 @@ macro_rules! layouts {
 }
 
 layouts! {
+    diesel,
+    flyway,
+    flyway_or_refinery,
+    flyway_toml,
     graphile_migrate,
     node_pg_migrate,
+    refinery,
     sqitch,
     sqlx,
     tern,
@@ -151,7 +156,7 @@ fn rehearses(name: &str) {
         .unwrap()
         .iter()
         .filter(|finding| finding["id"] == "config/edited-applied")
-        .map(|finding| text(&finding["file"]))
+        .map(|finding| text(&finding["objects"][0]))
         .collect();
     assert_eq!(edited, expected.edited, "{}", told("edited"));
     assert_eq!(report["answers"]["applies"]["verdict"], expected.applies, "{}", told("applies"));

@@ -53,6 +53,63 @@ pub(crate) fn files_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, Migra
     Ok(files)
 }
 
+/// The regular files of a directory and of the folders below it, each with its name relative to the directory, sorted by
+/// that. Hidden folders and links to folders are left out.
+pub(crate) fn files_below(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    let mut files = Vec::new();
+    let mut waiting = vec![(String::new(), directory.to_owned())];
+    while let Some((above, folder)) = waiting.pop() {
+        let unreadable = |source| SourceFileError::Read { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let relative = format!("{above}{name}");
+            let kind = entry.file_type().map_err(unreadable)?;
+            if kind.is_dir() && !name.starts_with('.') {
+                waiting.push((format!("{relative}/"), entry.path()));
+            } else if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
+                files.push((relative, entry.path()));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The folders that are a migration each, with their names and in the order of those: folders in which `script` lies.
+/// A single directory without one stands for all the folders in it, and then those without `script` are among them.
+///
+/// # Errors
+/// A directory that cannot be read; paths that are neither such folders nor such scripts.
+pub(crate) fn migration_folders(
+    layout: &'static str,
+    paths: &[PathBuf],
+    script: &str,
+) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    let mut folders = Vec::new();
+    match paths {
+        [all] if all.is_dir() && !all.join(script).is_file() => {
+            let names = super::site::folders_in(all)?.into_iter().filter(|name| !name.starts_with('.'));
+            folders.extend(names.map(|name| (name.clone(), all.join(name))));
+        }
+        _ => {
+            for path in paths {
+                let is_script = path.file_name().is_some_and(|name| name == script);
+                let folder = if is_script { super::site::parent(path) } else { path.clone() };
+                let name = folder.canonicalize().ok().and_then(|full| full.file_name().map(|name| name.to_owned()));
+                match name.filter(|_| folder.join(script).is_file()) {
+                    Some(name) => folders.push((name.to_string_lossy().into_owned(), folder)),
+                    None => {
+                        let takes = "the directory of migrations, or folders of single ones";
+                        return Err(MigrationError::Paths { layout, takes });
+                    }
+                }
+            }
+        }
+    }
+    Ok(folders)
+}
+
 /// What to say about a directory without migrations: perhaps they are one level below.
 pub(crate) fn hint(directory: &Path, wanted: &str) -> String {
     let below = directory.join("migrations");
@@ -76,5 +133,36 @@ pub(crate) fn sort_by_version<K: Ord + Clone>(files: &mut [(K, super::MigrationF
             second: second.file().name.clone(),
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::layout::tests::folder;
+
+    #[test]
+    fn files_below_are_named_from_the_directory_and_hidden_folders_left_out() {
+        let folder = folder(&[("b.sql", ""), ("a/c.sql", ""), ("a/b/d.sql", ""), (".git/e.sql", "")]);
+        let found = files_below(folder.path()).expect("readable");
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a/b/d.sql", "a/c.sql", "b.sql"]);
+    }
+
+    #[test]
+    fn folders_of_migrations_are_found_from_above_and_by_name() {
+        let folder = folder(&[("all/b/up.sql", ""), ("all/a/up.sql", ""), ("all/c/x.sql", ""), ("all/.d/up.sql", "")]);
+        let names = |paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+            let found = migration_folders("diesel", &paths, "up.sql").map_err(|error| error.to_string())?;
+            Ok(found.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+        };
+        let all = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["all"]), all(&["a", "b", "c"]));
+        assert_eq!(names(&["all/b", "all/a/up.sql"]), all(&["b", "a"]));
+        assert_eq!(
+            names(&["all/a", "all/c"]),
+            Err("--layout diesel takes the directory of migrations, or folders of single ones".to_owned())
+        );
     }
 }

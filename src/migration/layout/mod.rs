@@ -2,12 +2,15 @@
 
 pub mod cut;
 pub mod detect;
+pub mod diesel;
+pub mod flyway;
 mod folder;
 pub mod graphile_migrate;
 mod json5;
 pub mod node_pg_migrate;
 pub mod plain;
 mod psql;
+pub mod refinery;
 pub mod site;
 pub mod sqitch;
 pub mod sqlx;
@@ -15,13 +18,13 @@ pub mod tern;
 pub mod tree;
 
 pub use cut::Cut;
-pub(crate) use folder::{Folder, files_in, hint, sort_by_version};
+pub(crate) use folder::{Folder, files_below, files_in, hint, migration_folders, sort_by_version};
 pub use site::{Evidence, Site};
 pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
 
 use super::history::{Row, Selection};
 use super::script::StatementKind;
-use super::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use super::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 
 /// A tool's way with its files. A new layout is one file and one line in [`LAYOUTS`].
 pub trait Layout: Sync {
@@ -74,9 +77,12 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 6] = [
+pub const LAYOUTS: [&dyn Layout; 9] = [
+    &diesel::Diesel,
+    &flyway::Flyway,
     &graphile_migrate::GraphileMigrate,
     &node_pg_migrate::NodePgMigrate,
+    &refinery::Refinery,
     &sqitch::Sqitch,
     &sqlx::Sqlx,
     &tern::Tern,
@@ -131,6 +137,22 @@ pub(crate) fn sent_as_one_string(kinds: &[StatementKind]) -> TransactionMode {
         None if kinds.len() == 1 => TransactionMode::None,
         _ => TransactionMode::PerMigration,
     }
+}
+
+/// How a file runs in the transaction its runner opens for it. A script that commits by itself ends that one, which is
+/// noted; whatever the runner sends next is outside.
+pub(crate) fn in_runners_transaction(
+    runner: &str,
+    source: &SourceFile,
+    cuts: &[Cut],
+    notes: &mut Vec<String>,
+) -> TransactionMode {
+    let Some(at) = cuts.iter().position(|cut| cut.kind(source).is_transaction_control()) else {
+        return TransactionMode::PerMigration;
+    };
+    let line = source.position(cuts[at].span.start).line;
+    notes.push(format!("{}:{line}: the script commits by itself, inside the transaction {runner} opened", source.name));
+    if at == 0 { TransactionMode::Explicit } else { TransactionMode::PerMigration }
 }
 
 /// A value as a string literal.

@@ -1,0 +1,2 @@
+ALTER TABLE crossings ADD COLUMN cars int NOT NULL DEFAULT 0;
+ALTER TABLE crossings ADD CONSTRAINT cars_fit CHECK (cars <= 120);

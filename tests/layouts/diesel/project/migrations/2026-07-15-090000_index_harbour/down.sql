@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY crossings_harbour_idx;

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY crossings_harbour_idx ON crossings (harbour);

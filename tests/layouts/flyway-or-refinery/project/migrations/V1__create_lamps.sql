@@ -1,0 +1,4 @@
+CREATE TABLE lamps (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    place text NOT NULL
+);

@@ -1,0 +1,1 @@
+CREATE TABLE boats (id int PRIMARY KEY, name text NOT NULL);

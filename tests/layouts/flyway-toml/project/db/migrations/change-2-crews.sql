@@ -1,0 +1,1 @@
+CREATE TABLE crews (id int PRIMARY KEY, boat int NOT NULL REFERENCES boats);

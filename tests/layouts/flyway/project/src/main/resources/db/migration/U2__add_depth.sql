@@ -1,0 +1,1 @@
+ALTER TABLE berths DROP COLUMN depth_m;

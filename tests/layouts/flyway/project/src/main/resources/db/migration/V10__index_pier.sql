@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY berths_pier_idx ON berths (pier);

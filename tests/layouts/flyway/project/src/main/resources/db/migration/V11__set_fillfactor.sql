@@ -1,0 +1,1 @@
+ALTER TABLE berths SET (fillfactor = 90);

@@ -1,0 +1,1 @@
+ALTER TABLE berths ADD COLUMN length_m numeric;

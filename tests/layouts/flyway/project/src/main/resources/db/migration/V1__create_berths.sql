@@ -1,0 +1,4 @@
+CREATE TABLE berths (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pier text NOT NULL
+);
