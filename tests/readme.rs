@@ -94,12 +94,24 @@ impl Project {
         session.execute(APPLIED.1).await.expect("a table");
         session.execute(&history).await.expect("a history");
         session.close().await;
-        for (name, text) in [APPLIED, PENDING] {
-            self.write(&format!("migrations/{name}"), text);
-        }
         let queries = blocks("sql");
         assert_eq!(queries.len(), 1, "the README shows one file of hot queries");
         self.write("queries/checkout.sql", &queries[0]);
+        // On the branch everybody starts from is what production has; the pending file is this branch's.
+        std::fs::remove_dir(self.folder.path().join(".git")).expect("it only marked the root");
+        self.write(&format!("migrations/{}", APPLIED.0), APPLIED.1);
+        self.git(&["init", "-q"]);
+        self.git(&["add", "."]);
+        self.git(&["commit", "-qm", "What production has"]);
+        self.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        self.write(&format!("migrations/{}", PENDING.0), PENDING.1);
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let name = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let output = Command::new("git").arg("-C").arg(self.folder.path()).args(name).args(arguments).output();
+        let output = output.expect("git");
+        assert!(output.status.success(), "{}", said(&output));
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -136,8 +148,8 @@ async fn every_command_shown_runs() {
         assert!(output.status.success(), "{line}\n{}", said(&output));
         reports += usize::from(String::from_utf8_lossy(&output.stdout).contains("Applies?"));
     }
-    assert!(reports >= 2, "the commands shown end with reports");
-    // Both ways of naming what is pending find the same one migration, and the query shown was measured.
+    assert!(reports >= 3, "the commands shown end with reports");
+    // Every way of naming what is pending finds the same one migration, and the query shown was measured.
     let report = std::fs::read_to_string(project.folder.path().join("report/report.json")).expect("report.json");
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert_eq!(report["migrations"].as_array().expect("a list").len(), 1);
