@@ -1,7 +1,7 @@
 //! What a project has that Seatrial can use. Files are read, nothing is run.
 
 use crate::migration::layout::site::Strength;
-use crate::migration::layout::{Layout, LayoutOptions, Request, Site, detect};
+use crate::migration::layout::{LayoutOptions, Request, Site, detect};
 use crate::migration::source_file::name_below;
 use crate::report::human;
 use crate::workload::source;
@@ -179,25 +179,40 @@ impl<'a> Project<'a> {
 
 /// Every folder of migrations below `root`, with what reads it.
 fn detect_layout(root: &Path, folders: &[PathBuf]) -> Vec<Migrations> {
-    let mut found: Vec<Migrations> = Vec::new();
-    let mut taken: Vec<&Path> = Vec::new();
-    for folder in folders {
-        if taken.iter().any(|taken| folder.starts_with(taken)) {
-            continue;
-        }
-        if let Some((layout, why)) = layout_of(root, folder) {
-            // A tool that keeps its plan in the project's root has not taken everything below it.
-            if folder != root {
-                taken.push(folder);
-            }
-            found.push(Migrations { folder: relative(folder, root), layout, why });
+    let all: Vec<(&PathBuf, Seen)> =
+        folders.iter().filter_map(|folder| Some((folder, layout_of(root, folder)?))).collect();
+    let same = |left: &Seen, right: &Seen| left.layout == right.layout && left.files == right.files;
+    // A tool that reads folders within folders sees the same files from each: the innermost is meant.
+    let innermost = all.iter().filter(|(folder, seen)| {
+        !all.iter().any(|(other, within)| *other != *folder && other.starts_with(folder) && same(seen, within))
+    });
+    let mut found: Vec<(&PathBuf, &Seen)> = Vec::new();
+    for (folder, seen) in innermost {
+        // A tool that keeps its plan in the project's root has not taken everything below it.
+        if !found.iter().any(|(taken, _)| *taken != root && folder.starts_with(taken)) {
+            found.push((folder, seen));
         }
     }
-    found
+    let described = |(folder, seen): (&PathBuf, &Seen)| Migrations {
+        folder: relative(folder, root),
+        layout: seen.layout.clone(),
+        why: seen
+            .files
+            .map_or_else(|| seen.why.clone(), |files| format!("{} ({})", human::plural(files, "file"), seen.why)),
+    };
+    found.into_iter().map(described).collect()
+}
+
+/// What a folder looks like.
+struct Seen {
+    layout: Result<&'static str, String>,
+    /// How many files the layout reads there, when it can.
+    files: Option<usize>,
+    why: String,
 }
 
 /// What reads a folder, or whose it could be; and why.
-fn layout_of(root: &Path, folder: &Path) -> Option<(Result<&'static str, String>, String)> {
+fn layout_of(root: &Path, folder: &Path) -> Option<Seen> {
     let directory = match detect::dialect_of(folder) {
         Ok(below) => below.map_or_else(|| folder.to_owned(), |(below, _)| below),
         // Only for other databases.
@@ -215,21 +230,30 @@ fn layout_of(root: &Path, folder: &Path) -> Option<(Result<&'static str, String>
         }
         Strength::Fallback => folder != root && named && site.scripts().next().is_some(),
     });
-    let files = |layout: &dyn Layout| {
-        let paths = [site.directory.clone()];
-        let request = Request { paths: &paths, root, options: &LayoutOptions::default() };
-        layout.read(&request).map_or_else(|error| error.to_string(), |tree| human::plural(tree.files.len(), "file"))
+    let unread = |tool: &str, why: &str| {
+        Some(Seen {
+            layout: Err(format!("{tool}, which this version does not read")),
+            files: None,
+            why: why.to_owned(),
+        })
     };
     match (candidates.as_slice(), site.tool_by_contents()) {
         ([], None) => None,
-        ([], Some((tool, why))) => Some((Err(format!("{tool}, which this version does not read")), why.to_owned())),
-        ([one], Some((tool, why))) if one.evidence.strength == Strength::Fallback => {
-            Some((Err(format!("{tool}, which this version does not read")), why.to_owned()))
+        ([], Some((tool, why))) => unread(tool, why),
+        ([one], Some((tool, why))) if one.evidence.strength == Strength::Fallback => unread(tool, why),
+        ([one], _) => {
+            let paths = [site.directory.clone()];
+            let read = one.layout.read(&Request { paths: &paths, root, options: &LayoutOptions::default() });
+            let why = detect::below(&one.evidence.why, root);
+            Some(match read {
+                Ok(tree) => Seen { layout: Ok(one.layout.name()), files: Some(tree.files.len()), why },
+                Err(error) => Seen { layout: Ok(one.layout.name()), files: None, why: error.to_string() },
+            })
         }
-        ([one], _) => Some((Ok(one.layout.name()), format!("{} ({})", files(one.layout), one.evidence.why))),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|each| each.layout.name()).collect();
-            Some((Err(names.join(" or ")), "the history table tells, or `layout` does".to_owned()))
+            let why = "the history table tells, or `layout` does".to_owned();
+            Some(Seen { layout: Err(names.join(" or ")), files: None, why })
         }
     }
 }
@@ -379,6 +403,19 @@ mod tests {
         let folders: Vec<&str> = found.migrations.iter().map(|each| each.folder.as_str()).collect();
         assert_eq!(folders, ["ledger/migrations", "shop/migrations"]);
         assert!(found.chosen().is_none());
+    }
+
+    #[test]
+    fn of_folders_within_folders_the_one_with_the_files_is_meant() {
+        let found = found(&[
+            ("flyway.conf", "flyway.locations=filesystem:db/migration\n"),
+            ("db/migration/V1__a.sql", "SELECT 1;"),
+            ("queries/q.sql", QUERY),
+        ]);
+        let (migrations, layout) = found.chosen().expect("one");
+        assert_eq!((migrations.folder.as_str(), layout), ("db/migration", "flyway"));
+        assert_eq!(migrations.why, "1 file (flyway.conf is Flyway's)");
+        assert_eq!(found.queries.len(), 1);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn in_directory(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationEr
     let mut refusals = Vec::new();
     for Detected { layout, evidence } in candidates {
         match layout.read(request) {
-            Ok(tree) => trees.push(MigrationTree { detected: Some(evidence.why), ..tree }),
+            Ok(tree) => trees.push(MigrationTree { detected: Some(below(&evidence.why, request.root)), ..tree }),
             Err(error) => refusals.push(error),
         }
     }
@@ -174,13 +174,19 @@ fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrati
         [] => plain(),
         [Detected { layout, evidence }] => {
             let tree = layout.read(request)?;
-            Ok(vec![MigrationTree { detected: Some(evidence.why.clone()), ..tree }])
+            Ok(vec![MigrationTree { detected: Some(below(&evidence.why, request.root)), ..tree }])
         }
         several => Err(ambiguous(
             &request.paths[0],
             several.iter().map(|each| (each.layout.name(), each.evidence.why.as_str())),
         )),
     }
+}
+
+/// A reason with the paths in it relative to the project.
+pub fn below(why: &str, root: &Path) -> String {
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    why.replace(&format!("{}/", root.display()), "")
 }
 
 fn foreign(request: &Request<'_>, tool: &str, why: &str) -> MigrationError {
