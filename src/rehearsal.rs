@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod cause;
+pub(crate) mod foreign;
 mod ground;
 mod passes;
 

@@ -182,7 +182,7 @@ impl Restoring {
                 .push(format!("{given} objects without an owner in the source belong to {}", settle::DEFAULT_OWNER));
         }
         self.outcome.warnings.extend(refused);
-        settle::settle_statistics(&mut session).await?;
+        self.outcome.warnings.extend(settle::settle_statistics(&mut session).await?);
         let size = session.query("SELECT pg_database_size(current_database())").await?;
         self.outcome.bytes = size.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         session.close().await;
