@@ -2,6 +2,7 @@
 
 use super::{Pass, Rehearsal, foreign};
 use crate::check::{Answer as Bears, Finding, IDS};
+use crate::migration::Statement;
 use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
 
 /// An answer nobody can give, and why.
@@ -69,9 +70,7 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
 /// A statement reached out of the copy, and the run ended there: whether it applies, and what the ones behind it would
 /// have done, is production's to say.
 fn cut_short(rehearsal: &Rehearsal, statement: usize, reached: foreign::OutOfReach) -> Vec<Unknown> {
-    let place = rehearsal
-        .statement(statement)
-        .map_or_else(|| "a statement".to_owned(), |each| format!("{}:{}", each.file.name, each.start().line));
+    let place = rehearsal.statement(statement).map_or_else(|| "a statement".to_owned(), Statement::place);
     let unknown = |answer, reason| Unknown {
         answer,
         reason,
