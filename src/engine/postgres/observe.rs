@@ -261,7 +261,8 @@ impl<'run> Observer<'run> {
             {
                 let rows = self.known.get(&table).map_or(0, |table| table.rows);
                 // An index of a partition is told as its parent's, as its table is.
-                observation.indexes_built.push(self.work(self.topmost(*oid), rows));
+                let built = self.work(self.topmost(*oid), rows);
+                observation.indexes_built.push(RelationWork { heap: table, ..built });
             }
         }
         observation.rewritten = rewritten
@@ -290,6 +291,10 @@ impl<'run> Observer<'run> {
             let whole_index = known > 0 && counters.index_read.saturating_sub(before.index_read) >= known;
             if scans == 0 && whole_index && self.locked_here(*oid, observation) {
                 observation.scanned.push(self.work(*oid, known));
+            }
+            // What REFRESH writes is nobody's row.
+            if self.known.get(oid).is_some_and(|known| known.kind == 'm') {
+                continue;
             }
             // Inserts make nobody wait.
             let changed =
