@@ -288,10 +288,13 @@ impl Rehearsal {
     /// Rows a relation had before, as the statistics count them; partitions are added up.
     pub fn rows_before(&self, relation: Oid) -> u64 {
         let Some(before) = &self.before else { return 0 };
-        let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
-        let children =
-            before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
-        own.max(children.map(|child| self.rows_before(child.oid)).sum())
+        let mut heirs: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
+        for each in before.catalog.relations.values().filter(|each| each.is_partition) {
+            if let Some(parent) = each.parent {
+                heirs.entry(parent).or_default().push(each.oid);
+            }
+        }
+        rows_with_heirs(before, &heirs, relation)
     }
 
     /// Rows a relation had before, by its qualified name.
@@ -330,6 +333,12 @@ impl Rehearsal {
             .find_map(|snapshot| snapshot.catalog.relations.get(&relation))
             .map(|relation| relation.kind)
     }
+}
+
+fn rows_with_heirs(before: &Snapshot, heirs: &BTreeMap<Oid, Vec<Oid>>, relation: Oid) -> u64 {
+    let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
+    let below = heirs.get(&relation).into_iter().flatten();
+    own.max(below.map(|heir| rows_with_heirs(before, heirs, *heir)).sum())
 }
 
 /// What a run works with.

@@ -15,6 +15,9 @@ WITH RECURSIVE above(oid) AS (
     UNION SELECT h.inhparent FROM pg_catalog.pg_inherits h JOIN above a ON a.oid = h.inhrelid)
 SELECT oid FROM above";
 
+/// Tables in one statement.
+const AT_ONCE: usize = 500;
+
 /// Settles `touched` tables (relations that are gone, or have no rows to keep, are left out). Returns the names of the
 /// tables it settled.
 ///
@@ -47,14 +50,20 @@ pub async fn settle(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<Ve
         let (_, columns) = tables.entry(table).or_insert_with(|| (stores, Vec::new()));
         columns.extend(row.get(3).cloned().flatten().map(|column| quote_identifier(&column)));
     }
-    for (table, (stores, columns)) in &tables {
-        if !columns.is_empty() {
-            session.execute(&format!("ANALYZE {table} ({})", columns.join(", "))).await?;
-        }
-        // After ANALYZE, so that the exact row count is the one that stays.
-        if *stores {
-            session.execute(&format!("VACUUM {table}")).await?;
-        }
+    let analysed: Vec<String> = tables
+        .iter()
+        .filter(|(_, (_, columns))| !columns.is_empty())
+        .map(|(table, (_, columns))| format!("{table} ({})", columns.join(", ")))
+        .collect();
+    let vacuumed: Vec<&str> =
+        tables.iter().filter(|(_, (stores, _))| *stores).map(|(table, _)| table.as_str()).collect();
+    // After ANALYZE, so that the exact row count is the one that stays. Many at once, as each VACUUM reads all of
+    // pg_class at its end.
+    for some in analysed.chunks(AT_ONCE) {
+        session.execute(&format!("ANALYZE {}", some.join(", "))).await?;
+    }
+    for some in vacuumed.chunks(AT_ONCE) {
+        session.execute(&format!("VACUUM {}", some.join(", "))).await?;
     }
     Ok(tables.into_keys().collect())
 }
