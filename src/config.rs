@@ -1,6 +1,7 @@
 //! `seatrial.toml` and the command line, merged: option, then `SEATRIAL_*`, then the file, then the default.
 
 use crate::cli::{CheckArgs, FailOn};
+use crate::migration::layout::LayoutOptions;
 use crate::migration::source_file::git_root;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,8 @@ pub struct Settings {
     pub queries: Vec<PathBuf>,
     /// Layout's name, if given.
     pub layout: Option<String>,
+    /// What the user decides about the layout.
+    pub layout_options: LayoutOptions,
     /// Only what is new since this revision.
     pub base: Option<String>,
     /// Last version to run.
@@ -197,6 +200,7 @@ impl Settings {
             source: args.source.clone().or_else(|| file.source.map(|source| relative_source(&source, &folder))),
             queries: if args.queries.is_empty() { beside(file.queries) } else { args.queries.clone() },
             layout: args.layout.clone().or(file.layout),
+            layout_options: LayoutOptions::default(),
             base: args.base.clone(),
             to: args.to.clone(),
             require_pending: args.require_pending || file.require_pending,

@@ -7,6 +7,11 @@ pub(crate) mod cause;
 pub(crate) mod foreign;
 mod ground;
 mod passes;
+mod pending;
+mod prove;
+mod ready;
+
+pub(crate) use ready::Ready;
 
 use crate::config::Settings;
 use crate::copy::base::Base;
@@ -20,7 +25,7 @@ use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::history::{self, Pending};
+use crate::migration::git::Changed;
 use crate::migration::layout::MigrationTree;
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
@@ -44,7 +49,8 @@ pub enum RehearsalError {
     /// A directory whose history cannot be read.
     #[error(
         "{directory} is a directory, and the copy has no table that says which of its migrations are applied already.\n\
-         Name the pending files one by one, or use `--source empty` to rehearse all of them on an empty database"
+         Name the pending files one by one, say since when files are new (`--base origin/main`), or use `--source empty` \
+         to rehearse all of them on an empty database"
     )]
     NoHistory {
         /// As given.
@@ -57,6 +63,14 @@ pub enum RehearsalError {
         version: String,
         /// What there is.
         pending: String,
+    },
+    /// A migration that has to be applied first, since it is pending and not new, does not apply.
+    #[error("{version} is pending and not new since --base, so it has to be applied first, and it fails: {error}")]
+    Earlier {
+        /// The runner's version.
+        version: String,
+        /// What the server said.
+        error: ServerError,
     },
     /// A copy cannot be made.
     #[error(transparent)]
@@ -192,6 +206,8 @@ pub struct Rehearsal {
     pub under_way: Option<(PassName, Instant)>,
     /// What is pending.
     pub migrations: Vec<Migration>,
+    /// What people should know about what is pending; the layout comes first.
+    pub notes: Vec<String>,
     /// Applied files that were edited since: version and file.
     pub edited: Vec<(String, String)>,
     /// The registered hot queries.
@@ -222,6 +238,8 @@ pub struct Rehearsal {
     pub destroyed: Vec<Destroyed>,
     /// The way back.
     pub rollback: Option<Rollback>,
+    /// The way back of each migration that was applied as a whole, in their order; empty when it was not proven.
+    pub rollbacks: Vec<Rollback>,
     /// Hides values of user data.
     pub redactor: Redactor,
 }
@@ -241,6 +259,7 @@ impl Rehearsal {
             passes: Vec::new(),
             under_way: None,
             migrations: Vec::new(),
+            notes: Vec::new(),
             edited: Vec::new(),
             queries,
             observations: Vec::new(),
@@ -256,6 +275,7 @@ impl Rehearsal {
             indexes: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
+            rollbacks: Vec::new(),
             redactor,
         }
     }
@@ -345,8 +365,10 @@ fn rows_with_heirs(before: &Snapshot, heirs: &BTreeMap<Oid, Vec<Oid>>, relation:
 pub struct Plan<'run> {
     /// Resolved options.
     pub settings: &'run Settings,
-    /// Migrations on disk.
-    pub tree: MigrationTree,
+    /// Migrations on disk, as each layout that could be theirs reads them; never empty.
+    pub trees: Vec<MigrationTree>,
+    /// What git says is new, if that was asked.
+    pub changed: Option<Changed>,
     /// The source restored once.
     pub base: Base,
     /// Where copies live.
@@ -362,28 +384,11 @@ pub struct Plan<'run> {
 }
 
 impl Plan<'_> {
-    /// A fresh copy as the runner finds it when it begins with what is pending.
-    async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        let copy = self.bare_copy().await?;
-        self.set_up(&copy).await?;
-        Ok(copy)
-    }
-
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
         let started = Instant::now();
         let copy = ScratchDatabase::create(&self.base, self.run, &self.roles).await?;
         self.budget.copied(started.elapsed());
         Ok(copy)
-    }
-
-    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
-    async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
-        let mut session = copy.target.session("migration").await?;
-        for setup in &self.tree.setup {
-            session.execute(setup).await?;
-        }
-        session.close().await;
-        Ok(())
     }
 }
 
@@ -395,24 +400,34 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     let wanted = Wanted::new(&plan.settings.passes);
     let asked_for: Vec<PassName> =
         wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
+    let several = !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file());
     plan.budget.room_for_the_first()?;
-    plan.progress.say(&plan.budget.estimate(&asked_for));
+    plan.progress.say(&plan.budget.estimate(&asked_for, several));
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
     }
-    let pending = pending(plan, &copy, rehearsal).await?;
-    plan.set_up(&copy).await?;
+    let (tree, rows) = pending::choose_tree(plan, &copy).await?;
+    let pending = pending::pending(plan, &tree, rows.as_deref(), rehearsal)?;
+    let create_history = tree.create_history.iter().filter(|_| rows.is_none());
+    let ready =
+        Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
+    ready.set_up(&copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
-    rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
+    rehearsal.migrations = pending::up_to(pending.migrations, plan.settings.to.as_deref())?;
+    rehearsal.notes = vec![pending::announce(&tree, rehearsal)];
+    rehearsal.notes.extend(pending.notes);
+    for note in &rehearsal.notes {
+        plan.progress.say(note);
+    }
     if rehearsal.migrations.is_empty() {
         copy.destroy().await?;
         rehearsal.complete = true;
         return Ok(());
     }
-    plan.progress.say(&announce(&plan.tree, &rehearsal.migrations));
+    let plan = &ready;
 
     if wanted.measure {
         timed(plan, rehearsal, PassName::Measure, async |each| passes::measure(plan, copy, each).await).await?;
@@ -439,7 +454,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     } else if let Some(why) = plan.budget.in_the_way(PassName::Prove, rehearsal) {
         skip(rehearsal, PassName::Prove, &why, true);
     } else {
-        let proved = timed(plan, rehearsal, PassName::Prove, async |each| passes::prove(plan, each).await).await;
+        let proved = timed(plan, rehearsal, PassName::Prove, async |each| prove::prove(plan, each).await).await;
         budget_only(plan, proved)?;
     }
 
@@ -489,53 +504,9 @@ impl Wanted {
     }
 }
 
-/// What the runner would run now, by the history on the copy.
-async fn pending(plan: &Plan<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Pending, RehearsalError> {
-    let mut rows = None;
-    if let Some(table) = &plan.tree.history_table {
-        // As the migration's role sees it: the history table is found along its search path.
-        let mut session = copy.target.session("history").await?;
-        if session.query(&history::history_exists_query(table)).await?.scalar().is_some() {
-            rows = Some(history::parse_history(&session.query(&history::history_query(table)).await?.rows)?);
-        }
-        session.close().await;
-    }
-    let empty = rehearsal.source.as_ref().is_some_and(|source| source.kind == SourceKind::Empty);
-    if plan.tree.directory_given && rows.is_none() && !empty {
-        let directory = plan.settings.migrations.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        return Err(RehearsalError::NoHistory { directory: directory.join(" ") });
-    }
-    Ok(history::pending(&plan.tree, rows.as_deref())?)
-}
-
-fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
-    let Some(version) = to else { return Ok(migrations) };
-    match migrations.iter().position(|migration| migration.version == version) {
-        Some(last) => {
-            migrations.truncate(last + 1);
-            Ok(migrations)
-        }
-        None => Err(RehearsalError::UnknownVersion {
-            version: version.to_owned(),
-            pending: migrations.iter().map(|migration| migration.version.as_str()).collect::<Vec<_>>().join(", "),
-        }),
-    }
-}
-
-fn announce(tree: &MigrationTree, migrations: &[Migration]) -> String {
-    let why = tree.detected.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
-    let statements: usize = migrations.iter().map(|migration| migration.statements.len()).sum();
-    format!(
-        "layout {}{why}: {} files, {} pending with {statements} statements",
-        tree.layout,
-        tree.files.len(),
-        migrations.len()
-    )
-}
-
 /// Runs a pass under the budget and notes how long it took.
 async fn timed(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     rehearsal: &mut Rehearsal,
     name: PassName,
     pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
@@ -549,7 +520,7 @@ async fn timed(
     plan.activity.end();
     rehearsal.under_way = None;
     debug_assert!(
-        plan.budget.copies_made() - copies <= needs(name).copies as usize,
+        plan.budget.copies_made() - copies <= needs(name, rehearsal.migrations.len() > 1).copies as usize,
         "{} made more copies than the estimate says",
         name.name()
     );
@@ -575,7 +546,7 @@ async fn within_time(
 }
 
 /// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
-fn budget_only(plan: &Plan<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
+fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
     match result {
         Err(error @ RehearsalError::OutOfTime) => Err(error),
         Err(error) => {

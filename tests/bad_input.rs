@@ -146,7 +146,7 @@ fn an_unknown_format_names_those_there_are() {
 
 #[test]
 fn an_option_this_version_lacks_is_refused_rather_than_ignored() {
-    Input::right().and(&["--base", "main"]).refused(USAGE, &["--base"]);
+    Input::right().and(&["--base", "main"]).refused(USAGE, &["--base main: "]);
     Input::right().and(&["--engine", "sqlite"]).refused(USAGE, &["sqlite", "postgresql"]);
 }
 

@@ -121,7 +121,9 @@ fn only_engine_and_copy_open_connections_or_start_programs() {
         "fork",
     ];
     let sources = sources();
-    let found = places(&sources, &words, |source| source.is_below(&["src/engine/", "src/copy/"]));
+    // git is asked what is new, and never writes.
+    let git = "src/migration/git.rs";
+    let found = places(&sources, &words, |source| source.is_below(&["src/engine/", "src/copy/"]) || source.name == git);
     assert!(found.is_empty(), "{found:#?}");
     assert!(!places(&sources, &words, |_| false).is_empty(), "engine/ opens connections in words this test knows");
 }

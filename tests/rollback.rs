@@ -1,64 +1,19 @@
 //! Every folder of `tests/rollback/` holds a schema with rows, a migration, and what the proof of its rollback must
 //! say. Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
 
-use seatrial::copy::state::{RunDir, StateDir};
+mod support;
+
 use seatrial::engine::ServerError;
-use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::catalog;
-use seatrial::engine::postgres::launch;
-use seatrial::engine::postgres::schema_dump::schema_text;
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
-use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
 use seatrial::migration::script::split;
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
 use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
 use std::cell::Cell;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-/// The role migrations run as.
-const ROLE: &str = "app";
-
-/// Roles the fixtures speak of; `app` is a member of `archivist`.
-const ROLES: &str = "CREATE ROLE app LOGIN; CREATE ROLE archivist; CREATE ROLE reader; CREATE ROLE writer; \
-    CREATE ROLE stranger; GRANT archivist TO app;";
-
-struct Place {
-    _folder: TempDir,
-    binaries: Binaries,
-    server: Server,
-}
-
-impl Place {
-    async fn new() -> Self {
-        launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
-        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
-        let run = RunDir::create(&state).expect("a run");
-        let data_dir = run.fresh_path("data");
-        create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
-        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
-        let place = Self { _folder: folder, binaries, server };
-        place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
-        place
-    }
-
-    async fn session(&self, database: &str, role: &str) -> Result<Session, ServerError> {
-        Session::connect(self.server.endpoint(), database, role, "test").await
-    }
-
-    async fn execute(&self, database: &str, role: &str, sql: &str) -> Result<(), ServerError> {
-        let mut session = self.session(database, role).await?;
-        let done = session.execute(sql).await;
-        session.close().await;
-        done.map(|_| ())
-    }
-}
+use support::place::{Place, ROLE};
 
 /// Copies of one fixture's database.
 struct Ground<'a> {
@@ -126,11 +81,13 @@ impl ProofCopy for Copy<'_> {
         Ok(())
     }
 
+    async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
+        self.migrate().await.map(Ok)
+    }
+
     async fn dump(&self) -> Result<String, RollbackError> {
         let place = self.ground.place;
-        schema_text(&place.binaries, place.server.endpoint(), &self.database)
-            .await
-            .map_err(|error| RollbackError::Dump(error.to_string()))
+        place.dump(&self.database).await.map_err(|error| RollbackError::Dump(error.to_string()))
     }
 
     async fn destroy(self) -> Result<(), RollbackError> {
@@ -191,6 +148,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         history: &history,
         changed: &changed,
         title: &name,
+        backup_schema: catalog::BACKUP_SCHEMA,
     });
     let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");

@@ -8,7 +8,8 @@ use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
-use crate::migration::layout;
+use crate::migration::git::Changed;
+use crate::migration::layout::{self, Request, detect};
 use crate::progress::{Activity, Progress, Word};
 use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
@@ -29,7 +30,6 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
         sample(&mut settings, &cwd)?;
     }
     let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
-    refuse_what_is_missing(&settings)?;
     if let Some(folder) = &settings.out {
         std::fs::create_dir_all(folder).map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
     }
@@ -87,16 +87,6 @@ fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Options the contract knows and this version cannot honour yet are refused, never ignored.
-fn refuse_what_is_missing(settings: &Settings) -> Result<(), Stop> {
-    if settings.base.is_some() {
-        return Err(Stop::usage(anyhow!(
-            "--base is not available in this version: name the new migration files instead"
-        )));
-    }
-    Ok(())
-}
-
 async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End), Stop> {
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::environment)?;
@@ -107,7 +97,11 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     } else {
         workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
     };
-    let tree = layout::read(&migrations(settings)?, settings.layout.as_deref(), &settings.root).map_err(Stop::usage)?;
+    let paths = migrations(settings)?;
+    let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
+    let trees = layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?;
+    let changed =
+        settings.base.as_ref().map(|base| Changed::since(base, &settings.root)).transpose().map_err(Stop::usage)?;
     let source = settings.source.as_deref().ok_or_else(|| {
         Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
              or `empty`"
@@ -151,7 +145,8 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
         };
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, state.root(), limits, deadline).map_err(Stop::environment)?;
-        let plan = Plan { settings, tree, base, run: &run, roles, progress, budget, activity: activity.clone() };
+        let plan =
+            Plan { settings, trees, changed, base, run: &run, roles, progress, budget, activity: activity.clone() };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.
@@ -183,16 +178,27 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
     Ok((rehearsal, end))
 }
 
-/// What was named, or the folder every layout of this version uses by default.
+/// What was named, or the one folder of the project in which some tool keeps migrations.
 fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if !settings.migrations.is_empty() {
         return Ok(settings.migrations.clone());
     }
-    let folder = settings.root.join("migrations");
-    if folder.is_dir() {
-        return Ok(vec![folder]);
+    let homes = detect::homes(&settings.root).map_err(Stop::usage)?;
+    let names: Vec<String> = homes
+        .iter()
+        .map(|home| {
+            let layouts: Vec<&str> = home.candidates.iter().map(|each| each.layout.name()).collect();
+            format!("{} ({})", home.directory.display(), layouts.join(" or "))
+        })
+        .collect();
+    match homes.into_iter().next() {
+        Some(home) if names.len() == 1 => Ok(vec![home.directory]),
+        Some(_) => Err(Stop::usage(anyhow!("migrations in several folders: {}: name one of them", names.join(", ")))),
+        None => Err(Stop::usage(anyhow!(
+            "no migrations: none of the folders migration tools use is in {}: name files or a directory",
+            settings.root.display()
+        ))),
     }
-    Err(Stop::usage(anyhow!("no migrations: name files or a directory, or keep them in {}", folder.display())))
 }
 
 fn facts(source: &Source, base: &Base) -> SourceFacts {

@@ -92,17 +92,81 @@ pub enum MigrationError {
         /// All names there are.
         known: String,
     },
-    /// A layout of a tool this version cannot read.
+    /// Files of a tool whose layout is not the one they are read with.
     #[error(
-        "{found}: this looks like {tool} ({why}), whose files are not read yet: `--layout plain` runs each file as it stands, undo sections included"
+        "{found}: this looks like {tool} ({why}): `--layout plain` runs each file as it stands, undo sections included"
     )]
     ForeignLayout {
         /// The path that gave it away, for people.
         found: String,
         /// The tool.
-        tool: &'static str,
+        tool: String,
         /// What gave it away.
         why: String,
+    },
+    /// Files that several tools could have written.
+    #[error("{path}: these could be {candidates}: say which with --layout", path = path.display())]
+    Ambiguous {
+        /// The directory.
+        path: PathBuf,
+        /// Layouts, each with what speaks for it.
+        candidates: String,
+    },
+    /// A placeholder without a value.
+    #[error("{file}:{line}: {placeholder} has no value: {advice}")]
+    Placeholder {
+        /// The file's name for people.
+        file: String,
+        /// 1-based line.
+        line: usize,
+        /// As written.
+        placeholder: String,
+        /// Where to give one.
+        advice: String,
+    },
+    /// Something in a file that the runner stops at.
+    #[error("{file}:{line}: {reason}")]
+    Content {
+        /// The file's name for people.
+        file: String,
+        /// 1-based line.
+        line: usize,
+        /// What, and the next step.
+        reason: String,
+    },
+    /// The runner looks at its history and the files, and stops.
+    #[error("{layout} refuses to go on: {reason}")]
+    Refused {
+        /// Layout's name.
+        layout: &'static str,
+        /// Why, and the next step.
+        reason: String,
+    },
+    /// A history table that is another tool's.
+    #[error("{table} has the columns {columns}: this is not the history of {layout}; name the layout with --layout")]
+    ForeignHistory {
+        /// Qualified name.
+        table: String,
+        /// Its columns.
+        columns: String,
+        /// Layout's name.
+        layout: String,
+    },
+    /// More than one history table, none of them on the search path.
+    #[error(
+        "several tables could be the history: {tables}; lead there with --schema, or name one with `history_table`"
+    )]
+    SeveralHistories {
+        /// Qualified names.
+        tables: String,
+    },
+    /// What git cannot tell.
+    #[error("--base {revision}: {reason}")]
+    Git {
+        /// As given.
+        revision: String,
+        /// Why, and the next step.
+        reason: String,
     },
     /// A script that cannot be cut into statements.
     #[error("{file}:{line}:{column}: {kind}", line = position.line, column = position.column)]

@@ -1,21 +1,177 @@
 //! What the runner's history table says: which files are pending, which were edited after they ran.
 
-use super::layout::{self, MigrationFile, MigrationTree};
-use super::{Migration, MigrationError, SourceFile, Statement, script};
-use std::collections::HashSet;
+use super::git::Changed;
+use super::layout::{self, Layout, MigrationFile, MigrationTree, cut};
+use super::{Migration, MigrationError, SourceFile};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// One row of the history table.
+/// One row of a history table: the columns of its [`HistoryShape`] in their order, as text.
+pub type Row = Vec<Option<String>>;
+
+/// What a tool's history table looks like. Several tools call theirs `schema_migrations`: columns tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryShape {
+    /// Columns that are read; the table has all of them.
+    pub columns: &'static [&'static str],
+    /// Columns that give another tool's table away.
+    pub foreign: &'static [&'static str],
+    /// What rows are ordered by: SQL after `ORDER BY`.
+    pub order: &'static str,
+}
+
+/// A table of the copy that bears a history table's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTable {
+    /// Qualified and quoted.
+    pub name: String,
+    /// It is the one the migration role's search path leads to.
+    pub visible: bool,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
+/// SQL that lists the tables [`FoundTable`] stands for; its rows are for [`parse_found`].
+pub fn find_query(table: &str) -> String {
+    let table = layout::literal(table);
+    format!(
+        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.oid IS NOT DISTINCT FROM pg_catalog.to_regclass({table}), \
+         (SELECT pg_catalog.string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' \
+         AND c.relname = (SELECT p.name[pg_catalog.cardinality(p.name)] FROM pg_catalog.parse_ident({table}) AS p(name)) \
+         ORDER BY 2 DESC, 1"
+    )
+}
+
+/// Reads the rows of [`find_query`].
+///
+/// # Errors
+/// Never in practice: the query's own columns are missing.
+pub fn parse_found(rows: &[Row]) -> Result<Vec<FoundTable>, MigrationError> {
+    let parse = |(index, row): (usize, &Row)| match row.as_slice() {
+        [Some(name), Some(visible), columns] => Ok(FoundTable {
+            name: name.clone(),
+            visible: visible == "t",
+            columns: columns.iter().flat_map(|columns| columns.split(',')).map(str::to_owned).collect(),
+        }),
+        _ => Err(MigrationError::HistoryRow { row: index + 1, reason: "no name" }),
+    };
+    rows.iter().enumerate().map(parse).collect()
+}
+
+impl HistoryShape {
+    /// Whether a table with these columns is this tool's.
+    pub fn fits(&self, found: &FoundTable) -> bool {
+        let has = |column: &&str| found.columns.iter().any(|each| each == column);
+        self.columns.iter().all(has) && !self.foreign.iter().any(has)
+    }
+
+    /// SQL that reads a table's rows.
+    pub fn rows_query(&self, table: &str) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|column| format!("{column}::text")).collect();
+        format!("SELECT {} FROM {table} ORDER BY {}", columns.join(", "), self.order)
+    }
+
+    /// The one of the found tables that is this tool's: where the search path leads, or else the only one there is.
+    ///
+    /// # Errors
+    /// A table of that name that is another tool's, or several that could be meant.
+    pub fn choose<'a>(&self, layout: &str, found: &'a [FoundTable]) -> Result<Option<&'a FoundTable>, MigrationError> {
+        let fitting: Vec<&FoundTable> = found.iter().filter(|each| self.fits(each)).collect();
+        match (fitting.as_slice(), found) {
+            ([], []) => Ok(None),
+            ([], [other, ..]) => Err(MigrationError::ForeignHistory {
+                table: other.name.clone(),
+                columns: other.columns.join(", "),
+                layout: layout.to_owned(),
+            }),
+            ([only], _) => Ok(Some(only)),
+            ([first, ..], _) if first.visible => Ok(Some(first)),
+            (several, _) => Err(MigrationError::SeveralHistories {
+                tables: several.iter().map(|each| each.name.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+/// One applied migration, as far as runners compare it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// The runner's version.
     pub version: String,
-    /// As the runner wrote it.
-    pub description: String,
-    /// False when the runner began it and never finished.
-    pub success: bool,
-    /// The runner's checksum in hexadecimal.
-    pub checksum: String,
+    /// The runner's checksum; `None` where it keeps none.
+    pub checksum: Option<String>,
+}
+
+/// What a runner would do now: places in [`MigrationTree::files`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// What it would run, in that order.
+    pub pending: Vec<usize>,
+    /// Applied files whose text is no longer what the history knows.
+    pub edited: Vec<usize>,
+    /// The version that is the newest now.
+    pub newest: Option<String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+}
+
+impl Selection {
+    /// Every file, in order: for a layout without history, or a history without rows.
+    pub fn everything(tree: &MigrationTree) -> Self {
+        Self { pending: (0..tree.files.len()).collect(), ..Self::default() }
+    }
+
+    /// Files whose version is not among the applied ones. A checksum that differs is an edited file.
+    pub fn absent(tree: &MigrationTree, applied: &[Applied]) -> Self {
+        let by_version: HashMap<&str, &Applied> =
+            applied.iter().map(|applied| (applied.version.as_str(), applied)).collect();
+        let mut selection = Self::default();
+        for (at, file) in tree.files.iter().enumerate() {
+            let Some(row) = by_version.get(file.version.as_str()) else {
+                selection.pending.push(at);
+                continue;
+            };
+            selection.newest = Some(file.version.clone());
+            if matches!((&file.checksum, &row.checksum), (Some(is), Some(was)) if is != was) {
+                selection.edited.push(at);
+            }
+            if !tree.directory_given {
+                selection.notes.push(format!("{}: applied already", file.file().name));
+            }
+        }
+        selection
+    }
+
+    /// Pending files that stand before one that is applied.
+    pub fn out_of_order<'t>(&self, tree: &'t MigrationTree) -> Vec<&'t MigrationFile> {
+        let newest = self.newest.as_deref();
+        let last = tree.files.iter().rposition(|file| Some(file.version.as_str()) == newest);
+        let before = self.pending.iter().filter(|at| last.is_some_and(|last| **at < last));
+        before.filter_map(|at| tree.files.get(*at)).collect()
+    }
+}
+
+/// Applied versions without a file; none are missing where files were named one by one, which never claim to be all.
+pub fn missing(tree: &MigrationTree, applied: &[Applied]) -> Vec<String> {
+    let known: HashSet<&str> = tree.files.iter().map(|file| file.version.as_str()).collect();
+    let gone = applied.iter().filter(|row| tree.directory_given && !known.contains(row.version.as_str()));
+    gone.map(|row| row.version.clone()).collect()
+}
+
+/// A column of a row that has to have a value.
+///
+/// # Errors
+/// It has none: the table is not the runner's.
+pub fn value<'a>(
+    (index, row): (usize, &'a Row),
+    column: usize,
+    missing: &'static str,
+) -> Result<&'a str, MigrationError> {
+    let value = row.get(column).and_then(|value| value.as_deref());
+    value.ok_or(MigrationError::HistoryRow { row: index + 1, reason: missing })
 }
 
 /// A file that changed after it was applied.
@@ -30,141 +186,99 @@ pub struct Edited {
 /// What is to be rehearsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
+    /// Pending, but not new since `--base`: applied first, and not rehearsed.
+    pub earlier: Vec<Migration>,
     /// In the order they run, statements numbered from 1 over all of them.
     pub migrations: Vec<Migration>,
-    /// What the history says was applied, oldest version first.
-    pub applied: Vec<Applied>,
-    /// Applied files whose text no longer matches the history. The runner itself stops at the first of them, with what
-    /// is pending before it already applied.
+    /// Applied files whose text no longer matches the history.
     pub edited: Vec<Edited>,
     /// What people should know.
     pub notes: Vec<String>,
 }
 
-/// SQL that answers the history table's name, or null when there is no such table on the search path.
-pub fn history_exists_query(table: &str) -> String {
-    format!("SELECT to_regclass('{}')::text", table.replace('\'', "''"))
-}
-
-/// SQL that reads the history table; its rows are for [`parse_history`].
-pub fn history_query(table: &str) -> String {
-    format!("SELECT version, description, success, encode(checksum, 'hex') FROM {table} ORDER BY version")
-}
-
-/// Reads the rows of [`history_query`].
-///
-/// # Errors
-/// A row of another shape: the table is not the runner's.
-pub fn parse_history(rows: &[Vec<Option<String>>]) -> Result<Vec<Applied>, MigrationError> {
-    let applied = |(index, row): (usize, &Vec<Option<String>>)| {
-        let error = |reason| MigrationError::HistoryRow { row: index + 1, reason };
-        let value = |column: usize, reason| row.get(column).cloned().flatten().ok_or_else(|| error(reason));
-        let success = match value(2, "no success")?.as_str() {
-            "t" | "true" => true,
-            "f" | "false" => false,
-            _ => return Err(error("success is neither true nor false")),
-        };
-        Ok(Applied {
-            version: value(0, "no version")?,
-            description: value(1, "no description")?,
-            success,
-            checksum: value(3, "no checksum")?,
-        })
-    };
-    rows.iter().enumerate().map(applied).collect()
-}
-
-/// What is pending, given the history (`None`: the table does not exist, or the layout has none).
+/// What is pending, given the history (`None`: the table does not exist, or the layout has none) and what git says is
+/// new (`None`: everything counts).
 ///
 /// Whether files may be taken for pending without any history is the caller's decision: for an empty source, or for files
 /// that were named one by one.
 ///
 /// # Errors
-/// A migration that was begun and never finished, an applied one without a file, or a script that cannot be cut into
-/// statements.
-pub fn pending(tree: &MigrationTree, history: Option<&[Applied]>) -> Result<Pending, MigrationError> {
-    let Some(table) = &tree.history_table else {
-        let mut pending = Pending { notes: tree.notes.clone(), ..Pending::default() };
-        add(tree, tree.files.iter().collect(), &mut pending)?;
-        return Ok(pending);
+/// What the runner refuses to go on with, or a script that cannot be cut into statements.
+pub fn pending(
+    tree: &MigrationTree,
+    rows: Option<&[Row]>,
+    changed: Option<&Changed>,
+) -> Result<Pending, MigrationError> {
+    let layout = layout::named(tree.layout)?;
+    let selection = layout.select(tree, rows)?;
+    let mut pending = Pending { notes: [&tree.notes[..], &selection.notes].concat(), ..Pending::default() };
+    for file in selection.edited.iter().filter_map(|at| tree.files.get(*at)) {
+        pending.edited.push(Edited { version: file.version.clone(), file: Arc::clone(file.file()) });
+    }
+    let files = selection.pending.iter().filter_map(|at| tree.files.get(*at));
+    let (fresh, earlier): (Vec<_>, Vec<_>) = match changed {
+        // Without a history, what was there before is taken for applied.
+        Some(changed) if rows.is_none() => (files.filter(|file| changed.added(file.file())).collect(), Vec::new()),
+        Some(changed) => files.partition(|file| changed.touched(file.file())),
+        None => (files.collect(), Vec::new()),
     };
-    let applied = history.unwrap_or_default();
-    if let Some(dirty) = applied.iter().find(|applied| !applied.success) {
-        return Err(MigrationError::Dirty { table: table.clone(), version: dirty.version.clone() });
+    if !earlier.is_empty() {
+        let names: Vec<&str> = earlier.iter().map(|file| file.file().name.as_str()).collect();
+        pending.notes.push(format!("pending, but not new since --base, so applied first: {}", names.join(", ")));
     }
-    let known: HashSet<&str> = tree.files.iter().map(|file| file.version.as_str()).collect();
-    let missing: Vec<&str> =
-        applied.iter().map(|applied| applied.version.as_str()).filter(|version| !known.contains(version)).collect();
-    // Files named one by one never claim to be all there are.
-    if tree.directory_given && !missing.is_empty() {
-        return Err(MigrationError::VersionMissing { table: table.clone(), versions: missing.join(", ") });
-    }
-    let mut pending = Pending { applied: applied.to_vec(), notes: tree.notes.clone(), ..Pending::default() };
-    let mut files = Vec::new();
-    for file in &tree.files {
-        match applied.iter().find(|applied| applied.version == file.version) {
-            None => files.push(file),
-            Some(row) => {
-                if file.checksum.as_ref().is_some_and(|checksum| *checksum != row.checksum.to_lowercase()) {
-                    pending.edited.push(Edited { version: row.version.clone(), file: Arc::clone(&file.file) });
-                }
-                if !tree.directory_given {
-                    pending.notes.push(format!("{}: applied already", file.file.name));
-                }
-            }
-        }
-    }
-    let newest = applied.iter().filter_map(|applied| applied.version.parse::<i64>().ok()).max();
-    for file in &files {
-        if let Some(newest) = newest.filter(|newest| file.version.parse().is_ok_and(|version: i64| version < *newest)) {
-            pending.notes.push(format!(
-                "{}: older than version {newest}, which is applied already; {} runs it all the same",
-                file.file.name, tree.layout
-            ));
-        }
-    }
-    add(tree, files, &mut pending)?;
+    let mut previous = selection.newest;
+    pending.earlier = migrations(tree, layout, &earlier, &mut previous, &mut Vec::new())?;
+    pending.migrations = migrations(tree, layout, &fresh, &mut previous, &mut pending.notes)?;
     Ok(pending)
 }
 
 /// Cuts every file into statements and numbers them.
-fn add(tree: &MigrationTree, files: Vec<&MigrationFile>, pending: &mut Pending) -> Result<(), MigrationError> {
-    let layout = layout::named(tree.layout)?;
-    let mut index = 0;
+fn migrations(
+    tree: &MigrationTree,
+    layout: &dyn Layout,
+    files: &[&MigrationFile],
+    previous: &mut Option<String>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Migration>, MigrationError> {
+    let mut next = 1;
+    let mut migrations = Vec::new();
     for file in files {
-        let source = &file.file;
-        let spans = script::split(&source.text).map_err(|error| MigrationError::in_script(source, error))?;
-        let grouping = layout.grouping(tree, file, &spans)?;
-        pending.notes.extend(grouping.notes);
-        if spans.is_empty() {
-            pending.notes.push(format!("{}: nothing in it but comments", source.name));
+        let cuts = layout.cut(tree, file, &file.up)?;
+        let grouping = layout.grouping(tree, file, &cuts, previous.as_deref())?;
+        notes.extend(grouping.notes);
+        if cuts.is_empty() {
+            notes.push(format!("{}: nothing in it but comments", file.file().name));
         }
-        let statements = spans.into_iter().map(|span| {
-            index += 1;
-            Statement { index, file: Arc::clone(source), span }
-        });
-        pending.migrations.push(Migration {
+        let statements = cut::number(file.file(), cuts, next);
+        next += statements.len();
+        let down = match &file.down {
+            Some(script) => Some(cut::number(&script.file, layout.cut(tree, file, script)?, 1)),
+            None => None,
+        };
+        *previous = Some(file.version.clone());
+        migrations.push(Migration {
             version: file.version.clone(),
             name: file.name.clone(),
             layout: tree.layout,
             transaction: grouping.transaction,
-            statements: statements.collect(),
-            down: file.down.clone(),
+            connection: layout.connection(),
+            statements,
+            down,
             history: grouping.history,
         });
     }
-    Ok(())
+    Ok(migrations)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::migration::TransactionMode;
-    use crate::migration::layout::tests::folder;
+    use crate::migration::layout::tests::{folder, read_named};
 
     fn tree(files: &[(&str, &str)], layout: &str) -> MigrationTree {
         let folder = folder(files);
-        layout::read(&[folder.path().to_owned()], Some(layout), folder.path()).expect("readable")
+        read_named(&[folder.path().to_owned()], Some(layout), folder.path()).expect("readable")
     }
 
     const FILES: [(&str, &str); 3] = [
@@ -174,15 +288,13 @@ mod tests {
     ];
 
     fn row(version: &str, success: &str, checksum: &str) -> Vec<Option<String>> {
-        [version, "a", success, checksum].map(|value| Some(value.to_owned())).to_vec()
+        [version, success, checksum].map(|value| Some(value.to_owned())).to_vec()
     }
 
     /// A history in which these versions of the tree were applied as they stand.
-    fn applied(tree: &MigrationTree, versions: &[&str]) -> Vec<Applied> {
+    fn applied(tree: &MigrationTree, versions: &[&str]) -> Vec<Row> {
         let files = tree.files.iter().filter(|file| versions.contains(&file.version.as_str()));
-        let rows: Vec<_> =
-            files.map(|file| row(&file.version, "t", file.checksum.as_deref().expect("a checksum"))).collect();
-        parse_history(&rows).expect("the expected shape")
+        files.map(|file| row(&file.version, "t", file.checksum.as_deref().expect("a checksum"))).collect()
     }
 
     fn versions(pending: &Pending) -> Vec<&str> {
@@ -192,7 +304,7 @@ mod tests {
     #[test]
     fn only_what_the_history_lacks_is_pending_and_statements_count_over_all() {
         let tree = tree(&FILES, "sqlx");
-        let pending = pending(&tree, Some(&applied(&tree, &["1"]))).expect("pending");
+        let pending = pending(&tree, Some(&applied(&tree, &["1"])), None).expect("pending");
         assert_eq!(versions(&pending), ["2", "3"]);
         let found: Vec<(usize, &str, usize)> = pending
             .migrations
@@ -204,21 +316,20 @@ mod tests {
             found,
             [(1, "ALTER TABLE a ADD y int", 1), (2, "SELECT 1", 2), (3, "SELECT 2", 1), (4, "SELECT 3", 2)]
         );
-        assert_eq!(pending.applied.len(), 1);
         assert!(pending.edited.is_empty() && pending.notes.is_empty());
     }
 
     #[test]
     fn without_a_history_everything_is_pending() {
         let tree = tree(&FILES, "sqlx");
-        assert_eq!(versions(&pending(&tree, None).expect("pending")), ["1", "2", "3"]);
-        assert_eq!(versions(&pending(&tree, Some(&applied(&tree, &["1", "2", "3"]))).expect("none")), [""; 0]);
+        assert_eq!(versions(&pending(&tree, None, None).expect("pending")), ["1", "2", "3"]);
+        assert_eq!(versions(&pending(&tree, Some(&applied(&tree, &["1", "2", "3"])), None).expect("none")), [""; 0]);
     }
 
     #[test]
     fn a_version_older_than_the_newest_applied_runs_and_is_noted() {
         let tree = tree(&FILES, "sqlx");
-        let pending = pending(&tree, Some(&applied(&tree, &["1", "3"]))).expect("pending");
+        let pending = pending(&tree, Some(&applied(&tree, &["1", "3"])), None).expect("pending");
         assert_eq!(versions(&pending), ["2"]);
         assert!(pending.notes[0].starts_with("2_b.sql: older than version 3"));
     }
@@ -227,8 +338,8 @@ mod tests {
     fn an_edited_file_is_named_and_not_pending() {
         let tree = tree(&FILES, "sqlx");
         let mut history = applied(&tree, &["1", "2", "3"]);
-        history[1].checksum = "00".into();
-        let pending = pending(&tree, Some(&history)).expect("pending");
+        history[1][2] = Some("00".into());
+        let pending = pending(&tree, Some(&history), None).expect("pending");
         assert!(pending.migrations.is_empty());
         let edited: Vec<_> =
             pending.edited.iter().map(|edited| (edited.version.as_str(), edited.file.name.as_str())).collect();
@@ -238,8 +349,8 @@ mod tests {
     #[test]
     fn an_unfinished_migration_stops_the_runner() {
         let tree = tree(&FILES, "sqlx");
-        let history = parse_history(&[row("1", "f", "00")]).expect("the expected shape");
-        let message = pending(&tree, Some(&history)).expect_err("dirty").to_string();
+        let history = [row("1", "f", "00")];
+        let message = pending(&tree, Some(&history), None).expect_err("dirty").to_string();
         assert!(message.starts_with("_sqlx_migrations: version 1 was begun and never finished"), "{message}");
     }
 
@@ -247,8 +358,8 @@ mod tests {
     fn an_applied_version_without_a_file_stops_the_runner() {
         let tree = tree(&FILES, "sqlx");
         let mut history = applied(&tree, &["1"]);
-        history.extend(parse_history(&[row("7", "t", "00"), row("8", "true", "00")]).expect("the expected shape"));
-        let message = pending(&tree, Some(&history)).expect_err("missing").to_string();
+        history.extend([row("7", "t", "00"), row("8", "true", "00")]);
+        let message = pending(&tree, Some(&history), None).expect_err("missing").to_string();
         assert!(message.contains("without a file here: 7, 8."), "{message}");
     }
 
@@ -256,10 +367,10 @@ mod tests {
     fn files_named_one_by_one_need_not_be_all_there_are() {
         let folder = folder(&FILES);
         let paths = ["2_b.sql", "3_c.sql"].map(|name| folder.path().join(name));
-        let tree = layout::read(&paths, Some("sqlx"), folder.path()).expect("readable");
+        let tree = read_named(&paths, Some("sqlx"), folder.path()).expect("readable");
         let mut history = applied(&tree, &["2"]);
-        history.extend(parse_history(&[row("1", "t", "00")]).expect("the expected shape"));
-        let pending = pending(&tree, Some(&history)).expect("pending");
+        history.extend([row("1", "t", "00")]);
+        let pending = pending(&tree, Some(&history), None).expect("pending");
         assert_eq!(versions(&pending), ["3"]);
         assert_eq!(pending.notes, ["2_b.sql: applied already"]);
     }
@@ -267,7 +378,9 @@ mod tests {
     #[test]
     fn rows_of_another_table_are_refused() {
         for bad in [vec![], row("1", "maybe", "00"), vec![None, None, None, None]] {
-            let message = parse_history(&[row("1", "t", "00"), bad]).expect_err("another table").to_string();
+            let tree = tree(&FILES, "sqlx");
+            let message =
+                pending(&tree, Some(&[row("1", "t", "00"), bad]), None).expect_err("another table").to_string();
             assert!(message.starts_with("row 2 of the history table"), "{message}");
         }
     }
@@ -275,20 +388,45 @@ mod tests {
     #[test]
     fn plain_files_are_all_pending_and_say_where_they_break() {
         let plain = tree(&[("a.sql", "-- only this\n"), ("b.sql", "BEGIN;\nSELECT 1;\nCOMMIT;")], "plain");
-        let found = pending(&plain, None).expect("pending");
+        let found = pending(&plain, None, None).expect("pending");
         let modes: Vec<_> = found.migrations.iter().map(|migration| migration.transaction).collect();
         assert_eq!(modes, [TransactionMode::None, TransactionMode::Explicit]);
         assert_eq!(found.notes, ["a.sql: nothing in it but comments"]);
         let broken = tree(&[("a.sql", "SELECT 1;\n  SELECT 'x;\n")], "plain");
         assert_eq!(
-            pending(&broken, None).expect_err("unterminated").to_string(),
+            pending(&broken, None, None).expect_err("unterminated").to_string(),
             "a.sql:2:10: a string begins here and never ends: add the closing '"
         );
     }
 
+    fn found(name: &str, visible: bool, columns: &[&str]) -> FoundTable {
+        FoundTable { name: name.to_owned(), visible, columns: columns.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    #[test]
+    fn twins_are_told_apart_by_columns_and_the_search_path_decides() {
+        let shape = HistoryShape { columns: &["version"], foreign: &["dirty"], order: "version" };
+        let other = found("public.schema_migrations", true, &["version", "dirty"]);
+        let hidden = found("app.schema_migrations", false, &["version"]);
+        let hidden_too = found("web.schema_migrations", false, &["version"]);
+        let name = |tables: &[FoundTable]| {
+            shape
+                .choose("dbmate", tables)
+                .map(|found| found.map(|table| table.name.clone()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(name(&[]), Ok(None));
+        assert_eq!(name(&[other.clone(), hidden.clone()]), Ok(Some("app.schema_migrations".to_owned())));
+        assert!(name(&[other]).expect_err("another tool's").contains("has the columns version, dirty"));
+        assert!(name(&[hidden.clone(), hidden_too]).expect_err("two").contains("several tables could be"));
+        let visible = found("public.schema_migrations", true, &["version"]);
+        assert_eq!(name(&[visible, hidden]), Ok(Some("public.schema_migrations".to_owned())));
+    }
+
     #[test]
     fn table_names_are_quoted_as_text_where_they_are_text() {
-        assert_eq!(history_exists_query("m.\"it's\""), "SELECT to_regclass('m.\"it''s\"')::text");
-        assert!(history_query("m.t").contains(" FROM m.t ORDER BY version"));
+        assert!(find_query("m.\"it's\"").contains("to_regclass('m.\"it''s\"')"));
+        let shape = HistoryShape { columns: &["version", "hash"], foreign: &[], order: "id" };
+        assert_eq!(shape.rows_query("m.t"), "SELECT version::text, hash::text FROM m.t ORDER BY id");
     }
 }

@@ -1,5 +1,6 @@
 //! What is pending: migrations, their statements with byte spans, and how the runner groups them.
 
+pub mod git;
 pub mod history;
 pub mod layout;
 pub mod script;
@@ -67,12 +68,14 @@ pub struct Statement {
     pub file: Arc<SourceFile>,
     /// Bytes of `file.text`.
     pub span: Range<usize>,
+    /// What the runner sends where that is not what the file says: its placeholders are filled in.
+    pub rendered: Option<String>,
 }
 
 impl Statement {
-    /// The statement's text.
+    /// The statement's text, as the server gets it.
     pub fn sql(&self) -> &str {
-        &self.file.text[self.span.clone()]
+        self.rendered.as_deref().unwrap_or(&self.file.text[self.span.clone()])
     }
 
     /// Position of its first byte.
@@ -91,19 +94,32 @@ impl Statement {
     }
 }
 
-/// The row the runner writes to its history table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the runner writes to its history table for one migration. Each entry is one complete SQL statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryWrite {
-    /// One complete SQL statement.
-    pub sql: String,
     /// The table it writes to, as the runner spells it.
     pub table: String,
-    /// Written in the migration's own transaction, or in one of its own afterwards.
+    /// Before the script, committed by itself: `golang-migrate` marks itself dirty, Prisma notes that it began.
+    pub begun: Vec<String>,
+    /// Once the script has run.
+    pub applied: Vec<String>,
+    /// Whether `applied` belongs to the migration's own transaction, or is committed by itself afterwards.
     pub in_transaction: bool,
-    /// What the runner updates in that row once everything is committed: one complete SQL statement.
-    pub afterwards: Option<String>,
-    /// Takes the row out again: one complete SQL statement.
-    pub undo: String,
+    /// After everything is committed.
+    pub finished: Vec<String>,
+    /// Brings the table back to what it held before.
+    pub undo: Vec<String>,
+}
+
+/// How the runner connects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// A session of its own for each file, so that settings do not leak from one to the next.
+    pub fresh_for_each: bool,
+    /// What its driver sets on every session, whatever the role has; may be empty.
+    pub settings: &'static str,
+    /// What it sends after each migration; may be empty.
+    pub reset: &'static str,
 }
 
 /// One pending migration.
@@ -117,10 +133,12 @@ pub struct Migration {
     pub layout: &'static str,
     /// How the runner groups it.
     pub transaction: TransactionMode,
+    /// How the runner connects.
+    pub connection: Connection,
     /// In the order they run.
     pub statements: Vec<Statement>,
-    /// The hand-written script that undoes it, if the layout has one.
-    pub down: Option<Arc<SourceFile>>,
-    /// What the runner notes down once it is applied.
+    /// The statements of the hand-written script that undoes it, if the layout has one; numbered from 1 on their own.
+    pub down: Option<Vec<Statement>>,
+    /// What the runner notes down.
     pub history: Option<HistoryWrite>,
 }

@@ -39,6 +39,11 @@ impl SourceFile {
 
     /// As [`SourceFile::read`], and whether a byte order mark was taken away.
     pub(crate) fn read_marked(path: &Path, root: &Path) -> Result<(Self, bool), SourceFileError> {
+        Self::read_named(path, name_below(path, root))
+    }
+
+    /// As [`SourceFile::read_marked`], for a file whose name is known already.
+    pub(crate) fn read_named(path: &Path, name: String) -> Result<(Self, bool), SourceFileError> {
         let bytes = std::fs::read(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
         let mut text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -49,7 +54,7 @@ impl SourceFile {
         if marked {
             text.drain(..BYTE_ORDER_MARK.len_utf8());
         }
-        Ok((Self { path: path.to_owned(), name: name_below(path, root), text }, marked))
+        Ok((Self { path: path.to_owned(), name, text }, marked))
     }
 }
 

@@ -28,9 +28,11 @@ pub(crate) struct Needs {
     pub least_runs: u32,
 }
 
-/// What a pass needs; violators are counted on one more copy, of which the measured pass knows nothing.
-pub(crate) fn needs(pass: PassName) -> Needs {
+/// What a pass needs, where one migration is pending or `several`; violators are counted on one more copy, of which the measured pass knows nothing.
+pub(crate) fn needs(pass: PassName, several: bool) -> Needs {
     match pass {
+        // All migrations together, and each by itself.
+        PassName::Prove if several => Needs { copies: 5, least_copies: 2, least_runs: 3 },
         PassName::Prove => Needs { copies: 2, least_copies: 1, least_runs: 2 },
         _ => Needs { copies: 1, least_copies: 1, least_runs: 1 },
     }
@@ -98,9 +100,12 @@ impl Budget {
     }
 
     /// What is about to be used, for people: `at most 3 copies one after another (measure 1, prove 2), each 242 MB …`.
-    pub(crate) fn estimate(&self, passes: &[PassName]) -> String {
-        let copies: u32 = passes.iter().map(|pass| needs(*pass).copies).sum();
-        let each: Vec<String> = passes.iter().map(|pass| format!("{} {}", pass.name(), needs(*pass).copies)).collect();
+    /// Whether `several` migrations are pending is not known yet: they may be, unless one file was named.
+    pub(crate) fn estimate(&self, passes: &[PassName], several: bool) -> String {
+        let copies: Vec<u32> = passes.iter().map(|pass| needs(*pass, several).copies).collect();
+        let each: Vec<String> =
+            passes.iter().zip(&copies).map(|(pass, copies)| format!("{} {copies}", pass.name())).collect();
+        let copies: u32 = copies.iter().sum();
         // To tenths of a second: it is no measurement.
         let time = human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0);
         let size = human::bytes(self.copy_bytes);
@@ -132,7 +137,7 @@ impl Budget {
         let wal: u64 = rehearsal.observations.iter().map(|each| each.wal_bytes).sum();
         let backup = if pass == PassName::Prove { to_save(rehearsal) } else { 0 };
         let room = Room::new(self.copy_bytes, backup, Some(wal));
-        self.too_large(&room).or_else(|| self.too_long(needs(pass), rehearsal))
+        self.too_large(&room).or_else(|| self.too_long(needs(pass, rehearsal.applied > 1), rehearsal))
     }
 
     /// Why there is no time for this much work.
@@ -305,12 +310,17 @@ mod tests {
     #[test]
     fn the_estimate_names_copies_size_time_and_limits() {
         let all = [PassName::Measure, PassName::Prove, PassName::Attribute];
-        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all);
+        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, false);
         let beginning =
             "at most 4 copies one after another (measure 1, prove 2, attribute 1), each 242 MB and about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
-        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure]);
+        let several = budget(242 * MB, None, None).estimate(&all, true);
+        assert!(
+            several.starts_with("at most 7 copies one after another (measure 1, prove 5, attribute 1), "),
+            "{several}"
+        );
+        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], true);
         assert!(one.starts_with("1 copy (measure 1), 24 MB and about 0.5 s"), "{one}");
     }
 

@@ -1,19 +1,19 @@
 //! Copies for the proof: the same base, the same migrations, applied the same way.
 
-use super::Plan;
+use super::Ready;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Moment, Ran, Watch, apply};
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
-use crate::migration::Migration;
+use crate::migration::{Migration, TransactionMode};
 use crate::progress::Activity;
 use crate::rollback::RollbackError;
 use crate::rollback::prove::{ProofCopy, ProofGround};
 
 /// Where copies for the proof come from.
 pub(super) struct Ground<'run> {
-    pub plan: &'run Plan<'run>,
+    pub plan: &'run Ready<'run>,
     pub migrations: &'run [Migration],
     /// A copy that is there already and untouched.
     pub first: Option<ScratchDatabase>,
@@ -21,7 +21,7 @@ pub(super) struct Ground<'run> {
 
 /// One of them.
 pub(super) struct GroundCopy<'run> {
-    plan: &'run Plan<'run>,
+    plan: &'run Ready<'run>,
     migrations: &'run [Migration],
     copy: ScratchDatabase,
 }
@@ -50,6 +50,16 @@ impl ProofCopy for GroundCopy<'_> {
     async fn migrate(&self) -> Result<(), ServerError> {
         // A migration that fails leaves what it leaves: that is the state to come back from.
         apply(&self.copy.target, self.migrations, None, &mut Told(&self.plan.activity)).await.map(|_| ())
+    }
+
+    async fn apply_one(&self, index: usize) -> Result<Result<(), ServerError>, ServerError> {
+        let Some(mut migration) = self.migrations.get(index).cloned() else { return Ok(Ok(())) };
+        // Runners that take everything pending in one transaction do the same with one.
+        if migration.transaction == TransactionMode::AllPending {
+            migration.transaction = TransactionMode::PerMigration;
+        }
+        let applied = apply(&self.copy.target, &[migration], None, &mut Told(&self.plan.activity)).await?;
+        Ok(applied.failure.map_or(Ok(()), |failure| Err(failure.error)))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

@@ -1,37 +1,27 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::ground::Ground;
-use super::{Destroyed, IndexEntry, Plan, PlanChange, Rehearsal, RehearsalError};
+use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
-use crate::diff::catalog::CatalogChange;
 use crate::diff::plan::render::Values;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::settle;
 use crate::engine::postgres::violators::Counter;
-use crate::engine::postgres::{catalog, count, facts};
-use crate::migration::script::{StatementKind, kind};
-use crate::migration::{Migration, TransactionMode};
-use crate::observation::RelationWork;
+use crate::engine::postgres::{catalog, facts};
 use crate::observation::lock::LockMode;
-use crate::rollback::generate::{ChangedTable, Input, generate};
-use crate::rollback::prove::ProveOptions;
-use crate::rollback::{self, Rollback, RollbackError};
-use crate::snapshot::catalog::{RelationKind, qualify_column};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
 pub(super) async fn measure(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     copy: ScratchDatabase,
     rehearsal: &mut Rehearsal,
 ) -> Result<(), RehearsalError> {
@@ -64,7 +54,7 @@ pub(super) async fn measure(
 
 /// Everything there is to see at this moment.
 async fn snapshot(
-    plan: &Plan<'_>,
+    plan: &Ready<'_>,
     copy: &ScratchDatabase,
     superuser: &mut Session,
     queries: &[HotQuery],
@@ -98,22 +88,12 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
         .collect();
     let created =
         |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
-    // Locks are grouped under the topmost parent: its partitions belong to it, however deep.
-    let under_lock = |oid: Oid| {
-        let mut next = Some(oid);
-        while let Some(relation) = next.and_then(|oid| after.catalog.relations.get(&oid)) {
-            if locked.contains(&relation.oid) {
-                return true;
-            }
-            next = relation.parent.filter(|_| relation.is_partition);
-        }
-        false
-    };
-    after.catalog.relations.keys().copied().filter(|oid| under_lock(*oid) || created(oid)).collect()
+    let catalog = &after.catalog;
+    catalog.relations.keys().copied().filter(|oid| catalog.is_within(*oid, &locked) || created(oid)).collect()
 }
 
 /// Before against after, without a database.
-fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
+fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     let (Some(before), Some(right_after), Some(settled)) =
         (&rehearsal.before, &rehearsal.right_after, &rehearsal.settled)
     else {
@@ -138,7 +118,7 @@ fn compare(plan: &Plan<'_>, rehearsal: &mut Rehearsal) {
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.
-pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let Some(Failure { statement, error }) = rehearsal.failure.clone() else { return Ok(()) };
     if !matches!(error.sqlstate.as_str(), "23502" | "23503" | "23505" | "23514") {
         return Ok(());
@@ -153,7 +133,7 @@ pub(super) async fn count_violators(plan: &Plan<'_>, rehearsal: &mut Rehearsal) 
 }
 
 /// Statement by statement on a fresh copy: after which one did each changed plan change?
-pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let changed: BTreeSet<&str> = rehearsal
         .plans
         .iter()
@@ -168,118 +148,5 @@ pub(super) async fn attribute(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Res
     apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
     copy.destroy().await?;
     super::cause::assign(rehearsal, &attributor.steps);
-    Ok(())
-}
-
-/// Counts what goes, writes the scripts, then runs them: is everything as before?
-pub(super) async fn prove(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let copy = plan.copy().await?;
-    count_destroyed(&copy, rehearsal).await?;
-    let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
-        .await
-        .map_err(|error| RollbackError::Dump(error.to_string()))?;
-    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
-    let applied: Vec<&Migration> = rehearsal.migrations.iter().take(rehearsal.applied).collect();
-    // The runner's rows go in the order opposite to the one they came in.
-    let history: Vec<String> =
-        applied.iter().rev().filter_map(|each| each.history.as_ref()).map(|history| history.undo.clone()).collect();
-    let title: Vec<String> = applied.iter().map(|each| format!("{} {}", each.version, each.name)).collect();
-    let changed = changed_tables(rehearsal);
-    let scripts = generate(&Input {
-        before: &before.catalog,
-        after: &after.catalog,
-        dump_before: &dump,
-        history: &history,
-        changed: &changed,
-        title: &title.join(", "),
-    });
-    let options = ProveOptions { tables: touched_names(plan, rehearsal, before) };
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
-    let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-    rehearsal.rollback = Some(Rollback { scripts, proof: Some(proof) });
-    Ok(())
-}
-
-/// What the migration did to the rows of tables that were there before, added up over its statements.
-fn changed_tables(rehearsal: &Rehearsal) -> Vec<ChangedTable> {
-    let mut tables: BTreeMap<&str, ChangedTable> = BTreeMap::new();
-    let committed = rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement));
-    for observation in committed {
-        let rows = |works: &[RelationWork], name: &str| -> u64 {
-            works.iter().filter(|work| work.name == name).map(|work| work.rows).sum()
-        };
-        let works = observation.changed.iter().chain(&observation.inserted).chain(&observation.deleted);
-        let names: BTreeSet<&str> = works.filter(|work| !work.created_in_run).map(|work| work.name.as_str()).collect();
-        for name in names {
-            let table =
-                tables.entry(name).or_insert_with(|| ChangedTable { name: name.to_owned(), ..Default::default() });
-            let deleted = rows(&observation.deleted, name);
-            table.inserted += rows(&observation.inserted, name);
-            table.deleted += deleted;
-            table.updated += rows(&observation.changed, name).saturating_sub(deleted);
-        }
-    }
-    tables.into_values().collect()
-}
-
-/// Below this size the proof compares every table: it takes no longer than deciding.
-const SMALL_DATABASE: u64 = 64 << 20;
-
-/// Names, before, of the tables whose values the proof compares; `None` for all of them, which is also right where
-/// something ran that could commit halfway and let go of its locks before anybody saw them.
-fn touched_names(plan: &Plan<'_>, rehearsal: &Rehearsal, before: &Snapshot) -> Option<BTreeSet<String>> {
-    let bare =
-        |migration: &&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
-    let unseen = rehearsal
-        .migrations
-        .iter()
-        .filter(bare)
-        .flat_map(|migration| &migration.statements)
-        .any(|statement| matches!(kind(statement.sql()), StatementKind::Do | StatementKind::Call));
-    if unseen || plan.base.record.bytes < SMALL_DATABASE {
-        return None;
-    }
-    let touched = touched(rehearsal, before);
-    let names = touched.iter().filter_map(|oid| before.catalog.relations.get(oid));
-    Some(names.map(|relation| relation.qualified.clone()).collect())
-}
-
-/// Counts what the migration takes away, on a copy it has not touched.
-async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let mut found = Vec::new();
-    let mut superuser = copy.superuser("count").await?;
-    for change in &rehearsal.changes {
-        let (relation, table, column) = match change {
-            CatalogChange::RelationDropped {
-                relation,
-                name,
-                kind: RelationKind::Table | RelationKind::PartitionedTable,
-                replaced: false,
-            } => (*relation, name, None),
-            CatalogChange::ColumnDropped { relation, table, column, .. } => (*relation, table, Some(column)),
-            _ => continue,
-        };
-        let rows = count::values(&mut superuser, relation, column.map(String::as_str)).await?;
-        let bare = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
-        found.push(Destroyed {
-            object: column.map_or_else(|| table.clone(), |column| qualify_column(table, column)),
-            table: table.clone(),
-            what: if column.is_some() { "column" } else { "table" },
-            rows,
-            statement: super::cause::statement_for(rehearsal, Some(relation), &[column.map_or(bare, String::as_str)]),
-        });
-    }
-    superuser.close().await;
-    for observation in rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement)) {
-        let truncate = rehearsal.sql(observation.statement).is_some_and(|sql| kind(sql) == StatementKind::Truncate);
-        found.extend(observation.deleted.iter().filter(|work| !work.created_in_run).map(|work| Destroyed {
-            object: work.name.clone(),
-            table: work.table.clone(),
-            what: if truncate { "truncated rows" } else { "deleted rows" },
-            rows: work.rows,
-            statement: Some(observation.statement),
-        }));
-    }
-    rehearsal.destroyed = found;
     Ok(())
 }

@@ -8,6 +8,8 @@ use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::{Observation, ObservedLock, Outcome};
 use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers, foreign};
+use crate::rollback::Rollback;
+use crate::rollback::generate;
 use crate::rollback::prove::RollbackProof;
 use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
 use serde_json::Value;
@@ -33,7 +35,13 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
         },
         source: source(rehearsal),
         passes: rehearsal.passes.iter().map(pass).collect(),
-        migrations: rehearsal.migrations.iter().map(|each| migration(rehearsal, findings, each)).collect(),
+        notes: rehearsal.notes.clone(),
+        migrations: rehearsal
+            .migrations
+            .iter()
+            .enumerate()
+            .map(|(position, each)| migration(rehearsal, findings, each, rehearsal.rollbacks.get(position)))
+            .collect(),
         queries: rehearsal.plans.iter().map(|change| query(rehearsal, change)).collect(),
         indexes: rehearsal.indexes.iter().map(index).collect(),
         stalls: Vec::new(),
@@ -199,7 +207,12 @@ fn round(milliseconds: f64) -> f64 {
     (milliseconds * 1000.0).round() / 1000.0
 }
 
-fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration) -> v1::Migration {
+fn migration(
+    rehearsal: &Rehearsal,
+    findings: &[Finding],
+    migration: &Migration,
+    rollback: Option<&Rollback>,
+) -> v1::Migration {
     let indexes: Vec<usize> = migration.statements.iter().map(|statement| statement.index).collect();
     let failed = rehearsal.failure.as_ref().is_some_and(|failure| indexes.contains(&failure.statement));
     let ran = indexes.iter().any(|index| rehearsal.observation(*index).is_some());
@@ -225,25 +238,44 @@ fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration)
         applies,
         blocks: if unmeasured { Blocks::Unknown } else { answers::blocks(rehearsal, findings, Some(&indexes)) },
         slower: if unmeasured { Slower::Unknown } else { answers::slower(rehearsal, findings, Some(&indexes)) },
-        undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, findings, &indexes, committed) },
+        undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, rollback, committed) },
+        rollback: rollback.map(rollback_one),
         statements: migration.statements.iter().map(|each| statement_of(rehearsal, each)).collect(),
     }
 }
 
-/// The proof is one run over everything committed: what it showed for the whole bounds what holds for each part.
-fn undoable_one(rehearsal: &Rehearsal, findings: &[Finding], indexes: &[usize], committed: bool) -> Undoable {
-    let whole = undoable(rehearsal);
-    if !committed {
-        // Rolled back by itself: nothing is left to undo.
-        return if whole == Undoable::Unknown { whole } else { Undoable::Yes };
+/// What its own rollback showed. A migration that failed has none: nothing of it is left to undo, or what is left is
+/// undone with everything else.
+fn undoable_one(rehearsal: &Rehearsal, rollback: Option<&Rollback>, committed: bool) -> Undoable {
+    match (rollback, undoable(rehearsal)) {
+        (Some(rollback), _) => answers::undoable(rollback.verdict()),
+        (None, Undoable::Unknown) => Undoable::Unknown,
+        (None, _) if !committed => Undoable::Yes,
+        (None, whole) => whole,
     }
-    let loses = findings.iter().any(|finding| {
-        matches!(finding.id, "data/destroyed" | "data/narrowed" | "rollback/rows-lost" | "lock/large-update")
-            && finding.statement.is_some_and(|statement| indexes.contains(&statement))
-    });
-    match whole {
-        Undoable::WithBackup if !loses => Undoable::Yes,
-        other => other,
+}
+
+fn rollback_one(rollback: &Rollback) -> v1::MigrationRollback {
+    let proof = rollback.proof.as_ref();
+    v1::MigrationRollback {
+        verdict: rollback.verdict(),
+        differences: rollback.differences(),
+        conditions: proof.map(|proof| proof.conditions().to_vec()).unwrap_or_default(),
+        losses: losses(proof),
+        scripts: scripts(&rollback.scripts),
+    }
+}
+
+fn losses(proof: Option<&RollbackProof>) -> Vec<v1::Loss> {
+    let losses = proof.map(RollbackProof::losses).unwrap_or_default();
+    losses.iter().map(|loss| v1::Loss { object: loss.object.clone(), rows: loss.rows }).collect()
+}
+
+fn scripts(scripts: &generate::Scripts) -> v1::Scripts {
+    v1::Scripts {
+        prepare: scripts.prepare.clone(),
+        rollback: scripts.rollback.clone(),
+        cleanup: scripts.cleanup.clone(),
     }
 }
 
@@ -421,11 +453,6 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
             scripts: v1::Scripts::default(),
         };
     };
-    let scripts = v1::Scripts {
-        prepare: rollback.scripts.prepare.clone(),
-        rollback: rollback.scripts.rollback.clone(),
-        cleanup: rollback.scripts.cleanup.clone(),
-    };
     let proof = rollback.proof.as_ref();
     let part = |read: fn(&RollbackProof) -> v1::Comparison| proof.map_or(v1::Comparison::NotRun, read);
     v1::Rollback {
@@ -437,18 +464,13 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
             plans: v1::Comparison::NotRun,
             reapplied: part(RollbackProof::reapplied),
         },
-        differences: proof.map(RollbackProof::differences).unwrap_or_default(),
-        losses: proof
-            .map(RollbackProof::losses)
-            .unwrap_or_default()
-            .iter()
-            .map(|loss| v1::Loss { object: loss.object.clone(), rows: loss.rows })
-            .collect(),
+        differences: rollback.differences(),
+        losses: losses(proof),
         conditions: proof.map(|proof| proof.conditions().to_vec()).unwrap_or_default(),
         backup: v1::Backup {
             bytes: proof.and_then(RollbackProof::backup_bytes),
             duration_ms: proof.and_then(RollbackProof::backup_ms).map(round),
         },
-        scripts,
+        scripts: scripts(&rollback.scripts),
     }
 }

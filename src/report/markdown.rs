@@ -2,11 +2,11 @@
 //!
 //! Names, SQL and messages are text here, whatever they hold: no markup, no mentions, no links.
 
-use super::human;
 use super::v1::{Finding, Outcome, Report};
 use super::view::{self, Tone};
 use super::visible::{clip, visible, visible_lines};
 use super::{RenderOptions, v1};
+use super::{each, human};
 
 /// What the strictest forge accepts in one comment, with a margin.
 pub const BYTE_BUDGET: usize = 65_000;
@@ -223,15 +223,8 @@ fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
     sections.extend(locks(report).map(|body| ("Locks that make reads or writes wait".to_owned(), body)));
     sections.push(rollback(report, options));
     sections.push(("What this rests on".to_owned(), assumptions(report)));
-    for (name, script) in [
-        ("prepare.sql", &report.rollback.scripts.prepare),
-        ("rollback.sql", &report.rollback.scripts.rollback),
-        ("cleanup.sql", &report.rollback.scripts.cleanup),
-    ] {
-        if !script.is_empty() {
-            sections.push((name.to_owned(), code_block("sql", script)));
-        }
-    }
+    let scripts = report.rollback.scripts.files();
+    sections.extend(scripts.map(|(name, script)| (name.to_owned(), code_block("sql", script))));
     sections
 }
 
@@ -336,6 +329,12 @@ fn rollback(report: &Report, options: &RenderOptions) -> (String, String) {
     }
     if let Some(folder) = &options.out_dir {
         body.push_str(&format!("- the scripts are in {}\n", code(folder)));
+    }
+    if let Some(place) = each::place(report, options.out_dir.as_deref()) {
+        body.push_str(&format!("- {}\n", text(&place)));
+    }
+    for sentence in each::sentences(report) {
+        body.push_str(&format!("- {}\n", text(&sentence)));
     }
     (format!("Rollback: {} {verdict}", Tone::from(rollback.verdict).mark()), body)
 }

@@ -1,6 +1,6 @@
 //! Where reports go: standard output, files of one format each, a folder of artefacts.
 
-use super::{Format, FormatError, RenderOptions, render, v1};
+use super::{Format, FormatError, RenderOptions, each, render, v1};
 use crate::cli::When;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ pub fn emit(
     Ok(())
 }
 
-/// Writes report.json, report.md and the scripts to a folder.
+/// Writes report.json, report.md and the scripts to a folder; the scripts of each migration to folders of their own in it.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -101,15 +101,17 @@ pub fn write_artefacts(report: &v1::Report, folder: &Path) -> Result<(), OutputE
     let options = RenderOptions { out_dir: Some(folder.display().to_string()), ..Default::default() };
     write_file(&folder.join("report.json"), &render(report, Format::Json, &options))?;
     write_file(&folder.join("report.md"), &render(report, Format::Markdown, &options))?;
-    let scripts = &report.rollback.scripts;
-    for (name, text) in
-        [("prepare.sql", &scripts.prepare), ("rollback.sql", &scripts.rollback), ("cleanup.sql", &scripts.cleanup)]
-    {
-        if !text.is_empty() {
-            write_file(&folder.join(name), text)?;
-        }
+    write_scripts(&report.rollback.scripts, folder)?;
+    for single in each::singles(report).iter().filter(|single| single.was_run()) {
+        let own = folder.join(&single.folder);
+        std::fs::create_dir_all(&own).map_err(|source| OutputError::Write { path: own.clone(), source })?;
+        write_scripts(&single.rollback.scripts, &own)?;
     }
     Ok(())
+}
+
+fn write_scripts(scripts: &v1::Scripts, folder: &Path) -> Result<(), OutputError> {
+    scripts.files().try_for_each(|(name, text)| write_file(&folder.join(name), text))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {

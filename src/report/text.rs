@@ -1,10 +1,10 @@
 //! The terminal's report: verdict, four answers, one row per migration, findings, then details for who wants them.
 
-use super::human;
 use super::v1::{Finding, Outcome, Report, Severity};
 use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};
+use super::{each, human};
 use anstyle::{AnsiColor, Style};
 
 const HEADING: Style = Style::new().bold();
@@ -353,15 +353,7 @@ fn rollback(page: &mut Page, report: &Report) {
         page.paragraph("    differs: ", PLAIN, difference, PLAIN);
     }
     page.more("    ", rollback.differences.len() - limit, "difference");
-    let scripts: Vec<&str> = [
-        ("prepare.sql", &rollback.scripts.prepare),
-        ("rollback.sql", &rollback.scripts.rollback),
-        ("cleanup.sql", &rollback.scripts.cleanup),
-    ]
-    .into_iter()
-    .filter(|(_, text)| !text.is_empty())
-    .map(|(name, _)| name)
-    .collect();
+    let scripts: Vec<&str> = rollback.scripts.files().map(|(name, _)| name).collect();
     if !scripts.is_empty() {
         let place = match &page.options.out_dir {
             Some(folder) => format!("in {}", folder.trim_end_matches('/')),
@@ -369,6 +361,15 @@ fn rollback(page: &mut Page, report: &Report) {
         };
         page.paragraph("    ", PLAIN, &format!("{}: {place}", human::list(&scripts)), PLAIN);
     }
+    if let Some(place) = each::place(report, page.options.out_dir.as_deref()) {
+        page.paragraph("    ", PLAIN, &place, PLAIN);
+    }
+    let sentences = each::sentences(report);
+    let limit = page.shown(sentences.len(), LIST_LINES);
+    for sentence in &sentences[..limit] {
+        page.paragraph("    ", PLAIN, sentence, PLAIN);
+    }
+    page.more("    ", sentences.len() - limit, "migration");
 }
 
 fn assumptions(page: &mut Page, report: &Report) {

@@ -50,6 +50,9 @@ pub struct Report {
     pub source: Source,
     /// Every pass, run or not.
     pub passes: Vec<Pass>,
+    /// How the migrations were read, and what their runner would say about them.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What was pending, in order.
     pub migrations: Vec<Migration>,
     /// Hot queries: one entry for each parameter set and plan mode.
@@ -166,6 +169,10 @@ pub struct Migration {
     pub slower: Slower,
     /// Can it be undone?
     pub undoable: Undoable,
+    /// The way back of this migration by itself, where it was applied as a whole and the proof ran. Older reports have
+    /// none.
+    #[serde(default)]
+    pub rollback: Option<MigrationRollback>,
     /// In the order they run.
     pub statements: Vec<Statement>,
 }
@@ -357,6 +364,21 @@ pub struct Rollback {
     pub scripts: Scripts,
 }
 
+/// The way back of one migration, once those after it are undone. The whole's is [`Rollback`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MigrationRollback {
+    /// What running it showed.
+    pub verdict: RollbackVerdict,
+    /// What is not as before this migration, or why it was not run.
+    pub differences: Vec<String>,
+    /// The rollback works while these hold.
+    pub conditions: Vec<String>,
+    /// What is lost when its `prepare.sql` did not run before it.
+    pub losses: Vec<Loss>,
+    /// The three scripts.
+    pub scripts: Scripts,
+}
+
 /// The comparisons of the proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
@@ -379,6 +401,14 @@ pub struct Loss {
     pub object: String,
     /// How many rows held it.
     pub rows: u64,
+}
+
+impl Scripts {
+    /// Those there are, with the names of their files.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("prepare.sql", &self.prepare), ("rollback.sql", &self.rollback), ("cleanup.sql", &self.cleanup)];
+        all.into_iter().map(|(name, text)| (name, text.as_str())).filter(|(_, text)| !text.is_empty())
+    }
 }
 
 /// What the backup cost on the copy.

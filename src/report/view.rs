@@ -554,6 +554,9 @@ pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
         let settings = engine_facts.settings.iter().map(|(name, value)| format!("{name} = {value}"));
         out.push(("Settings", settings.collect::<Vec<_>>().join(", ")));
     }
+    out.extend(
+        report.notes.iter().enumerate().map(|(at, note)| (if at == 0 { "Migrations" } else { "" }, note.clone())),
+    );
     let mut facts = vec![format!("{}, {}", words(data.kind.name()), fidelity(data.fidelity))];
     facts.extend(data.rows.map(|rows| format!("{} rows", human::count(rows))));
     facts.extend(data.bytes.map(human::bytes));

@@ -13,9 +13,6 @@ use super::names::{identifier, identifiers};
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::Oid;
 
-/// The schema everything is saved in.
-pub const BACKUP_SCHEMA: &str = "seatrial_backup";
-
 /// How a saved row finds its row again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
@@ -54,7 +51,9 @@ pub enum SaveKind {
 /// One table of the backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Save {
-    /// Its name in [`BACKUP_SCHEMA`], unquoted.
+    /// The schema it is saved in, unquoted.
+    pub schema: String,
+    /// Its name there, unquoted.
     pub backup: String,
     /// The table it is saved from, qualified, before the migration.
     pub origin: String,
@@ -118,8 +117,9 @@ impl Save {
         }
     }
 
-    fn backup_name(&self) -> String {
-        format!("{BACKUP_SCHEMA}.{}", identifier(&self.backup))
+    /// Its qualified name.
+    pub(super) fn backup_name(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.backup))
     }
 
     /// The origin as rows are read from and changed in: without its heirs where they have rows of their own to save.
@@ -172,7 +172,8 @@ impl Save {
             (String::new(), String::new())
         };
         format!(
-            "{open}{create}{close}\nINSERT INTO {BACKUP_SCHEMA}.saved (name, origin, objects)\n    VALUES ({}, {}, {});",
+            "{open}{create}{close}\nINSERT INTO {}.saved (name, origin, objects)\n    VALUES ({}, {}, {});",
+            identifier(&self.schema),
             quote_literal(&self.backup),
             quote_literal(&self.origin),
             quote_literal(&self.objects().join(", "))
@@ -332,11 +333,13 @@ fn row_text(keys: &[String]) -> String {
 }
 
 /// Refuses a second run, and makes the place to save to.
-pub(super) fn guard() -> String {
+pub(super) fn guard(schema: &str) -> String {
+    let name = identifier(schema);
+    let text = quote_literal(&name);
     format!(
-        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace('{BACKUP_SCHEMA}') IS NOT NULL THEN\n        RAISE EXCEPTION \
-         'prepare.sql was run before: the schema {BACKUP_SCHEMA} exists; run cleanup.sql if what it holds is no longer \
-         needed';\n    END IF;\nEND\n$seatrial$;\nCREATE SCHEMA {BACKUP_SCHEMA};\nCREATE TABLE {BACKUP_SCHEMA}.saved (name text \
+        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace({text}) IS NOT NULL THEN\n        RAISE EXCEPTION \
+         'prepare.sql was run before: the schema {name} exists; run cleanup.sql if what it holds is no longer \
+         needed';\n    END IF;\nEND\n$seatrial$;\nCREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
          PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now());\n"
     )
 }

@@ -3,7 +3,7 @@
 use super::dump::Dump;
 use super::names::{describe, identifier};
 use crate::diff::pairing::addresses;
-use crate::engine::postgres::catalog::OWN_SCHEMAS;
+use crate::engine::postgres::catalog::is_own_schema;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::object::{Address, Class, TypeKind};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub fn compare_dumps(before: &str, after: &str) -> Differences {
 /// Texts by kind and name; several entries of one name are one text.
 fn entries(dump: &str) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in Dump::parse(dump).without_schemas(&OWN_SCHEMAS).entries {
+    for entry in Dump::parse(dump).without_schemas(is_own_schema).entries {
         let schema = entry.schema.map(|schema| format!("{schema}.")).unwrap_or_default();
         let text: Vec<&str> = entry.text.lines().filter(|line| !line.starts_with('\\')).collect();
         found.entry(format!("{} {schema}{}", entry.kind, entry.name)).or_default().push(text.join("\n"));

@@ -1,10 +1,12 @@
 //! What rows written between migration and rollback could break: every rule that gets tighter again, as a count.
 
-use super::backup::{Save, lossless};
+use super::backup::{Save, SaveKind, lossless};
 use super::names::{column, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
+use crate::snapshot::Oid;
 use crate::snapshot::object::{Address, Class, TypeKind};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Something that must hold for the rollback to go through, or to bring everything back.
@@ -31,16 +33,33 @@ impl Condition {
 
 pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     let mut found = Vec::new();
-    columns(plan, &mut found);
+    let replaced = Replaced::new(plan, saved);
+    columns(plan, &replaced, &mut found);
     labels(plan, &mut found);
-    constraints(plan, &mut found);
+    constraints(plan, &replaced, &mut found);
     for save in saved {
         found.extend(save.conditions());
     }
     found
 }
 
-fn columns(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+/// Tables whose rows go back to what was saved before `NOT NULL` and constraints stand again. What they hold until then
+/// says nothing: the migration itself may have written it, under rules it had loosened. Types go back before the rows.
+struct Replaced(BTreeSet<Oid>);
+
+impl Replaced {
+    fn new(plan: &Plan<'_>, saved: &[Save]) -> Self {
+        let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows(_)));
+        Self(rows.filter_map(|save| plan.pairing.relation_after(save.table)).collect())
+    }
+
+    /// The query, unless rows of one of these tables (OIDs after) are replaced before its answer matters.
+    fn countable(&self, tables: &[Oid], query: Option<String>) -> Option<String> {
+        query.filter(|_| !tables.iter().any(|table| self.0.contains(table)))
+    }
+}
+
+fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
     for table in plan.tables.values() {
         for old in plan.before.columns_of(table.before) {
             let number = old.number;
@@ -60,7 +79,10 @@ fn columns(plan: &Plan<'_>, found: &mut Vec<Condition>) {
             if old.not_null && !new.not_null {
                 found.push(Condition {
                     text: format!("no row of {name} has a null in {}", identifier(&new.name)),
-                    query: Some(format!("SELECT count(*) FROM {name} WHERE {} IS NULL", identifier(&new.name))),
+                    query: replaced.countable(
+                        &[table.after],
+                        Some(format!("SELECT count(*) FROM {name} WHERE {} IS NULL", identifier(&new.name))),
+                    ),
                 });
             }
             if table.retyped.contains(&number)
@@ -138,7 +160,7 @@ fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
     }
 }
 
-fn constraints(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
     for address in plan.restore.iter().filter(|address| address.class == Class::Constraint) {
         let Some(constraint) = plan.before.constraints.get(&address.oid) else { continue };
         let Some(table) = constraint.table.and_then(|table| plan.pairing.relation_after(table)) else { continue };
@@ -173,6 +195,9 @@ fn constraints(plan: &Plan<'_>, found: &mut Vec<Condition>) {
             'f' => foreign_key_query(plan, &name, constraint),
             _ => None,
         };
+        let referenced = constraint.references.and_then(|referenced| plan.pairing.relation_after(referenced));
+        let tables: Vec<Oid> = referenced.into_iter().chain([table]).collect();
+        let query = replaced.countable(&tables, query);
         let mut text = format!("{name} satisfies {}", identifier(&constraint.name));
         let _ = write!(text, ": {}", constraint.definition);
         found.push(Condition { text, query });

@@ -1,9 +1,10 @@
 //! Writes the three scripts.
 
-use super::backup::{self, Save};
+use super::backup::{self, Save, SaveKind};
 use super::conditions::{self, Condition};
 use super::dump::Dump;
 use super::inverse;
+use super::names::identifier;
 use super::planner::Plan;
 use crate::snapshot::catalog::Catalog;
 use std::fmt::Write as _;
@@ -24,6 +25,9 @@ pub struct Input<'a> {
     pub changed: &'a [ChangedTable],
     /// What is undone, for the headers: versions and names.
     pub title: &'a str,
+    /// The schema `prepare.sql` saves into: [`BACKUP_SCHEMA`](crate::engine::postgres::catalog::BACKUP_SCHEMA), with
+    /// more behind it where backups of several migrations stand side by side.
+    pub backup_schema: &'a str,
 }
 
 /// What a migration did to the rows of one table that survives it.
@@ -50,10 +54,19 @@ pub struct Scripts {
     pub cleanup: String,
     /// What `prepare` saves.
     pub saved: Vec<Save>,
+    /// The schema it saves into, unquoted.
+    pub backup_schema: String,
     /// What must hold for the rollback to go through; each was false on no row of the copy if the proof says so.
     pub conditions: Vec<Condition>,
     /// Changes no script undoes. With any of them the verdict is never `exact`.
     pub unmodelled: Vec<String>,
+}
+
+impl Scripts {
+    /// Whether `prepare` saves rows, as against positions of sequences alone.
+    pub(super) fn saves_rows(&self) -> bool {
+        self.saved.iter().any(|save| !matches!(save.kind, SaveKind::Positions(_)))
+    }
 }
 
 /// One statement or a few that belong together, with the reason they are there.
@@ -72,7 +85,7 @@ impl Step {
 /// Writes the scripts that undo what happened between two catalogs.
 pub fn generate(input: &Input<'_>) -> Scripts {
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
-    let saved = backup::saves(&mut plan, input.changed);
+    let saved = backup::saves(&mut plan, input.changed, input.backup_schema);
     let conditions = conditions::conditions(&plan, &saved);
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
@@ -83,6 +96,7 @@ pub fn generate(input: &Input<'_>) -> Scripts {
         rollback: rollback(input, &inverse, &conditions, &unmodelled),
         cleanup: cleanup(input, &saved),
         saved,
+        backup_schema: input.backup_schema.to_owned(),
         conditions,
         unmodelled,
     }
@@ -121,14 +135,17 @@ fn prepare(input: &Input<'_>, saved: &[Save]) -> String {
         &format!("save what {} destroys", input.title),
         &[
             "Run it right before the migration: rows written in between are not saved.",
-            "It copies into the schema seatrial_backup, changes nothing else, and refuses to run twice.",
+            &format!(
+                "It copies into the schema {}, changes nothing else, and refuses to run twice.",
+                identifier(input.backup_schema)
+            ),
         ],
     );
     out.push_str(OPENING);
     out.push_str(
         "-- An error is better than a backup that row security made incomplete.\nSET LOCAL row_security = off;\n",
     );
-    let _ = write!(out, "\n{}", backup::guard());
+    let _ = write!(out, "\n{}", backup::guard(input.backup_schema));
     for save in saved {
         let _ = write!(out, "\n-- {}\n{}\n", save.describe(), save.prepare_sql());
     }
@@ -145,7 +162,8 @@ fn cleanup(input: &Input<'_>, saved: &[Save]) -> String {
     };
     header(&mut out, "cleanup.sql", &format!("after {} has proven itself", input.title), &[does]);
     if !saved.is_empty() {
-        out.push_str("SET lock_timeout = '5s';\nDROP SCHEMA IF EXISTS seatrial_backup CASCADE;\nRESET lock_timeout;\n");
+        let schema = identifier(input.backup_schema);
+        let _ = write!(out, "SET lock_timeout = '5s';\nDROP SCHEMA IF EXISTS {schema} CASCADE;\nRESET lock_timeout;\n");
     }
     out
 }

@@ -27,9 +27,24 @@ pub struct Rollback {
     pub scripts: generate::Scripts,
     /// What the run showed; none when they were not run.
     pub proof: Option<prove::RollbackProof>,
+    /// Why they were not run.
+    pub reason: Option<String>,
 }
 
 impl Rollback {
+    /// Scripts that were not run, and why.
+    pub fn not_attempted(scripts: generate::Scripts, reason: String) -> Self {
+        Self { scripts, proof: None, reason: Some(reason) }
+    }
+
+    /// What is not as before, a sentence each; or why nobody knows.
+    pub fn differences(&self) -> Vec<String> {
+        match &self.proof {
+            Some(proof) => proof.differences(),
+            None => self.reason.iter().cloned().collect(),
+        }
+    }
+
     /// The contract's word for it.
     pub fn verdict(&self) -> RollbackVerdict {
         self.proof.as_ref().map_or(RollbackVerdict::NotAttempted, prove::RollbackProof::verdict)

@@ -1,21 +1,27 @@
 //! Runs the scripts on fresh copies and compares. What is said about a rollback comes from here and nowhere else.
 
-use super::backup::{BACKUP_SCHEMA, Save, SaveKind};
+use super::RollbackError;
+use super::backup::SaveKind;
 use super::compare::{Differences, compare_catalogs, compare_dumps};
 use super::fingerprint::{self, Depth, Fingerprints, RowDifferences, fingerprints};
 use super::generate::Scripts;
-use super::{RollbackError, names::identifier};
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
+use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::report::v1::{Comparison, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::ops::Range;
 use std::time::Instant;
 
+mod each;
+mod without;
 mod witness;
+
+pub use each::{Step, prove_each};
 
 /// A disposable copy to prove on.
 pub trait ProofCopy: Sized {
@@ -25,6 +31,8 @@ pub trait ProofCopy: Sized {
     fn migration_role(&self) -> impl Future<Output = Result<Session, ServerError>>;
     /// Applies everything pending in the runner's mode, as far as it went when it was measured.
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
+    /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
+    fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
     /// `pg_dump --schema-only`, owners and privileges included.
     fn dump(&self) -> impl Future<Output = Result<String, RollbackError>>;
     /// Removes the copy.
@@ -68,6 +76,13 @@ pub struct RollbackProof {
 }
 
 impl RollbackProof {
+    /// Nothing shown yet. Changed rows may be rows of a column that goes again: only a run without the backup can tell.
+    /// What is dropped, converted or set back needs it even where this data would come back by chance.
+    fn of(scripts: &Scripts) -> Self {
+        let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
+        Self { unmodelled: scripts.unmodelled.clone(), backup_needed, ..Self::default() }
+    }
+
     /// The contract's word for it.
     pub fn verdict(&self) -> RollbackVerdict {
         let (Some(schema), Some(catalog), Some(rows)) = (&self.schema, &self.catalog, &self.rows) else {
@@ -84,6 +99,25 @@ impl RollbackProof {
             RollbackVerdict::Exact
         } else {
             RollbackVerdict::ExactButColumnOrder
+        }
+    }
+
+    /// Without `prepare.sql` the rollback does not even run.
+    fn needs_prepare(&mut self, error: &str) {
+        self.backup_needed = true;
+        let condition = format!("prepare.sql must have run: without it rollback.sql fails: {error}");
+        if !self.conditions.contains(&condition) {
+            self.conditions.push(condition);
+        }
+    }
+
+    /// Takes out what is told of a migration undone before this one and stays as it is: a column that stands last now,
+    /// a sequence that moved on. Adds what is left to what is told.
+    fn forget(&mut self, told: &mut BTreeSet<String>) {
+        let orders = [&mut self.schema, &mut self.catalog].into_iter().flatten().map(|part| &mut part.column_order);
+        let moved = self.rows.iter_mut().map(|rows| &mut rows.moved_on);
+        for list in orders.chain(moved) {
+            list.retain(|what| told.insert(what.clone()));
         }
     }
 
@@ -177,8 +211,8 @@ struct State {
     rows: Fingerprints,
 }
 
-/// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. Where
-/// something was saved or rows differ, once more without `prepare.sql`, to count what that would lose.
+/// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. What
+/// would be lost without `prepare.sql` is counted on the way; only where rows differ in spite of it, on one more copy.
 ///
 /// # Errors
 /// Only what has nothing to do with the rollback: no copy, a broken connection, no dump. A script that fails is an
@@ -188,10 +222,7 @@ pub async fn prove<G: ProofGround>(
     scripts: &Scripts,
     options: &ProveOptions,
 ) -> Result<RollbackProof, RollbackError> {
-    // Changed rows may be rows of a column that goes again: only a run without the backup can tell. What is dropped,
-    // converted or set back needs it even where this data would come back by chance.
-    let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
-    let mut proof = RollbackProof { unmodelled: scripts.unmodelled.clone(), backup_needed, ..RollbackProof::default() };
+    let mut proof = RollbackProof::of(scripts);
     let copy = ground.fresh().await?;
     let proven = round_trip(&copy, scripts, options, &mut proof).await;
     copy.destroy().await?;
@@ -203,8 +234,7 @@ pub async fn prove<G: ProofGround>(
         .flat_map(|rows| rows.tables.keys().cloned())
         .filter(|name| name != fingerprint::LARGE_OBJECTS)
         .collect();
-    let saves_rows = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Positions(_)));
-    if saves_rows || !differing.is_empty() {
+    if !differing.is_empty() {
         let copy = ground.fresh().await?;
         let counted = without_prepare(&copy, scripts, options, &differing, &mut proof).await;
         copy.destroy().await?;
@@ -222,30 +252,27 @@ async fn round_trip<C: ProofCopy>(
     let mut superuser = copy.superuser().await?;
     let tables = options.tables.as_ref();
     let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+    let mut witnesses = Vec::new();
+    if scripts.saves_rows() {
+        let nothing = BTreeSet::new();
+        let named = (&*role(copy).await?, "t");
+        witnesses = witness::take(&mut superuser, &before.catalog, &scripts.saved, &nothing, named).await?;
+    }
 
-    let started = Instant::now();
-    if let Err(error) = run_as_role(copy, &scripts.prepare).await? {
-        proof.failures.push(format!("prepare.sql fails: {error}"));
+    if !prepare(copy, &mut superuser, scripts, proof).await? {
         superuser.close().await;
         return Ok(());
     }
-    proof.backup_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
-    (proof.backup_bytes, proof.restored_rows) = backup_size(&mut superuser, &scripts.saved).await?;
-
     copy.migrate().await?;
     let first = state(copy, &mut superuser, tables, Depth::Counts).await?;
     check_conditions(&mut superuser, scripts, proof).await?;
-
-    if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
-        proof.failures.push(format!("rollback.sql fails: {error}"));
+    if scripts.saves_rows() {
+        without::backup(copy, &mut superuser, scripts, &before, &witnesses, tables, proof).await?;
+    }
+    if !roll_back(copy, &mut superuser, scripts, &before, tables, proof).await? {
         superuser.close().await;
         return Ok(());
     }
-    let back = state(copy, &mut superuser, tables, Depth::Values).await?;
-    proof.schema = Some(compare_dumps(&before.dump, &back.dump));
-    proof.catalog = Some(compare_catalogs(&before.catalog, &back.catalog));
-    proof.rows = Some(fingerprint::compare(&before.rows, &back.rows));
-
     proof.reapplied = Some(match copy.migrate().await {
         Ok(()) => {
             let again = state(copy, &mut superuser, tables, Depth::Counts).await?;
@@ -253,15 +280,63 @@ async fn round_trip<C: ProofCopy>(
         }
         Err(error) => vec![format!("it fails: {error}")],
     });
+    clean_up(copy, &mut superuser, scripts, proof).await?;
+    superuser.close().await;
+    Ok(())
+}
+
+/// Runs `prepare.sql` and weighs the backup; whether it came to its end.
+async fn prepare<C: ProofCopy>(
+    copy: &C,
+    superuser: &mut Session,
+    scripts: &Scripts,
+    proof: &mut RollbackProof,
+) -> Result<bool, RollbackError> {
+    let started = Instant::now();
+    if let Err(error) = run_as_role(copy, &scripts.prepare).await? {
+        proof.failures.push(format!("prepare.sql fails: {error}"));
+        return Ok(false);
+    }
+    proof.backup_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
+    (proof.backup_bytes, proof.restored_rows) = backup_size(superuser, scripts).await?;
+    Ok(true)
+}
+
+/// Runs `rollback.sql` and compares with the state before; whether it came to its end.
+async fn roll_back<C: ProofCopy>(
+    copy: &C,
+    superuser: &mut Session,
+    scripts: &Scripts,
+    before: &State,
+    tables: Option<&BTreeSet<String>>,
+    proof: &mut RollbackProof,
+) -> Result<bool, RollbackError> {
+    if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
+        proof.failures.push(format!("rollback.sql fails: {error}"));
+        return Ok(false);
+    }
+    let back = state(copy, superuser, tables, Depth::Values).await?;
+    proof.schema = Some(compare_dumps(&before.dump, &back.dump));
+    proof.catalog = Some(compare_catalogs(&before.catalog, &back.catalog));
+    proof.rows = Some(fingerprint::compare(&before.rows, &back.rows));
+    Ok(true)
+}
+
+/// Runs `cleanup.sql` and looks whether the backup is gone.
+async fn clean_up<C: ProofCopy>(
+    copy: &C,
+    superuser: &mut Session,
+    scripts: &Scripts,
+    proof: &mut RollbackProof,
+) -> Result<(), RollbackError> {
     if let Err(error) = run_as_role(copy, &scripts.cleanup).await? {
         proof.failures.push(format!("cleanup.sql fails: {error}"));
     }
-    let left =
-        superuser.query(&format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = '{BACKUP_SCHEMA}'")).await?;
+    let schema = quote_literal(&scripts.backup_schema);
+    let left = superuser.query(&format!("SELECT FROM pg_catalog.pg_namespace WHERE nspname = {schema}")).await?;
     if !left.rows.is_empty() {
-        proof.failures.push(format!("cleanup.sql leaves the schema {BACKUP_SCHEMA} behind"));
+        proof.failures.push(format!("cleanup.sql leaves the schema {} behind", scripts.backup_schema));
     }
-    superuser.close().await;
     Ok(())
 }
 
@@ -287,15 +362,17 @@ async fn without_prepare<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let mut superuser = copy.superuser().await?;
     let catalog = catalog::read(&mut superuser).await?;
-    let witnesses = witness::take(&mut superuser, &catalog, &scripts.saved, differing).await?;
+    let witnesses =
+        witness::take(&mut superuser, &catalog, &scripts.saved, differing, (&*role(copy).await?, "t")).await?;
     let tables = options.tables.as_ref();
     let before = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
     copy.migrate().await?;
     if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
-        proof.backup_needed = true;
-        proof.conditions.push(format!("prepare.sql must have run: without it rollback.sql fails: {error}"));
+        proof.needs_prepare(&error);
     }
+    superuser.execute("BEGIN").await?;
     proof.losses = witness::losses(&mut superuser, &witnesses).await?;
+    superuser.execute("COMMIT").await?;
     let catalog = catalog::read(&mut superuser).await?;
     let back = fingerprints(&mut superuser, &catalog, tables, Depth::Values).await?;
     proof.backup_needed |= !proof.losses.is_empty() || !fingerprint::compare(&before, &back).is_empty();
@@ -316,6 +393,14 @@ async fn state<C: ProofCopy>(
     Ok(State { dump: copy.dump().await?, catalog, rows })
 }
 
+/// The role that runs migrations, quoted.
+async fn role<C: ProofCopy>(copy: &C) -> Result<String, ServerError> {
+    let mut session = copy.migration_role().await?;
+    let role = session.query("SELECT pg_catalog.quote_ident(current_user)").await;
+    session.close().await;
+    Ok(role?.scalar().unwrap_or_default().to_owned())
+}
+
 /// Sends a script statement by statement in a session of its own. The outer error is the connection's, the inner one
 /// the script's, with its statement.
 async fn run_as_role<C: ProofCopy>(copy: &C, script: &str) -> Result<Result<(), String>, RollbackError> {
@@ -334,32 +419,37 @@ pub async fn run_script(session: &mut Session, script: &str) -> Result<(), Strin
     for span in spans {
         let statement = &script[span.clone()];
         if let Err(error) = session.execute(statement).await {
-            let line = script[..span.start].matches('\n').count() + 1;
             // Outside a transaction this only warns.
             let _ = session.execute("ROLLBACK").await;
-            let first = statement.lines().next().unwrap_or_default();
-            return Err(format!("line {line}, `{first}`: {error}"));
+            return Err(refused(script, &span, &error));
         }
     }
     Ok(())
 }
 
+/// A statement of a script that the server refuses, with its line.
+fn refused(script: &str, span: &Range<usize>, error: &ServerError) -> String {
+    let line = script[..span.start].matches('\n').count() + 1;
+    let first = script[span.clone()].lines().next().unwrap_or_default();
+    format!("line {line}, `{first}`: {error}")
+}
+
 /// Bytes of the backup, and how many rows and positions it holds.
-async fn backup_size(superuser: &mut Session, saved: &[Save]) -> Result<(Option<u64>, u64), ServerError> {
-    if saved.is_empty() {
+async fn backup_size(superuser: &mut Session, scripts: &Scripts) -> Result<(Option<u64>, u64), ServerError> {
+    if scripts.saved.is_empty() {
         return Ok((Some(0), 0));
     }
     let bytes = superuser
         .query(&format!(
             "SELECT sum(pg_catalog.pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = '{BACKUP_SCHEMA}' AND c.relkind = 'r' AND c.relname <> 'saved'"
+             WHERE n.nspname = {} AND c.relkind = 'r' AND c.relname <> 'saved'",
+            quote_literal(&scripts.backup_schema)
         ))
         .await?;
     let mut rows = 0;
-    for save in saved {
-        let counted =
-            superuser.query(&format!("SELECT count(*) FROM {BACKUP_SCHEMA}.{}", identifier(&save.backup))).await?;
+    for save in &scripts.saved {
+        let counted = superuser.query(&format!("SELECT count(*) FROM {}", save.backup_name())).await?;
         rows += counted.scalar().and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
     }
     Ok((bytes.scalar().and_then(|bytes| bytes.parse().ok()), rows))

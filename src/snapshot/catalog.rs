@@ -301,6 +301,19 @@ impl Catalog {
         self.relations.get(&relation).is_some_and(|relation| relation.extension.is_some())
     }
 
+    /// Whether a relation is one of these, or a partition of one, however deep: locks are grouped under the topmost
+    /// parent.
+    pub fn is_within(&self, oid: Oid, tops: &BTreeSet<Oid>) -> bool {
+        let mut next = Some(oid);
+        while let Some(relation) = next.and_then(|oid| self.relations.get(&oid)) {
+            if tops.contains(&relation.oid) {
+                return true;
+            }
+            next = relation.parent.filter(|_| relation.is_partition);
+        }
+        false
+    }
+
     /// A relation's qualified name, or its OID where it is unknown.
     pub fn relation_name(&self, oid: Oid) -> String {
         self.relations.get(&oid).map_or_else(|| format!("relation {oid}"), |relation| relation.qualified.clone())

@@ -3,6 +3,7 @@
 // Every test binary compiles this module and uses its own part of it.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod place;
 pub mod traces;
 
 use std::os::unix::fs::MetadataExt;

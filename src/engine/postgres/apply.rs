@@ -34,9 +34,6 @@ FROM (SELECT u.setting FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s
         AND pg_catalog.lower(pg_catalog.split_part(u.setting, '=', 1)) IN ('timezone', 'datestyle')
       ORDER BY s.setrole <> 0, s.setdatabase <> 0) AS c";
 
-/// What sqlx's driver asks for, whatever the role has set.
-const SQLX_DEFAULTS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, MDY'";
-
 impl Target {
     /// Opens a session as the migration's role.
     ///
@@ -159,31 +156,34 @@ pub async fn apply<W: Watch>(
     stop_after: Option<usize>,
     watch: &mut W,
 ) -> Result<Applied, ServerError> {
-    let mut session = target.session("migration").await?;
-    if migrations.iter().any(|migration| migration.layout == "sqlx") {
-        session.execute(SQLX_DEFAULTS).await?;
-    }
-    let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new() };
-    let mut previous_layout_plain = false;
+    let Some(first) = migrations.first() else { return Ok(Applied::default()) };
+    let session = connect(target, first).await?;
+    let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
     let mut stopped = false;
-    for migration in migrations {
-        // `psql -f` opens a connection for each file: session settings do not leak from one to the next.
-        if previous_layout_plain {
-            let fresh = target.session("migration").await?;
+    for (at, migration) in migrations.iter().enumerate() {
+        if at > 0 && migration.connection.fresh_for_each {
+            let fresh = connect(target, migration).await?;
             std::mem::replace(&mut run.session, fresh).close().await;
         }
-        previous_layout_plain = migration.layout == "plain";
         stopped = run.migration(migration, stop_after).await?;
         if run.applied.failure.is_some() || stopped {
             break;
         }
-        run.applied.migrations += 1;
     }
     if run.applied.failure.is_none() && !stopped && run.block == Block::Runner {
         run.commit().await?;
     }
     run.session.close().await;
     Ok(run.applied)
+}
+
+/// A session as the runner opens it.
+async fn connect(target: &Target, migration: &Migration) -> Result<Session, ServerError> {
+    let mut session = target.session("migration").await?;
+    if !migration.connection.settings.is_empty() {
+        session.execute(migration.connection.settings).await?;
+    }
+    Ok(session)
 }
 
 /// Who opened the transaction block that is open now.
@@ -201,15 +201,37 @@ struct Run<'watch, W> {
     block: Block,
     /// Statements that ran in the open block.
     open: Vec<usize>,
+    /// Migrations that ran as a whole in the open block.
+    whole: usize,
 }
 
 impl<W: Watch> Run<'_, W> {
     /// Runs one migration; `true` when `stop_after` was reached.
     async fn migration(&mut self, migration: &Migration, stop_after: Option<usize>) -> Result<bool, ServerError> {
-        let grouped = matches!(migration.transaction, TransactionMode::PerMigration | TransactionMode::AllPending);
-        if grouped && self.block == Block::None {
+        let together = migration.transaction == TransactionMode::AllPending;
+        if self.block == Block::Runner && !together {
+            // A migration that cannot be part of the transaction for everything ends it.
+            self.commit().await?;
+            if self.applied.failure.is_some() {
+                return Ok(false);
+            }
+        }
+        let last = migration.statements.last().map_or(0, |statement| statement.index);
+        let history = migration.history.as_ref();
+        let begun = history.map_or(&[][..], |history| &history.begun);
+        if !together {
+            self.note_down(begun, last).await?;
+        }
+        let grouped = together || migration.transaction == TransactionMode::PerMigration;
+        if grouped && self.block == Block::None && self.applied.failure.is_none() {
             self.session.execute("BEGIN").await?;
             self.block = Block::Runner;
+        }
+        if together {
+            self.note_down(begun, last).await?;
+        }
+        if self.applied.failure.is_some() {
+            return Ok(false);
         }
         for statement in &migration.statements {
             self.statement(statement).await?;
@@ -220,7 +242,6 @@ impl<W: Watch> Run<'_, W> {
                 return Ok(true);
             }
         }
-        let last = migration.statements.last().map_or(0, |statement| statement.index);
         if self.block == Block::Script {
             let error = ServerError {
                 sqlstate: "25P01".to_owned(),
@@ -231,29 +252,44 @@ impl<W: Watch> Run<'_, W> {
             self.fail(last, error).await?;
             return Ok(false);
         }
-        let history = migration.history.as_ref();
-        if let Some(history) = history.filter(|history| history.in_transaction)
-            && let Err(error) = self.session.execute(&history.sql).await
-        {
-            self.fail(last, error).await?;
+        if !migration.connection.reset.is_empty() {
+            self.session.execute(migration.connection.reset).await?;
+        }
+        if let Some(history) = history.filter(|history| history.in_transaction || together) {
+            self.note_down(&history.applied, last).await?;
+        }
+        if self.applied.failure.is_some() {
             return Ok(false);
         }
-        if migration.transaction == TransactionMode::PerMigration && self.block == Block::Runner {
-            self.commit().await?;
+        self.whole += 1;
+        if let Some(history) = history.filter(|_| together) {
+            self.note_down(&history.finished, last).await?;
         }
-        if self.applied.failure.is_none()
-            && let Some(history) = history
-        {
-            // Both commit by themselves, once the migration has.
-            let row = Some(&history.sql).filter(|_| !history.in_transaction);
-            for sql in row.into_iter().chain(&history.afterwards).filter(|_| self.block == Block::None) {
-                if let Err(error) = self.session.execute(sql).await {
-                    self.fail(last, error).await?;
-                    break;
-                }
+        match self.block {
+            Block::Runner if together => return Ok(false),
+            Block::Runner => self.commit().await?,
+            Block::None | Block::Script => self.applied.migrations += std::mem::take(&mut self.whole),
+        }
+        if let Some(history) = history.filter(|_| self.applied.failure.is_none() && !together) {
+            if !history.in_transaction {
+                self.note_down(&history.applied, last).await?;
             }
+            self.note_down(&history.finished, last).await?;
         }
         Ok(false)
+    }
+
+    /// Sends what the runner writes to its history; a refusal is the migration's failure.
+    async fn note_down(&mut self, writes: &[String], last: usize) -> Result<(), ServerError> {
+        for sql in writes {
+            if self.applied.failure.is_some() {
+                break;
+            }
+            if let Err(error) = self.session.execute(sql).await {
+                self.fail(last, error).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn statement(&mut self, statement: &Statement) -> Result<(), ServerError> {
@@ -341,8 +377,10 @@ impl<W: Watch> Run<'_, W> {
 
     async fn end_block(&mut self, committed: bool) -> Result<(), ServerError> {
         let statements = std::mem::take(&mut self.open);
+        let whole = std::mem::take(&mut self.whole);
         if committed {
             self.applied.committed.extend(statements);
+            self.applied.migrations += whole;
         }
         self.watch.transaction_ended(&mut self.session, committed).await
     }

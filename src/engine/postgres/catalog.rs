@@ -14,12 +14,22 @@ use crate::snapshot::{Oid, RelationSize};
 use cursor::Cursor;
 use std::collections::BTreeMap;
 
-/// Schemas of Seatrial's own: what `prepare.sql` saves into, and what a proof compares with.
-pub const OWN_SCHEMAS: [&str; 2] = ["seatrial_backup", "seatrial_witness"];
+/// What `prepare.sql` saves into; one migration's own backup has its version behind it.
+pub const BACKUP_SCHEMA: &str = "seatrial_backup";
 
-/// Condition on `n.nspname` that keeps people's schemas.
-const USER_SCHEMA: &str =
-    "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'seatrial_backup', 'seatrial_witness')";
+/// What a proof compares with.
+pub const WITNESS_SCHEMA: &str = "seatrial_witness";
+
+/// Whether a schema is Seatrial's own: no part of what is rehearsed.
+pub fn is_own_schema(name: &str) -> bool {
+    [BACKUP_SCHEMA, WITNESS_SCHEMA]
+        .iter()
+        .filter_map(|own| name.strip_prefix(own))
+        .any(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// Condition on `n.nspname` that keeps people's schemas; see [`is_own_schema`].
+const USER_SCHEMA: &str = "n.nspname !~ '^(pg_|seatrial_(backup|witness)(_|$))' AND n.nspname <> 'information_schema'";
 
 /// Objects that belong to extensions, with the extension's name.
 const EXTENSION_MEMBERS: &str = "members AS (SELECT d.classid, d.objid, e.extname FROM pg_depend d JOIN pg_extension e \

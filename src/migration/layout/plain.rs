@@ -1,10 +1,12 @@
 //! Plain SQL files, run as `psql -f` runs them: each statement commits by itself unless the script says otherwise.
 
-use super::{Grouping, Layout, MigrationFile, MigrationTree, files_in, hint};
-use crate::migration::script::{StatementKind, kind};
-use crate::migration::{MigrationError, SourceFile, TransactionMode};
-use std::collections::HashSet;
-use std::ops::Range;
+use super::{
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
+};
+use crate::migration::history::{Row, Selection};
+use crate::migration::script::StatementKind;
+use crate::migration::{Connection, MigrationError, SourceFile, TransactionMode};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,64 +19,77 @@ impl Layout for Plain {
         "plain"
     }
 
-    fn detect(&self, _directory: &Path) -> Option<String> {
-        Some("SQL files in the order of their names".to_owned())
+    fn homes(&self) -> &'static [&'static str] {
+        &["migrations", "db/migrations", "sql"]
     }
 
-    fn read(&self, paths: &[PathBuf], root: &Path) -> Result<MigrationTree, MigrationError> {
-        let mut tree = MigrationTree {
-            layout: self.name(),
-            detected: None,
-            directory_given: false,
-            files: Vec::new(),
-            history_table: None,
-            setup: Vec::new(),
-            notes: Vec::new(),
-        };
-        for path in paths {
+    fn detect(&self, _site: &Site) -> Option<Evidence> {
+        Some(Evidence {
+            strength: super::site::Strength::Fallback,
+            why: "SQL files in the order of their names".to_owned(),
+        })
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+        let mut tree = MigrationTree::new(self.name(), request);
+        for path in request.paths {
             if path.is_dir() {
-                tree.directory_given = true;
-                read_directory(path, root, &mut tree)?;
+                read_directory(path, request.root, &mut tree)?;
             } else {
-                tree.files.push(read_file(path, None, root)?);
+                tree.files.push(file(SourceFile::read_marked(path, request.root)?, None)?);
             }
         }
+        // A directory names each of its files once.
+        if request.paths.len() == 1 {
+            return Ok(tree);
+        }
         let mut seen = HashSet::new();
-        let twice = tree.files.iter().find(|file| {
+        let twice = tree.files.iter().find(|each| {
             // A file that was just read has a canonical path; without one its own spelling has to do.
-            !seen.insert(file.file.path.canonicalize().unwrap_or_else(|_| file.file.path.clone()))
+            let path = &each.file().path;
+            !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
         });
         match twice {
-            Some(twice) => Err(MigrationError::Twice { file: twice.file.name.clone() }),
+            Some(twice) => Err(MigrationError::Twice { file: twice.file().name.clone() }),
             None => Ok(tree),
         }
+    }
+
+    fn select(&self, tree: &MigrationTree, _rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
+        Ok(Selection::everything(tree))
     }
 
     fn grouping(
         &self,
         _tree: &MigrationTree,
         file: &MigrationFile,
-        spans: &[Range<usize>],
+        cuts: &[Cut],
+        _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
-        let text = &file.file.text;
+        let source = file.file();
         let mut is_explicit = false;
         let mut open = None;
-        for span in spans {
-            match kind(&text[span.clone()]) {
-                StatementKind::Begin => open = open.or(Some(span.start)),
+        for cut in cuts {
+            match cut.kind(source) {
+                StatementKind::Begin => open = open.or(Some(cut.span.start)),
                 StatementKind::Commit | StatementKind::Rollback => {
-                    open = is_chained(&text[span.clone()]).then_some(span.start);
+                    open = is_chained(cut.sql(source)).then_some(cut.span.start);
                 }
                 _ => continue,
             }
             is_explicit = true;
         }
         if let Some(offset) = open {
-            let line = file.file.position(offset).line;
-            return Err(MigrationError::UnclosedTransaction { file: file.file.name.clone(), line });
+            let line = source.position(offset).line;
+            return Err(MigrationError::UnclosedTransaction { file: source.name.clone(), line });
         }
         let transaction = if is_explicit { TransactionMode::Explicit } else { TransactionMode::None };
         Ok(Grouping { transaction, history: None, notes: Vec::new() })
+    }
+
+    fn connection(&self) -> Connection {
+        // `psql -f` opens a connection for each file.
+        Connection { fresh_for_each: true, ..Connection::default() }
     }
 }
 
@@ -93,10 +108,13 @@ fn read_directory(directory: &Path, root: &Path, tree: &mut MigrationTree) -> Re
         let hint = hint(directory, "files that end in .sql");
         return Err(MigrationError::NoMigrations { path: directory.to_owned(), hint });
     }
+    let folder = Folder::new(directory, root);
     for (name, path) in &ups {
         let stem = name.trim_end_matches(".sql").trim_end_matches(".up");
         let down = downs.iter().find(|(down, _)| down.strip_suffix(".down.sql") == Some(stem));
-        tree.files.push(read_file(path, down.map(|(_, path)| path.as_path()), root)?);
+        let down = down.map(|(name, path)| folder.read(name, path)).transpose()?;
+        let (source, marked) = folder.read_owned(name, path)?;
+        tree.files.push(file((source, marked), down.map(|(file, _)| Script::whole(file)))?);
     }
     let disordered = ups.windows(2).find(|pair| leading_number(&pair[0].0) > leading_number(&pair[1].0));
     if let Some([(first, _), (second, _)]) = disordered {
@@ -113,32 +131,30 @@ fn leading_number(name: &str) -> Option<u128> {
     name[..digits].parse().ok()
 }
 
-fn read_file(path: &Path, down: Option<&Path>, root: &Path) -> Result<MigrationFile, MigrationError> {
-    let (file, byte_order_mark) = SourceFile::read_marked(path, root)?;
+fn file((file, byte_order_mark): (SourceFile, bool), down: Option<Script>) -> Result<MigrationFile, MigrationError> {
     if file.text.is_empty() {
         return Err(MigrationError::EmptyFile { file: file.name });
     }
-    let version = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let version = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
     let name = version.trim_end_matches(".sql").trim_end_matches(".up").to_owned();
-    let down = down.map(|down| SourceFile::read(down, root)).transpose()?.map(Arc::new);
-    Ok(MigrationFile { file: Arc::new(file), version, name, down, checksum: None, byte_order_mark })
+    let up = Script::whole(Arc::new(file));
+    Ok(MigrationFile { version, name, up, down, checksum: None, byte_order_mark, attributes: BTreeMap::new() })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::tests::{folder, read};
     use super::*;
-    use crate::migration::script::split;
 
     fn grouping(text: &str) -> Result<TransactionMode, MigrationError> {
         let folder = folder(&[("a.sql", text)]);
-        let tree = Plain.read(&[folder.path().to_owned()], folder.path())?;
-        let spans = split(text).expect("SQL");
-        Plain.grouping(&tree, &tree.files[0], &spans).map(|grouping| grouping.transaction)
+        let tree = read(&Plain, &[folder.path().to_owned()], folder.path())?;
+        let cuts = Plain.cut(&tree, &tree.files[0], &tree.files[0].up).expect("SQL");
+        Plain.grouping(&tree, &tree.files[0], &cuts, None).map(|grouping| grouping.transaction)
     }
 
     fn names(tree: &MigrationTree) -> Vec<&str> {
-        tree.files.iter().map(|file| file.file.name.as_str()).collect()
+        tree.files.iter().map(|file| file.file().name.as_str()).collect()
     }
 
     #[test]
@@ -153,9 +169,9 @@ mod tests {
             ("a.sql", "SELECT 1"),
         ]);
         let paths = ["b.sql", "d", "a.sql"].map(|name| folder.path().join(name));
-        let tree = Plain.read(&paths, folder.path()).expect("readable");
+        let tree = read(&Plain, &paths, folder.path()).expect("readable");
         assert_eq!(names(&tree), ["b.sql", "d/10_x.sql", "d/9_x.sql", "a.sql"]);
-        assert_eq!(tree.files[2].down.as_ref().expect("an undo script").text, "SELECT 0");
+        assert_eq!(tree.files[2].down.as_ref().expect("an undo script").file.text, "SELECT 0");
         assert!(tree.notes[0].contains("10_x.sql comes before 9_x.sql"));
         assert!(tree.directory_given);
         assert_eq!((tree.files[1].version.as_str(), tree.files[1].name.as_str()), ("10_x.sql", "10_x"));
@@ -165,8 +181,8 @@ mod tests {
     fn a_file_is_not_taken_twice_and_never_empty() {
         let folder = folder(&[("a.sql", "SELECT 1"), ("empty.sql", "")]);
         let twice = [folder.path().join("a.sql"), folder.path().join("./a.sql")];
-        assert!(matches!(Plain.read(&twice, folder.path()), Err(MigrationError::Twice { .. })));
-        let empty = Plain.read(&[folder.path().join("empty.sql")], folder.path());
+        assert!(matches!(read(&Plain, &twice, folder.path()), Err(MigrationError::Twice { .. })));
+        let empty = read(&Plain, &[folder.path().join("empty.sql")], folder.path());
         assert_eq!(
             empty.expect_err("empty").to_string(),
             "empty.sql: the file is empty: write the migration or remove the file"

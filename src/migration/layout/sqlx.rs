@@ -1,13 +1,16 @@
 //! The layout of sqlx: numbered files, one transaction for each, a history table with checksums.
 
-use super::{Grouping, Layout, MigrationFile, MigrationTree, files_in, hint};
-use crate::migration::script::{StatementKind, kind};
+use super::{
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
+    sort_by_version,
+};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::script::StatementKind;
 use crate::migration::source_file::SourceFileError;
-use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use sha2::{Digest, Sha384};
-use std::collections::BTreeSet;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +20,10 @@ pub struct Sqlx;
 
 /// The comment with which a file opts out of its transaction: only as the very first bytes.
 const NO_TRANSACTION: &str = "-- no-transaction";
+
+/// The table of every release so far.
+const HISTORY: HistoryShape =
+    HistoryShape { columns: &["version", "success", "checksum"], foreign: &[], order: "version" };
 
 /// `[migrate]` of `sqlx.toml`, as far as it decides what runs.
 #[derive(Debug, Default, Deserialize)]
@@ -69,18 +76,26 @@ impl Layout for Sqlx {
         "sqlx"
     }
 
-    fn detect(&self, directory: &Path) -> Option<String> {
-        // What cannot be read is reported when the layout reads it.
-        if let Ok(Some((path, _, _))) = configuration(directory) {
-            return Some(format!("{} names it", path.display()));
-        }
-        let files = files_in(directory).ok()?;
-        let mut scripts = files.iter().filter(|(name, _)| name.ends_with(".sql")).peekable();
-        scripts.peek()?;
-        scripts.all(|(name, _)| is_versioned(name)).then(|| "every file is named <number>_<description>.sql".to_owned())
+    fn homes(&self) -> &'static [&'static str] {
+        &["migrations"]
     }
 
-    fn read(&self, paths: &[PathBuf], root: &Path) -> Result<MigrationTree, MigrationError> {
+    fn detect(&self, site: &Site) -> Option<Evidence> {
+        // What cannot be read is reported when the layout reads it.
+        if let Ok(Some((path, _, _))) = configuration(&site.directory) {
+            return Some(Evidence::marker(format!("{} names it", path.display())));
+        }
+        if !site.every_script(is_versioned) || site.tool_by_contents().is_some() {
+            return None;
+        }
+        if let Some(why) = site.depends_on(&["sqlx"]).filter(|why| why.starts_with("Cargo.toml")) {
+            return Some(Evidence::dependency(why));
+        }
+        Some(Evidence::names("every file is named <number>_<description>.sql"))
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+        let Request { paths, root, options } = *request;
         let one_directory = matches!(paths, [path] if path.is_dir());
         if !one_directory && paths.iter().any(|path| path.is_dir()) {
             return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
@@ -90,23 +105,20 @@ impl Layout for Sqlx {
             Some((_, directory, migrate)) => (directory, migrate),
             None => (given.to_owned(), Migrate::default()),
         };
-        let table = migrate.table_name.clone().unwrap_or_else(|| "_sqlx_migrations".to_owned());
-        let mut tree = MigrationTree {
-            layout: self.name(),
-            detected: None,
-            directory_given: one_directory,
-            files: Vec::new(),
-            setup: setup(&migrate, &table),
-            history_table: Some(table),
-            notes: Vec::new(),
-        };
+        let named = options.history_table.clone().or_else(|| migrate.table_name.clone());
+        let table = named.unwrap_or_else(|| "_sqlx_migrations".to_owned());
+        let mut tree = MigrationTree::new(self.name(), request);
+        tree.setup =
+            migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
+        tree.create_history = vec![create_table(&table)];
+        tree.history = Some((table, HISTORY));
         let found = if one_directory {
             files_in(&directory)?
         } else {
             let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             paths.iter().map(|path| (name(path), path.clone())).collect()
         };
-        collect(found, root, &migrate, &mut tree)?;
+        collect(found, &Folder::new(&directory, root), &migrate, &mut tree)?;
         if tree.files.is_empty() {
             let hint = hint(&directory, "files named <number>_<description>.sql");
             return Err(MigrationError::NoMigrations { path: directory, hint });
@@ -114,13 +126,47 @@ impl Layout for Sqlx {
         Ok(tree)
     }
 
+    fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
+        let mut applied = Vec::new();
+        for row in rows.unwrap_or_default().iter().enumerate() {
+            let version = value(row, 0, "no version")?.to_owned();
+            match value(row, 1, "no success")? {
+                "t" | "true" => {}
+                "f" | "false" => return Err(MigrationError::Dirty { table: tree.history_table().to_owned(), version }),
+                _ => {
+                    return Err(MigrationError::HistoryRow {
+                        row: row.0 + 1,
+                        reason: "success is neither true nor false",
+                    });
+                }
+            }
+            let checksum = value(row, 2, "no checksum")?.trim_start_matches("\\x").to_lowercase();
+            applied.push(Applied { version, checksum: Some(checksum) });
+        }
+        let missing = missing(tree, &applied);
+        if !missing.is_empty() {
+            let (table, versions) = (tree.history_table().to_owned(), missing.join(", "));
+            return Err(MigrationError::VersionMissing { table, versions });
+        }
+        let mut selection = Selection::absent(tree, &applied);
+        for file in selection.out_of_order(tree) {
+            let newest = selection.newest.as_deref().unwrap_or_default();
+            selection.notes.push(format!(
+                "{}: older than version {newest}, which is applied already; sqlx runs it all the same",
+                file.file().name
+            ));
+        }
+        Ok(selection)
+    }
+
     fn grouping(
         &self,
         tree: &MigrationTree,
         file: &MigrationFile,
-        spans: &[Range<usize>],
+        cuts: &[Cut],
+        _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
-        let source = &file.file;
+        let source = file.file();
         if file.byte_order_mark {
             return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
         }
@@ -129,12 +175,12 @@ impl Layout for Sqlx {
         }
         let mut notes = Vec::new();
         let opted_out = source.text.starts_with(NO_TRANSACTION);
-        let kinds: Vec<StatementKind> = spans.iter().map(|span| kind(&source.text[span.clone()])).collect();
+        let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let controls = kinds.iter().position(StatementKind::is_transaction_control);
         let transaction = match controls {
             // The script's first BEGIN falls into the runner's transaction, and its COMMIT ends both.
             Some(at) => {
-                let line = source.position(spans[at].start).line;
+                let line = source.position(cuts[at].span.start).line;
                 notes.push(format!(
                     "{}:{line}: the script commits by itself, so sqlx writes its history row outside the script's transaction",
                     source.name
@@ -142,7 +188,7 @@ impl Layout for Sqlx {
                 if at == 0 { TransactionMode::Explicit } else { TransactionMode::PerMigration }
             }
             None if !opted_out => TransactionMode::PerMigration,
-            None if spans.len() > 1 => {
+            None if cuts.len() > 1 => {
                 notes.push(format!(
                     "{}:1: sqlx sends a file without a transaction as one string, which the server runs as one transaction all the same: one statement a file runs truly without",
                     source.name
@@ -158,9 +204,13 @@ impl Layout for Sqlx {
                 source.name
             ));
         }
-        let table = tree.history_table.as_deref().unwrap_or("_sqlx_migrations");
         let in_transaction = !opted_out && controls.is_none();
-        Ok(Grouping { transaction, history: Some(history_write(file, table, in_transaction)), notes })
+        Ok(Grouping { transaction, history: Some(history_write(file, tree.history_table(), in_transaction)), notes })
+    }
+
+    fn connection(&self) -> Connection {
+        // What sqlx's driver asks for, whatever the role has set.
+        Connection { settings: "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, MDY'", ..Connection::default() }
     }
 }
 
@@ -182,34 +232,32 @@ fn late_opt_out(text: &str) -> Option<usize> {
 
 fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> HistoryWrite {
     let (version, checksum) = (&file.version, file.checksum.as_deref().unwrap_or_default());
-    let description = file.name.replace('\'', "''");
+    let description = super::literal(&file.name);
     HistoryWrite {
-        sql: format!(
-            "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
-             VALUES ( {version}, '{description}', TRUE, decode('{checksum}', 'hex'), -1 )"
-        ),
         table: table.to_owned(),
+        begun: Vec::new(),
+        applied: vec![format!(
+            "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
+             VALUES ( {version}, {description}, TRUE, decode('{checksum}', 'hex'), -1 )"
+        )],
         in_transaction,
-        afterwards: Some(format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")),
-        undo: format!("DELETE FROM {table} WHERE version = {version}"),
+        finished: vec![format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")],
+        undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
     }
 }
 
-/// What sqlx runs first: schemas it was told to create, then its table.
-fn setup(migrate: &Migrate, table: &str) -> Vec<String> {
-    let schemas = migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
-    let table = format!(
+fn create_table(table: &str) -> String {
+    format!(
         "CREATE TABLE IF NOT EXISTS {table} (\n    version BIGINT PRIMARY KEY,\n    description TEXT NOT NULL,\n    \
          installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),\n    success BOOLEAN NOT NULL,\n    \
          checksum BYTEA NOT NULL,\n    execution_time BIGINT NOT NULL\n)"
-    );
-    schemas.chain([table]).collect()
+    )
 }
 
 /// Reads the migrations among `found` into `tree`, lowest version first.
 fn collect(
     found: Vec<(String, PathBuf)>,
-    root: &Path,
+    folder: &Folder,
     migrate: &Migrate,
     tree: &mut MigrationTree,
 ) -> Result<(), MigrationError> {
@@ -222,31 +270,34 @@ fn collect(
             }
             continue;
         };
-        let (file, byte_order_mark) = SourceFile::read_marked(&path, root)?;
+        let (file, byte_order_mark) = folder.read(&file_name, &path)?;
         let name = name.map_err(|reason| MigrationError::FileName { file: file.name.clone(), reason })?;
-        let checksum = Some(checksum(&file.text, byte_order_mark, &migrate.ignored_chars));
-        let file = Arc::new(file);
         if name.is_down {
             downs.push((name.version, file));
             continue;
         }
-        let version = name.version.to_string();
-        let migration = MigrationFile { file, version, name: name.description, down: None, checksum, byte_order_mark };
+        let checksum = Some(checksum(&file.text, byte_order_mark, &migrate.ignored_chars));
+        let migration = MigrationFile {
+            version: name.version.to_string(),
+            name: name.description,
+            up: Script::whole(file),
+            down: None,
+            checksum,
+            byte_order_mark,
+            attributes: BTreeMap::new(),
+        };
         ups.push((name.version, migration));
     }
-    ups.sort_by_key(|(version, _)| *version);
-    if let Some([(version, first), (_, second)]) = ups.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let (first, second) = (first.file.name.clone(), second.file.name.clone());
-        return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
-    }
+    sort_by_version(&mut ups)?;
     for (version, down) in downs {
-        match ups.iter_mut().find(|(up, _)| *up == version) {
+        // Sorted by version, each of which is there once.
+        match ups.binary_search_by_key(&version, |(up, _)| *up).ok().and_then(|at| ups.get_mut(at)) {
             Some((_, up)) => match &up.down {
                 Some(first) => {
-                    let (first, second) = (first.name.clone(), down.name.clone());
+                    let (first, second) = (first.file.name.clone(), down.name.clone());
                     return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
                 }
-                None => up.down = Some(down),
+                None => up.down = Some(Script::whole(down)),
             },
             None => tree.notes.push(format!("{}: undoes a version that has no file", down.name)),
         }
@@ -301,18 +352,18 @@ fn is_named(named: &Path, canonical: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::tests::{folder, read as read_with};
     use super::*;
-    use crate::migration::script::split;
 
     fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
         let folder = folder(files);
-        Sqlx.read(&[folder.path().to_owned()], folder.path())
+        read_with(&Sqlx, &[folder.path().to_owned()], folder.path())
     }
 
     fn grouping(text: &str) -> Result<Grouping, MigrationError> {
         let tree = read(&[("7_it's_new.sql", text)])?;
-        Sqlx.grouping(&tree, &tree.files[0], &split(&tree.files[0].file.text).expect("SQL"))
+        let cuts = Sqlx.cut(&tree, &tree.files[0], &tree.files[0].up).expect("SQL");
+        Sqlx.grouping(&tree, &tree.files[0], &cuts, None)
     }
 
     #[test]
@@ -330,7 +381,7 @@ mod tests {
         let found: Vec<(&str, &str)> =
             tree.files.iter().map(|file| (file.version.as_str(), file.name.as_str())).collect();
         assert_eq!(found, [("9", "first"), ("10", "add note"), ("11", "odd")]);
-        assert_eq!(tree.files[1].down.as_ref().expect("a down script").text, "SELECT 0");
+        assert_eq!(tree.files[1].down.as_ref().expect("a down script").file.text, "SELECT 0");
         assert_eq!(tree.notes, ["seed.sql: passed over as sqlx does: no `_` after a version"]);
     }
 
@@ -364,17 +415,14 @@ mod tests {
         let history = grouping.history.expect("a row");
         assert!(history.in_transaction);
         assert!(
-            history.sql.starts_with(
+            history.applied[0].starts_with(
                 "INSERT INTO _sqlx_migrations ( version, description, success, checksum, execution_time ) \
                  VALUES ( 7, 'it''s new', TRUE, decode('"
             ),
             "{}",
-            history.sql
+            history.applied[0]
         );
-        assert_eq!(
-            history.afterwards.as_deref(),
-            Some("UPDATE _sqlx_migrations SET execution_time = 0 WHERE version = 7")
-        );
+        assert_eq!(history.finished, ["UPDATE _sqlx_migrations SET execution_time = 0 WHERE version = 7"]);
     }
 
     #[test]
@@ -414,20 +462,21 @@ mod tests {
             table-name = \"meta.history\"\ncreate-schemas = [\"meta\"]\nignored-chars = [\"\\r\"]\n";
         let folder = folder(&[("sqlx.toml", toml), ("db/up/1_a.sql", "SELECT\r\n1"), (".git/HEAD", "")]);
         for given in [folder.path().to_owned(), folder.path().join("db/up"), folder.path().join("db/up/1_a.sql")] {
-            let tree = Sqlx.read(std::slice::from_ref(&given), folder.path()).expect("readable");
-            assert_eq!(tree.history_table.as_deref(), Some("meta.history"), "{}", given.display());
+            let tree = read_with(&Sqlx, std::slice::from_ref(&given), folder.path()).expect("readable");
+            assert_eq!(tree.history_table(), "meta.history", "{}", given.display());
             assert_eq!(tree.setup[0], "CREATE SCHEMA IF NOT EXISTS meta");
-            assert!(tree.setup[1].starts_with("CREATE TABLE IF NOT EXISTS meta.history ("));
-            assert_eq!(tree.files[0].file.name, "db/up/1_a.sql");
+            assert!(tree.create_history[0].starts_with("CREATE TABLE IF NOT EXISTS meta.history ("));
+            assert_eq!(tree.files[0].file().name, "db/up/1_a.sql");
             assert_eq!(tree.files[0].checksum, Some(checksum("SELECT\n1", false, &BTreeSet::new())));
         }
-        assert!(Sqlx.detect(&folder.path().join("db/up")).expect("named").ends_with("sqlx.toml names it"));
+        let site = Site::new(&[folder.path().join("db/up")]).expect("readable");
+        assert!(Sqlx.detect(&site).expect("named").why.ends_with("sqlx.toml names it"));
     }
 
     #[test]
     fn a_broken_sqlx_toml_is_an_error_with_its_path() {
         let folder = folder(&[("sqlx.toml", "[migrate]\ntable-name = 3\n"), ("migrations/1_a.sql", "SELECT 1")]);
-        let error = Sqlx.read(&[folder.path().join("migrations")], folder.path()).expect_err("not a name");
+        let error = read_with(&Sqlx, &[folder.path().join("migrations")], folder.path()).expect_err("not a name");
         assert!(error.to_string().contains("sqlx.toml: "), "{error}");
     }
 }

@@ -8,8 +8,8 @@ use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::object::Address;
 
-/// Decides what is saved.
-pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, changed: &[ChangedTable]) -> Vec<Save> {
+/// Decides what is saved, in a schema of this name.
+pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, changed: &[ChangedTable], schema: &str) -> Vec<Save> {
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
     let changed_tables = changed_tables(plan, changed, &mut found);
@@ -22,6 +22,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, changed: &[ChangedTable]) 
     plan.unmodelled.extend(hopeless);
     positions(plan, &mut found);
     for (index, save) in found.iter_mut().enumerate() {
+        schema.clone_into(&mut save.schema);
         let stem: String = save.backup.chars().take(40).collect();
         save.backup = format!("{:03}_{stem}", index + 1);
         while save.backup.len() > 63 {
@@ -45,6 +46,7 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
 fn new_save(plan: &Plan<'_>, table: Oid, kind: SaveKind, numbers: Vec<i16>, columns: Vec<SavedColumn>) -> Option<Save> {
     let relation = plan.before.relations.get(&table)?;
     Some(Save {
+        schema: String::new(),
         backup: relation.name.clone(),
         origin: relation.qualified.clone(),
         table,
@@ -202,6 +204,7 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
     if !sequences.is_empty() {
         sequences.sort();
         found.push(Save {
+            schema: String::new(),
             backup: "sequences".to_owned(),
             origin: "sequences".to_owned(),
             table: 0,

@@ -5,7 +5,7 @@ use super::super::backup::{Key, Save, SaveKind};
 use super::super::names::identifier;
 use super::Loss;
 use crate::engine::ServerError;
-use crate::engine::postgres::catalog::OWN_SCHEMAS;
+use crate::engine::postgres::catalog::WITNESS_SCHEMA;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use std::collections::BTreeSet;
@@ -22,15 +22,16 @@ pub(super) struct Witness {
     value: Option<String>,
 }
 
-/// Copies the tables concerned, before the migration.
+/// Copies the tables concerned, before the migration, under names that begin with `prefix`. The copies belong to `role`
+/// (quoted), as a backup does: a migration that alters every table it finds may alter these.
 pub(super) async fn take(
     superuser: &mut Session,
     catalog: &Catalog,
     saved: &[Save],
     differing: &BTreeSet<String>,
+    (role, prefix): (&str, &str),
 ) -> Result<Vec<Witness>, ServerError> {
-    let schema = OWN_SCHEMAS[1];
-    superuser.execute(&format!("CREATE SCHEMA {schema}")).await?;
+    superuser.execute(&format!("CREATE SCHEMA IF NOT EXISTS {WITNESS_SCHEMA} AUTHORIZATION {role}")).await?;
     let mut witnesses = Vec::new();
     let mut covered = BTreeSet::new();
     let mut copied: Vec<(String, String)> = Vec::new();
@@ -39,7 +40,7 @@ pub(super) async fn take(
             continue;
         }
         covered.insert(save.origin.clone());
-        let copy = copy_table(superuser, catalog, &save.origin, &mut copied).await?;
+        let copy = copy_table(superuser, catalog, &save.origin, prefix, &mut copied).await?;
         match &save.kind {
             SaveKind::Columns(key) => {
                 let keys: Vec<String> = match key {
@@ -65,9 +66,12 @@ pub(super) async fn take(
         let in_save =
             covered.contains(origin) || parent_of(catalog, origin).is_some_and(|parent| covered.contains(&parent));
         if !in_save {
-            let copy = copy_table(superuser, catalog, origin, &mut copied).await?;
+            let copy = copy_table(superuser, catalog, origin, prefix, &mut copied).await?;
             witnesses.push(whole(catalog, origin, copy));
         }
+    }
+    for (_, copy) in copied {
+        superuser.execute(&format!("ALTER TABLE {copy} OWNER TO {role}")).await?;
     }
     Ok(witnesses)
 }
@@ -93,12 +97,13 @@ async fn copy_table(
     superuser: &mut Session,
     catalog: &Catalog,
     origin: &str,
+    prefix: &str,
     copied: &mut Vec<(String, String)>,
 ) -> Result<String, ServerError> {
     if let Some((_, copy)) = copied.iter().find(|(from, _)| from == origin) {
         return Ok(copy.clone());
     }
-    let copy = format!("{}.t{}", OWN_SCHEMAS[1], copied.len());
+    let copy = format!("{WITNESS_SCHEMA}.{prefix}{}", copied.len());
     superuser
         .execute(&format!("CREATE TABLE {copy} AS SELECT {} FROM {origin}", as_text(&names(catalog, origin))))
         .await?;
@@ -117,13 +122,15 @@ fn as_text(columns: &[String]) -> String {
     each.join(", ")
 }
 
-/// Counts, after the rollback without a backup, the rows whose values are not there any more.
+/// Counts, after the rollback without a backup, the rows whose values are not there any more. The session must be in a
+/// transaction.
 pub(super) async fn losses(superuser: &mut Session, witnesses: &[Witness]) -> Result<Vec<Loss>, ServerError> {
     let mut found = Vec::new();
     for witness in witnesses {
         let columns = as_text(&witness.columns);
         let worth =
             witness.value.as_ref().map(|value| format!(" WHERE {} IS NOT NULL", identifier(value))).unwrap_or_default();
+        superuser.execute("SAVEPOINT counting").await?;
         let compared = superuser
             .query(&format!(
                 "SELECT count(*) FROM (SELECT {columns} FROM {}{worth} EXCEPT ALL SELECT {columns} FROM {}) AS lost",
@@ -134,6 +141,7 @@ pub(super) async fn losses(superuser: &mut Session, witnesses: &[Witness]) -> Re
         let counted = match compared {
             Ok(rows) => rows,
             Err(error) if error.sqlstate.starts_with("42") => {
+                superuser.execute("ROLLBACK TO SAVEPOINT counting").await?;
                 superuser.query(&format!("SELECT count(*) FROM {}{worth}", witness.copy)).await?
             }
             Err(error) => return Err(error),

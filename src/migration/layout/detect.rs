@@ -1,0 +1,240 @@
+//! Which layout a place has: by marker files and the project's own dependencies, then contents, then names. Never by
+//! guess: what several tools could have written is told apart by the history table on the copy, or by the user.
+
+use super::site::{Strength, folders_in};
+use super::{Evidence, LAYOUTS, Layout, MigrationError, MigrationTree, Request, Site, plain, sqlx};
+use crate::migration::source_file::name_below;
+use std::path::{Path, PathBuf};
+
+/// Folders in which projects keep the same migrations for several databases: ours, and everybody else's.
+const POSTGRES: [&str; 5] = ["postgres", "postgresql", "pg", "psql", "pgsql"];
+const OTHERS: [&str; 14] = [
+    "mysql",
+    "mariadb",
+    "sqlite",
+    "sqlite3",
+    "mssql",
+    "sqlserver",
+    "oracle",
+    "cockroach",
+    "cockroachdb",
+    "crdb",
+    "clickhouse",
+    "spanner",
+    "snowflake",
+    "h2",
+];
+
+/// Tools whose lines are known and whose files are not read.
+const UNREAD: [&str; 1] = ["sql-migrate"];
+
+/// What a place turned out to be.
+pub struct Detected {
+    /// The layout.
+    pub layout: &'static dyn Layout,
+    /// Why.
+    pub evidence: Evidence,
+}
+
+/// The layouts for which most speaks; several when nothing on disk tells them apart.
+pub fn candidates(site: &Site) -> Vec<Detected> {
+    let mut found: Vec<Detected> =
+        LAYOUTS.into_iter().filter_map(|layout| Some(Detected { layout, evidence: layout.detect(site)? })).collect();
+    let strongest = found.iter().map(|each| each.evidence.strength).max();
+    found.retain(|each| Some(each.evidence.strength) == strongest);
+    found
+}
+
+/// A folder in which a project keeps migrations, and what it could be.
+pub struct Home {
+    /// The folder.
+    pub directory: PathBuf,
+    /// For which layouts most speaks; never empty.
+    pub candidates: Vec<Detected>,
+}
+
+/// The folders below a project's root that are some tool's default and hold something that is that tool's; folders
+/// within a found one are part of it.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn homes(root: &Path) -> Result<Vec<Home>, MigrationError> {
+    let mut names: Vec<&str> = LAYOUTS.into_iter().flat_map(Layout::homes).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found: Vec<Home> = Vec::new();
+    for directory in names.into_iter().map(|name| (name, root.join(name))).filter(|(_, path)| path.is_dir()) {
+        let (name, directory) = directory;
+        let below = dialect_of(&directory).ok().flatten().map(|(below, _)| below);
+        let mut candidates = candidates(&Site::new(&[below.unwrap_or_else(|| directory.clone())])?);
+        // What merely looks like a tool's files has to lie where that tool looks for them.
+        candidates.retain(|each| each.evidence.strength >= Strength::Contents || each.layout.homes().contains(&name));
+        candidates.retain(|each| each.evidence.strength > Strength::Fallback);
+        if !candidates.is_empty() && !found.iter().any(|home| directory.starts_with(&home.directory)) {
+            found.push(Home { directory, candidates });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads what the request names with the layout it has.
+pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {
+    if let [directory] = request.paths
+        && directory.is_dir()
+    {
+        return match dialect_of(directory)? {
+            Some((below, note)) => {
+                let mut trees = in_directory(&Request { paths: &[below], ..*request })?;
+                trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
+                Ok(trees)
+            }
+            None => match home_below(directory)? {
+                Some(home) => {
+                    let note = format!("{} is where this project keeps its migrations", home.display());
+                    let mut trees = in_directory(&Request { paths: &[home], ..*request })?;
+                    trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
+                    Ok(trees)
+                }
+                None => in_directory(request),
+            },
+        };
+    }
+    named_one_by_one(request)
+}
+
+/// The one folder in which the project in `directory` keeps migrations, when `directory` itself holds none.
+fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
+    let site = Site::new(&[directory.to_owned()])?;
+    if site.scripts().next().is_some()
+        || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Fallback)
+    {
+        return Ok(None);
+    }
+    let mut found = homes(directory)?;
+    match found.len() {
+        0 => Ok(None),
+        1 => Ok(Some(found.remove(0).directory)),
+        _ => Err(MigrationError::NoMigrations {
+            path: directory.to_owned(),
+            hint: format!(
+                "they are in several folders below: {}; name one of them",
+                found.iter().map(|home| home.directory.display().to_string()).collect::<Vec<_>>().join(", ")
+            ),
+        }),
+    }
+}
+
+fn in_directory(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {
+    let site = Site::new(request.paths)?;
+    refuse_unread(&site, request.root)?;
+    let candidates = candidates(&site);
+    let mut trees = Vec::new();
+    let mut refusals = Vec::new();
+    for Detected { layout, evidence } in candidates {
+        match layout.read(request) {
+            Ok(tree) => trees.push(MigrationTree { detected: Some(evidence.why), ..tree }),
+            Err(error) => refusals.push(error),
+        }
+    }
+    match refusals.into_iter().next() {
+        // Whatever one of several candidates cannot read is not its own.
+        Some(error) if trees.is_empty() => Err(error),
+        _ => Ok(trees),
+    }
+}
+
+/// Files named one by one are run as they stand, unless it is certain whose they are.
+fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {
+    let plain = || -> Result<Vec<MigrationTree>, MigrationError> {
+        let mut tree = plain::Plain.read(request)?;
+        tree.detected = Some("files in the order given".to_owned());
+        if tree.files.iter().all(|file| sqlx::is_versioned(&file.version)) {
+            let note = "read as plain SQL, where each statement commits by itself: `--layout sqlx` groups these files as sqlx does";
+            tree.notes.push(note.to_owned());
+        }
+        Ok(vec![tree])
+    };
+    let mut folders: Vec<PathBuf> = request.paths.iter().map(|path| super::site::parent(path)).collect();
+    folders.dedup();
+    if folders.len() != 1 || request.paths.iter().any(|path| path.is_dir()) {
+        for path in request.paths {
+            let site = Site::new(std::slice::from_ref(path))?;
+            refuse_unread(&site, request.root)?;
+            if let Some((tool, why)) = site.tool_by_contents() {
+                return Err(foreign(request, tool, why));
+            }
+        }
+        return plain();
+    }
+    let site = Site::new(request.paths)?;
+    refuse_unread(&site, request.root)?;
+    let mut certain = candidates(&site);
+    certain.retain(|each| each.evidence.strength >= Strength::Contents);
+    match certain.as_slice() {
+        [] => plain(),
+        [Detected { layout, evidence }] => {
+            let tree = layout.read(request)?;
+            Ok(vec![MigrationTree { detected: Some(evidence.why.clone()), ..tree }])
+        }
+        several => Err(ambiguous(
+            &request.paths[0],
+            several.iter().map(|each| (each.layout.name(), each.evidence.why.as_str())),
+        )),
+    }
+}
+
+fn foreign(request: &Request<'_>, tool: &str, why: &str) -> MigrationError {
+    MigrationError::ForeignLayout {
+        found: name_below(&request.paths[0], request.root),
+        tool: tool.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// What no layout reads is refused, and so is what only the fallback would read although it bears a tool's lines.
+fn refuse_unread(site: &Site, root: &Path) -> Result<(), MigrationError> {
+    let fallback = || candidates(site).iter().all(|each| each.evidence.strength == Strength::Fallback);
+    match site.tool_by_contents() {
+        Some((tool, why)) if UNREAD.contains(&tool) || fallback() => Err(MigrationError::ForeignLayout {
+            found: name_below(&site.directory, root),
+            tool: tool.to_owned(),
+            why: why.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// That several layouts fit, and what decides.
+pub fn ambiguous<'a>(path: &Path, candidates: impl Iterator<Item = (&'a str, &'a str)>) -> MigrationError {
+    let candidates: Vec<String> = candidates.map(|(layout, why)| format!("{layout} ({why})")).collect();
+    MigrationError::Ambiguous { path: path.to_owned(), candidates: candidates.join(" or ") }
+}
+
+/// The folder for PostgreSQL below one that holds nothing but folders for several databases, and what to say about it.
+///
+/// # Errors
+/// Folders for other databases only.
+fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, MigrationError> {
+    if super::files_in(directory)?.iter().any(|(name, _)| name.ends_with(".sql")) {
+        return Ok(None);
+    }
+    let folders = folders_in(directory)?;
+    let is = |known: &[&str], name: &str| known.iter().any(|each| name.eq_ignore_ascii_case(each));
+    let others: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is(&OTHERS, name)).collect();
+    let ours: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is(&POSTGRES, name)).collect();
+    match (ours.as_slice(), others.as_slice()) {
+        ([ours], _) => {
+            let beside = if others.is_empty() { String::new() } else { format!("; {} left alone", others.join(", ")) };
+            Ok(Some((directory.join(ours), format!("{ours}/ is PostgreSQL's part of {}{beside}", directory.display()))))
+        }
+        ([], []) => Ok(None),
+        ([], others) => Err(MigrationError::NoMigrations {
+            path: directory.to_owned(),
+            hint: format!("these are for other databases: {}", others.join(", ")),
+        }),
+        (several, _) => Err(MigrationError::NoMigrations {
+            path: directory.to_owned(),
+            hint: format!("several folders could be PostgreSQL's: {}; name one of them", several.join(", ")),
+        }),
+    }
+}

@@ -1,0 +1,80 @@
+//! Reading a directory of thousands of files without asking the system more than once for what they share.
+
+use super::MigrationError;
+use crate::migration::SourceFile;
+use crate::migration::source_file::{SourceFileError, name_below};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory whose files are read: the part of their names they share is worked out once.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    name: String,
+}
+
+impl Folder {
+    /// `root` is what names are relative to.
+    pub fn new(directory: &Path, root: &Path) -> Self {
+        let same = |left: &Path, right: &Path| {
+            left.canonicalize().ok().zip(right.canonicalize().ok()).is_some_and(|(left, right)| left == right)
+        };
+        let name = if same(directory, root) { String::new() } else { name_below(directory, root) };
+        Self { name: name.strip_suffix('/').map_or(name.clone(), str::to_owned) }
+    }
+
+    /// Reads a file of the directory; `relative` is its name within it, with `/`. Also tells whether a byte order mark
+    /// was taken away.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not UTF-8.
+    pub fn read(&self, relative: &str, path: &Path) -> Result<(Arc<SourceFile>, bool), SourceFileError> {
+        self.read_owned(relative, path).map(|(file, marked)| (Arc::new(file), marked))
+    }
+
+    /// As [`Folder::read`], for whoever goes on to change what was read.
+    pub fn read_owned(&self, relative: &str, path: &Path) -> Result<(SourceFile, bool), SourceFileError> {
+        let name = if self.name.is_empty() { relative.to_owned() } else { format!("{}/{relative}", self.name) };
+        SourceFile::read_named(path, name)
+    }
+}
+
+/// The regular files of a directory with their names, sorted by name. Links count as what they lead to.
+pub(crate) fn files_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    let unreadable = |source| SourceFileError::Read { path: directory.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
+            files.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What to say about a directory without migrations: perhaps they are one level below.
+pub(crate) fn hint(directory: &Path, wanted: &str) -> String {
+    let below = directory.join("migrations");
+    if below.is_dir() {
+        format!("looked for {wanted}; did you mean {}?", below.display())
+    } else {
+        format!("looked for {wanted}; name the directory that holds them")
+    }
+}
+
+/// Sorts by the key the tool orders by, and refuses two files of one version.
+///
+/// # Errors
+/// Two files that claim one version.
+pub(crate) fn sort_by_version<K: Ord + Clone>(files: &mut [(K, super::MigrationFile)]) -> Result<(), MigrationError> {
+    files.sort_by(|(left, _), (right, _)| left.cmp(right));
+    match files.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some([(_, first), (_, second)]) => Err(MigrationError::DuplicateVersion {
+            version: first.version.clone(),
+            first: first.file().name.clone(),
+            second: second.file().name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}

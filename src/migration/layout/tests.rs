@@ -1,0 +1,111 @@
+//! Layouts from outside: what a folder is taken for, and what reading it gives.
+
+use super::*;
+use std::path::{Path, PathBuf};
+
+/// A temporary folder with these files in it.
+pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    folder
+}
+
+/// Reads with one layout and no options.
+pub(crate) fn read(layout: &dyn Layout, paths: &[PathBuf], root: &Path) -> Result<MigrationTree, MigrationError> {
+    layout.read(&Request { paths, root, options: &LayoutOptions::default() })
+}
+
+/// Reads as `check` does, with the layout called `name` or the one that is detected.
+pub(crate) fn read_named(paths: &[PathBuf], name: Option<&str>, root: &Path) -> Result<MigrationTree, MigrationError> {
+    let mut trees = super::read(&Request { paths, root, options: &LayoutOptions::default() }, name)?;
+    assert_eq!(trees.len(), 1, "one layout: {trees:?}");
+    Ok(trees.remove(0))
+}
+
+fn detected(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
+    let folder = folder(files);
+    read_named(&[folder.path().to_owned()], None, folder.path())
+}
+
+#[test]
+fn every_layout_has_its_own_name_and_is_found_by_it() {
+    for layout in LAYOUTS {
+        assert_eq!(named(layout.name()).expect("known").name(), layout.name());
+    }
+}
+
+#[test]
+fn unknown_layouts_are_answered_with_the_known_ones() {
+    let folder = folder(&[("1_a.sql", "SELECT 1")]);
+    let message =
+        |name| read_named(&[folder.path().to_owned()], Some(name), folder.path()).expect_err("unknown").to_string();
+    let known = LAYOUTS.map(Layout::name).join(", ");
+    assert_eq!(message("sqlite"), format!("--layout sqlite: no such layout: known are {known}"));
+}
+
+#[test]
+fn directories_are_told_apart_and_say_why() {
+    let sqlx =
+        detected(&[("1_a.sql", "SELECT 1"), ("20240101_b.up.sql", "SELECT 2"), ("README.md", "")]).expect("versions");
+    assert_eq!(sqlx.layout, "sqlx");
+    assert!(sqlx.detected.expect("a reason").contains("<number>_<description>.sql"));
+    let plain = detected(&[("a.sql", "SELECT 1"), ("1_b.sql", "SELECT 2")]).expect("plain files");
+    assert_eq!(plain.layout, "plain");
+    assert!(plain.directory_given && plain.detected.is_some());
+}
+
+#[test]
+fn other_tools_files_are_never_run_by_guess() {
+    let files = [("a.sql", "-- +migrate Up\nCREATE TABLE t ();\n-- +migrate Down\nDROP TABLE t;")];
+    match detected(&files) {
+        Err(MigrationError::ForeignLayout { tool, .. }) => assert_eq!(tool, "sql-migrate"),
+        other => panic!("taken for {other:?}"),
+    }
+    let folder = folder(&files);
+    assert!(read_named(&[folder.path().join("a.sql")], None, folder.path()).is_err());
+    let asked = read_named(&[folder.path().join("a.sql")], Some("plain"), folder.path());
+    assert_eq!(asked.expect("asked for").files.len(), 1);
+}
+
+#[test]
+fn a_project_is_searched_for_its_migrations() {
+    let tree = detected(&[("Cargo.toml", "[dependencies]\nsqlx = \"0.9\"\n"), ("migrations/1_a.sql", "SELECT 1")]);
+    let tree = tree.expect("sqlx's own folder");
+    assert_eq!((tree.layout, tree.files[0].file().name.as_str()), ("sqlx", "migrations/1_a.sql"));
+    assert!(tree.notes[0].ends_with("migrations is where this project keeps its migrations"), "{:?}", tree.notes);
+}
+
+#[test]
+fn the_folder_for_postgresql_is_told_from_those_for_other_databases() {
+    let files = [("postgres/1_a.sql", "SELECT 1"), ("mysql/1_a.sql", "SELECT `1`"), ("sqlite/1_a.sql", "SELECT 1")];
+    let tree = detected(&files).expect("PostgreSQL's");
+    assert_eq!(tree.files[0].file().name, "postgres/1_a.sql");
+    assert!(
+        tree.notes[0].contains("postgres/ is PostgreSQL's part of")
+            && tree.notes[0].contains("mysql, sqlite left alone")
+    );
+    let message = detected(&files[1..]).expect_err("none for PostgreSQL").to_string();
+    assert!(message.contains("these are for other databases: mysql, sqlite"), "{message}");
+}
+
+#[test]
+fn paths_that_hold_nothing_are_refused() {
+    let folder = folder(&[("empty/README.md", ""), ("migrations/1_a.sql", "SELECT 1")]);
+    let message = |path: &str, layout| {
+        let path = if path.is_empty() { PathBuf::new() } else { folder.path().join(path) };
+        read_named(&[path], layout, folder.path()).expect_err("nothing there").to_string()
+    };
+    assert!(message("", None).starts_with("no migrations given"));
+    assert!(read_named(&[], None, folder.path()).is_err());
+    assert!(message("nowhere.sql", None).contains("nowhere.sql: no such file or directory"));
+    for layout in [None, Some("plain"), Some("sqlx")] {
+        assert!(message("empty", layout).contains("no migrations here: looked for"), "{layout:?}");
+    }
+    for layout in ["plain", "sqlx"] {
+        assert!(message(".", Some(layout)).contains("did you mean"), "{layout:?}");
+    }
+}

@@ -1,0 +1,225 @@
+//! The prove pass: writes the scripts for everything that was applied, and for each migration of it, and has them proven.
+
+use super::ground::Ground;
+use super::{Destroyed, Ready, Rehearsal, RehearsalError};
+use crate::copy::scratch::ScratchDatabase;
+use crate::diff::catalog::CatalogChange;
+use crate::engine::postgres::schema_dump::schema_text;
+use crate::engine::postgres::{catalog, count};
+use crate::migration::script::{StatementKind, kind};
+use crate::migration::{Migration, TransactionMode};
+use crate::observation::lock::LockMode;
+use crate::observation::{Observation, RelationWork};
+use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::prove::{ProveOptions, Step, prove_each};
+use crate::rollback::{self, Rollback, RollbackError};
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts what goes, writes the scripts, then runs them: is everything as before? First for all migrations together, as
+/// the runner applied them, then for each by itself.
+pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let copy = plan.copy().await?;
+    count_destroyed(&copy, rehearsal).await?;
+    let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
+        .await
+        .map_err(|error| RollbackError::Dump(error.to_string()))?;
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
+    let applied = applied(rehearsal);
+    let title: Vec<String> = applied.iter().map(title).collect();
+    let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
+    let scripts = generate(&Input {
+        before: &before.catalog,
+        after: &after.catalog,
+        dump_before: &dump,
+        history: &history(noted_down(rehearsal)),
+        changed: &changed_tables(rehearsal, &all, &before.catalog),
+        title: &title.join(", "),
+        backup_schema: catalog::BACKUP_SCHEMA,
+    });
+    let options = ProveOptions { tables: touched_tables(plan, rehearsal, &all, &before.catalog) };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
+    let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    let saves = !scripts.saved.is_empty();
+    let whole = Rollback { scripts, proof: Some(proof), reason: None };
+    let alone = applied.len() == 1 && rehearsal.failure.is_none();
+    rehearsal.rollbacks = if alone { vec![whole.clone()] } else { Vec::new() };
+    rehearsal.rollback = Some(whole);
+    if !alone {
+        rehearsal.rollbacks = each(plan, rehearsal, saves).await?;
+    }
+    Ok(())
+}
+
+/// The scripts of each migration that was applied.
+async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Vec<Rollback>, RehearsalError> {
+    let schemas = backup_schemas(&rehearsal.migrations);
+    let tell = |index: usize, schema: &Catalog| {
+        let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
+        Step {
+            title: title(migration),
+            backup_schema: schemas.get(index).cloned().unwrap_or_default(),
+            history: history(std::slice::from_ref(migration)),
+            changed: changed_tables(rehearsal, &[migration], schema),
+            tables: touched_tables(plan, rehearsal, &[migration], schema),
+        }
+    };
+    let applied = applied(rehearsal).len();
+    if applied == 0 {
+        return Ok(Vec::new());
+    }
+    plan.progress.say("each migration by itself …");
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
+    Ok(prove_each(&mut ground, applied, saves, tell).await?)
+}
+
+/// The migrations that were applied as a whole.
+fn applied(rehearsal: &Rehearsal) -> &[Migration] {
+    rehearsal.migrations.get(..rehearsal.applied).unwrap_or_default()
+}
+
+/// The migrations that left something in the runner's history: those applied, and the one that failed where the runner
+/// notes down that it begins.
+fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
+    let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
+    let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
+    rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
+}
+
+fn title(migration: &Migration) -> String {
+    format!("{} {}", migration.version, migration.name).trim_end().to_owned()
+}
+
+/// The runner's rows go in the order opposite to the one they came in.
+fn history(migrations: &[Migration]) -> Vec<String> {
+    migrations.iter().rev().filter_map(|each| each.history.as_ref()).flat_map(|history| history.undo.clone()).collect()
+}
+
+/// A schema for the backup of each migration, by its version: they stand side by side until each is cleaned up.
+fn backup_schemas(migrations: &[Migration]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for migration in migrations {
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+        // Names of schemas end after 63 bytes.
+        let version: String = migration.version.chars().take(40).map(plain).collect();
+        let mut name = format!("{}_{version}", catalog::BACKUP_SCHEMA);
+        if found.contains(&name) {
+            name = format!("{name}_{}", found.len() + 1);
+        }
+        found.push(name);
+    }
+    found
+}
+
+/// What was committed of these migrations.
+fn observed<'r>(rehearsal: &'r Rehearsal, migrations: &[&Migration]) -> impl Iterator<Item = &'r Observation> {
+    let statements: BTreeSet<usize> =
+        migrations.iter().flat_map(|migration| &migration.statements).map(|statement| statement.index).collect();
+    rehearsal.observations.iter().filter(move |observation| statements.contains(&observation.statement))
+}
+
+/// A relation the measured run saw, as another copy has it in `schema`. Those from before the run have the same OID on
+/// every copy, whatever they are called by then; those that came with it are told by their name.
+fn relation_in<'c>(rehearsal: &Rehearsal, schema: &'c Catalog, oid: Oid, name: &str) -> Option<&'c Relation> {
+    let old = |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| before.catalog.relations.contains_key(oid));
+    if old(&oid) {
+        return schema.relations.get(&oid);
+    }
+    schema.relations.values().find(|relation| relation.qualified == name && !old(&relation.oid))
+}
+
+/// What these migrations did to the rows of tables that were there before them, added up over their statements, with the
+/// names the tables have in `schema`.
+fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Vec<ChangedTable> {
+    let mut tables: BTreeMap<&str, ChangedTable> = BTreeMap::new();
+    for observation in observed(rehearsal, migrations).filter(|each| rehearsal.committed.contains(&each.statement)) {
+        let rows = |works: &[RelationWork], oid: Oid| -> u64 {
+            works.iter().filter(|work| work.relation == oid).map(|work| work.rows).sum()
+        };
+        let works = observation.changed.iter().chain(&observation.inserted).chain(&observation.deleted);
+        let seen: BTreeMap<Oid, &str> = works.map(|work| (work.relation, work.name.as_str())).collect();
+        for (oid, name) in seen {
+            let Some(relation) = relation_in(rehearsal, schema, oid, name) else { continue };
+            let table = tables
+                .entry(&relation.qualified)
+                .or_insert_with(|| ChangedTable { name: relation.qualified.clone(), ..Default::default() });
+            let deleted = rows(&observation.deleted, oid);
+            table.inserted += rows(&observation.inserted, oid);
+            table.deleted += deleted;
+            table.updated += rows(&observation.changed, oid).saturating_sub(deleted);
+        }
+    }
+    tables.into_values().collect()
+}
+
+/// Below this size the proof compares every table: it takes no longer than deciding.
+const SMALL_DATABASE: u64 = 64 << 20;
+
+/// Names, in `schema`, of the tables whose values the proof compares; `None` for all of them, which is also right where
+/// something ran that could commit halfway and let go of its locks before anybody saw them.
+fn touched_tables(
+    plan: &Ready<'_>,
+    rehearsal: &Rehearsal,
+    migrations: &[&Migration],
+    schema: &Catalog,
+) -> Option<BTreeSet<String>> {
+    let bare =
+        |migration: &&&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
+    let unseen = migrations
+        .iter()
+        .filter(bare)
+        .flat_map(|migration| &migration.statements)
+        .any(|statement| matches!(kind(statement.sql()), StatementKind::Do | StatementKind::Call));
+    if unseen || plan.base.record.bytes < SMALL_DATABASE {
+        return None;
+    }
+    let locked: BTreeSet<Oid> = observed(rehearsal, migrations)
+        .flat_map(|observation| &observation.locks)
+        .filter(|lock| lock.mode >= LockMode::RowExclusive)
+        .filter_map(|lock| relation_in(rehearsal, schema, lock.relation, &lock.name))
+        .map(|relation| relation.oid)
+        .collect();
+    let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, &locked));
+    Some(within.map(|relation| relation.qualified.clone()).collect())
+}
+
+/// Counts what the migration takes away, on a copy it has not touched.
+async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let mut found = Vec::new();
+    let mut superuser = copy.superuser("count").await?;
+    for change in &rehearsal.changes {
+        let (relation, table, column) = match change {
+            CatalogChange::RelationDropped {
+                relation,
+                name,
+                kind: RelationKind::Table | RelationKind::PartitionedTable,
+                replaced: false,
+            } => (*relation, name, None),
+            CatalogChange::ColumnDropped { relation, table, column, .. } => (*relation, table, Some(column)),
+            _ => continue,
+        };
+        let rows = count::values(&mut superuser, relation, column.map(String::as_str)).await?;
+        let bare = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
+        found.push(Destroyed {
+            object: column.map_or_else(|| table.clone(), |column| qualify_column(table, column)),
+            table: table.clone(),
+            what: if column.is_some() { "column" } else { "table" },
+            rows,
+            statement: super::cause::statement_for(rehearsal, Some(relation), &[column.map_or(bare, String::as_str)]),
+        });
+    }
+    superuser.close().await;
+    for observation in rehearsal.observations.iter().filter(|each| rehearsal.committed.contains(&each.statement)) {
+        let truncate = rehearsal.sql(observation.statement).is_some_and(|sql| kind(sql) == StatementKind::Truncate);
+        found.extend(observation.deleted.iter().filter(|work| !work.created_in_run).map(|work| Destroyed {
+            object: work.name.clone(),
+            table: work.table.clone(),
+            what: if truncate { "truncated rows" } else { "deleted rows" },
+            rows: work.rows,
+            statement: Some(observation.statement),
+        }));
+    }
+    rehearsal.destroyed = found;
+    Ok(())
+}

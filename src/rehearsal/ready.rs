@@ -1,0 +1,49 @@
+//! Copies as the runner finds them when it begins with what is rehearsed.
+
+use super::{Plan, RehearsalError};
+use crate::copy::scratch::ScratchDatabase;
+use crate::engine::postgres::apply::{Unwatched, apply};
+use crate::migration::Migration;
+
+/// A run once it is known what is pending: where copies come from, as the runner finds them when it begins.
+pub(crate) struct Ready<'run> {
+    pub(super) plan: &'run Plan<'run>,
+    /// What the runner sends before anything else: its history table is no part of what is rehearsed.
+    pub(super) setup: Vec<String>,
+    /// Pending, but not what is rehearsed: applied first.
+    pub(super) earlier: Vec<Migration>,
+}
+
+impl<'run> std::ops::Deref for Ready<'run> {
+    type Target = Plan<'run>;
+
+    fn deref(&self) -> &Plan<'run> {
+        self.plan
+    }
+}
+
+impl Ready<'_> {
+    /// A fresh copy as the runner finds it when it begins with what is rehearsed.
+    pub(super) async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
+        let copy = self.plan.bare_copy().await?;
+        self.set_up(&copy).await?;
+        Ok(copy)
+    }
+
+    pub(super) async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
+        let mut session = copy.target.session("migration").await?;
+        for setup in &self.setup {
+            session.execute(setup).await?;
+        }
+        session.close().await;
+        let applied = apply(&copy.target, &self.earlier, None, &mut Unwatched).await?;
+        match applied.failure {
+            None => Ok(()),
+            Some(failure) => {
+                let stopped = self.earlier.get(applied.migrations);
+                let version = stopped.map_or_else(String::new, |migration| migration.version.clone());
+                Err(RehearsalError::Earlier { version, error: failure.error })
+            }
+        }
+    }
+}

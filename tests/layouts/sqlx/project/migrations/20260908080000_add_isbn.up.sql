@@ -1,0 +1,2 @@
+ALTER TABLE books ADD COLUMN isbn text;
+COMMENT ON COLUMN books.isbn IS 'thirteen digits';

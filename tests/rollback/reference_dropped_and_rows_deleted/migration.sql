@@ -1,0 +1,2 @@
+ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;
+DELETE FROM customers WHERE id > 40;

@@ -1,0 +1,62 @@
+//! A server of a test's own, with the roles its fixtures speak of.
+
+use seatrial::copy::state::{RunDir, StateDir};
+use seatrial::engine::ServerError;
+use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
+use seatrial::engine::postgres::launch;
+use seatrial::engine::postgres::schema_dump::{SchemaDumpError, schema_text};
+use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::session::Session;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
+
+/// The role migrations run as.
+pub const ROLE: &str = "app";
+
+/// Roles the fixtures speak of; `app` is a member of `archivist`.
+pub const ROLES: &str = "CREATE ROLE app LOGIN; CREATE ROLE archivist; CREATE ROLE reader; CREATE ROLE writer; \
+    CREATE ROLE stranger; GRANT archivist TO app;";
+
+/// A server, and what it stands on.
+pub struct Place {
+    _folder: TempDir,
+    binaries: Binaries,
+    server: Server,
+}
+
+impl Place {
+    /// Starts it.
+    pub async fn new() -> Self {
+        launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
+        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
+        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let run = RunDir::create(&state).expect("a run");
+        let data_dir = run.fresh_path("data");
+        create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
+        let place = Self { _folder: folder, binaries, server };
+        place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
+        place
+    }
+
+    /// A session there.
+    pub async fn session(&self, database: &str, role: &str) -> Result<Session, ServerError> {
+        Session::connect(self.server.endpoint(), database, role, "test").await
+    }
+
+    /// One string of SQL in a session of its own.
+    pub async fn execute(&self, database: &str, role: &str, sql: &str) -> Result<(), ServerError> {
+        let mut session = self.session(database, role).await?;
+        let done = session.execute(sql).await;
+        session.close().await;
+        done.map(|_| ())
+    }
+
+    /// Its schema, as pg_dump prints it.
+    pub async fn dump(&self, database: &str) -> Result<String, SchemaDumpError> {
+        schema_text(&self.binaries, self.server.endpoint(), database).await
+    }
+}
