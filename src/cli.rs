@@ -19,6 +19,8 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// `check` on this repository's own sample data and migrations.
     Demo(Box<CheckArgs>),
+    /// Look at the project, write a commented seatrial.toml, say what was detected.
+    Init(InitArgs),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
     /// Servers and dump tools found, and where state is kept.
@@ -66,7 +68,7 @@ pub struct CheckArgs {
     /// Search path for migrations and hot queries.
     #[arg(long, value_name = "LIST", env = "SEATRIAL_SCHEMA")]
     pub schema: Option<String>,
-    /// Which database of a cluster dump.
+    /// Which `[[database]]` entry of the configuration; if it has none of this name, which database of a cluster dump.
     #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
     pub database: Option<String>,
     /// measure, prove, attribute, or all; default: measure and prove, and attribute when a plan changed.
@@ -127,6 +129,17 @@ pub struct PlaceArgs {
     pub cache_dir: Option<PathBuf>,
 }
 
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Overwrite a seatrial.toml that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Write to standard output instead of seatrial.toml.
+    #[arg(long)]
+    pub print: bool,
+}
+
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -144,8 +157,7 @@ pub struct ReportArgs {
 }
 
 /// From which severity on a finding makes the exit code 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
     /// Errors only.
     Error,

@@ -1,6 +1,7 @@
 //! What each command does, and with which exit code it ends.
 
 mod check;
+mod init;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::copy::state::{StateDir, sweep};
@@ -29,6 +30,31 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
     /// Terminated.
     pub const TERMINATED: u8 = 143;
+
+    /// From the best to the worst, for several databases. A bug (101) and a signal end the run at once.
+    const BY_BADNESS: [u8; 8] =
+        [CLEAN, NOTHING_PENDING, FINDINGS, OUT_OF_TIME, USAGE, COULD_NOT_REHEARSE, INTERRUPTED, TERMINATED];
+
+    /// The worse of two.
+    pub fn worse(one: u8, other: u8) -> u8 {
+        let badness = |code| BY_BADNESS.iter().position(|known| *known == code).unwrap_or(BY_BADNESS.len());
+        if badness(other) > badness(one) { other } else { one }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_worse_of_two_does_not_depend_on_which_came_first() {
+            assert_eq!(worse(FINDINGS, OUT_OF_TIME), OUT_OF_TIME);
+            assert_eq!(worse(COULD_NOT_REHEARSE, FINDINGS), COULD_NOT_REHEARSE);
+            assert_eq!(worse(USAGE, OUT_OF_TIME), USAGE);
+            assert_eq!(worse(NOTHING_PENDING, CLEAN), NOTHING_PENDING);
+            assert_eq!(worse(FINDINGS, NOTHING_PENDING), FINDINGS);
+            assert_eq!(worse(COULD_NOT_REHEARSE, TERMINATED), TERMINATED);
+        }
+    }
 }
 
 /// Why a command ends early.
@@ -50,6 +76,20 @@ impl Stop {
     pub fn environment(error: impl Into<anyhow::Error>) -> Self {
         Self { code: exit::COULD_NOT_REHEARSE, error: error.into() }
     }
+
+    /// The same, said of one of several databases.
+    pub fn of(self, database: Option<&str>) -> Self {
+        match database {
+            Some(name) => Self { code: self.code, error: anyhow!("database {name}: {}", self.error) },
+            None => self,
+        }
+    }
+
+    /// Tells it on stderr.
+    pub fn complain(&self) {
+        // A closed stderr leaves the exit code to tell it.
+        let _ = writeln!(anstream::stderr(), "error: {}", self.error);
+    }
 }
 
 /// Parses the command line and does what it says.
@@ -58,6 +98,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Check(args) => check::check(&args, false),
         Command::Demo(args) => check::check(&args, true),
+        Command::Init(args) => init::init(&args),
         Command::Report(args) => render_saved(&args),
         Command::Doctor(place) => doctor(&place),
         Command::Clean(place) => clean(&place),
@@ -78,7 +119,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(stop) => {
-            let _ = writeln!(anstream::stderr(), "error: {}", stop.error);
+            stop.complain();
             ExitCode::from(stop.code)
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod foreign;
 mod ground;
 mod passes;
 mod pending;
+mod production;
 mod prove;
 mod ready;
 

@@ -161,14 +161,21 @@ fn a_version_that_is_not_pending_names_what_is() {
 fn an_unknown_key_in_the_configuration_shows_its_line() {
     Input::right()
         .file("seatrial.toml", "source = \"source.sql\"\nqueris = [\"queries.sql\"]\n")
-        .refused(USAGE, &["seatrial.toml", "line 2", "queris", "queries"]);
+        .refused(USAGE, &["seatrial.toml:2:1: unknown key `queris`: did you mean `queries`?", "| ^^^^^^\n"]);
 }
 
 #[test]
 fn a_configuration_that_is_no_toml_shows_its_line() {
     Input::right()
         .file("seatrial.toml", "# ours\n\nsource = source.sql\n")
-        .refused(USAGE, &["seatrial.toml", "line 3"]);
+        .refused(USAGE, &["seatrial.toml:3:10: ", "3 | source = source.sql"]);
+}
+
+#[test]
+fn a_bad_value_in_the_configuration_is_blamed_on_its_place_and_not_on_an_option() {
+    Input::right()
+        .file("seatrial.toml", "source = \"source.sql\"\nmax_time = \"soon\"\n")
+        .refused(USAGE, &["seatrial.toml:2:12: `soon`", "90s"]);
 }
 
 #[test]

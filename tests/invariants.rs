@@ -321,7 +321,9 @@ fn the_architecture_page_says_what_each_dependency_is_for() {
 
 #[test]
 fn pages_name_each_other_and_the_licences_are_there() {
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/findings.md"] {
+    for page in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/findings.md", "docs/configuration.md"]
+    {
         let text = read(page);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = target.split('#').next().unwrap_or_default();

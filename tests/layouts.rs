@@ -71,7 +71,11 @@ macro_rules! layouts {
 }
 
 layouts! {
+    graphile_migrate,
+    node_pg_migrate,
+    sqitch,
     sqlx,
+    tern,
 }
 
 fn folder(name: &str) -> PathBuf {

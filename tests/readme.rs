@@ -295,8 +295,9 @@ fn exit_codes_and_thresholds_shown_are_the_program_s() {
     let config = blocks("toml").into_iter().next().expect("a seatrial.toml");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("seatrial.toml"), config).expect("written");
-    let settings =
+    let all =
         seatrial::config::Settings::resolve(&seatrial::cli::CheckArgs::default(), folder.path()).expect("it is right");
+    let [settings] = all.try_into().expect("one database");
     assert_eq!(settings.thresholds, Thresholds::default());
     assert!(settings.source.is_some() && !settings.queries.is_empty());
 }

@@ -9,40 +9,131 @@ use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::git::Changed;
-use crate::migration::layout::{self, Request, detect};
+use crate::migration::layout::{self, MigrationTree, Request, detect};
 use crate::progress::{Activity, Progress, Word};
 use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, build, human};
-use crate::workload;
+use crate::workload::{self, HotQuery};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Runs `check`; `demo` fills in the repository's own sample data.
+/// Runs `check`; `demo` fills in the repository's own sample data. Several databases are rehearsed one after another.
 pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
-    let mut settings = Settings::resolve(args, &cwd).map_err(Stop::usage)?;
-    if demo {
+    let databases = if demo {
+        let mut settings = Settings::resolve_top(args, &cwd).map_err(Stop::usage)?;
         sample(&mut settings, &cwd)?;
-    }
-    let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
-    if let Some(folder) = &settings.out {
-        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
-    }
+        vec![settings]
+    } else {
+        Settings::resolve(args, &cwd).map_err(Stop::usage)?
+    };
+    // All of them before the first takes its time: what is wrong with the last is known at once.
+    let jobs = databases.into_iter().map(Job::prepare).collect::<Result<Vec<_>, _>>()?;
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
-    let outcome = runtime.block_on(run(&settings, progress));
-    // Waits for what runs beside: a copy that was given up is removed by whoever made it.
+    let mut signals = runtime.block_on(async { Signals::listen() }).map_err(Stop::environment)?;
+    let several = jobs.len() > 1;
+    let mut worst = exit::CLEAN;
+    for (index, job) in jobs.into_iter().enumerate() {
+        let name = job.settings.name.clone();
+        if let Some(name) = &name {
+            progress.say(&format!("database {name}"));
+        }
+        let code = match rehearse_one(job, index, args, progress, &runtime, &mut signals) {
+            // The others are rehearsed all the same.
+            Err(stop) if several => {
+                let stop = stop.of(name.as_deref());
+                stop.complain();
+                stop.code
+            }
+            result => result?,
+        };
+        worst = exit::worse(worst, code);
+        if [exit::INTERRUPTED, exit::TERMINATED].contains(&code) {
+            break;
+        }
+    }
+    // The runtime goes last and waits for what runs beside: a copy that was given up is removed by whoever made it.
     drop(runtime);
-    let (rehearsal, end) = outcome?;
+    Ok(worst)
+}
+
+/// One database, with everything read that can be read before the first rehearsal.
+struct Job {
+    settings: Settings,
+    queries: Vec<HotQuery>,
+    trees: Vec<MigrationTree>,
+    changed: Option<Changed>,
+    source: Source,
+    outputs: Vec<Output>,
+}
+
+impl Job {
+    fn prepare(settings: Settings) -> Result<Self, Stop> {
+        let name = settings.name.clone();
+        Self::read(settings).map_err(|stop| stop.of(name.as_deref()))
+    }
+
+    fn read(settings: Settings) -> Result<Self, Stop> {
+        let queries = if settings.queries.is_empty() {
+            Vec::new()
+        } else {
+            workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
+        };
+        let paths = migrations(&settings)?;
+        let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
+        let trees = layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?;
+        let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
+        let changed = changed.transpose().map_err(Stop::usage)?;
+        let source = settings.source.as_deref().ok_or_else(|| {
+            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
+                 or `empty`"
+            ))
+        })?;
+        let source = Source::parse(source).map_err(Stop::usage)?;
+        let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
+        if let Some(folder) = &settings.out {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
+        }
+        Ok(Self { settings, queries, trees, changed, source, outputs })
+    }
+}
+
+/// What ends a run from outside. One for all databases: a signal between two of them is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+}
+
+/// Rehearses one database and writes its report. `index` counts the databases from 0.
+fn rehearse_one(
+    job: Job,
+    index: usize,
+    args: &CheckArgs,
+    progress: Progress,
+    runtime: &Runtime,
+    signals: &mut Signals,
+) -> Result<u8, Stop> {
+    let (settings, outputs) = (job.settings.clone(), job.outputs.clone());
+    let (mut rehearsal, end) = runtime.block_on(run(job, progress, signals))?;
+    rehearsal.compare_with_production(&settings.production);
 
     let findings = crate::check::run(&rehearsal, &settings.thresholds, &settings.require);
     let mut report = build::report(&rehearsal, &findings);
@@ -53,6 +144,9 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     }
     if let Some(folder) = &settings.out {
         report::write_artefacts(&report, folder).map_err(Stop::environment)?;
+    }
+    if let Some(name) = &settings.name {
+        report::write_heading(name, index == 0, &outputs, args.color).map_err(Stop::environment)?;
     }
     report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
@@ -87,28 +181,10 @@ fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End), Stop> {
+async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Rehearsal, End), Stop> {
+    let Job { settings, queries, trees, changed, source, .. } = job;
+    let settings = &settings;
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::environment)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Stop::environment)?;
-
-    let queries = if settings.queries.is_empty() {
-        Vec::new()
-    } else {
-        workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
-    };
-    let paths = migrations(settings)?;
-    let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
-    let trees = layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?;
-    let changed =
-        settings.base.as_ref().map(|base| Changed::since(base, &settings.root)).transpose().map_err(Stop::usage)?;
-    let source = settings.source.as_deref().ok_or_else(|| {
-        Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-             or `empty`"
-        ))
-    })?;
-    let source = Source::parse(source).map_err(Stop::usage)?;
-
     let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
     let activity = Activity::default();
     let work = async {
@@ -117,11 +193,12 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             progress.say(&line);
         }
         let run = RunDir::create(&state).map_err(Stop::environment)?;
-        let request = BinaryRequest::from_environment(
+        let mut request = BinaryRequest::from_environment(
             settings.postgres_bin.as_ref().map(PathBuf::from),
             None,
             Some(state.root().to_path_buf()),
         );
+        request.preferred_major = settings.production.major;
         let options =
             BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
         let mut say = |text: &str| progress.say(text);
@@ -142,6 +219,8 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             requested: settings.role.clone(),
             hot_queries: rehearsal.queries.iter().filter_map(|query| query.role.clone()).collect(),
             search_path: settings.schema.clone(),
+            settings: settings.production.settings.clone(),
+            role_settings: settings.production.role_settings.clone(),
         };
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, state.root(), limits, deadline).map_err(Stop::environment)?;
@@ -159,8 +238,8 @@ async fn run(settings: &Settings, progress: Progress) -> Result<(Rehearsal, End)
             }
             Err(error) => End::Broken(error.into()),
         },
-        _ = interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
-        _ = terminate.recv() => End::Interrupted(exit::TERMINATED),
+        _ = signals.interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
+        _ = signals.terminate.recv() => End::Interrupted(exit::TERMINATED),
     };
     let why = match &end {
         End::Complete => "the run ended before".to_owned(),

@@ -146,7 +146,11 @@ fn refuse_reserved(role: &str) -> Result<(), RoleError> {
     if reserved { Err(RoleError::Reserved { role: role.to_owned() }) } else { Ok(()) }
 }
 
-async fn exists(session: &mut Session, role: &str) -> Result<bool, ServerError> {
+/// Whether there is a role of this name.
+///
+/// # Errors
+/// What the server says.
+pub async fn exists(session: &mut Session, role: &str) -> Result<bool, ServerError> {
     let found = session.query(&format!("SELECT 1 FROM pg_roles WHERE rolname = {}", quote_literal(role))).await?;
     Ok(!found.rows.is_empty())
 }

@@ -6,8 +6,8 @@ use super::state::RunDir;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Target;
 use crate::engine::postgres::server::{ClusterError, Server};
-use crate::engine::postgres::session::Session;
-use std::collections::BTreeSet;
+use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// What can go wrong with a copy; nothing of it is the migration's fault.
@@ -19,12 +19,31 @@ pub enum ScratchError {
     /// Roles cannot be made ready.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// A value of `[production]` that the copy's server does not take.
+    #[error("[production.{table}] {name} = \"{value}\": {error}", table = table(role))]
+    Setting {
+        /// Whose it is; `None` for all.
+        role: Option<String>,
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The server's answer.
+        error: ServerError,
+    },
     /// The copy's server refuses what the tool itself asks.
     #[error("the copy's server refused: {0}")]
     Server(#[from] ServerError),
 }
 
-/// Who runs what on a copy.
+fn table(role: &Option<String>) -> String {
+    role.as_ref().map_or_else(|| "settings".to_owned(), |role| format!("role_settings.{role}"))
+}
+
+/// `unrecognized configuration parameter`.
+const UNKNOWN_PARAMETER: &str = "42704";
+
+/// Who runs what on a copy, and under which settings.
 #[derive(Debug, Clone, Default)]
 pub struct Roles {
     /// Asked for with `--role`.
@@ -33,6 +52,10 @@ pub struct Roles {
     pub hot_queries: BTreeSet<String>,
     /// Search path asked for with `--schema`.
     pub search_path: Option<String>,
+    /// Parameters production has, by name: the database gets them.
+    pub settings: BTreeMap<String, String>,
+    /// Parameters production has set for single roles, by role.
+    pub role_settings: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A copy with its server running.
@@ -57,6 +80,8 @@ impl ScratchDatabase {
         for login in &roles.hot_queries {
             role::prepare_login(&mut session, login).await?;
         }
+        let mut notes = prepared.notes;
+        notes.extend(set_as_in_production(&mut session, &base.record.database, roles).await?);
         session.close().await;
         let target = Target {
             endpoint: server.endpoint().clone(),
@@ -64,7 +89,7 @@ impl ScratchDatabase {
             role: prepared.role,
             search_path: roles.search_path.clone(),
         };
-        Ok(Self { server, target, notes: prepared.notes })
+        Ok(Self { server, target, notes })
     }
 
     /// A session of the bootstrap superuser, for looking.
@@ -82,4 +107,48 @@ impl ScratchDatabase {
     pub async fn destroy(self) -> Result<(), ScratchError> {
         Ok(self.server.destroy().await?)
     }
+}
+
+/// Gives the copy what production has set. A parameter this server's version lacks and a role the source lacks are
+/// noted.
+async fn set_as_in_production(
+    session: &mut Session,
+    database: &str,
+    roles: &Roles,
+) -> Result<Vec<String>, ScratchError> {
+    let mut notes = Vec::new();
+    let database = quote_identifier(database);
+    let everybody = roles.settings.iter().map(|(name, value)| (None, name, value));
+    let single = roles
+        .role_settings
+        .iter()
+        .flat_map(|(role, settings)| settings.iter().map(move |(name, value)| (Some(role), name, value)));
+    let mut missing = BTreeSet::new();
+    for (role, name, value) in everybody.chain(single) {
+        if let Some(role) = role
+            && !role::exists(session, role).await?
+        {
+            if missing.insert(role) {
+                notes.push(format!("production has settings for role {role}, which is not in the source: left out"));
+            }
+            continue;
+        }
+        // In this database, so that it stands above what the source brought for the role everywhere.
+        let whose = match role {
+            Some(role) => format!("ROLE {} IN DATABASE {database}", quote_identifier(role)),
+            None => format!("DATABASE {database}"),
+        };
+        let set = format!("ALTER {whose} SET {} = {}", quote_identifier(name), quote_literal(value));
+        match session.execute(&set).await {
+            Ok(_) => {}
+            Err(error) if error.sqlstate == UNKNOWN_PARAMETER => {
+                notes.push(format!("production sets {name}, which this server does not know: left out"));
+            }
+            Err(error) => {
+                let (name, value) = (name.clone(), value.clone());
+                return Err(ScratchError::Setting { role: role.cloned(), name, value, error });
+            }
+        }
+    }
+    Ok(notes)
 }

@@ -262,6 +262,7 @@ fn migrations(
             layout: tree.layout,
             transaction: grouping.transaction,
             connection: layout.connection(),
+            session: tree.session.clone(),
             statements,
             down,
             history: grouping.history,

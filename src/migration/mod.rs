@@ -135,6 +135,8 @@ pub struct Migration {
     pub transaction: TransactionMode,
     /// How the runner connects.
     pub connection: Connection,
+    /// What the tool's configuration has it send on every session, after [`Connection::settings`]; each on its own.
+    pub session: Vec<String>,
     /// In the order they run.
     pub statements: Vec<Statement>,
     /// The statements of the hand-written script that undoes it, if the layout has one; numbered from 1 on their own.

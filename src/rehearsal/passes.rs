@@ -26,7 +26,10 @@ pub(super) async fn measure(
     rehearsal: &mut Rehearsal,
 ) -> Result<(), RehearsalError> {
     let mut superuser = copy.superuser("snapshot").await?;
-    (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut superuser).await?;
+    // As the role that runs migrations and hot queries has them.
+    let mut session = copy.target.session("settings").await?;
+    (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut session).await?;
+    session.close().await;
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
     let Rehearsal { before: told, observations, migrations, .. } = rehearsal;

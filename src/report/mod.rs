@@ -14,7 +14,7 @@ pub mod v1;
 pub mod view;
 pub mod visible;
 
-pub use output::{Output, emit, write_artefacts, write_stdout};
+pub use output::{Output, emit, write_artefacts, write_heading, write_stdout};
 
 use std::str::FromStr;
 use thiserror::Error;

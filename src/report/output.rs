@@ -93,6 +93,21 @@ pub fn emit(
     Ok(())
 }
 
+/// Names the database a report is about, before the report, where standard output is for people.
+///
+/// # Errors
+/// What the stream says.
+pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: When) -> Result<(), OutputError> {
+    let Some(output) = outputs.iter().find(|output| output.file.is_none()) else { return Ok(()) };
+    let gap = if first { "" } else { "\n" };
+    match output.format {
+        Format::Text => write_stdout(&format!("{gap}Database {database}\n\n"), color),
+        Format::Markdown => write_stdout(&format!("{gap}# Database `{database}`\n\n"), color),
+        // One document after another.
+        Format::Json => Ok(()),
+    }
+}
+
 /// Writes report.json, report.md and the scripts to a folder; the scripts of each migration to folders of their own in it.
 ///
 /// # Errors

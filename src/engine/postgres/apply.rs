@@ -49,11 +49,17 @@ impl Target {
     /// What the server says.
     pub async fn session_as(&self, role: &str, application_name: &str) -> Result<Session, ServerError> {
         let mut session = Session::connect(&self.endpoint, &self.database, role, application_name).await?;
+        self.defaults(&mut session).await?;
+        Ok(session)
+    }
+
+    /// What a session of any client begins with.
+    async fn defaults(&self, session: &mut Session) -> Result<(), ServerError> {
         session.query(ROLE_DEFAULTS).await?;
         if let Some(path) = &self.search_path {
             session.execute(&format!("SET search_path TO {path}")).await?;
         }
-        Ok(session)
+        Ok(())
     }
 }
 
@@ -158,7 +164,8 @@ pub async fn apply<W: Watch>(
 ) -> Result<Applied, ServerError> {
     let Some(first) = migrations.first() else { return Ok(Applied::default()) };
     let session = connect(target, first).await?;
-    let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
+    let mut run =
+        Run { target, session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
         if at > 0 && migration.connection.fresh_for_each {
@@ -180,10 +187,23 @@ pub async fn apply<W: Watch>(
 /// A session as the runner opens it.
 async fn connect(target: &Target, migration: &Migration) -> Result<Session, ServerError> {
     let mut session = target.session("migration").await?;
+    set_up(&mut session, target, migration).await?;
+    Ok(session)
+}
+
+/// What the driver and the tool's configuration set.
+async fn set_up(session: &mut Session, target: &Target, migration: &Migration) -> Result<(), ServerError> {
     if !migration.connection.settings.is_empty() {
         session.execute(migration.connection.settings).await?;
     }
-    Ok(session)
+    for setting in &migration.session {
+        session.execute(setting).await?;
+    }
+    // A search path that was asked for stands for what the runner is told where it runs.
+    if let Some(path) = target.search_path.as_ref().filter(|_| !migration.session.is_empty()) {
+        session.execute(&format!("SET search_path TO {path}")).await?;
+    }
+    Ok(())
 }
 
 /// Who opened the transaction block that is open now.
@@ -195,6 +215,7 @@ enum Block {
 }
 
 struct Run<'watch, W> {
+    target: &'watch Target,
     session: Session,
     watch: &'watch mut W,
     applied: Applied,
@@ -254,6 +275,9 @@ impl<W: Watch> Run<'_, W> {
         }
         if !migration.connection.reset.is_empty() {
             self.session.execute(migration.connection.reset).await?;
+            // A runner comes back to what its connection began with, and that is more than the server's defaults.
+            self.target.defaults(&mut self.session).await?;
+            set_up(&mut self.session, self.target, migration).await?;
         }
         if let Some(history) = history.filter(|history| history.in_transaction || together) {
             self.note_down(&history.applied, last).await?;

@@ -30,6 +30,8 @@ pub struct BinaryRequest {
     pub environment: Option<OsString>,
     /// The source's major version: no older server is ever chosen. `None`: the newest found.
     pub wanted_major: Option<u32>,
+    /// Production's major version: a server of it goes before others, if it is not older than the source.
+    pub preferred_major: Option<u32>,
     /// `PATH`; where it leads to a `pg_config`, that one's `--bindir` is searched too.
     pub path: Option<OsString>,
     /// Folders where packages put servers; `*` stands for any text within one path component.
@@ -46,6 +48,7 @@ impl BinaryRequest {
             explicit,
             environment: std::env::var_os("SEATRIAL_POSTGRES_BIN"),
             wanted_major,
+            preferred_major: None,
             path: std::env::var_os("PATH"),
             usual_folders: USUAL_FOLDERS.map(str::to_owned).to_vec(),
             cache_dir,
@@ -188,7 +191,7 @@ fn majors(found: &[(u32, PathBuf)]) -> String {
 }
 
 impl Binaries {
-    /// Chooses a server: the folder asked for, else the found one nearest to the wanted major from above, else the
+    /// Chooses a server: the folder asked for, else the preferred major, else the found one nearest to the wanted major from above, else the
     /// newest. The programs must be executable for the user servers run as.
     ///
     /// # Errors
@@ -216,7 +219,9 @@ impl Binaries {
                 blocked.get_or_insert(error);
                 continue;
             }
+            let preferred = |server: &Self| Some(server.major) == request.preferred_major;
             let better = chosen.is_none_or(|chosen| match request.wanted_major {
+                _ if preferred(server) != preferred(chosen) => preferred(server),
                 Some(_) => server.major < chosen.major,
                 None => server.major > chosen.major,
             });

@@ -1,6 +1,7 @@
 //! What a server says of itself.
 
-use super::session::Session;
+use super::parameters;
+use super::session::{Session, quote_literal};
 use crate::engine::ServerError;
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ const SETTINGS: &str = "'work_mem', 'shared_buffers', 'effective_cache_size', 'm
     'max_parallel_maintenance_workers', 'jit', 'plan_cache_mode', 'TimeZone', 'wal_level', 'fsync', \
     'synchronous_commit', 'lc_collate', 'server_encoding'";
 
-/// Version (such as `15.18`) and the settings reports show, with their units.
+/// Version (such as `15.18`) and the settings reports show, with their units, as the session's role has them.
 ///
 /// # Errors
 /// What the server says.
@@ -18,9 +19,12 @@ pub async fn engine(session: &mut Session) -> Result<(String, BTreeMap<String, S
     let version = session.query("SHOW server_version").await?;
     // `15.18 (Debian 15.18-0+deb12u1)`: the packager's note says nothing about plans.
     let version = version.scalar().and_then(|text| text.split_whitespace().next()).unwrap_or_default().to_owned();
+    // And what was set for the database or the role of this session.
+    let parameters = parameters::NAMES.map(quote_literal).join(", ");
     let rows = session
         .query(&format!(
-            "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE name IN ({SETTINGS})"
+            "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings WHERE name IN ({SETTINGS}) \
+             OR (name IN ({parameters}) AND source IN ('global', 'database', 'user', 'database user'))"
         ))
         .await?;
     let settings = rows

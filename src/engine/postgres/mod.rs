@@ -9,6 +9,7 @@ pub mod explain;
 pub mod facts;
 pub mod launch;
 pub mod observe;
+pub mod parameters;
 mod probe;
 pub mod sample;
 pub mod schema_dump;

@@ -214,7 +214,7 @@ pub fn ambiguous<'a>(path: &Path, candidates: impl Iterator<Item = (&'a str, &'a
 ///
 /// # Errors
 /// Folders for other databases only.
-fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, MigrationError> {
+pub fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, MigrationError> {
     if super::files_in(directory)?.iter().any(|(name, _)| name.ends_with(".sql")) {
         return Ok(None);
     }

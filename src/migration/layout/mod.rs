@@ -3,9 +3,15 @@
 pub mod cut;
 pub mod detect;
 mod folder;
+pub mod graphile_migrate;
+mod json5;
+pub mod node_pg_migrate;
 pub mod plain;
+mod psql;
 pub mod site;
+pub mod sqitch;
 pub mod sqlx;
+pub mod tern;
 pub mod tree;
 
 pub use cut::Cut;
@@ -68,7 +74,14 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 2] = [&sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 6] = [
+    &graphile_migrate::GraphileMigrate,
+    &node_pg_migrate::NodePgMigrate,
+    &sqitch::Sqitch,
+    &sqlx::Sqlx,
+    &tern::Tern,
+    &plain::Plain,
+];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +136,11 @@ pub(crate) fn sent_as_one_string(kinds: &[StatementKind]) -> TransactionMode {
 /// A value as a string literal.
 pub(crate) fn literal(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
+}
+
+/// Bytes as history tables spell checksums.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -66,30 +66,40 @@ impl Layout for Plain {
         cuts: &[Cut],
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
-        let source = file.file();
-        let mut is_explicit = false;
-        let mut open = None;
-        for cut in cuts {
-            match cut.kind(source) {
-                StatementKind::Begin => open = open.or(Some(cut.span.start)),
-                StatementKind::Commit | StatementKind::Rollback => {
-                    open = is_chained(cut.sql(source)).then_some(cut.span.start);
-                }
-                _ => continue,
-            }
-            is_explicit = true;
-        }
-        if let Some(offset) = open {
-            let line = source.position(offset).line;
-            return Err(MigrationError::UnclosedTransaction { file: source.name.clone(), line });
-        }
-        let transaction = if is_explicit { TransactionMode::Explicit } else { TransactionMode::None };
+        let transaction = own_transactions(file.file(), cuts)?;
         Ok(Grouping { transaction, history: None, notes: Vec::new() })
     }
 
     fn connection(&self) -> Connection {
         // `psql -f` opens a connection for each file.
         Connection { fresh_for_each: true, ..Connection::default() }
+    }
+}
+
+/// How statements run that nobody groups: each by itself, unless the script says otherwise.
+///
+/// # Errors
+/// A transaction that is begun and never ended.
+pub(super) fn own_transactions(source: &SourceFile, cuts: &[Cut]) -> Result<TransactionMode, MigrationError> {
+    let mut is_explicit = false;
+    let mut open = None;
+    for cut in cuts {
+        match cut.kind(source) {
+            StatementKind::Begin => open = open.or(Some(cut.span.start)),
+            StatementKind::Commit | StatementKind::Rollback => {
+                open = is_chained(cut.sql(source)).then_some(cut.span.start);
+            }
+            _ => continue,
+        }
+        is_explicit = true;
+    }
+    match open {
+        Some(offset) => {
+            let line = source.position(offset).line;
+            Err(MigrationError::UnclosedTransaction { file: source.name.clone(), line })
+        }
+        None if is_explicit => Ok(TransactionMode::Explicit),
+        None => Ok(TransactionMode::None),
     }
 }
 

@@ -73,7 +73,7 @@ const MANIFESTS: [&str; 16] = [
 ];
 
 /// Lines that only one tool writes: how they begin, in lower case and without whitespace around, and whose they are.
-const LINES: [(&str, &str); 12] = [
+const LINES: [(&str, &str); 13] = [
     ("-- +goose ", "goose"),
     ("-- +migrate ", "sql-migrate"),
     ("-- migrate:up", "dbmate"),
@@ -81,6 +81,7 @@ const LINES: [(&str, &str); 12] = [
     ("--liquibase formatted sql", "liquibase"),
     ("-- liquibase formatted sql", "liquibase"),
     ("---- create above / drop below ----", "tern"),
+    ("---- tern: disable-tx ----", "tern"),
     ("--> statement-breakpoint", "drizzle"),
     ("-- up migration", "node_pg_migrate"),
     ("-- down migration", "node_pg_migrate"),

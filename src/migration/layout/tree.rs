@@ -46,6 +46,8 @@ pub struct MigrationTree {
     pub files: Vec<MigrationFile>,
     /// The runner's history table as the runner spells it, and what it looks like; `None` for a layout without history.
     pub history: Option<(String, HistoryShape)>,
+    /// What its configuration has it send on every session before the scripts, each on its own.
+    pub session: Vec<String>,
     /// What the runner runs before anything else, each on its own.
     pub setup: Vec<String>,
     /// What it runs then where its history table is missing.

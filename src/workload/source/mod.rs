@@ -1,7 +1,7 @@
 //! Where hot queries are registered.
 
 mod header;
-mod spelling;
+pub(crate) mod spelling;
 pub mod sql_file;
 
 use super::HotQuery;

@@ -1,7 +1,7 @@
 //! Near misses: words that were surely meant to be another.
 
 /// The word among `known` that `word` misspells; `None` when it is one of them or far from all.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = word.to_lowercase().replace('-', "_");
     let mut nearest: Option<(usize, &str)> = None;
     for candidate in known {

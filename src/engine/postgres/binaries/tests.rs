@@ -63,6 +63,20 @@ fn without_a_source_the_newest_is_chosen() {
 }
 
 #[test]
+fn production_s_major_goes_before_others_unless_it_is_older_than_the_source() {
+    let machine = debian().with("cache/postgres/16/bin", "16.2", &SERVER);
+    let chosen = |wanted, preferred| {
+        let request = BinaryRequest { preferred_major: Some(preferred), ..machine.request(wanted) };
+        Binaries::find(&request).expect("found").major
+    };
+    assert_eq!(chosen(Some(15), 17), 17);
+    assert_eq!(chosen(Some(15), 16), 16);
+    assert_eq!(chosen(None, 15), 15);
+    assert_eq!(chosen(Some(16), 15), 16, "older than the source");
+    assert_eq!(chosen(Some(15), 18), 15, "not there");
+}
+
+#[test]
 fn the_source_s_major_is_chosen_else_the_nearest_newer() {
     let machine = debian();
     let chosen = |wanted| Binaries::find(&machine.request(Some(wanted))).expect("found").version;

@@ -1,0 +1,276 @@
+//! The keys of `seatrial.toml`: the names of the options, with underscores. What is written here is also what
+//! `schema/seatrial.schema.json` says.
+
+use super::production::ProductionKeys;
+use super::value::{
+    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FilePath, FormatText, LayoutWord, Level, PassWord, Ratio,
+    SizeText, Text, TransactionWord,
+};
+use super::{Over, over};
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use toml::Spanned;
+
+/// Thresholds, as they are used and as they are written.
+macro_rules! thresholds {
+    ($($(#[doc = $doc:literal])* $key:ident: $written:ty => $type:ty = $default:literal,)*) => {
+        /// From which size on something is worth a finding.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Thresholds {
+            $($(#[doc = $doc])* pub $key: $type,)*
+        }
+
+        impl Default for Thresholds {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        /// From which size on something is worth a finding.
+        #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct ThresholdKeys {
+            $($(#[doc = $doc])* #[schemars(extend("default" = $default))] pub $key: Option<$written>,)*
+        }
+
+        impl Over for ThresholdKeys {
+            fn over(self, below: Self) -> Self {
+                Self { $($key: self.$key.or(below.$key),)* }
+            }
+        }
+
+        impl From<ThresholdKeys> for Thresholds {
+            fn from(keys: ThresholdKeys) -> Self {
+                Self { $($key: keys.$key.map_or($default, Into::into),)* }
+            }
+        }
+    };
+}
+
+thresholds! {
+    /// Rewrites, scans and index builds of tables with fewer rows are not reported.
+    rows: u64 => u64 = 10000,
+    /// A blocking lock held longer than this is reported, in milliseconds.
+    held_ms: Amount => f64 = 1000.0,
+    /// Rows updated or deleted by one statement before it counts as large.
+    update_rows: u64 => u64 = 10000,
+    /// Existing tables locked against reads and writes in one transaction.
+    tables: usize => usize = 5,
+    /// Work after, divided by work before, from which on a query counts as slower.
+    plan_ratio: Ratio => f64 = 1.5,
+    /// And at least so many more blocks.
+    plan_blocks: u64 => u64 = 100,
+    /// Longest one hot query may run, in milliseconds.
+    query_ms: u64 => u64 = 30000,
+}
+
+/// The file, one `[[database]]` entry, and the second over the first.
+macro_rules! keys {
+    ($($(#[$meta:meta])* $key:ident: $type:ty,)*) => {
+        /// Configuration of Seatrial: what `seatrial check` would otherwise be told on the command line. Paths are
+        /// relative to this file.
+        #[derive(Debug, Clone, Default, serde::Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        #[schemars(title = "seatrial.toml")]
+        pub struct File {
+            $($(#[$meta])* pub $key: Option<$type>,)*
+            /// Where bases and runs are kept; left out: ~/.cache/seatrial, or /var/cache/seatrial for root.
+            pub cache_dir: Option<FilePath>,
+            /// Folder for report.json, report.md and the scripts; with `[[database]]` entries a folder for each in it.
+            pub out: Option<FilePath>,
+            /// text, json or markdown, each with =FILE to write a file; with `[[database]]` entries their names are
+            /// put before its extension.
+            #[schemars(extend("default" = ["text"]))]
+            pub format: Option<Vec<FormatText>>,
+            /// Which database of a cluster dump; or, as `[[database]]`, several databases that are rehearsed one after
+            /// another.
+            pub database: Databases,
+        }
+
+        /// One of several databases. What it leaves out comes from the top level; tables are merged key by key.
+        #[derive(Debug, Clone, serde::Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Entry {
+            /// What it is called: in headings, in names of files, and for `--database`.
+            #[schemars(with = "DatabaseName")]
+            pub name: Spanned<DatabaseName>,
+            /// Which database of a cluster dump.
+            pub database: Option<Text>,
+            $($(#[$meta])* pub $key: Option<$type>,)*
+        }
+
+        impl Entry {
+            /// The file as it is for this database alone.
+            pub fn over(self, top: &File) -> File {
+                let top = top.clone();
+                File {
+                    $($key: over(self.$key, top.$key),)*
+                    cache_dir: top.cache_dir,
+                    out: top.out,
+                    format: top.format,
+                    database: self.database.map_or(Databases::None, Databases::OfCluster),
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    /// A file or a folder of migrations; left out: the folder `migrations` in the root of the repository.
+    migrations: FilePath,
+    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    source: Text,
+    /// Files and folders of registered hot queries.
+    #[schemars(extend("default" = []))]
+    queries: Vec<FilePath>,
+    /// How the migration tool lays out its files; left out: detected.
+    layout: LayoutWord,
+    /// A regular expression over names of migration files, with the groups `version`, `name` and `direction`, where no
+    /// layout fits.
+    pattern: Text,
+    /// The table in which the migration tool keeps what is applied; left out: the layout's own.
+    history_table: Text,
+    /// How the runner groups statements; left out: as the layout does.
+    transaction: TransactionWord,
+    /// Migrations older than the last applied one are pending too; left out: as the layout does.
+    out_of_order: bool,
+    /// Values of placeholders in migrations, by name.
+    placeholders: Placeholders,
+    /// Role migrations run as; left out: the owner of most tables. Never a superuser.
+    role: Text,
+    /// Search path for migrations and hot queries.
+    schema: Text,
+    /// Folder of server binaries; empty means none; left out: the nearest that is not older than the source.
+    postgres_bin: AnyText,
+    /// measure, prove, attribute, or all; left out: measure and prove, and attribute when a plan changed.
+    passes: Vec<PassWord>,
+    /// Budget of time, such as "90s", "20m" or "1h"; each database has its own.
+    max_time: DurationText,
+    /// Budget of disk, such as "500MB" or "20GB".
+    max_disk: SizeText,
+    /// Reuse a base made from a URL for this long.
+    #[schemars(extend("default" = "24h"))]
+    max_age: DurationText,
+    /// Exit 1 from this level on.
+    #[schemars(extend("default" = "error"))]
+    fail_on: Level,
+    /// Answers that may not stay unknown.
+    #[schemars(extend("default" = []))]
+    require: Vec<AnswerWord>,
+    /// Nothing pending is exit 3.
+    #[schemars(extend("default" = false))]
+    require_pending: bool,
+    /// From which size on something is worth a finding.
+    thresholds: ThresholdKeys,
+    /// What is known of production; docs/production.sql prints it.
+    production: ProductionKeys,
+}
+
+/// `database = "…"`, or `[[database]]` entries.
+#[derive(Debug, Clone, Default)]
+pub enum Databases {
+    /// Neither.
+    #[default]
+    None,
+    /// One database of a cluster dump.
+    OfCluster(Text),
+    /// Several databases.
+    Entries(Vec<Entry>),
+}
+
+impl<'de> Deserialize<'de> for Databases {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Databases;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a string, or [[database]] entries")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Databases, E> {
+                Text::deserialize(serde::de::value::StrDeserializer::new(text)).map(Databases::OfCluster)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Databases, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = entries.next_element()? {
+                    all.push(entry);
+                }
+                if all.is_empty() {
+                    return Err(A::Error::custom(
+                        "no databases: write a [[database]] entry for each, or leave the key out",
+                    ));
+                }
+                Ok(Databases::Entries(all))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Databases {
+    fn schema_name() -> Cow<'static, str> {
+        "Databases".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (name, entry) = (generator.subschema_for::<Text>(), generator.subschema_for::<Entry>());
+        json_schema!({ "anyOf": [name, { "type": "array", "minItems": 1, "items": entry }] })
+    }
+}
+
+/// Texts by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Placeholders(pub BTreeMap<String, String>);
+
+impl Over for Placeholders {
+    fn over(self, mut below: Self) -> Self {
+        below.0.extend(self.0);
+        below
+    }
+}
+
+/// The JSON Schema of `seatrial.toml`, for editors.
+pub fn json_schema() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<File>();
+    RecursiveTransform(without_null).transform(&mut schema);
+    schema.to_value()
+}
+
+/// TOML has no null: a key is there or it is not.
+fn without_null(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|each| each != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(words)) = object.get_mut("enum") {
+        words.retain(|each| !each.is_null());
+    }
+    if object.get("default").is_some_and(Value::is_null) {
+        object.remove("default");
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|each| each.get("type").is_none_or(|kind| kind != "null"));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            object.extend(only);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Scripts that psql runs: variables, includes, and the few commands that do not change what is run.
+
+use super::cut::{Cut, Rendered};
+use super::tree::Script;
+use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::source_file::SourceFileError;
+use crate::migration::{MigrationError, SourceFile};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// psql with the variables it was started with, in the folder it was started in.
+#[derive(Debug)]
+pub(super) struct Psql {
+    variables: BTreeMap<String, String>,
+    folder: PathBuf,
+    /// Files being read, the outermost first.
+    trail: Vec<PathBuf>,
+}
+
+/// Commands that print or measure and leave the database alone.
+const HARMLESS: [&str; 9] = ["echo", "qecho", "warn", "timing", "pset", "x", "t", "a", "prompt"];
+
+impl Psql {
+    /// `folder` is where relative paths of `\i` begin.
+    pub(super) fn new(variables: BTreeMap<String, String>, folder: &Path) -> Self {
+        Self { variables, folder: folder.to_owned(), trail: Vec::new() }
+    }
+
+    /// The statements psql would send. What an include brings stands where the include stands.
+    ///
+    /// # Errors
+    /// A variable without a value, a file that is not there, a command that is not reproduced here.
+    pub(super) fn cut(mut self, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+        let file = &script.file;
+        let mut rendered = Rendered::new(file);
+        self.trail.push(file.path.clone());
+        for piece in self.pieces(&file.text, file, None)? {
+            match piece {
+                Piece::Same(span) => rendered.copy(span),
+                Piece::Other(span, text) => rendered.replace(span, &text),
+            }
+        }
+        rendered.cut()
+    }
+
+    /// What becomes of a text. `line` is where in `file` it is included, if it is.
+    fn pieces(&mut self, text: &str, file: &SourceFile, line: Option<usize>) -> Result<Vec<Piece>, MigrationError> {
+        let mut pieces = Vec::new();
+        let (mut from, mut at, mut brackets) = (0, 0, 0usize);
+        while at < text.len() {
+            // A command ends with its line, whatever stands there: the lexer begins anew behind it.
+            let base = at;
+            let mut lexer = Lexer::new(&text[base..]).peekable();
+            at = text.len();
+            while let Some(token) = lexer.next() {
+                let span = base + token.span.start..base + token.span.end;
+                if token.kind != TokenKind::Punctuation {
+                    continue;
+                }
+                let here = |offset: usize| line.unwrap_or_else(|| file.position(offset).line);
+                match &text[span.clone()] {
+                    "[" => brackets += 1,
+                    "]" => brackets = brackets.saturating_sub(1),
+                    ":" => {
+                        let Some(next) = lexer.peek() else { continue };
+                        let end = base + next.span.end;
+                        let spelled = &text[span.end..end];
+                        let name = match next.kind {
+                            TokenKind::Word => spelled,
+                            TokenKind::String | TokenKind::QuotedIdentifier => &spelled[1..spelled.len() - 1],
+                            _ => continue,
+                        };
+                        let Some(value) = self.variables.get(name) else {
+                            // `numbers[1:n]` is SQL.
+                            if next.kind == TokenKind::Word && brackets > 0 {
+                                continue;
+                            }
+                            return Err(MigrationError::Placeholder {
+                                file: file.name.clone(),
+                                line: here(span.start),
+                                placeholder: format!(":{spelled}"),
+                                advice: format!(
+                                    "give {name} under `placeholders`, or to psql in the tool's configuration"
+                                ),
+                            });
+                        };
+                        let value = match next.kind {
+                            TokenKind::String => super::literal(value),
+                            TokenKind::QuotedIdentifier => format!("\"{}\"", value.replace('"', "\"\"")),
+                            _ => value.clone(),
+                        };
+                        pieces.push(Piece::Same(from..span.start));
+                        pieces.push(Piece::Other(span.start..end, value));
+                        from = end;
+                    }
+                    other if other.starts_with('\\') => {
+                        let end = text[span.start..].find(['\n', '\r']).map_or(text.len(), |end| span.start + end);
+                        let content = self.command(&text[span.start + 1..end], file, here(span.start))?;
+                        pieces.push(Piece::Same(from..span.start));
+                        pieces.push(Piece::Other(span.start..end, content));
+                        (from, at) = (end, end);
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        pieces.push(Piece::Same(from..text.len()));
+        Ok(pieces)
+    }
+
+    /// Runs a command; what it puts in its place.
+    fn command(&mut self, command: &str, file: &SourceFile, line: usize) -> Result<String, MigrationError> {
+        let wrong = |reason: String| MigrationError::Content { file: file.name.clone(), line, reason };
+        let (name, rest) = command.split_at(command.find(|each: char| !each.is_alphabetic()).unwrap_or(command.len()));
+        let words = self.words(rest);
+        match (name, words.as_slice()) {
+            ("set", [variable, ..]) if variable == "AUTOCOMMIT" => {
+                Err(wrong("\\set AUTOCOMMIT is not reproduced: write BEGIN and COMMIT".to_owned()))
+            }
+            ("set", [variable, values @ ..]) => {
+                self.variables.insert(variable.clone(), values.concat());
+                Ok(String::new())
+            }
+            ("unset", [variable]) => {
+                self.variables.remove(variable);
+                Ok(String::new())
+            }
+            ("i" | "include" | "ir" | "include_relative", [path]) => {
+                let beside = self.trail.last().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+                let folder = if matches!(name, "i" | "include") { &self.folder } else { beside };
+                let path = folder.join(path);
+                if self.trail.contains(&path) {
+                    return Err(wrong(format!("\\{name}: {} includes itself", path.display())));
+                }
+                let content = std::fs::read_to_string(&path)
+                    .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+                let content = content.trim_start_matches('\u{feff}');
+                self.trail.push(path);
+                let pieces = self.pieces(content, file, Some(line))?;
+                self.trail.pop();
+                // A line end, so that a comment at its end does not swallow what follows.
+                let text = pieces.into_iter().map(|piece| match piece {
+                    Piece::Same(span) => content[span].to_owned(),
+                    Piece::Other(_, text) => text,
+                });
+                Ok(text.chain(["\n".to_owned()]).collect())
+            }
+            _ if HARMLESS.contains(&name) => Ok(String::new()),
+            _ => Err(wrong(format!("\\{name} is a command of psql that is not reproduced here: write SQL instead"))),
+        }
+    }
+
+    /// A command's arguments: in single quotes or up to a space, variables filled in.
+    fn words(&self, text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            let mut word = String::new();
+            if let Some(quoted) = rest.strip_prefix('\'') {
+                let end = quoted.find('\'').unwrap_or(quoted.len());
+                word.push_str(&quoted[..end]);
+                rest = quoted.get(end + 1..).unwrap_or_default();
+            } else {
+                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                let (head, tail) = (rest[..end].split_once(':'), &rest[end..]);
+                match head.and_then(|(before, name)| {
+                    let length = name.find(|each: char| !each.is_alphanumeric() && each != '_').unwrap_or(name.len());
+                    Some(format!("{before}{}{}", self.variables.get(&name[..length])?, &name[length..]))
+                }) {
+                    Some(filled) => word = filled,
+                    None => word.push_str(&rest[..end]),
+                }
+                rest = tail;
+            }
+            words.push(word);
+            rest = rest.trim_start();
+        }
+        words
+    }
+}
+
+/// A stretch of a script.
+enum Piece {
+    /// As it stands.
+    Same(Range<usize>),
+    /// Something in its place.
+    Other(Range<usize>, String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+    use std::sync::Arc;
+
+    fn cut(text: &str, more: &[(&str, &str)]) -> Result<Vec<(usize, String)>, String> {
+        let folder = folder(&[&[("s/a.sql", text)], more].concat());
+        let file = SourceFile::read(&folder.path().join("s/a.sql"), folder.path()).expect("readable");
+        let script = Script::whole(Arc::new(file));
+        let variables = [("name", "it's"), ("n", "3")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let cuts = Psql::new(variables.into(), folder.path()).cut(&script).map_err(|error| error.to_string())?;
+        let told = |cut: &Cut| (script.file.position(cut.span.start).line, cut.sql(&script.file).to_owned());
+        Ok(cuts.iter().map(told).collect())
+    }
+
+    #[test]
+    fn variables_are_filled_in_outside_strings_and_comments() {
+        let sql = "SELECT :'name', :\"name\", ':n', :n::int, a[1:b] -- :x\n;\\set t o_ther\nSELECT :t; SELECT $$:x$$";
+        let sent = cut(sql, &[]).expect("runs");
+        let texts: Vec<(usize, &str)> = sent.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        assert_eq!(
+            texts,
+            [(1, "SELECT 'it''s', \"it's\", ':n', 3::int, a[1:b]"), (3, "SELECT o_ther"), (3, "SELECT $$:x$$")]
+        );
+        let error = cut("SELECT 1;\nSELECT :'gone'", &[]).expect_err("no value");
+        assert!(error.starts_with("s/a.sql:2: :'gone' has no value: give gone under"), "{error}");
+    }
+
+    #[test]
+    fn includes_bring_statements_to_their_line() {
+        let more = [("s/b.sql", "CREATE TABLE b (x int); -- done"), ("c.sql", "\\ir s/b.sql\nSELECT :n;")];
+        let sent = cut("BEGIN;\n\\i c.sql\n\\echo 'it''s done'\nCOMMIT;", &more).expect("runs");
+        let texts: Vec<(usize, &str)> = sent.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        assert_eq!(texts, [(1, "BEGIN"), (2, "CREATE TABLE b (x int)"), (2, "SELECT 3"), (4, "COMMIT")]);
+        assert!(cut("\\i gone.sql", &[]).expect_err("missing").contains("gone.sql: cannot be read"));
+        assert!(cut("\\ir a.sql", &[]).expect_err("itself").contains("includes itself"));
+    }
+
+    #[test]
+    fn commands_that_run_something_are_refused() {
+        for command in
+            ["\\copy t from x", "SELECT 1 \\gexec", "\\! ls", "\\connect other", "\\set AUTOCOMMIT off", "\\if :n"]
+        {
+            assert!(cut(command, &[]).expect_err("not reproduced").starts_with("s/a.sql:1: \\"), "{command}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+GRANT SELECT ON readings TO :"reader";

@@ -1,0 +1,7 @@
+-- Revert tides:harbours from pg
+
+BEGIN;
+
+DROP TABLE harbours;
+
+COMMIT;

@@ -1,0 +1,8 @@
+-- Revert tides:reading-unit from pg
+
+BEGIN;
+
+REVOKE SELECT ON readings FROM :"reader";
+ALTER TABLE readings DROP COLUMN unit;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert tides:readings from pg
+
+BEGIN;
+
+DROP TABLE readings;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Verify tides:reading-unit on pg
+
+BEGIN;
+
+SELECT unit FROM readings WHERE false;
+
+ROLLBACK;
