@@ -2,7 +2,9 @@
 //! the value every check and every report looks at.
 
 pub(crate) mod answers;
+pub mod budget;
 pub(crate) mod cause;
+pub(crate) mod foreign;
 mod ground;
 mod passes;
 mod pending;
@@ -28,12 +30,13 @@ use crate::migration::git::Changed;
 use crate::migration::layout::MigrationTree;
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
-use crate::progress::Progress;
+use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
+use budget::{Budget, VIOLATORS, needs};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -79,6 +82,14 @@ pub enum RehearsalError {
     /// The rollback scripts cannot be made or run.
     #[error(transparent)]
     Rollback(#[from] crate::rollback::RollbackError),
+    /// Not even the first pass fits.
+    #[error(
+        "there is no room for a copy: {why}. Free some space (seatrial clean), give --cache-dir on a bigger disk, or raise --max-disk"
+    )]
+    NoRoom {
+        /// With the numbers.
+        why: String,
+    },
     /// `--max-time` ran out.
     #[error("the budget of time (--max-time) is spent")]
     OutOfTime,
@@ -95,6 +106,8 @@ pub struct Pass {
     pub reason: Option<String>,
     /// It began, and something other than the migration ended it.
     pub crashed: bool,
+    /// A budget of time or disk ended it, or kept it from beginning.
+    pub out_of_budget: bool,
     /// In milliseconds.
     pub duration_ms: f64,
 }
@@ -190,6 +203,8 @@ pub struct Rehearsal {
     pub source: Option<SourceFacts>,
     /// In the order they were considered.
     pub passes: Vec<Pass>,
+    /// The pass that runs now, and since when.
+    pub under_way: Option<(PassName, Instant)>,
     /// What is pending.
     pub migrations: Vec<Migration>,
     /// What people should know about what is pending; the layout comes first.
@@ -243,6 +258,7 @@ impl Rehearsal {
             role: String::new(),
             source: None,
             passes: Vec::new(),
+            under_way: None,
             migrations: Vec::new(),
             notes: Vec::new(),
             edited: Vec::new(),
@@ -293,10 +309,13 @@ impl Rehearsal {
     /// Rows a relation had before, as the statistics count them; partitions are added up.
     pub fn rows_before(&self, relation: Oid) -> u64 {
         let Some(before) = &self.before else { return 0 };
-        let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
-        let children =
-            before.catalog.relations.values().filter(|each| each.is_partition && each.parent == Some(relation));
-        own.max(children.map(|child| self.rows_before(child.oid)).sum())
+        let mut heirs: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
+        for each in before.catalog.relations.values().filter(|each| each.is_partition) {
+            if let Some(parent) = each.parent {
+                heirs.entry(parent).or_default().push(each.oid);
+            }
+        }
+        rows_with_heirs(before, &heirs, relation)
     }
 
     /// Rows a relation had before, by its qualified name.
@@ -337,6 +356,12 @@ impl Rehearsal {
     }
 }
 
+fn rows_with_heirs(before: &Snapshot, heirs: &BTreeMap<Oid, Vec<Oid>>, relation: Oid) -> u64 {
+    let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
+    let below = heirs.get(&relation).into_iter().flatten();
+    own.max(below.map(|heir| rows_with_heirs(before, heirs, *heir)).sum())
+}
+
 /// What a run works with.
 pub struct Plan<'run> {
     /// Resolved options.
@@ -353,13 +378,18 @@ pub struct Plan<'run> {
     pub roles: Roles,
     /// For people.
     pub progress: Progress,
-    /// When the budget of time is spent.
-    pub deadline: Option<Instant>,
+    /// Limits of time and disk.
+    pub budget: Budget,
+    /// The statement that runs now, for whoever waits.
+    pub activity: Activity,
 }
 
 impl Plan<'_> {
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        Ok(ScratchDatabase::create(&self.base, self.run, &self.roles).await?)
+        let started = Instant::now();
+        let copy = ScratchDatabase::create(&self.base, self.run, &self.roles).await?;
+        self.budget.copied(started.elapsed());
+        Ok(copy)
     }
 }
 
@@ -369,6 +399,11 @@ impl Plan<'_> {
 /// See [`RehearsalError`]. A migration that fails is not one.
 pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let wanted = Wanted::new(&plan.settings.passes);
+    let asked_for: Vec<PassName> =
+        wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
+    let several = !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file());
+    plan.budget.room_for_the_first()?;
+    plan.progress.say(&plan.budget.estimate(&asked_for, several));
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
@@ -398,33 +433,45 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     if wanted.measure {
         timed(plan, rehearsal, PassName::Measure, async |each| passes::measure(plan, copy, each).await).await?;
         if rehearsal.failure.is_some() {
-            passes::count_violators(plan, rehearsal).await?;
+            match plan.budget.too_long(VIOLATORS, rehearsal) {
+                Some(why) => plan.progress.say(&format!("the rows in its way are not counted: {why}")),
+                None => {
+                    within_time(plan, passes::count_violators(plan, rehearsal)).await.or_else(|error| match error {
+                        RehearsalError::OutOfTime => Ok(()),
+                        error => Err(error),
+                    })?
+                }
+            }
         }
     } else {
         copy.destroy().await?;
-        skip(rehearsal, PassName::Measure, "not asked for (--passes)");
+        skip(rehearsal, PassName::Measure, NOT_ASKED_FOR, false);
     }
 
     if !wanted.prove {
-        skip(rehearsal, PassName::Prove, "not asked for (--passes)");
+        skip(rehearsal, PassName::Prove, NOT_ASKED_FOR, false);
     } else if rehearsal.before.is_none() {
-        skip(rehearsal, PassName::Prove, "needs the measure pass");
+        skip(rehearsal, PassName::Prove, "needs the measure pass", false);
+    } else if let Some(why) = plan.budget.in_the_way(PassName::Prove, rehearsal) {
+        skip(rehearsal, PassName::Prove, &why, true);
     } else {
         let proved = timed(plan, rehearsal, PassName::Prove, async |each| prove::prove(plan, each).await).await;
         budget_only(plan, proved)?;
     }
 
     if wanted.attribute == Some(false) {
-        skip(rehearsal, PassName::Attribute, "not asked for (--passes)");
+        skip(rehearsal, PassName::Attribute, NOT_ASKED_FOR, false);
     } else if !rehearsal.plans.iter().any(|change| change.needs_cause()) {
-        skip(rehearsal, PassName::Attribute, "no plan changed");
+        skip(rehearsal, PassName::Attribute, "no plan changed", false);
+    } else if let Some(why) = plan.budget.in_the_way(PassName::Attribute, rehearsal) {
+        skip(rehearsal, PassName::Attribute, &why, true);
     } else {
         let blamed =
             timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
         budget_only(plan, blamed)?;
     }
 
-    rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed);
+    rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
 }
 
@@ -447,6 +494,17 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// Every pass there is, in order, and whether it may be run.
+    fn each(&self) -> [(PassName, bool); 3] {
+        [
+            (PassName::Measure, self.measure),
+            (PassName::Prove, self.prove),
+            (PassName::Attribute, self.attribute != Some(false)),
+        ]
+    }
+}
+
 /// Runs a pass under the budget and notes how long it took.
 async fn timed(
     plan: &Ready<'_>,
@@ -455,21 +513,37 @@ async fn timed(
     pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
 ) -> Result<(), RehearsalError> {
     plan.progress.say(&format!("{} …", name.name()));
-    let started = Instant::now();
-    // Dropping the pass drops its copy, and with it the server and whatever runs there.
-    let left = plan.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
-    let result = match tokio::time::timeout(left, pass(rehearsal)).await {
-        Ok(result) => result,
-        Err(_) => Err(RehearsalError::OutOfTime),
-    };
+    let (started, copies) = (Instant::now(), plan.budget.copies_made());
+    rehearsal.under_way = Some((name, started));
+    let how = || budget::how_it_goes(name, started, &plan.activity);
+    let result = plan.progress.while_waiting(within_time(plan, pass(rehearsal)), how).await;
+    let interrupted = plan.activity.running();
+    plan.activity.end();
+    rehearsal.under_way = None;
+    debug_assert!(
+        plan.budget.copies_made() - copies <= needs(name, rehearsal.migrations.len() > 1).copies as usize,
+        "{} made more copies than the estimate says",
+        name.name()
+    );
+    let out_of_budget = matches!(result, Err(RehearsalError::OutOfTime));
     rehearsal.passes.push(Pass {
         name,
         ran: result.is_ok(),
-        reason: result.as_ref().err().map(ToString::to_string),
-        crashed: result.as_ref().is_err_and(|error| !matches!(error, RehearsalError::OutOfTime)),
+        reason: result.as_ref().err().map(|error| budget::at_statement(&error.to_string(), interrupted.as_ref())),
+        crashed: result.is_err() && !out_of_budget,
+        out_of_budget,
         duration_ms: started.elapsed().as_secs_f64() * 1000.0,
     });
     result
+}
+
+/// Dropping the work drops its copy, and with it the server and whatever runs there.
+async fn within_time(
+    plan: &Plan<'_>,
+    work: impl Future<Output = Result<(), RehearsalError>>,
+) -> Result<(), RehearsalError> {
+    let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+    tokio::time::timeout(left, work).await.unwrap_or(Err(RehearsalError::OutOfTime))
 }
 
 /// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
@@ -484,6 +558,10 @@ fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(
     }
 }
 
-fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str) {
-    rehearsal.passes.push(Pass { name, ran: false, reason: Some(reason.to_owned()), crashed: false, duration_ms: 0.0 });
+/// Why a pass was left out that could have been run.
+const NOT_ASKED_FOR: &str = "not asked for (--passes)";
+
+fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str, out_of_budget: bool) {
+    let reason = Some(reason.to_owned());
+    rehearsal.passes.push(Pass { name, ran: false, reason, crashed: false, out_of_budget, duration_ms: 0.0 });
 }

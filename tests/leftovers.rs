@@ -174,9 +174,10 @@ fn clean_removes_what_a_killed_run_left() {
 
 #[track_caller]
 fn stopped_by(signal: Signal, name: &str, code: i32) {
+    let name_of_signal = name;
     let place = Place::new(name);
     let mut running = place.start("endless.sql", &["--out", "out"]);
-    running.until("measure");
+    running.until("measure: endless.sql:2, statement 2:");
     running.signal(signal);
     let (ended, said) = running.end();
     assert_eq!(ended, Some(code), "{said}");
@@ -188,6 +189,26 @@ fn stopped_by(signal: Signal, name: &str, code: i32) {
     for answer in ["applies", "blocks", "slower", "undoable"] {
         assert_eq!(report["answers"][answer]["verdict"], "unknown", "{answer} was not measured to its end");
     }
+    // What ran until then is told.
+    let statements = &report["migrations"][0]["statements"];
+    assert_eq!([&statements[0]["outcome"], &statements[1]["outcome"]], ["ok", "not_run"]);
+    assert_eq!(statements[0]["locks"][0]["relation"], "public.orders");
+    assert_eq!(statements[0]["locks"][0]["mode"], "AccessExclusiveLock");
+    let passes: Vec<(&str, bool, &str)> = report["passes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pass| (pass["name"].as_str().unwrap(), pass["ran"] == true, pass["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        passes.iter().map(|(name, ran, _)| (*name, *ran)).collect::<Vec<_>>(),
+        [("measure", false), ("prove", false), ("attribute", false)]
+    );
+    for (name, _, reason) in passes {
+        assert!(reason.starts_with(&format!("{name_of_signal}; endless.sql:2 had run for ")), "{name}: {reason}");
+    }
+    let markdown = std::fs::read_to_string(place.project.path().join("out/report.md")).expect("all artefacts");
+    assert!(markdown.contains("unknown"), "{markdown}");
 }
 
 #[test]
@@ -220,8 +241,26 @@ fn a_spent_budget_ends_the_run_and_leaves_nothing() {
     clean_run(&place);
     let ran = run(place.check("endless.sql").args(["--max-time", "8s", "--format", "json"]));
     assert_eq!(ran.code, Some(124), "{}", ran.stderr);
-    assert_eq!(ran.report()["answers"]["applies"]["verdict"], "unknown");
+    let report = ran.report();
+    assert_eq!(report["answers"]["applies"]["verdict"], "unknown");
+    assert_eq!(report["migrations"][0]["statements"][0]["outcome"], "ok", "what ran until then is told");
+    let reason = report["passes"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("the budget of time (--max-time) is spent; endless.sql:2 had run for "), "{reason}");
+    assert_eq!([&report["passes"][1]["ran"], &report["passes"][2]["ran"]], [false, false], "{}", report["passes"]);
     place.assert_nothing_left("after the budget was spent");
+}
+
+#[test]
+fn a_signal_while_a_copy_is_made_leaves_nothing_of_it() {
+    let place = Place::new("copying");
+    clean_run(&place);
+    // The copy begins right after this line, beside the task that hears signals.
+    let mut running = place.start("quick.sql", &[]);
+    running.until("at most");
+    running.signal(Signal::SIGINT);
+    let (code, said) = running.end();
+    assert_eq!(code, Some(130), "{said}");
+    place.assert_nothing_left("right after the signal");
 }
 
 #[test]

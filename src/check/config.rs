@@ -2,7 +2,7 @@
 
 use super::{Finding, Severity};
 use crate::config::Thresholds;
-use crate::rehearsal::{Rehearsal, answers};
+use crate::rehearsal::{Rehearsal, answers, foreign};
 use serde_json::json;
 
 pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
@@ -23,7 +23,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         let mut finding = Finding::measured(
             "config/not-measured",
             unknown.statement,
-            Vec::new(),
+            unknown.objects,
             format!("`{}` is unknown: {}", unknown.answer, unknown.reason),
             unknown.advice.to_owned(),
         )
@@ -33,8 +33,31 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         }
         findings.push(finding);
     }
+    for query in &rehearsal.queries {
+        if let Some(reached) = foreign::query(rehearsal, query) {
+            let mut finding = Finding::measured(
+                "config/not-measured",
+                None,
+                reached.tables.clone(),
+                format!(
+                    "nothing is known about hot query {}: it reads {}, which no copy can reach",
+                    query.name,
+                    reached.what()
+                ),
+                "a copy reaches no other server and no file: look at this query where its foreign table can be reached"
+                    .to_owned(),
+            )
+            .with(json!({ "answer": "slower" }));
+            finding.query = Some(query.name.clone());
+            findings.push(finding);
+        }
+    }
+    let out_of_reach = |name: &str| findings.iter().any(|finding| finding.query.as_deref() == Some(name));
+    let mut failed = Vec::new();
     for capture in rehearsal.before.iter().flat_map(|before| &before.plans) {
-        if let crate::snapshot::plan::Captured::Failed { sqlstate, message } = &capture.captured {
+        if let crate::snapshot::plan::Captured::Failed { sqlstate, message } = &capture.captured
+            && !out_of_reach(&capture.key.query)
+        {
             let mut finding = Finding::measured(
                 "config/not-measured",
                 None,
@@ -44,9 +67,10 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             )
             .with(json!({ "answer": "slower", "sqlstate": sqlstate, "parameter_set": capture.key.parameter_set }));
             finding.query = Some(capture.key.query.clone());
-            findings.push(finding);
+            failed.push(finding);
         }
     }
+    findings.extend(failed);
     findings
 }
 

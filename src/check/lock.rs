@@ -110,20 +110,24 @@ fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &m
     if observation.committed_within {
         return;
     }
-    for work in observation.changed.iter().filter(|work| !work.created_in_run && work.rows >= thresholds.update_rows) {
+    for TableWork { first, rows } in by_table(&observation.changed) {
+        if rows < thresholds.update_rows {
+            continue;
+        }
+        // One partition alone is named itself.
+        let name = if rows == first.rows { &first.name } else { &first.table };
         findings.push(
             Finding::measured(
                 "lock/large-update",
                 Some(observation.statement),
-                vec![work.name.clone()],
+                vec![name.clone()],
                 format!(
-                    "updates or deletes {} rows of {} in one transaction: other writers of these rows wait until it ends",
-                    count(work.rows),
-                    work.name
+                    "updates or deletes {} rows of {name} in one transaction: other writers of these rows wait until it ends",
+                    count(rows)
                 ),
                 "do it in batches that commit, outside the schema change".into(),
             )
-            .with(json!({ "rows": work.rows, "wal_bytes": observation.wal_bytes, "duration_ms": observation.duration_ms })),
+            .with(json!({ "rows": rows, "wal_bytes": observation.wal_bytes, "duration_ms": observation.duration_ms })),
         );
     }
 }

@@ -4,7 +4,7 @@ use super::{Finding, count};
 use crate::config::Thresholds;
 use crate::diff::plan::PlanSide;
 use crate::diff::plan::verdict::{PlanConfidence, Verdict};
-use crate::rehearsal::{PlanChange, Rehearsal};
+use crate::rehearsal::{PlanChange, Rehearsal, foreign};
 use serde_json::{Value, json};
 
 pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
@@ -13,7 +13,7 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
     let mut changes: Vec<&PlanChange> = rehearsal.plans.iter().collect();
     // The set that suffers most speaks for the query.
     changes.sort_by(|left, right| factor(right).total_cmp(&factor(left)));
-    for query in &rehearsal.queries {
+    for query in rehearsal.queries.iter().filter(|query| foreign::query(rehearsal, query).is_none()) {
         let mine =
             changes.iter().filter(|change| change.diff.key.query == query.name && !change.diff.verdict.failed_before);
         for change in mine {

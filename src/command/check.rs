@@ -10,7 +10,8 @@ use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
-use crate::progress::Progress;
+use crate::progress::{Activity, Progress, Word};
+use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
@@ -18,7 +19,7 @@ use crate::report::{self, Output, build, human};
 use crate::workload::{self, HotQuery};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -62,6 +63,8 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
             break;
         }
     }
+    // The runtime goes last and waits for what runs beside: a copy that was given up is removed by whoever made it.
+    drop(runtime);
     Ok(worst)
 }
 
@@ -134,7 +137,7 @@ fn rehearse_one(
 
     let findings = crate::check::run(&rehearsal, &settings.thresholds, &settings.require);
     let mut report = build::report(&rehearsal, &findings);
-    let code = exit_code(&report, &settings, &end);
+    let code = exit_code(&report, &rehearsal, &settings, &end);
     report.exit_code = code;
     if let End::Interrupted(_) | End::Broken(_) = end {
         report.complete = false;
@@ -183,6 +186,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     let settings = &settings;
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
     let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
+    let activity = Activity::default();
     let work = async {
         let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
         for line in sweep(&state).map_err(Stop::environment)? {
@@ -198,9 +202,16 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         let options =
             BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
         let mut say = |text: &str| progress.say(text);
-        let base =
-            Base::obtain(&state, &run, &request, &source, &options, &mut say).await.map_err(Stop::environment)?;
-        within_disk_budget(&base, settings)?;
+        let started = Instant::now();
+        let obtaining = Base::obtain(&state, &run, &request, &source, &options, &mut say);
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
+        let so_far = || {
+            let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
+            Word { since: started, text: format!("{} is being made ready: {time} so far", source.name()) }
+        };
+        let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
+        let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
+        let base = base.map_err(Stop::environment)?;
         rehearsal.source = Some(facts(&source, &base));
         // Both are facts of every server started here: unix socket only, and a role without special rights.
         rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
@@ -211,7 +222,10 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             settings: settings.production.settings.clone(),
             role_settings: settings.production.role_settings.clone(),
         };
-        let plan = Plan { settings, trees, changed, base, run: &run, roles, progress, deadline };
+        let limits = (settings.max_time, settings.max_disk);
+        let budget = Budget::new(&base, state.root(), limits, deadline).map_err(Stop::environment)?;
+        let plan =
+            Plan { settings, trees, changed, base, run: &run, roles, progress, budget, activity: activity.clone() };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.
@@ -227,6 +241,19 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         _ = signals.interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
         _ = signals.terminate.recv() => End::Interrupted(exit::TERMINATED),
     };
+    let why = match &end {
+        End::Complete => "the run ended before".to_owned(),
+        End::OutOfTime => RehearsalError::OutOfTime.to_string(),
+        End::Interrupted(code) => {
+            let signal = if *code == exit::TERMINATED { "terminated" } else { "interrupted" };
+            budget::at_statement(signal, activity.running().as_ref())
+        }
+        End::Broken(error) => format!("the run broke off: {error}"),
+    };
+    // Without anything pending no pass was due.
+    if !matches!(end, End::Complete) {
+        budget::close_passes(&mut rehearsal, &settings.passes, &why, matches!(end, End::OutOfTime));
+    }
     Ok((rehearsal, end))
 }
 
@@ -253,18 +280,6 @@ fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     }
 }
 
-/// A copy is as large as the database, and one is there at a time, beside the base.
-fn within_disk_budget(base: &Base, settings: &Settings) -> Result<(), Stop> {
-    match settings.max_disk {
-        Some(budget) if base.record.bytes > budget => Err(Stop::environment(anyhow!(
-            "a copy needs {}, more than --max-disk {} allows",
-            human::bytes(base.record.bytes),
-            human::bytes(budget)
-        ))),
-        _ => Ok(()),
-    }
-}
-
 fn facts(source: &Source, base: &Base) -> SourceFacts {
     let empty = matches!(source, Source::Empty);
     let mut notes = base.record.notes.clone();
@@ -286,20 +301,21 @@ fn facts(source: &Source, base: &Base) -> SourceFacts {
     }
 }
 
-fn exit_code(report: &Report, settings: &Settings, end: &End) -> u8 {
+fn exit_code(report: &Report, rehearsal: &Rehearsal, settings: &Settings, end: &End) -> u8 {
     match end {
         End::Interrupted(code) => return *code,
         End::Broken(_) => return exit::COULD_NOT_REHEARSE,
-        End::OutOfTime => {
-            let unknown = |answer: &str| build::is_unknown(&report.answers, answer);
-            let required: Vec<&str> = settings.require.iter().map(String::as_str).collect();
-            // Without any requirement, the run must at least have measured what the migration does.
-            let required = if required.is_empty() { vec!["applies", "blocks"] } else { required };
-            if required.into_iter().any(unknown) {
-                return exit::OUT_OF_TIME;
-            }
+        End::OutOfTime | End::Complete => {}
+    }
+    if rehearsal.passes.iter().any(|pass| pass.out_of_budget) {
+        let unknown =
+            |answer: &str| build::is_unknown(&report.answers, answer) && budget::may_have_cost(rehearsal, answer);
+        let required: Vec<&str> = settings.require.iter().map(String::as_str).collect();
+        // Without any requirement, the run must at least have measured what the migration does.
+        let required = if required.is_empty() { vec!["applies", "blocks"] } else { required };
+        if required.into_iter().any(unknown) {
+            return exit::OUT_OF_TIME;
         }
-        End::Complete => {}
     }
     if report.migrations.is_empty() && settings.require_pending {
         return exit::NOTHING_PENDING;

@@ -11,13 +11,17 @@ use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
-use crate::engine::postgres::server::cluster::{ClusterLocale, CopyError, copy_data_dir, create_cluster};
+use crate::engine::postgres::server::cluster::{
+    ClusterLocale, CopyError, copied_bytes, copy_data_dir_unless, create_cluster,
+};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
@@ -175,7 +179,7 @@ impl Base {
         let pg_restore = pg_restore_for(dump, request)?;
         let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
         let binaries = server_for(&facts, request, source)?;
-        let fingerprint = FingerprintMemory::open(state.root().join("fingerprints.json")).fingerprint(dump)?;
+        let fingerprint = fingerprint(state, dump).await?;
         let key = key(&fingerprint, &binaries, database);
         let slot = match state.base(&key).await? {
             BaseSlot::Ready(folder) => match read_record(&folder) {
@@ -213,6 +217,14 @@ impl Base {
         self.folder.join(DATA)
     }
 
+    /// Bytes each copy takes where no blocks are shared: the database and what else belongs to a cluster.
+    ///
+    /// # Errors
+    /// The base cannot be read.
+    pub fn copied_bytes(&self) -> Result<u64, ClusterError> {
+        Ok(copied_bytes(&self.data_dir())?)
+    }
+
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
@@ -220,13 +232,33 @@ impl Base {
     pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
         let to = run.fresh_path("copy");
         let (from, into) = (self.data_dir(), to.clone());
-        let copied = tokio::task::spawn_blocking(move || copy_data_dir(&from, &into)).await;
+        // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
+        let wanted = Wanted::default();
+        let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), run.clone());
+        let copied = tokio::task::spawn_blocking(move || {
+            let copied = copy_data_dir_unless(&given_up, &from, &into);
+            drop(run_goes_last);
+            copied
+        })
+        .await;
         copied.unwrap_or_else(|stopped| {
             let error = std::io::Error::other(stopped);
             Err(CopyError::Io { from: self.data_dir(), to: to.clone(), error })
         })?;
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
+    }
+}
+
+/// Dropped, it tells a copy under way that nobody waits for it.
+#[derive(Default)]
+struct Wanted {
+    given_up: Arc<AtomicBool>,
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
     }
 }
 
@@ -284,6 +316,16 @@ impl Making<'_> {
         }
         let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole).await?;
         Ok(restore::restore(DumpReader::new(text), self.facts, server.endpoint(), database).await?)
+    }
+}
+
+/// Read beside everything else, so that signals and the time limit are heard while a big dump is.
+async fn fingerprint(state: &StateDir, dump: &Source) -> Result<String, BaseError> {
+    let (memory, dump) = (state.root().join("fingerprints.json"), dump.clone());
+    let reading = tokio::task::spawn_blocking(move || FingerprintMemory::open(memory).fingerprint(&dump));
+    match reading.await {
+        Ok(fingerprint) => Ok(fingerprint?),
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod dump;
+mod event_triggers;
 pub mod facts;
 pub mod fingerprint;
 pub mod live;

@@ -7,6 +7,7 @@ mod target;
 pub use error::RestoreError;
 
 use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
+use crate::copy::event_triggers::EventTriggers;
 use crate::copy::facts::DumpFacts;
 use crate::copy::policy::{self, Action, OnFailure, RoleDefinition};
 use crate::copy::settle;
@@ -79,6 +80,7 @@ pub async fn restore(
         batch: Vec::new(),
         batch_bytes: 0,
         in_transaction: false,
+        event_triggers: EventTriggers::default(),
         statements: 0,
         warnings_dropped: 0,
         outcome: RestoreOutcome { warnings: std::mem::take(&mut outcome.warnings), ..outcome },
@@ -131,6 +133,7 @@ struct Restoring {
     batch: Vec<DumpStatement>,
     batch_bytes: usize,
     in_transaction: bool,
+    event_triggers: EventTriggers,
     statements: usize,
     warnings_dropped: usize,
     outcome: RestoreOutcome,
@@ -182,7 +185,8 @@ impl Restoring {
                 .push(format!("{given} objects without an owner in the source belong to {}", settle::DEFAULT_OWNER));
         }
         self.outcome.warnings.extend(refused);
-        settle::settle_statistics(&mut session).await?;
+        self.outcome.warnings.extend(settle::settle_statistics(&mut session).await?);
+        self.event_triggers.rouse(&mut session).await?;
         let size = session.query("SELECT pg_database_size(current_database())").await?;
         self.outcome.bytes = size.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
         session.close().await;
@@ -238,9 +242,22 @@ impl Restoring {
             Action::Run { .. } if self.is_comment_on_omitted_extension(&words) => Ok(()),
             Action::Run { sql, on_failure, warning } => {
                 self.warn(warning);
-                self.send(reader, &statement, sql, on_failure).await
+                self.send(reader, &statement, sql, on_failure).await?;
+                if words.is(1, "EVENT") && words.is(2, "TRIGGER") {
+                    self.event_trigger(&words).await?;
+                }
+                Ok(())
             }
         }
+    }
+
+    async fn event_trigger(&mut self, words: &Words<'_>) -> Result<(), RestoreError> {
+        if words.is(4, "DISABLE")
+            && let Some(name) = words.name(3)
+        {
+            self.event_triggers.is_disabled(&name);
+        }
+        Ok(self.event_triggers.hush(&mut self.session).await?)
     }
 
     /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights

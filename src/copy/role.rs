@@ -66,6 +66,11 @@ WHERE (n.oid >= 16384 OR n.nspname = 'public') AND n.nspname !~ '^pg_'
   AND NOT (has_schema_privilege($role, n.oid, 'USAGE') AND has_schema_privilege($role, n.oid, 'CREATE'))
 ORDER BY 1";
 
+/// Tables whose owners are bound by row security as well.
+const FORCED_ROW_SECURITY: &str = "
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND c.relforcerowsecurity AND c.oid >= 16384 ORDER BY 1";
+
 /// Makes the role migrations run as ready on a copy: `requested`, else the owner of most tables, else a plain role made
 /// for it. It may log in, is a member of every owning role, owns a database nobody owned, and may create in the
 /// database and its schemas. It is no superuser and can make no roles. The session is the bootstrap superuser's,
@@ -90,7 +95,24 @@ pub async fn prepare_roles(session: &mut Session, requested: Option<&str>) -> Re
         ));
     }
     grant_what_owners_have(session, &mut prepared).await.map_err(refused(&role))?;
+    note_row_security(session, &mut prepared).await.map_err(refused(&role))?;
     Ok(prepared)
+}
+
+/// Says so where the role may meet fewer rows than production's: whoever migrates there may be above row security.
+async fn note_row_security(session: &mut Session, prepared: &mut PreparedRole) -> Result<(), ServerError> {
+    let forced = column(session, FORCED_ROW_SECURITY).await?;
+    let more = match forced.len() {
+        0 => return Ok(()),
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    prepared.notes.push(format!(
+        "row security is forced on {}{more}: as in production, role {} meets only the rows its policies show; a \
+         superuser, or a role with BYPASSRLS, would meet all",
+        forced[0], prepared.role
+    ));
+    Ok(())
 }
 
 /// Lets a role that hot queries name log in on a copy, as no superuser.

@@ -2,6 +2,7 @@
 
 use crate::engine::ServerError;
 use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::settle::PARENTS_OF_FOREIGN_TABLES;
 
 /// The plain role that owns what a source leaves unowned.
 pub const DEFAULT_OWNER: &str = "seatrial_owner";
@@ -64,10 +65,27 @@ pub async fn give_away_unowned(session: &mut Session) -> Result<(usize, Vec<Stri
     Ok((given, refused))
 }
 
-/// Sets the visibility map and the planner's statistics, of partitioned parents too.
+/// Sets the visibility map and the planner's statistics, of partitioned parents too. Returns a line for each table that
+/// has to do without statistics of its own.
 ///
 /// # Errors
 /// What the server says, such as a full disk.
-pub async fn settle_statistics(session: &mut Session) -> Result<(), ServerError> {
-    session.execute("VACUUM (ANALYZE)").await.map(|_| ())
+pub async fn settle_statistics(session: &mut Session) -> Result<Vec<String>, ServerError> {
+    let parents = format!("SELECT p.oid::regclass::text FROM ({PARENTS_OF_FOREIGN_TABLES}) AS p ORDER BY 1");
+    let parents: Vec<String> = session.query(&parents).await?.rows.into_iter().flatten().flatten().collect();
+    if parents.is_empty() {
+        session.execute("VACUUM (ANALYZE)").await?;
+        return Ok(Vec::new());
+    }
+    session.execute("VACUUM").await?;
+    let others = format!(
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' \
+           AND c.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) ORDER BY c.oid"
+    );
+    for table in session.query(&others).await?.rows.into_iter().flatten().flatten() {
+        session.execute(&format!("ANALYZE {table}")).await?;
+    }
+    let without = |table| format!("{table} has foreign tables below it, which no copy can reach: it has no statistics");
+    Ok(parents.into_iter().map(without).collect())
 }

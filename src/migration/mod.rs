@@ -83,6 +83,11 @@ impl Statement {
         self.file.position(self.span.start)
     }
 
+    /// `file:line` of its first byte.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file.name, self.start().line)
+    }
+
     /// 1-based line of its last byte.
     pub fn end_line(&self) -> usize {
         self.file.position(self.span.end.saturating_sub(1)).line

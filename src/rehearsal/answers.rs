@@ -1,7 +1,8 @@
 //! The four answers, from what was measured. Pure.
 
-use super::{Pass, Rehearsal};
+use super::{Pass, Rehearsal, foreign};
 use crate::check::{Answer as Bears, Finding, IDS};
+use crate::migration::Statement;
 use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
 
 /// An answer nobody can give, and why.
@@ -17,6 +18,8 @@ pub struct Unknown {
     pub crashed: bool,
     /// The statement in the way, if there is one.
     pub statement: Option<usize>,
+    /// Qualified names of what is in the way.
+    pub objects: Vec<String>,
 }
 
 /// Every answer that is unknown.
@@ -29,6 +32,7 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
         advice,
         crashed: pass.is_some_and(|pass| pass.crashed),
         statement: None,
+        objects: Vec::new(),
     };
     if !rehearsal.ran(PassName::Measure) {
         for answer in ["applies", "blocks"] {
@@ -41,7 +45,10 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
             advice: "see apply/needs-privilege",
             crashed: false,
             statement: Some(failure.statement),
+            objects: Vec::new(),
         });
+    } else if let (Some(failure), Some(reached)) = (&rehearsal.failure, foreign::failure(rehearsal)) {
+        found.extend(cut_short(rehearsal, failure.statement, reached));
     }
     if slower_unknown(rehearsal) {
         let mut unknown =
@@ -60,14 +67,50 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
     found
 }
 
+/// A statement reached out of the copy, and the run ended there: whether it applies, and what the ones behind it would
+/// have done, is production's to say.
+fn cut_short(rehearsal: &Rehearsal, statement: usize, reached: foreign::OutOfReach) -> Vec<Unknown> {
+    let place = rehearsal.statement(statement).map_or_else(|| "a statement".to_owned(), Statement::place);
+    let unknown = |answer, reason| Unknown {
+        answer,
+        reason,
+        advice: "a copy reaches no other server and no file: rehearse the rest by itself, and try this statement where \
+                 its foreign table can be reached",
+        crashed: false,
+        statement: Some(statement),
+        objects: reached.tables.clone(),
+    };
+    let mut found = vec![unknown("applies", format!("{place} touches {}, which no copy can reach", reached.what()))];
+    let unseen = foreign::unseen_statements(rehearsal);
+    if unseen > 0 {
+        let rest = crate::report::human::plural(unseen, "statement");
+        for answer in ["blocks", "slower", "undoable"] {
+            let measured_otherwise = answer == "slower" && slower_unknown(rehearsal);
+            if !measured_otherwise {
+                found.push(unknown(answer, format!("{rest} behind {place} did not run")));
+            }
+        }
+    }
+    found
+}
+
 fn slower_unknown(rehearsal: &Rehearsal) -> bool {
-    !rehearsal.ran(PassName::Measure) || rehearsal.plans.iter().all(|change| change.diff.verdict.failed_before)
+    let out_of_reach = |name: &str| {
+        let query = rehearsal.queries.iter().find(|query| query.name == name);
+        query.is_some_and(|query| foreign::query(rehearsal, query).is_some())
+    };
+    !rehearsal.ran(PassName::Measure)
+        || rehearsal
+            .plans
+            .iter()
+            .all(|change| change.diff.verdict.failed_before || out_of_reach(&change.diff.key.query))
 }
 
 /// Does it run to the end?
 pub fn applies(rehearsal: &Rehearsal) -> Applies {
     match &rehearsal.failure {
         Some(failure) if failure.error.sqlstate == "42501" => Applies::Unknown,
+        Some(_) if foreign::failure(rehearsal).is_some() => Applies::Unknown,
         Some(_) => Applies::No,
         None if rehearsal.ran(PassName::Measure) => Applies::Yes,
         None => Applies::Unknown,
@@ -82,6 +125,9 @@ pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
     let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
     if findings.iter().any(|finding| bears(finding, Bears::Blocks) && is_error(finding) && within(finding.statement)) {
         return Blocks::Yes;
+    }
+    if foreign::unseen_statements(rehearsal) > 0 {
+        return Blocks::Unknown;
     }
     let briefly = rehearsal
         .observations
@@ -105,6 +151,8 @@ pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
         Slower::Yes
     } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/transient") {
         Slower::Transient
+    } else if foreign::unseen_statements(rehearsal) > 0 {
+        Slower::Unknown
     } else {
         Slower::No
     }

@@ -3,10 +3,11 @@
 use super::Ready;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
-use crate::engine::postgres::apply::{Unwatched, apply};
+use crate::engine::postgres::apply::{Moment, Ran, Watch, apply};
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::{Migration, TransactionMode};
+use crate::progress::Activity;
 use crate::rollback::RollbackError;
 use crate::rollback::prove::{ProofCopy, ProofGround};
 
@@ -48,7 +49,7 @@ impl ProofCopy for GroundCopy<'_> {
 
     async fn migrate(&self) -> Result<(), ServerError> {
         // A migration that fails leaves what it leaves: that is the state to come back from.
-        apply(&self.copy.target, self.migrations, None, &mut Unwatched).await.map(|_| ())
+        apply(&self.copy.target, self.migrations, None, &mut Told(&self.plan.activity)).await.map(|_| ())
     }
 
     async fn apply_one(&self, index: usize) -> Result<Result<(), ServerError>, ServerError> {
@@ -57,7 +58,7 @@ impl ProofCopy for GroundCopy<'_> {
         if migration.transaction == TransactionMode::AllPending {
             migration.transaction = TransactionMode::PerMigration;
         }
-        let applied = apply(&self.copy.target, &[migration], None, &mut Unwatched).await?;
+        let applied = apply(&self.copy.target, &[migration], None, &mut Told(&self.plan.activity)).await?;
         Ok(applied.failure.map_or(Ok(()), |failure| Err(failure.error)))
     }
 
@@ -69,5 +70,26 @@ impl ProofCopy for GroundCopy<'_> {
 
     async fn destroy(self) -> Result<(), RollbackError> {
         self.copy.destroy().await.map_err(|error| RollbackError::Copy(error.to_string()))
+    }
+}
+
+/// Says which statement runs, and watches nothing.
+struct Told<'run>(&'run Activity);
+
+impl Watch for Told<'_> {
+    const WRAPS: bool = false;
+
+    async fn before(&mut self, _: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        self.0.begin(at.statement.index, at.statement.place());
+        Ok(())
+    }
+
+    async fn after(&mut self, _: &mut Session, _: Moment<'_>, _: Ran<'_>) -> Result<(), ServerError> {
+        self.0.end();
+        Ok(())
+    }
+
+    async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
+        Ok(())
     }
 }

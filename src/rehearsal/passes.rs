@@ -32,11 +32,14 @@ pub(super) async fn measure(
     session.close().await;
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
+    let Rehearsal { before: told, observations, migrations, .. } = rehearsal;
+    let before = told.insert(before);
+    let (target, activity) = (&copy.target, plan.activity.clone());
     let mut observer =
-        Observer::new(&copy.target.endpoint, &copy.target.database, &before.catalog, &before.sizes).await?;
-    rehearsal.before = Some(before);
-    let applied = apply(&copy.target, &rehearsal.migrations, None, &mut observer).await;
-    rehearsal.observations = observer.finish().await?;
+        Observer::new(&target.endpoint, &target.database, &before.catalog, &before.sizes, activity, observations)
+            .await?;
+    let applied = apply(target, migrations, None, &mut observer).await;
+    observer.finish().await?;
     let applied = applied?;
     rehearsal.failure = applied.failure;
     rehearsal.committed = applied.committed;

@@ -7,7 +7,7 @@ use crate::check::Finding;
 use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::{Observation, ObservedLock, Outcome};
-use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers};
+use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers, foreign};
 use crate::rollback::Rollback;
 use crate::rollback::generate;
 use crate::rollback::prove::RollbackProof;
@@ -96,9 +96,13 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
                 let name = each.file.name.rsplit('/').next().unwrap_or(&each.file.name);
                 format!(" at {name}:{}", each.start().line)
             });
-            let role = if verdict == Applies::Unknown { ": the role lacks a right" } else { "" };
+            let why = match verdict {
+                Applies::Unknown if failure.error.sqlstate == "42501" => ": the role lacks a right",
+                Applies::Unknown => ": it touches what no copy can reach",
+                _ => "",
+            };
             format!(
-                "{} of {} apply; the next one stops{place}{role}",
+                "{} of {} apply; the next one stops{place}{why}",
                 rehearsal.applied,
                 human::plural(total, "migration")
             )
@@ -155,6 +159,9 @@ fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
 }
 
 fn undoable(rehearsal: &Rehearsal) -> Undoable {
+    if foreign::unseen_statements(rehearsal) > 0 {
+        return Undoable::Unknown;
+    }
     rehearsal.rollback.as_ref().map_or(Undoable::Unknown, |rollback| answers::undoable(rollback.verdict()))
 }
 

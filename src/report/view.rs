@@ -231,17 +231,27 @@ pub fn lock_lines(statement: &Statement, all_names: bool) -> Vec<String> {
 /// Names in one line of locks, unless all are asked for.
 const LOCKED_NAMES: usize = 3;
 
+/// Tables named in one line of work: a table may have thousands of partitions.
+const WORKED_NAMES: usize = 5;
+
 /// Tables a statement wrote anew or read from end to end, in a sentence each.
 pub fn work_lines(statement: &Statement) -> Vec<String> {
+    let some = |names: &[String]| {
+        let mut shown: Vec<String> = names.iter().take(WORKED_NAMES).cloned().collect();
+        if names.len() > WORKED_NAMES {
+            shown.push(human::more(names.len() - WORKED_NAMES, "table"));
+        }
+        human::list(&shown)
+    };
     let mut lines = Vec::new();
     if !statement.rewritten.is_empty() {
-        lines.push(format!("wrote {} anew", human::list(&statement.rewritten)));
+        lines.push(format!("wrote {} anew", some(&statement.rewritten)));
     }
     let scanned = statement.scanned.iter();
     let scanned: Vec<String> =
         scanned.map(|scan| format!("{} ({} rows)", scan.relation, human::count(scan.rows))).collect();
     if !scanned.is_empty() {
-        lines.push(format!("read {} from end to end", human::list(&scanned)));
+        lines.push(format!("read {} from end to end", some(&scanned)));
     }
     lines
 }

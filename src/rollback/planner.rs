@@ -48,7 +48,15 @@ pub(super) struct Plan<'a> {
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
     pub late_positions: Vec<Step>,
+    /// Indexes tables are clustered on, by table, before and after.
+    pub clustered: [BTreeMap<Oid, Oid>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
+}
+
+/// Looked up once: a table may have thousands of partitions.
+fn clustered(catalog: &Catalog) -> BTreeMap<Oid, Oid> {
+    let details = catalog.index_details.iter().filter(|(_, detail)| detail.clustered);
+    details.filter_map(|(index, _)| Some((catalog.indexes.get(index)?.table, *index))).collect()
 }
 
 impl<'a> Plan<'a> {
@@ -69,6 +77,7 @@ impl<'a> Plan<'a> {
             replaced_types: BTreeMap::new(),
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
+            clustered: [before, after].map(clustered),
             dependents,
         };
         plan.find_unpaired();

@@ -363,5 +363,6 @@ fn steady(before: Seen<'_>, again: Seen<'_>, thresholds: &Thresholds) -> bool {
 /// Errors that say something about the server or the session, not about the query.
 fn is_circumstance(sqlstate: &str) -> bool {
     let class = sqlstate.get(..2).unwrap_or_default();
-    matches!(class, "" | "08" | "40" | "53" | "55" | "57" | "58" | "XX")
+    // 2F003 and HV: a foreign table that no copy reaches.
+    matches!(class, "" | "08" | "40" | "53" | "55" | "57" | "58" | "HV" | "XX") || sqlstate == "2F003"
 }

@@ -16,4 +16,5 @@ pub mod schema_dump;
 pub mod server;
 pub mod session;
 pub mod settle;
+mod under_way;
 pub mod violators;

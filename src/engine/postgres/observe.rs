@@ -15,6 +15,7 @@ use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, Outcome, RelationWork};
+use crate::progress::Activity;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::{Oid, RelationSize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,7 @@ struct OpenLock {
 }
 
 /// The watcher of the measured run.
-pub struct Observer {
+pub struct Observer<'run> {
     session: Session,
     sampler: Sampler,
     known: BTreeMap<Oid, Known>,
@@ -62,11 +63,13 @@ pub struct Observer {
     lock_timeout_ms: u64,
     /// Time spent looking, while the migration waited: no part of how long it holds its locks.
     overhead: Duration,
-    /// One for each statement that was sent, in order.
-    pub observations: Vec<Observation>,
+    /// The statement that runs now, for whoever waits.
+    activity: Activity,
+    /// One for each statement that was sent, in order. The caller's own, so that they outlive a run that is cut off.
+    observations: &'run mut Vec<Observation>,
 }
 
-impl Observer {
+impl<'run> Observer<'run> {
     /// Prepares to watch a copy whose catalog and sizes were just read.
     ///
     /// # Errors
@@ -76,6 +79,8 @@ impl Observer {
         database: &str,
         catalog: &Catalog,
         sizes: &BTreeMap<Oid, RelationSize>,
+        activity: Activity,
+        observations: &'run mut Vec<Observation>,
     ) -> Result<Self, ServerError> {
         let session = Session::observer(endpoint, database, "observer").await?;
         let sampling = Session::observer(endpoint, database, "sampler").await?;
@@ -98,7 +103,7 @@ impl Observer {
             .collect();
         Ok(Self {
             session,
-            sampler: Sampler::start(sampling),
+            sampler: Sampler::start(sampling, activity.clone()),
             known,
             renewed: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -109,18 +114,18 @@ impl Observer {
             transaction_before: 0,
             lock_timeout_ms: 0,
             overhead: Duration::ZERO,
-            observations: Vec::new(),
+            activity,
+            observations,
         })
     }
 
-    /// Ends the watching sessions and gives the observations.
+    /// Ends the watching sessions.
     ///
     /// # Errors
     /// What stopped the sampling session, if it broke on the way.
-    pub async fn finish(self) -> Result<Vec<Observation>, ServerError> {
+    pub async fn finish(self) -> Result<(), ServerError> {
         self.session.close().await;
-        self.sampler.stop().await?;
-        Ok(self.observations)
+        self.sampler.stop().await
     }
 
     async fn wal_position(&mut self) -> Result<String, ServerError> {
@@ -256,7 +261,8 @@ impl Observer {
             {
                 let rows = self.known.get(&table).map_or(0, |table| table.rows);
                 // An index of a partition is told as its parent's, as its table is.
-                observation.indexes_built.push(self.work(self.topmost(*oid), rows));
+                let built = self.work(self.topmost(*oid), rows);
+                observation.indexes_built.push(RelationWork { heap: table, ..built });
             }
         }
         observation.rewritten = rewritten
@@ -285,6 +291,10 @@ impl Observer {
             let whole_index = known > 0 && counters.index_read.saturating_sub(before.index_read) >= known;
             if scans == 0 && whole_index && self.locked_here(*oid, observation) {
                 observation.scanned.push(self.work(*oid, known));
+            }
+            // What REFRESH writes is nobody's row.
+            if self.known.get(oid).is_some_and(|known| known.kind == 'm') {
+                continue;
             }
             // Inserts make nobody wait.
             let changed =
@@ -421,7 +431,7 @@ impl Observer {
     }
 }
 
-impl Watch for Observer {
+impl Watch for Observer<'_> {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
@@ -441,12 +451,14 @@ impl Watch for Observer {
             self.transaction_before = self.next_transaction().await?;
         }
         self.wal_before = self.wal_position().await?;
-        self.sampler.watch(session.pid).await;
+        self.sampler.watch(session.pid, &self.wal_before).await;
+        self.activity.begin(at.statement.index, at.statement.place());
         self.overhead += looking.elapsed();
         Ok(())
     }
 
     async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError> {
+        self.activity.end();
         let looking = Instant::now();
         let overhead = self.overhead;
         let wal = format!(
@@ -492,6 +504,10 @@ impl Watch for Observer {
         // A statement that only ran once it was sent bare replaces its refused first try.
         self.observations.retain(|earlier| earlier.statement != observation.statement);
         let index = self.observations.len();
+        // Where its transaction is still open, that much is certain until it ends.
+        for lock in observation.locks.iter_mut().filter(|lock| lock.taken_here && lock.exact) {
+            lock.held_ms = observation.duration_ms;
+        }
         if at.in_transaction {
             for (lock, observed) in observation.locks.iter().enumerate().filter(|(_, lock)| lock.taken_here) {
                 let since = if observed.exact { ran.started } else { continue };

@@ -1,8 +1,10 @@
 //! A second session that looks at another backend's locks every few milliseconds.
 
 use super::session::Session;
+use super::under_way::how_far;
 use crate::engine::ServerError;
 use crate::observation::lock::LockMode;
+use crate::progress::Activity;
 use crate::snapshot::Oid;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +14,9 @@ use tokio::task::JoinHandle;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Between two questions how far a statement is; shorter ones are not asked about.
+const HOW_FAR: Duration = Duration::from_secs(1);
 
 /// What was seen of one backend.
 #[derive(Debug, Default)]
@@ -40,6 +45,8 @@ pub struct SampledRelation {
 #[derive(Debug, Default)]
 struct Shared {
     pid: Option<i32>,
+    /// Where the WAL stood when its statement began.
+    since: String,
     stopping: bool,
     /// Each look: when it was asked for, and what it showed.
     looks: Vec<(Instant, Vec<Look>)>,
@@ -66,17 +73,19 @@ pub struct Sampler {
 
 impl Sampler {
     /// Starts it; it looks at nothing until [`Sampler::watch`].
-    pub fn start(session: Session) -> Self {
+    /// How far long statements are is told to `activity`.
+    pub fn start(session: Session, activity: Activity) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let wake = Arc::new(Notify::new());
-        let task = tokio::spawn(sample(session, Arc::clone(&shared), Arc::clone(&wake)));
+        let task = tokio::spawn(sample(session, Arc::clone(&shared), Arc::clone(&wake), activity));
         Self { shared, wake, task }
     }
 
-    /// Looks at this backend from now on; what was seen before is forgotten.
-    pub async fn watch(&self, pid: i32) {
+    /// Looks at this backend from now on; what was seen before is forgotten. `since`: where the WAL stands.
+    pub async fn watch(&self, pid: i32, since: &str) {
         let mut shared = self.shared.lock().await;
         shared.pid = Some(pid);
+        since.clone_into(&mut shared.since);
         shared.looks.clear();
         self.wake.notify_one();
     }
@@ -113,17 +122,19 @@ impl Sampler {
     }
 }
 
-async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>) {
+async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>, activity: Activity) {
+    let mut asked_how_far = Instant::now();
     loop {
-        let (pid, stopping) = {
+        let (pid, since, stopping) = {
             let shared = shared.lock().await;
-            (shared.pid, shared.stopping)
+            (shared.pid, shared.since.clone(), shared.stopping)
         };
         if stopping {
             break;
         }
         let Some(pid) = pid else {
             wake.notified().await;
+            asked_how_far = Instant::now();
             continue;
         };
         let asked = Instant::now();
@@ -138,6 +149,16 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
             Err(error) => {
                 shared.lock().await.failure = Some(error);
                 return;
+            }
+        }
+        if asked_how_far.elapsed() >= HOW_FAR {
+            asked_how_far = Instant::now();
+            match how_far(&mut session, pid, &since).await {
+                Ok(detail) => activity.set_detail(detail),
+                Err(error) => {
+                    shared.lock().await.failure = Some(error);
+                    return;
+                }
             }
         }
         tokio::time::sleep(INTERVAL).await;

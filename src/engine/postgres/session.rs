@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its
-    /// database are not for the tool's own sessions.
+    /// database are not for the tool's own sessions, nor are its event triggers, which are there for the migration.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
@@ -88,7 +88,8 @@ impl Session {
             .execute(
                 "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
                  SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'; \
-                 SET session_replication_role = origin; SET role = none",
+                 SET session_replication_role = replica; SET role = none; \
+                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'",
             )
             .await?;
         Ok(session)

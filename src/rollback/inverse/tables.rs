@@ -159,8 +159,11 @@ impl Pair<'_, '_> {
                 })
                 .map(|index| Address::relation(index.oid))
         };
-        let old_index = index(self.plan.before, self.old.oid);
-        let new_index = index(self.plan.after, self.new.oid);
+        // Only tables that say so have such an index, and few do.
+        let of =
+            |detail: &RelationDetail, catalog, table| (detail.replica_identity == 'i').then(|| index(catalog, table));
+        let old_index = of(self.old_detail, self.plan.before, self.old.oid).flatten();
+        let new_index = of(self.new_detail, self.plan.after, self.new.oid).flatten();
         let same_index = match (old_index, new_index) {
             (Some(old), Some(new)) => self.plan.pairing.after(old) == Some(new),
             (None, None) => true,
@@ -183,17 +186,9 @@ impl Pair<'_, '_> {
     }
 
     fn clustered(&self, push: &mut impl FnMut(&str, String)) {
-        let index = |catalog: &crate::snapshot::catalog::Catalog, table: Oid| {
-            catalog
-                .indexes
-                .values()
-                .find(|index| {
-                    index.table == table && catalog.index_details.get(&index.oid).is_some_and(|detail| detail.clustered)
-                })
-                .map(|index| Address::relation(index.oid))
-        };
-        let old_index = index(self.plan.before, self.old.oid);
-        let new_index = index(self.plan.after, self.new.oid);
+        let [before, after] = &self.plan.clustered;
+        let old_index = before.get(&self.old.oid).copied().map(Address::relation);
+        let new_index = after.get(&self.new.oid).copied().map(Address::relation);
         if old_index.and_then(|old| self.plan.pairing.after(old)) == new_index
             || old_index.is_some_and(|old| self.plan.restore.contains(&old))
         {

@@ -2,7 +2,7 @@
 
 mod copy;
 
-pub use copy::{CopyError, copy_data_dir};
+pub use copy::{CopyError, copied_bytes, copy_data_dir, copy_data_dir_unless};
 
 use super::{ClusterError, SUPERUSER};
 use crate::copy::state::{RunDir, StateDir};

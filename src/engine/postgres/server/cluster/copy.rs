@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use thiserror::Error;
 
 /// Two threads copy: one waits for the disk while the other fills pages.
@@ -60,6 +60,14 @@ fn advice(error: &io::Error) -> &'static str {
 /// # Errors
 /// The cluster is running or was not stopped cleanly, the disk is full, or a path cannot be read.
 pub fn copy_data_dir(from: &Path, to: &Path) -> Result<(), CopyError> {
+    copy_data_dir_unless(&AtomicBool::new(false), from, to)
+}
+
+/// [`copy_data_dir`] that gives up before the next file once `stop` is set.
+///
+/// # Errors
+/// As there; given up, it is an interrupted input or output.
+pub fn copy_data_dir_unless(stop: &AtomicBool, from: &Path, to: &Path) -> Result<(), CopyError> {
     let control = ControlFile::read(from)?;
     if from.join("postmaster.pid").exists() || !control.shut_down {
         return Err(CopyError::NotStopped { data_dir: from.to_owned() });
@@ -70,10 +78,21 @@ pub fn copy_data_dir(from: &Path, to: &Path) -> Result<(), CopyError> {
     if to.exists() {
         return Err(failed(from, to)(io::ErrorKind::AlreadyExists.into()));
     }
-    plan.carry_out().inspect_err(|_| {
+    plan.carry_out(stop).inspect_err(|_| {
         // The error that is returned matters more; leftovers vanish with the run.
         let _ = std::fs::remove_dir_all(to);
     })
+}
+
+/// Bytes a copy of the data directory takes where no blocks are shared.
+///
+/// # Errors
+/// It cannot be read, or holds what cannot be copied.
+pub fn copied_bytes(data_dir: &Path) -> Result<u64, CopyError> {
+    let control = ControlFile::read(data_dir)?;
+    let mut plan = Plan::default();
+    plan.add_folder(data_dir, data_dir, &control.last_wal_segment)?;
+    Ok(plan.files.iter().map(|(size, ..)| size).sum())
 }
 
 fn failed(from: &Path, to: &Path) -> impl FnOnce(io::Error) -> CopyError {
@@ -142,7 +161,7 @@ impl Plan {
         Ok(())
     }
 
-    fn carry_out(mut self) -> Result<(), CopyError> {
+    fn carry_out(mut self, stop: &AtomicBool) -> Result<(), CopyError> {
         for (from, to) in &self.folders {
             let make = || {
                 let metadata = from.metadata()?;
@@ -156,7 +175,12 @@ impl Plan {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some((_, from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = copy_file(from, to) {
+                let copied = if stop.load(Ordering::Relaxed) {
+                    Err(io::ErrorKind::Interrupted.into())
+                } else {
+                    copy_file(from, to)
+                };
+                if let Err(error) = copied {
                     // The other thread finds nothing left to do.
                     next.store(self.files.len(), Ordering::Relaxed);
                     return Err(failed(from, to)(error));

@@ -1,0 +1,2 @@
+-- name: RecentOrders
+SELECT count(*) FROM orders WHERE year = 2026;

@@ -1,0 +1,2 @@
+-- name: GetPrice
+SELECT price FROM prices WHERE id = 7;

@@ -1,0 +1,10 @@
+CREATE EXTENSION postgres_fdw;
+CREATE EXTENSION file_fdw;
+CREATE SERVER bank FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'bank.example.org', dbname 'rates');
+CREATE USER MAPPING FOR PUBLIC SERVER bank OPTIONS (user 'reader', password 'secret');
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE rates (currency text, rate numeric) SERVER bank;
+CREATE FOREIGN TABLE deliveries (line text) SERVER files OPTIONS (filename '/var/lib/deliveries.csv');
+CREATE TABLE prices (id int PRIMARY KEY, currency text NOT NULL, price numeric NOT NULL);
+INSERT INTO prices SELECT g, 'EUR', g FROM generate_series(1, 1000) AS g;
+CREATE VIEW current_prices AS SELECT id, price FROM prices;
