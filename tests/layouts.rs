@@ -72,9 +72,12 @@ macro_rules! layouts {
 
 layouts! {
     diesel,
+    drizzle,
+    drizzle_folders,
     flyway,
     flyway_or_refinery,
     flyway_toml,
+    prisma,
     refinery,
     sqlx,
 }
