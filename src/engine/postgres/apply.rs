@@ -272,10 +272,8 @@ impl<W: Watch> Run<'_, W> {
             return Ok(false);
         }
         self.whole += 1;
-        if together {
-            if let Some(history) = history {
-                self.note_down(&history.finished, last).await?;
-            }
+        if let Some(history) = history.filter(|_| together) {
+            self.note_down(&history.finished, last).await?;
         }
         match self.block {
             Block::Runner if together => return Ok(false),

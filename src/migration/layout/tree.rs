@@ -87,8 +87,8 @@ pub struct Script {
 impl Script {
     /// All of a file.
     pub fn whole(file: Arc<SourceFile>) -> Self {
-        let parts = vec![0..file.text.len()];
-        Self { file, parts }
+        let whole = 0..file.text.len();
+        Self { file, parts: Vec::from([whole]) }
     }
 }
 
