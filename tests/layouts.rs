@@ -72,11 +72,14 @@ macro_rules! layouts {
 
 layouts! {
     diesel,
+    drizzle,
+    drizzle_folders,
     flyway,
     flyway_or_refinery,
     flyway_toml,
     graphile_migrate,
     node_pg_migrate,
+    prisma,
     refinery,
     sqitch,
     sqlx,

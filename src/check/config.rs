@@ -84,7 +84,7 @@ fn edited(rehearsal: &Rehearsal) -> Vec<Finding> {
                 None,
                 vec![file.clone()],
                 format!("{file} was edited after version {version} was applied: its checksum is not the history's"),
-                "the runner refuses to go on: restore the file and put the change into a new migration".to_owned(),
+                "what was added never runs, and most runners refuse to go on: restore the file and put the change into a new migration".to_owned(),
             )
             .with(json!({ "version": version }))
         })

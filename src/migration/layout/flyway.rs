@@ -5,8 +5,8 @@ mod past;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_below,
-    hint, in_runners_transaction, literal,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, create_schema, cut,
+    files_below, hint, in_runners_transaction, literal, quoted,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -265,27 +265,16 @@ fn refuse_mixed_group(layout: &Flyway, tree: &MigrationTree, selection: &Selecti
 
 /// The history's name as Flyway quotes it, and what has to be there before it.
 fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
-    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let table = settings.text("table", "flyway_schema_history");
     let schema = settings.schema();
     let name = tree.options.history_table.clone().unwrap_or_else(|| match &schema {
-        Some(schema) => format!("{}.{}", quote(schema), quote(table)),
-        None => quote(table),
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(table)),
+        None => quoted(table),
     });
     if settings.flag("createSchemas", true) {
         let mut schemas = settings.list("schemas");
         schemas.extend(schema.filter(|schema| !schemas.contains(schema)));
-        // CREATE SCHEMA IF NOT EXISTS needs a right that an existing schema does not ask for.
-        tree.setup = schemas
-            .iter()
-            .map(|schema| {
-                format!(
-                    "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}) THEN CREATE SCHEMA {}; END IF; END $do$",
-                    literal(schema),
-                    quote(schema)
-                )
-            })
-            .collect();
+        tree.setup = schemas.iter().map(|schema| create_schema(schema)).collect();
     }
     let bare = name.rsplit('.').next().unwrap_or(&name).trim_matches('"').to_owned();
     tree.create_history = vec![
@@ -296,8 +285,8 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
              \"installed_by\" VARCHAR(100) NOT NULL,\n    \"installed_on\" TIMESTAMP NOT NULL DEFAULT now(),\n    \
              \"execution_time\" INTEGER NOT NULL,\n    \"success\" BOOLEAN NOT NULL\n)"
         ),
-        format!("ALTER TABLE {name} ADD CONSTRAINT {} PRIMARY KEY (\"installed_rank\")", quote(&format!("{bare}_pk"))),
-        format!("CREATE INDEX {} ON {name} (\"success\")", quote(&format!("{bare}_s_idx"))),
+        format!("ALTER TABLE {name} ADD CONSTRAINT {} PRIMARY KEY (\"installed_rank\")", quoted(&format!("{bare}_pk"))),
+        format!("CREATE INDEX {} ON {name} (\"success\")", quoted(&format!("{bare}_s_idx"))),
     ];
     tree.history = Some((name, HISTORY));
 }

@@ -3,12 +3,14 @@
 pub mod cut;
 pub mod detect;
 pub mod diesel;
+pub mod drizzle;
 pub mod flyway;
 mod folder;
 pub mod graphile_migrate;
 mod json5;
 pub mod node_pg_migrate;
 pub mod plain;
+pub mod prisma;
 mod psql;
 pub mod refinery;
 pub mod site;
@@ -25,6 +27,7 @@ pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
 use super::history::{Row, Selection};
 use super::script::StatementKind;
 use super::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use sha2::Digest;
 
 /// A tool's way with its files. A new layout is one file and one line in [`LAYOUTS`].
 pub trait Layout: Sync {
@@ -77,15 +80,19 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 9] = [
+pub const LAYOUTS: [&dyn Layout; 11] = [
     &diesel::Diesel,
+    &drizzle::Drizzle,
     &flyway::Flyway,
     &graphile_migrate::GraphileMigrate,
     &node_pg_migrate::NodePgMigrate,
+    &prisma::Prisma,
     &refinery::Refinery,
     &sqitch::Sqitch,
     &sqlx::Sqlx,
     &tern::Tern,
+    &plain::Plain,
+];
     &plain::Plain,
 ];
 
@@ -153,6 +160,30 @@ pub(crate) fn in_runners_transaction(
     let line = source.position(cuts[at].span.start).line;
     notes.push(format!("{}:{line}: the script commits by itself, inside the transaction {runner} opened", source.name));
     if at == 0 { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+}
+
+/// Makes a schema that is missing. `CREATE SCHEMA IF NOT EXISTS` needs the right to make one even where it is there.
+pub(crate) fn create_schema(name: &str) -> String {
+    format!(
+        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {}) THEN CREATE SCHEMA {}; END IF; END $do$",
+        literal(name),
+        quoted(name)
+    )
+}
+
+/// A name as the runners that quote every name write it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal; its byte order mark is one of them.
+pub(crate) fn sha256(text: &str, byte_order_mark: bool) -> String {
+    let mut digest = sha2::Sha256::new();
+    if byte_order_mark {
+        digest.update("\u{feff}");
+    }
+    digest.update(text);
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A value as a string literal.

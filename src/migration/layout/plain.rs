@@ -136,7 +136,7 @@ fn read_directory(directory: &Path, root: &Path, tree: &mut MigrationTree) -> Re
 }
 
 /// The number a name begins with; names without one are in nobody's way.
-fn leading_number(name: &str) -> Option<u128> {
+pub(super) fn leading_number(name: &str) -> Option<u128> {
     let digits = name.len() - name.trim_start_matches(|character: char| character.is_ascii_digit()).len();
     name[..digits].parse().ok()
 }

@@ -6,7 +6,7 @@ use super::{Flyway, Layout, kind_of, version_of};
 use crate::migration::MigrationError;
 use crate::migration::history::{Row, Selection, value};
 use crate::migration::layout::{MigrationFile, MigrationTree};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A row that counts.
 struct Past<'a> {
@@ -19,7 +19,7 @@ struct Past<'a> {
 #[derive(Default)]
 struct History<'a> {
     versions: BTreeMap<Version, Past<'a>>,
-    repeatables: HashMap<&'a str, Option<&'a str>>,
+    repeatables: BTreeMap<&'a str, Past<'a>>,
     baseline: Option<Version>,
     failed: Vec<(Option<Version>, &'a str)>,
 }
@@ -50,7 +50,7 @@ impl<'a> History<'a> {
             match (kind, version) {
                 ("SCHEMA", _) => {}
                 ("DELETE", None) => drop(history.repeatables.remove(description)),
-                (_, None) => drop(history.repeatables.insert(description, checksum)),
+                (kind, None) => drop(history.repeatables.insert(description, Past { kind, description, checksum })),
                 (kind, Some(version)) if kind == "DELETE" || kind.starts_with("UNDO") => {
                     history.versions.remove(&version);
                 }
@@ -125,10 +125,10 @@ pub(super) fn select(tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selec
 
 /// A repeatable migration runs when the newest run of its name saw another text.
 fn repeatable(file: &MigrationFile, at: usize, history: &History<'_>, selection: &mut Selection) {
-    match history.repeatables.get(file.name.as_str()) {
+    match history.repeatables.get(super::description(&file.name).as_str()) {
         None => selection.pending.push(at),
         Some(was) => {
-            let is = |checksum: Option<&str>| checksum.is_some() && checksum == *was;
+            let is = |checksum: Option<&str>| checksum.is_some() && checksum == was.checksum;
             if !is(file.checksum.as_deref()) && !is(file.attribute("raw_checksum")) {
                 selection.pending.push(at);
                 selection.notes.push(format!("{}: runs again, since its text is not what ran last", file.file().name));
@@ -146,6 +146,7 @@ fn missing(
     notes: &mut Vec<String>,
 ) -> Result<(), MigrationError> {
     let settings = Settings::new(&tree.attributes);
+    let validates = settings.flag("validateOnMigrate", true);
     let mut gone = Vec::new();
     for (version, past) in &history.versions {
         if versions.iter().flatten().any(|each| each == version) || past.kind == "BASELINE" {
@@ -160,10 +161,20 @@ fn missing(
             continue;
         }
         let state = if is_future(version) { "future" } else { "missing" };
-        if settings.ignores("versioned", state) || !settings.flag("validateOnMigrate", true) {
+        if settings.ignores("versioned", state) || !validates {
             notes.push(format!("version {text} is applied and has no file here, which Flyway lets pass ({state})"));
         } else {
             gone.push(text.clone());
+        }
+    }
+    let is_there = |description: &str| {
+        tree.files.iter().any(|file| version_of(file).is_none() && super::description(&file.name) == description)
+    };
+    for (description, past) in history.repeatables.iter().filter(|(description, _)| !is_there(description)) {
+        if !past.kind.starts_with("SQL") || settings.ignores("repeatable", "missing") || !validates {
+            notes.push(format!("\"{description}\" ran and has no file here, which Flyway lets pass"));
+        } else {
+            gone.push(format!("\"{description}\""));
         }
     }
     if gone.is_empty() {
@@ -172,8 +183,18 @@ fn missing(
     Err(MigrationError::VersionMissing { table: tree.history_table().to_owned(), versions: gone.join(", ") })
 }
 
-/// A renamed migration fails Flyway's validation.
+/// A migration that was code, or had another name, fails Flyway's validation.
 fn same(file: &MigrationFile, past: &Past<'_>) -> Result<(), MigrationError> {
+    if past.kind != "SQL" {
+        return Err(MigrationError::Refused {
+            layout: Flyway.name(),
+            reason: format!(
+                "{} is SQL, and what was applied as this version is of type {}: give it a version of its own",
+                file.file().name,
+                past.kind
+            ),
+        });
+    }
     if super::description(&file.name) == past.description {
         return Ok(());
     }

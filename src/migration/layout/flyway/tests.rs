@@ -103,12 +103,18 @@ fn validation_stops_flyway_unless_it_is_told_to_look_away() {
     let future =
         Flyway.select(&tree, Some(&[applied("1", "a"), applied("3", "c"), applied("4", "d")])).expect("ignored");
     assert!(future.notes[0].contains("version 4 is applied and has no file"), "{:?}", future.notes);
+    let code = message(Flyway.select(&tree, Some(&[row(Some("1"), "a", "JDBC", None, "t")])));
+    assert!(code.contains("V1__a.sql is SQL, and what was applied as this version is of type JDBC"), "{code}");
+    let repeatable = row(None, "list", "SQL", Some("1"), "t");
+    let gone = message(Flyway.select(&tree, Some(&[applied("1", "a"), repeatable.clone()])));
+    assert!(gone.contains("without a file here: \"list\"."), "{gone}");
     let failed = [row(Some("1"), "a", "SQL", None, "f")];
     assert!(message(Flyway.select(&tree, Some(&failed))).contains("version 1 was begun and never finished"));
 
     let off = [&files[..], &[("flyway.conf", "flyway.validateOnMigrate=false")]].concat();
     let tree = tree_of(&off).expect("readable");
-    let selection = Flyway.select(&tree, Some(&[row(Some("1"), "x", "SQL", Some("5"), "t"), applied("2", "b")]));
+    let selection =
+        Flyway.select(&tree, Some(&[row(Some("1"), "x", "SQL", Some("5"), "t"), applied("2", "b"), repeatable]));
     let selection = selection.expect("not validated");
     assert_eq!((selection.pending.as_slice(), selection.edited.len()), (&[1][..], 0));
 }

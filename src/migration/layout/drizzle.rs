@@ -1,0 +1,510 @@
+//! The layout of Drizzle: files in the order of a journal, or (since 1.0) a folder for each migration; everything
+//! pending is one transaction.
+
+use super::{
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, create_schema,
+    files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
+};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::source_file::SourceFileError;
+use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Drizzle, by its journal and by its folders.
+#[derive(Debug)]
+pub struct Drizzle;
+
+/// With a journal rows are told apart by the moment the journal gives.
+const BY_MOMENT: HistoryShape =
+    HistoryShape { columns: &["created_at", "hash"], foreign: &[], order: "created_at, id" };
+/// With folders by name.
+const BY_NAME: HistoryShape =
+    HistoryShape { columns: &["created_at", "hash", "name"], foreign: &[], order: "created_at, id" };
+
+const JOURNAL: &str = "meta/_journal.json";
+const SCRIPT: &str = "migration.sql";
+const BREAKPOINT: &str = "--> statement-breakpoint";
+
+/// Attribute: milliseconds since 1970, what the history orders by.
+const WHEN: &str = "when";
+
+/// `meta/_journal.json`.
+#[derive(Debug, Deserialize)]
+struct Journal {
+    dialect: Option<String>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    when: i64,
+    tag: String,
+}
+
+impl Layout for Drizzle {
+    fn name(&self) -> &'static str {
+        "drizzle"
+    }
+
+    fn homes(&self) -> &'static [&'static str] {
+        &["drizzle", "migrations", "src/db/migrations"]
+    }
+
+    fn detect(&self, site: &Site) -> Option<Evidence> {
+        if site.has(JOURNAL) {
+            return Some(Evidence::marker(format!("{JOURNAL} is there")));
+        }
+        let folders = migration_folders(self.name(), std::slice::from_ref(&site.directory), SCRIPT).ok()?;
+        let is_drizzles = |folder: &PathBuf| folder.join(SCRIPT).is_file() && folder.join("snapshot.json").is_file();
+        if let Some((name, _)) = folders.iter().find(|(_, folder)| is_drizzles(folder)) {
+            return Some(Evidence::marker(format!("{name}/snapshot.json lies beside {SCRIPT}")));
+        }
+        let holds = folders.iter().any(|(_, folder)| folder.join(SCRIPT).is_file());
+        let dependency = site.depends_on(&["drizzle-orm", "drizzle-kit"]);
+        dependency.filter(|_| holds && !site.has("migration_lock.toml")).map(Evidence::dependency)
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+        let mut tree = MigrationTree::new(self.name(), request);
+        let site = Site::new(request.paths)?;
+        let journal = site.directory.join(JOURNAL);
+        let (schema, table) = history_name(&site, &mut tree.notes);
+        let name = format!("{}.{}", quoted(&schema), quoted(&table));
+        let name = request.options.history_table.clone().unwrap_or(name);
+        tree.setup = vec![create_schema(&schema)];
+        if journal.is_file() {
+            tree.history = Some((name, BY_MOMENT));
+            by_journal(&journal, &site, request, &mut tree)?;
+        } else {
+            tree.history = Some((name, BY_NAME));
+            by_folders(request, &mut tree)?;
+        }
+        tree.create_history = vec![create_table(&tree)];
+        if tree.files.is_empty() {
+            let hint = hint(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"));
+            return Err(MigrationError::NoMigrations { path: site.directory, hint });
+        }
+        Ok(tree)
+    }
+
+    fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
+        let rows = rows.unwrap_or_default().iter().enumerate();
+        if is_journal(tree) { select_by_moment(tree, rows) } else { select_by_name(tree, rows) }
+    }
+
+    fn grouping(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        cuts: &[Cut],
+        _previous: Option<&str>,
+    ) -> Result<Grouping, MigrationError> {
+        let source = file.file();
+        if file.byte_order_mark {
+            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        }
+        let mut notes = Vec::new();
+        let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {
+            TransactionMode::PerMigration if notes.is_empty() => TransactionMode::AllPending,
+            transaction => transaction,
+        };
+        let table = tree.history_table();
+        let hash = literal(file.checksum.as_deref().unwrap_or_default());
+        let when = file.attribute(WHEN).unwrap_or_default();
+        let (applied, same) = if is_journal(tree) {
+            (
+                format!("insert into {table} (\"hash\", \"created_at\") values({hash}, {when})"),
+                format!("created_at = {when} AND hash = {hash}"),
+            )
+        } else {
+            let name = literal(&file.version);
+            (
+                format!("insert into {table} (\"hash\", \"created_at\", \"name\") values({hash}, {when}, {name})"),
+                format!("name = {name}"),
+            )
+        };
+        let history = HistoryWrite {
+            table: table.to_owned(),
+            applied: vec![applied],
+            in_transaction: true,
+            undo: vec![format!("DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table} WHERE {same})")],
+            ..HistoryWrite::default()
+        };
+        Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn connection(&self) -> Connection {
+        Connection::default()
+    }
+}
+
+fn is_journal(tree: &MigrationTree) -> bool {
+    tree.history.as_ref().is_some_and(|(_, shape)| *shape == BY_MOMENT)
+}
+
+type Numbered<'a> = std::iter::Enumerate<std::slice::Iter<'a, Row>>;
+
+/// With a journal whatever is younger than the youngest row runs; nothing else ever does.
+fn select_by_moment(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection, MigrationError> {
+    let mut applied: BTreeMap<i64, String> = BTreeMap::new();
+    for row in rows {
+        let when = value(row, 0, "no created_at")?.parse();
+        let when =
+            when.map_err(|_| MigrationError::HistoryRow { row: row.0 + 1, reason: "created_at is no number" })?;
+        applied.insert(when, value(row, 1, "no hash")?.to_owned());
+    }
+    let mut selection = Selection::default();
+    let youngest = applied.keys().next_back().copied();
+    for (at, file) in tree.files.iter().enumerate() {
+        let when = file.attribute(WHEN).and_then(|when| when.parse::<i64>().ok());
+        let name = &file.file().name;
+        match when.and_then(|when| applied.get(&when)) {
+            Some(hash) => {
+                selection.newest = Some(file.version.clone());
+                if file.checksum.as_ref() != Some(hash) {
+                    selection.edited.push(at);
+                }
+                if !tree.directory_given {
+                    selection.notes.push(format!("{name}: applied already"));
+                }
+            }
+            None if youngest.is_some() && when <= youngest => selection.notes.push(format!(
+                "{name}: not applied, and its `when` in the journal is not after the newest applied one, so Drizzle never runs it: generate it again"
+            )),
+            None => selection.pending.push(at),
+        }
+    }
+    Ok(selection)
+}
+
+/// With folders whatever is not in the history by name runs.
+fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection, MigrationError> {
+    let mut applied = Vec::new();
+    for row in rows {
+        // Rows without a name are of an older table, and Drizzle passes over them.
+        if let Some(name) = row.1.get(2).cloned().flatten() {
+            applied.push(Applied { version: name, checksum: Some(value(row, 1, "no hash")?.to_owned()) });
+        }
+    }
+    let mut selection = Selection::absent(tree, &applied);
+    let gone = missing(tree, &applied);
+    if !gone.is_empty() {
+        let note = format!("applied, but without a folder here, which Drizzle lets pass: {}", gone.join(", "));
+        selection.notes.push(note);
+    }
+    for file in selection.out_of_order(tree) {
+        let newest = selection.newest.as_deref().unwrap_or_default();
+        selection.notes.push(format!(
+            "{}: comes before {newest}, which is applied already; Drizzle runs it all the same",
+            file.file().name
+        ));
+    }
+    Ok(selection)
+}
+
+fn create_table(tree: &MigrationTree) -> String {
+    let more =
+        if is_journal(tree) { "" } else { ",\n    name text,\n    applied_at timestamp with time zone DEFAULT now()" };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n    id SERIAL PRIMARY KEY,\n    hash text NOT NULL,\n    created_at bigint{more}\n)",
+        tree.history_table()
+    )
+}
+
+/// Files in the journal's order, whatever they are called.
+fn by_journal(
+    journal: &Path,
+    site: &Site,
+    request: &Request<'_>,
+    tree: &mut MigrationTree,
+) -> Result<(), MigrationError> {
+    let text = std::fs::read_to_string(journal)
+        .map_err(|source| SourceFileError::Read { path: journal.to_owned(), source })?;
+    let wrong = |reason: String| MigrationError::Configuration { path: journal.to_owned(), reason };
+    let read: Journal = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if let Some(other) = read.dialect.filter(|dialect| !matches!(dialect.as_str(), "postgresql" | "pg")) {
+        return Err(wrong(format!("these migrations are for {other}, not for PostgreSQL")));
+    }
+    let folder = Folder::new(&site.directory, request.root);
+    let given: BTreeSet<&str> = site.files.iter().map(|(name, _)| name.as_str()).collect();
+    let mut known = BTreeSet::new();
+    let mut youngest: Option<(i64, String)> = None;
+    for Entry { when, tag } in read.entries {
+        let name = format!("{tag}.sql");
+        if !known.insert(name.clone()) {
+            let (first, second) = (name.clone(), name);
+            return Err(MigrationError::DuplicateVersion { version: tag, first, second });
+        }
+        match &youngest {
+            Some((before, older)) if *before >= when => tree.notes.push(format!(
+                "{tag}: its `when` in the journal is not after that of {older}: a database that has run that one never runs it"
+            )),
+            _ => youngest = Some((when, tag.clone())),
+        }
+        if !given.contains(name.as_str()) {
+            if tree.directory_given {
+                return Err(wrong(format!(
+                    "Drizzle stops: {tag} has no file {name}: bring it back, or drop the entry"
+                )));
+            }
+            continue;
+        }
+        let read = folder.read(&name, &site.directory.join(&name))?;
+        let title = tag.split_once('_').map_or(tag.as_str(), |(_, title)| title).to_owned();
+        tree.files.push(migration(tag, title, read, when));
+    }
+    for (name, _) in files_in(&site.directory)? {
+        if name.ends_with(".sql") && !known.contains(&name) {
+            tree.notes.push(format!("{name}: not in {JOURNAL}, so Drizzle never runs it"));
+        }
+    }
+    Ok(())
+}
+
+/// Folders in the order of their names, each of which begins with a moment.
+fn by_folders(request: &Request<'_>, tree: &mut MigrationTree) -> Result<(), MigrationError> {
+    tree.directory_given = matches!(request.paths, [all] if all.is_dir() && !all.join(SCRIPT).is_file());
+    for (name, path) in migration_folders("drizzle", request.paths, SCRIPT)? {
+        let script = path.join(SCRIPT);
+        if !script.is_file() {
+            continue;
+        }
+        let when = name.get(..14).and_then(milliseconds).ok_or_else(|| MigrationError::FileName {
+            file: name.clone(),
+            reason: "Drizzle reads a moment from the first 14 digits of this name and finds none: name it <YYYYMMDDhhmmss>_<name>".to_owned(),
+        })?;
+        let read = Folder::new(&path, request.root).read(SCRIPT, &script)?;
+        let title = name.split_once('_').map_or(name.as_str(), |(_, title)| title).to_owned();
+        tree.files.push(migration(name, title, read, when));
+    }
+    tree.files.sort_by(|left, right| left.version.cmp(&right.version));
+    Ok(())
+}
+
+/// The moment that 14 digits stand for, in UTC.
+fn milliseconds(digits: &str) -> Option<i64> {
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let moment = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", digits).ok().filter(|_| all_digits)?;
+    Some(moment.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}
+
+fn migration(
+    version: String,
+    name: String,
+    (file, byte_order_mark): (std::sync::Arc<crate::migration::SourceFile>, bool),
+    when: i64,
+) -> MigrationFile {
+    let checksum = Some(sha256(&file.text, byte_order_mark));
+    let parts = between_breakpoints(&file.text);
+    MigrationFile {
+        version,
+        name,
+        up: Script { file, parts },
+        down: None,
+        checksum,
+        byte_order_mark,
+        attributes: BTreeMap::from([(WHEN.to_owned(), when.to_string())]),
+    }
+}
+
+fn between_breakpoints(text: &str) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    for (found, _) in text.match_indices(BREAKPOINT) {
+        parts.push(at..found);
+        at = found + BREAKPOINT.len();
+    }
+    parts.push(at..text.len());
+    parts
+}
+
+/// Schema and table of the history, by `migrations: { table, schema }` of `drizzle.config`, which is code: only plain
+/// strings are understood.
+fn history_name(site: &Site, notes: &mut Vec<String>) -> (String, String) {
+    let defaults = || ("drizzle".to_owned(), "__drizzle_migrations".to_owned());
+    let configuration =
+        ["ts", "js", "mjs", "cjs", "json"].iter().find_map(|ending| site.nearest(&format!("drizzle.config.{ending}")));
+    // What cannot be read says nothing, as if it were not there: it is no part of what runs.
+    let text = configuration.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
+    let Some(inside) = text.as_deref().and_then(migrations_block) else { return defaults() };
+    let (schema, table) = defaults();
+    let named = |key| string_of(inside, key);
+    let found = (named("schema").unwrap_or(schema), named("table").unwrap_or(table));
+    if found != defaults() {
+        notes.push(format!("the history is {}.{}, as drizzle.config says", found.0, found.1));
+    }
+    found
+}
+
+fn migrations_block(text: &str) -> Option<&str> {
+    text.match_indices("migrations").find_map(|(at, word)| {
+        let rest = text[at + word.len()..].trim_start_matches(['"', '\'']).trim_start();
+        let inside = rest.strip_prefix(':')?.trim_start().strip_prefix('{')?;
+        Some(&inside[..inside.find('}')?])
+    })
+}
+
+fn string_of(inside: &str, key: &str) -> Option<String> {
+    inside.split([',', '\n']).find_map(|pair| {
+        let (name, value) = pair.split_once(':')?;
+        let is_mine = name.trim().trim_matches(['"', '\'']) == key;
+        let value = value.trim();
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\'' | '`'))?;
+        is_mine.then(|| value[1..].split(quote).next().map(str::to_owned)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{folder, read as read_with};
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
+        let folder = folder(files);
+        read_with(&Drizzle, &[folder.path().to_owned()], folder.path())
+    }
+
+    fn journal(entries: &[(i64, &str)]) -> String {
+        let entries: Vec<String> =
+            entries.iter().map(|(when, tag)| format!("{{\"idx\": 0, \"when\": {when}, \"tag\": \"{tag}\"}}")).collect();
+        format!("{{\"version\": \"7\", \"dialect\": \"postgresql\", \"entries\": [{}]}}", entries.join(", "))
+    }
+
+    fn row(when: i64, hash: &str, name: Option<&str>) -> Row {
+        vec![Some(when.to_string()), Some(hash.to_owned()), name.map(str::to_owned)]
+    }
+
+    #[test]
+    fn the_journal_decides_the_order_and_what_belongs() {
+        let journal = journal(&[(100, "0009_b"), (200, "0010_a"), (150, "0011_c")]);
+        let tree = read(&[
+            ("meta/_journal.json", &journal),
+            ("0010_a.sql", "SELECT 1;--> statement-breakpoint\nSELECT 2; SELECT 3;"),
+            ("0009_b.sql", "SELECT 0"),
+            ("0011_c.sql", ""),
+            ("stray.sql", "SELECT 4"),
+        ])
+        .expect("readable");
+        let found: Vec<&str> = tree.files.iter().map(|file| file.version.as_str()).collect();
+        assert_eq!(found, ["0009_b", "0010_a", "0011_c"]);
+        assert!(tree.notes[0].starts_with("0011_c: its `when` in the journal is not after that of 0010_a"));
+        assert_eq!(tree.notes[1], "stray.sql: not in meta/_journal.json, so Drizzle never runs it");
+        let cuts = Drizzle.cut(&tree, &tree.files[1], &tree.files[1].up).expect("cut");
+        let sent: Vec<&str> = cuts.iter().map(|cut| cut.sql(tree.files[1].file())).collect();
+        assert_eq!(sent, ["SELECT 1", "SELECT 2", "SELECT 3"]);
+    }
+
+    #[test]
+    fn what_drizzle_stops_at_is_an_error() {
+        let message = |files: &[(&str, &str)]| read(files).expect_err("Drizzle stops").to_string();
+        let gone = journal(&[(1, "0000_a")]);
+        assert!(message(&[("meta/_journal.json", &gone)]).contains("0000_a has no file 0000_a.sql"));
+        assert!(message(&[("meta/_journal.json", "{")]).contains("_journal.json: "));
+        let mysql = "{\"dialect\": \"mysql\", \"entries\": []}";
+        assert!(message(&[("meta/_journal.json", mysql)]).contains("these migrations are for mysql"));
+        assert!(message(&[("init/migration.sql", "")]).starts_with("init: Drizzle reads a moment"));
+        assert!(message(&[("README.md", "")]).contains("no migrations here"));
+    }
+
+    #[test]
+    fn only_what_is_younger_than_the_history_runs() {
+        let journal = journal(&[(100, "0000_a"), (300, "0001_b"), (200, "0002_c"), (400, "0003_d")]);
+        let files = ["0000_a.sql", "0001_b.sql", "0002_c.sql", "0003_d.sql"].map(|name| (name, "SELECT 1"));
+        let tree = read(&[&files[..], &[("meta/_journal.json", &journal)]].concat()).expect("readable");
+        let hash = sha256("SELECT 1", false);
+        let selection =
+            Drizzle.select(&tree, Some(&[row(100, &hash, None), row(300, "other", None)])).expect("selects");
+        assert_eq!((selection.pending, selection.edited), (vec![3], vec![1]));
+        assert!(selection.notes[0].starts_with("0002_c.sql: not applied, and its `when`"), "{:?}", selection.notes);
+        assert_eq!(selection.newest.as_deref(), Some("0001_b"));
+        assert_eq!(Drizzle.select(&tree, None).expect("selects").pending, [0, 1, 2, 3]);
+        assert!(Drizzle.select(&tree, Some(&[vec![Some("x".to_owned()), Some("y".to_owned())]])).is_err());
+    }
+
+    #[test]
+    fn folders_run_when_their_names_are_not_in_the_history() {
+        let tree = read(&[
+            ("20260101000000_a/migration.sql", "SELECT 1"),
+            ("20260102000000_b/migration.sql", "SELECT 2"),
+            ("20260103000000_c/migration.sql", "SELECT 3"),
+            ("empty/notes.txt", ""),
+        ])
+        .expect("readable");
+        assert_eq!(tree.files[0].attribute(WHEN), Some("1767225600000"));
+        assert_eq!((tree.files[0].version.as_str(), tree.files[0].name.as_str()), ("20260101000000_a", "a"));
+        let rows =
+            [row(1_767_312_000_000, "edited", Some("20260102000000_b")), row(5, "x", Some("gone")), row(6, "y", None)];
+        let selection = Drizzle.select(&tree, Some(&rows)).expect("selects");
+        assert_eq!((selection.pending, selection.edited), (vec![0, 2], vec![1]));
+        assert!(selection.notes[0].ends_with("which Drizzle lets pass: gone"), "{:?}", selection.notes);
+        assert!(selection.notes[1].contains("comes before 20260102000000_b"), "{:?}", selection.notes);
+        assert!(tree.create_history[0].contains("applied_at timestamp with time zone"));
+    }
+
+    fn grouped(text: &str) -> Result<Grouping, MigrationError> {
+        let journal = journal(&[(100, "0000_a")]);
+        let tree = read(&[("meta/_journal.json", &journal), ("0000_a.sql", text)])?;
+        let cuts = Drizzle.cut(&tree, &tree.files[0], &tree.files[0].up)?;
+        Drizzle.grouping(&tree, &tree.files[0], &cuts, None)
+    }
+
+    #[test]
+    fn everything_pending_is_one_transaction() {
+        let grouping = grouped("SELECT 1").expect("groups");
+        assert_eq!(grouping.transaction, TransactionMode::AllPending);
+        let history = grouping.history.expect("a row");
+        let hash = sha256("SELECT 1", false);
+        assert_eq!(
+            history.applied,
+            [format!(
+                "insert into \"drizzle\".\"__drizzle_migrations\" (\"hash\", \"created_at\") values('{hash}', 100)"
+            )]
+        );
+        assert_eq!(grouped("").expect("an empty file runs").transaction, TransactionMode::AllPending);
+        let commits = grouped("BEGIN; SELECT 1; COMMIT").expect("groups");
+        assert_eq!((commits.transaction, commits.notes.len()), (TransactionMode::Explicit, 1));
+        assert_eq!(grouped("SELECT 1; COMMIT").expect("groups").transaction, TransactionMode::PerMigration);
+        assert!(matches!(grouped("\u{feff}SELECT 1"), Err(MigrationError::ByteOrderMark { .. })));
+    }
+
+    #[test]
+    fn the_history_is_where_the_configuration_puts_it() {
+        let config = "export default defineConfig({ out: './drizzle',\n  migrations: {\n    table: 'changes', // ours\n    schema: \"public\",\n  },\n});";
+        let journal = journal(&[(1, "0000_a")]);
+        let files = [("meta/_journal.json", journal.as_str()), ("0000_a.sql", "")];
+        let tree = read(&[&files[..], &[("drizzle.config.ts", config)]].concat()).expect("readable");
+        assert_eq!(tree.history_table(), "\"public\".\"changes\"");
+        assert!(tree.notes[0].contains("as drizzle.config says"));
+        let without = read(&[&files[..], &[("drizzle.config.ts", "export default { out: './x' }")]].concat());
+        assert_eq!(without.expect("readable").history_table(), "\"drizzle\".\"__drizzle_migrations\"");
+    }
+
+    #[test]
+    fn journal_snapshot_or_dependency_give_it_away() {
+        let why = |files: &[(&str, &str)]| {
+            let folder = folder(files);
+            Drizzle.detect(&Site::new(&[folder.path().to_owned()]).expect("readable")).map(|evidence| evidence.why)
+        };
+        assert_eq!(why(&[("meta/_journal.json", "{}")]).expect("found"), "meta/_journal.json is there");
+        let script = ("20260101000000_a/migration.sql", "");
+        let snapshot = ("20260101000000_a/snapshot.json", "");
+        assert!(why(&[script, snapshot]).expect("found").starts_with("20260101000000_a/snapshot.json"));
+        let package = ("package.json", "{\"dependencies\": {\"drizzle-orm\": \"1\"}}");
+        assert_eq!(why(&[script, package]).expect("found"), "package.json names drizzle-orm");
+        assert!(why(&[script]).is_none());
+        assert!(why(&[script, package, ("migration_lock.toml", "")]).is_none());
+    }
+
+    #[test]
+    fn files_named_one_by_one_are_looked_up_in_the_journal() {
+        let journal = journal(&[(100, "0000_a"), (200, "0001_b")]);
+        let folder =
+            folder(&[("meta/_journal.json", &journal), ("0000_a.sql", "SELECT 1"), ("0001_b.sql", "SELECT 2")]);
+        let tree = read_with(&Drizzle, &[folder.path().join("0001_b.sql")], folder.path()).expect("readable");
+        assert_eq!(tree.files.iter().map(|file| file.version.as_str()).collect::<Vec<_>>(), ["0001_b"]);
+        assert!(!tree.directory_given && tree.notes.is_empty());
+    }
+}

@@ -1,0 +1,360 @@
+//! The layout of Prisma Migrate: a folder for each migration with `migration.sql` in it, run by `migrate deploy`.
+
+use super::plain::leading_number;
+use super::{
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, hint, literal,
+    migration_folders, sent_as_one_string, sha256,
+};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::script::StatementKind;
+use crate::migration::source_file::SourceFileError;
+use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Prisma 3 and newer.
+#[derive(Debug)]
+pub struct Prisma;
+
+const HISTORY: HistoryShape = HistoryShape {
+    columns: &["migration_name", "checksum", "finished_at", "rolled_back_at"],
+    foreign: &[],
+    order: "started_at",
+};
+
+const SCRIPT: &str = "migration.sql";
+const LOCK: &str = "migration_lock.toml";
+
+/// Attribute: the checksum of the same text with the other line ends, which Prisma takes for the same.
+const OTHER_LINE_ENDS: &str = "other_line_ends";
+
+impl Layout for Prisma {
+    fn name(&self) -> &'static str {
+        "prisma"
+    }
+
+    fn homes(&self) -> &'static [&'static str] {
+        &["prisma/migrations"]
+    }
+
+    fn detect(&self, site: &Site) -> Option<Evidence> {
+        let folders = migration_folders(self.name(), std::slice::from_ref(&site.directory), SCRIPT).ok()?;
+        let holds = |name: &str| folders.iter().any(|(_, folder)| folder.join(name).is_file());
+        // Drizzle has folders like these, each with a snapshot.
+        if !holds(SCRIPT) || holds("snapshot.json") {
+            return None;
+        }
+        if site.has(LOCK) || site.has(&format!("../{LOCK}")) {
+            return Some(Evidence::marker(format!("{LOCK} is there")));
+        }
+        if let Some(why) = site.depends_on(&["prisma"]) {
+            return Some(Evidence::dependency(why));
+        }
+        let every = folders.iter().all(|(_, folder)| folder.join(SCRIPT).is_file());
+        every.then(|| Evidence::names(format!("every folder holds a {SCRIPT}")))
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+        let mut tree = MigrationTree::new(self.name(), request);
+        let table = request.options.history_table.clone().unwrap_or_else(|| "_prisma_migrations".to_owned());
+        tree.create_history = vec![create_table(&table)];
+        tree.history = Some((table, HISTORY));
+        let is_all = |path: &Path| path.is_dir() && !path.join(SCRIPT).is_file();
+        tree.directory_given = matches!(request.paths, [all] if is_all(all));
+        if let [all] = request.paths {
+            check_provider(&if is_all(all) { all.join(LOCK) } else { all.join("..").join(LOCK) })?;
+        }
+        let mut seen = BTreeSet::new();
+        for (name, folder) in migration_folders(self.name(), request.paths, SCRIPT)? {
+            if seen.insert(name.clone()) {
+                tree.files.push(migration(&name, &folder, request.root)?);
+            }
+        }
+        tree.files.sort_by(|left, right| left.version.cmp(&right.version));
+        if tree.files.is_empty() {
+            let path = request.paths.first().cloned().unwrap_or_default();
+            let hint = hint(&path, "folders that hold a migration.sql");
+            return Err(MigrationError::NoMigrations { path, hint });
+        }
+        let disordered =
+            tree.files.windows(2).find(|pair| leading_number(&pair[0].version) > leading_number(&pair[1].version));
+        if let Some([first, second]) = disordered {
+            tree.notes.push(format!(
+                "Prisma runs folders in the order of their names as text, so {} comes before {}",
+                first.version, second.version
+            ));
+        }
+        Ok(tree)
+    }
+
+    fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
+        let mut applied = Vec::new();
+        for row in rows.unwrap_or_default().iter().enumerate() {
+            let version = value(row, 0, "no migration_name")?.to_owned();
+            let is_set = |column: usize| row.1.get(column).is_some_and(Option::is_some);
+            match (is_set(2), is_set(3)) {
+                // Marked as rolled back: it runs again.
+                (_, true) => {}
+                (true, false) => {
+                    applied.push(Applied { version, checksum: Some(value(row, 1, "no checksum")?.to_owned()) });
+                }
+                (false, false) => {
+                    return Err(MigrationError::Refused {
+                        layout: self.name(),
+                        reason: format!(
+                            "{version} was begun and never finished, as {} has it (P3009): say how it ended with `prisma migrate resolve`",
+                            tree.history_table()
+                        ),
+                    });
+                }
+            }
+        }
+        let mut selection = Selection::absent(tree, &applied);
+        selection.edited.retain(|at| {
+            let file = &tree.files[*at];
+            let row = applied.iter().find(|row| row.version == file.version);
+            row.is_some_and(|row| row.checksum.as_deref() != file.attribute(OTHER_LINE_ENDS))
+        });
+        let gone = missing(tree, &applied);
+        if !gone.is_empty() {
+            let note = format!("applied, but without a folder here, which Prisma lets pass: {}", gone.join(", "));
+            selection.notes.push(note);
+        }
+        for file in selection.out_of_order(tree) {
+            let newest = selection.newest.as_deref().unwrap_or_default();
+            selection.notes.push(format!(
+                "{}: comes before {newest}, which is applied already; Prisma runs it all the same",
+                file.file().name
+            ));
+        }
+        Ok(selection)
+    }
+
+    fn grouping(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        cuts: &[Cut],
+        _previous: Option<&str>,
+    ) -> Result<Grouping, MigrationError> {
+        let source = file.file();
+        if file.byte_order_mark {
+            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        }
+        let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
+        let transaction = sent_as_one_string(&kinds);
+        let mut notes = Vec::new();
+        let alone = kinds.iter().position(|kind| !kind.can_wrap() && !kind.is_transaction_control());
+        if let Some(at) = alone.filter(|_| transaction == TransactionMode::PerMigration) {
+            notes.push(format!(
+                "{}:{}: Prisma sends a file as one string, which the server runs as one transaction: this statement needs a migration of its own",
+                source.name,
+                source.position(cuts[at].span.start).line
+            ));
+        }
+        let (table, name) = (tree.history_table(), literal(&file.version));
+        let checksum = literal(file.checksum.as_deref().unwrap_or_default());
+        // Rows of earlier tries that were rolled back stay.
+        let mine = format!("\"migration_name\" = {name} AND \"rolled_back_at\" IS NULL");
+        let history = HistoryWrite {
+            table: table.to_owned(),
+            begun: vec![format!(
+                "INSERT INTO {table} (\"id\", \"checksum\", \"started_at\", \"migration_name\") \
+                 VALUES (gen_random_uuid()::text, {checksum}, now(), {name})"
+            )],
+            applied: vec![format!(
+                "UPDATE {table} SET \"applied_steps_count\" = (\"applied_steps_count\" + 1) WHERE {mine}"
+            )],
+            in_transaction: false,
+            finished: vec![format!("UPDATE {table} SET \"finished_at\" = now() WHERE {mine}")],
+            undo: vec![format!("DELETE FROM {table} WHERE {mine}")],
+        };
+        Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn connection(&self) -> Connection {
+        Connection::default()
+    }
+}
+
+fn create_table(table: &str) -> String {
+    format!(
+        "CREATE TABLE {table} (\n    id                      VARCHAR(36) PRIMARY KEY NOT NULL,\n    \
+         checksum                VARCHAR(64) NOT NULL,\n    finished_at             TIMESTAMPTZ,\n    \
+         migration_name          VARCHAR(255) NOT NULL,\n    logs                    TEXT,\n    \
+         rolled_back_at          TIMESTAMPTZ,\n    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),\n    \
+         applied_steps_count     INTEGER NOT NULL DEFAULT 0\n)"
+    )
+}
+
+/// Migrations of another database are refused, as Prisma does.
+fn check_provider(path: &Path) -> Result<(), MigrationError> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let wrong = |reason: String| MigrationError::Configuration { path: path.to_owned(), reason };
+    let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    match table.get("provider").and_then(toml::Value::as_str) {
+        Some("postgresql" | "postgres") | None => Ok(()),
+        Some(other) => Err(wrong(format!("these migrations are for {other}, not for PostgreSQL"))),
+    }
+}
+
+fn migration(folder_name: &str, path: &Path, root: &Path) -> Result<MigrationFile, MigrationError> {
+    if !path.join(SCRIPT).is_file() {
+        return Err(MigrationError::FileName {
+            file: folder_name.to_owned(),
+            reason: format!("Prisma stops at a folder without a {SCRIPT} (P3015): bring it back, or remove the folder"),
+        });
+    }
+    let (file, byte_order_mark) = Folder::new(path, root).read(SCRIPT, &path.join(SCRIPT))?;
+    let unix = file.text.replace("\r\n", "\n");
+    let other = if unix.len() == file.text.len() { file.text.replace('\n', "\r\n") } else { unix };
+    Ok(MigrationFile {
+        version: folder_name.to_owned(),
+        name: folder_name.split_once('_').map_or(folder_name, |(_, name)| name).to_owned(),
+        checksum: Some(sha256(&file.text, byte_order_mark)),
+        attributes: BTreeMap::from([(OTHER_LINE_ENDS.to_owned(), sha256(&other, byte_order_mark))]),
+        up: Script::whole(file),
+        down: None,
+        byte_order_mark,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{folder, read as read_with};
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
+        let folder = folder(files);
+        read_with(&Prisma, &[folder.path().to_owned()], folder.path())
+    }
+
+    /// name, checksum, finished, rolled back
+    fn row(name: &str, checksum: &str, finished: bool, rolled_back: bool) -> Row {
+        let moment = |is: bool| is.then(|| "2026-01-01".to_owned());
+        vec![Some(name.to_owned()), Some(checksum.to_owned()), moment(finished), moment(rolled_back)]
+    }
+
+    fn applied(file: &MigrationFile) -> Row {
+        row(&file.version, file.checksum.as_deref().unwrap_or_default(), true, false)
+    }
+
+    #[test]
+    fn folders_run_in_the_order_of_their_names_as_text() {
+        let tree = read(&[
+            ("19_x/migration.sql", "SELECT 19"),
+            ("01_init/migration.sql", "SELECT 1"),
+            ("100_y/migration.sql", "SELECT 100"),
+            ("migration_lock.toml", "provider = \"postgresql\""),
+        ])
+        .expect("readable");
+        let found: Vec<(&str, &str)> =
+            tree.files.iter().map(|file| (file.version.as_str(), file.name.as_str())).collect();
+        assert_eq!(found, [("01_init", "init"), ("100_y", "y"), ("19_x", "x")]);
+        assert_eq!(tree.notes, ["Prisma runs folders in the order of their names as text, so 100_y comes before 19_x"]);
+        assert!(read(&[("01_a/migration.sql", ""), ("02_b/migration.sql", "")]).expect("readable").notes.is_empty());
+    }
+
+    #[test]
+    fn what_prisma_stops_at_is_an_error() {
+        let message = |files: &[(&str, &str)]| read(files).expect_err("Prisma stops").to_string();
+        assert!(message(&[("1_a/other.sql", "")]).starts_with("1_a: Prisma stops at a folder without a migration.sql"));
+        let lock = [("1_a/migration.sql", ""), ("migration_lock.toml", "provider = \"mysql\"")];
+        assert!(message(&lock).contains("these migrations are for mysql"));
+        assert!(message(&[("README.md", "")]).contains("no migrations here"));
+    }
+
+    #[test]
+    fn what_is_not_finished_stops_prisma_and_what_was_rolled_back_runs_again() {
+        let tree = read(&[
+            ("1_a/migration.sql", "SELECT 1"),
+            ("2_b/migration.sql", "SELECT 2"),
+            ("3_c/migration.sql", "SELECT 3"),
+        ])
+        .expect("readable");
+        let select = |rows: &[Row]| Prisma.select(&tree, Some(rows));
+        let selection = select(&[applied(&tree.files[0]), row("2_b", "x", false, true)]).expect("selects");
+        assert_eq!((selection.pending, selection.edited), (vec![1, 2], vec![]));
+        let failed = select(&[row("1_a", "x", false, false)]).expect_err("failed").to_string();
+        assert!(failed.contains("1_a was begun and never finished, as _prisma_migrations has it (P3009)"), "{failed}");
+        let late = select(&[applied(&tree.files[1]), row("0_gone", "x", true, false)]).expect("selects");
+        assert_eq!(late.pending, [0, 2]);
+        assert!(
+            late.notes[0].ends_with("which Prisma lets pass: 0_gone") && late.notes[1].contains("comes before 2_b")
+        );
+        assert_eq!(select(&[row("1_a", "edited", true, false)]).expect("selects").edited, [0]);
+    }
+
+    #[test]
+    fn checksums_are_sha_256_and_line_ends_do_not_count() {
+        let tree = read(&[("1_a/migration.sql", "-- only a comment"), ("2_b/migration.sql", "SELECT\r\n2")])
+            .expect("readable");
+        assert_eq!(
+            tree.files[0].checksum.as_deref(),
+            Some("0da9de825fd66616828e255fd036a3fa16395309d608b6ecccd4810bac7b85bf")
+        );
+        let unix = row("2_b", &sha256("SELECT\n2", false), true, false);
+        assert!(Prisma.select(&tree, Some(&[unix])).expect("selects").edited.is_empty());
+    }
+
+    fn grouped(text: &str) -> Result<Grouping, MigrationError> {
+        let tree = read(&[("1_it's/migration.sql", text)])?;
+        let cuts = Prisma.cut(&tree, &tree.files[0], &tree.files[0].up)?;
+        Prisma.grouping(&tree, &tree.files[0], &cuts, None)
+    }
+
+    #[test]
+    fn a_file_is_one_string() {
+        for (text, expected, noted) in [
+            ("SELECT 1; SELECT 2", TransactionMode::PerMigration, false),
+            ("CREATE INDEX CONCURRENTLY i ON t (a)", TransactionMode::None, false),
+            ("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a)", TransactionMode::PerMigration, true),
+            ("BEGIN; SELECT 1; COMMIT", TransactionMode::Explicit, false),
+            ("", TransactionMode::PerMigration, false),
+        ] {
+            let grouping = grouped(text).expect("groups");
+            assert_eq!((grouping.transaction, !grouping.notes.is_empty()), (expected, noted), "{text}");
+        }
+        assert!(matches!(grouped("\u{feff}SELECT 1"), Err(MigrationError::ByteOrderMark { .. })));
+    }
+
+    #[test]
+    fn the_row_is_there_from_the_beginning() {
+        let history = grouped("SELECT 1").expect("groups").history.expect("a row");
+        assert!(history.begun[0].ends_with("now(), '1_it''s')") && !history.in_transaction);
+        assert_eq!(
+            history.undo,
+            ["DELETE FROM _prisma_migrations WHERE \"migration_name\" = '1_it''s' AND \"rolled_back_at\" IS NULL"]
+        );
+    }
+
+    #[test]
+    fn the_lock_file_the_dependency_or_the_folders_give_it_away() {
+        let why = |files: &[(&str, &str)]| {
+            let folder = folder(files);
+            Prisma.detect(&Site::new(&[folder.path().to_owned()]).expect("readable")).map(|evidence| evidence.why)
+        };
+        let script = ("1_a/migration.sql", "");
+        assert_eq!(why(&[script, ("migration_lock.toml", "")]).expect("found"), "migration_lock.toml is there");
+        let package = ("package.json", "{\"dependencies\": {\"@prisma/client\": \"6\"}}");
+        assert_eq!(why(&[script, package]).expect("found"), "package.json names prisma");
+        assert!(why(&[script]).expect("found").contains("every folder"));
+        assert!(why(&[script, ("1_a/snapshot.json", "")]).is_none());
+        assert!(why(&[("1_a/up.sql", ""), package]).is_none());
+    }
+
+    #[test]
+    fn one_folder_is_a_migration_too() {
+        let project =
+            folder(&[("m/1_a/migration.sql", ""), ("m/2_b/migration.sql", ""), ("m/migration_lock.toml", "")]);
+        for (given, all) in [("m", true), ("m/2_b", false), ("m/2_b/migration.sql", false)] {
+            let tree = read_with(&Prisma, &[project.path().join(given)], project.path()).expect("readable");
+            assert_eq!((tree.files.len() == 2, tree.directory_given), (all, all), "{given}");
+            assert_eq!(tree.files.last().expect("one").version, "2_b");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+CREATE TABLE "trees" (
+	"id" serial PRIMARY KEY,
+	"kind" text NOT NULL
+);

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY "Loaf_flour_idx" ON "Loaf"("flour");
