@@ -72,6 +72,7 @@ macro_rules! layouts {
 
 layouts! {
     graphile_migrate,
+    liquibase,
     node_pg_migrate,
     sqitch,
     sqlx,

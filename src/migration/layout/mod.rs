@@ -5,6 +5,7 @@ pub mod detect;
 mod folder;
 pub mod graphile_migrate;
 mod json5;
+pub mod liquibase;
 pub mod node_pg_migrate;
 pub mod plain;
 mod psql;
@@ -74,8 +75,9 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 6] = [
+pub const LAYOUTS: [&dyn Layout; 7] = [
     &graphile_migrate::GraphileMigrate,
+    &liquibase::Liquibase,
     &node_pg_migrate::NodePgMigrate,
     &sqitch::Sqitch,
     &sqlx::Sqlx,
