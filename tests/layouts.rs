@@ -78,6 +78,7 @@ layouts! {
     flyway_or_refinery,
     flyway_toml,
     graphile_migrate,
+    liquibase,
     node_pg_migrate,
     prisma,
     refinery,

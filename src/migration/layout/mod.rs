@@ -8,6 +8,7 @@ pub mod flyway;
 mod folder;
 pub mod graphile_migrate;
 mod json5;
+pub mod liquibase;
 pub mod node_pg_migrate;
 pub mod plain;
 pub mod prisma;
@@ -80,19 +81,18 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 11] = [
+pub const LAYOUTS: [&dyn Layout; 12] = [
     &diesel::Diesel,
     &drizzle::Drizzle,
     &flyway::Flyway,
     &graphile_migrate::GraphileMigrate,
+    &liquibase::Liquibase,
     &node_pg_migrate::NodePgMigrate,
     &prisma::Prisma,
     &refinery::Refinery,
     &sqitch::Sqitch,
     &sqlx::Sqlx,
     &tern::Tern,
-    &plain::Plain,
-];
     &plain::Plain,
 ];
 
