@@ -65,7 +65,7 @@ impl HistoryShape {
     /// Whether a table with these columns is this tool's.
     pub fn fits(&self, found: &FoundTable) -> bool {
         let has = |column: &&str| found.columns.iter().any(|each| each == column);
-        self.columns.iter().all(|column| has(&column)) && !self.foreign.iter().any(|column| has(&column))
+        self.columns.iter().all(has) && !self.foreign.iter().any(has)
     }
 
     /// SQL that reads a table's rows.

@@ -87,7 +87,7 @@ pub struct Script {
 impl Script {
     /// All of a file.
     pub fn whole(file: Arc<SourceFile>) -> Self {
-        let parts = vec![0..file.text.len()];
+        let parts = Vec::from([Range { start: 0, end: file.text.len() }]);
         Self { file, parts }
     }
 }
