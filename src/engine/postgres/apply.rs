@@ -161,7 +161,11 @@ pub async fn apply<W: Watch>(
     let mut run = Run { session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
-        if at > 0 && migration.connection.fresh_for_each {
+        // A file that runs in several transactions does so in one session.
+        let goes_on = at > 0 && migrations[at - 1].version == migration.version;
+        // So does one transaction for everything.
+        let goes_on = goes_on || run.block != Block::None;
+        if at > 0 && migration.connection.fresh_for_each && !goes_on {
             let fresh = connect(target, migration).await?;
             std::mem::replace(&mut run.session, fresh).close().await;
         }
@@ -262,10 +266,8 @@ impl<W: Watch> Run<'_, W> {
             return Ok(false);
         }
         self.whole += 1;
-        if together {
-            if let Some(history) = history {
-                self.note_down(&history.finished, last).await?;
-            }
+        if let Some(history) = history.filter(|_| together) {
+            self.note_down(&history.finished, last).await?;
         }
         match self.block {
             Block::Runner if together => return Ok(false),
