@@ -71,6 +71,9 @@ macro_rules! layouts {
 }
 
 layouts! {
+    golang_migrate,
+    golang_migrate_bare,
+    golang_migrate_dialects,
     sqlx,
 }
 

@@ -3,13 +3,14 @@
 pub mod cut;
 pub mod detect;
 mod folder;
+pub mod golang_migrate;
 pub mod plain;
 pub mod site;
 pub mod sqlx;
 pub mod tree;
 
 pub use cut::Cut;
-pub(crate) use folder::{Folder, files_in, hint, sort_by_version};
+pub(crate) use folder::{Folder, dotenv, files_in, found, hint, sort_by_version};
 pub use site::{Evidence, Site};
 pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
 
@@ -68,7 +69,7 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 2] = [&sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 3] = [&golang_migrate::GolangMigrate, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
