@@ -74,6 +74,7 @@ layouts! {
     golang_migrate,
     golang_migrate_bare,
     golang_migrate_dialects,
+    goose,
     sqlx,
 }
 

@@ -4,7 +4,9 @@ pub mod cut;
 pub mod detect;
 mod folder;
 pub mod golang_migrate;
+pub mod goose;
 pub mod plain;
+mod sections;
 pub mod site;
 pub mod sqlx;
 pub mod tree;
@@ -69,7 +71,7 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 3] = [&golang_migrate::GolangMigrate, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 4] = [&golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
