@@ -71,6 +71,7 @@ macro_rules! layouts {
 }
 
 layouts! {
+    dbmate,
     golang_migrate,
     golang_migrate_bare,
     golang_migrate_dialects,

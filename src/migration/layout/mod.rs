@@ -1,6 +1,7 @@
 //! How each migration tool names, orders and groups its files.
 
 pub mod cut;
+pub mod dbmate;
 pub mod detect;
 mod folder;
 pub mod golang_migrate;
@@ -71,7 +72,8 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 4] = [&golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 5] =
+    [&dbmate::Dbmate, &golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
