@@ -71,6 +71,7 @@ macro_rules! layouts {
 }
 
 layouts! {
+    atlas,
     dbmate,
     golang_migrate,
     golang_migrate_bare,

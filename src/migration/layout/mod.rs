@@ -1,5 +1,6 @@
 //! How each migration tool names, orders and groups its files.
 
+pub mod atlas;
 pub mod cut;
 pub mod dbmate;
 pub mod detect;
@@ -72,8 +73,8 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 5] =
-    [&dbmate::Dbmate, &golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 6] =
+    [&atlas::Atlas, &dbmate::Dbmate, &golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
