@@ -78,6 +78,7 @@ layouts! {
     golang_migrate_dialects,
     goose,
     sqlx,
+    supabase,
 }
 
 fn folder(name: &str) -> PathBuf {

@@ -11,6 +11,7 @@ pub mod plain;
 mod sections;
 pub mod site;
 pub mod sqlx;
+pub mod supabase;
 pub mod tree;
 
 pub use cut::Cut;
@@ -73,8 +74,15 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 6] =
-    [&atlas::Atlas, &dbmate::Dbmate, &golang_migrate::GolangMigrate, &goose::Goose, &sqlx::Sqlx, &plain::Plain];
+pub const LAYOUTS: [&dyn Layout; 7] = [
+    &atlas::Atlas,
+    &dbmate::Dbmate,
+    &golang_migrate::GolangMigrate,
+    &goose::Goose,
+    &sqlx::Sqlx,
+    &supabase::Supabase,
+    &plain::Plain,
+];
 
 /// How one file runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
