@@ -7,6 +7,7 @@ pub mod detect;
 mod folder;
 pub mod golang_migrate;
 pub mod goose;
+mod pattern;
 pub mod plain;
 mod sections;
 pub mod site;
@@ -118,9 +119,18 @@ pub fn read(request: &Request<'_>, layout: Option<&str>) -> Result<Vec<Migration
     if let Some(missing) = request.paths.iter().find(|path| !path.exists()) {
         return Err(MigrationError::Missing { path: missing.clone() });
     }
-    match layout {
-        Some(name) => Ok(vec![named(name)?.read(request)?]),
-        None => detect::detect(request),
+    match (layout, &request.options.pattern) {
+        (Some(name), Some(_)) if name != plain::Plain.name() => Err(MigrationError::Option {
+            layout: named(name)?.name(),
+            option: "pattern",
+            reason: "its file names are the tool's own: leave out one of the two".to_owned(),
+        }),
+        (Some(name), _) => Ok(vec![named(name)?.read(request)?]),
+        (None, Some(_)) => {
+            let tree = plain::Plain.read(request)?;
+            Ok(vec![MigrationTree { detected: Some("file names as `pattern` says".to_owned()), ..tree }])
+        }
+        (None, None) => detect::detect(request),
     }
 }
 

@@ -32,6 +32,10 @@ impl Layout for Plain {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
+        if let Some(pattern) = &request.options.pattern {
+            super::pattern::read(pattern, request, &mut tree)?;
+            return Ok(tree);
+        }
         for path in request.paths {
             if path.is_dir() {
                 read_directory(path, request.root, &mut tree)?;
@@ -57,7 +61,7 @@ impl Layout for Plain {
 
     fn grouping(
         &self,
-        _tree: &MigrationTree,
+        tree: &MigrationTree,
         file: &MigrationFile,
         cuts: &[Cut],
         _previous: Option<&str>,
@@ -79,7 +83,8 @@ impl Layout for Plain {
             let line = source.position(offset).line;
             return Err(MigrationError::UnclosedTransaction { file: source.name.clone(), line });
         }
-        let transaction = if is_explicit { TransactionMode::Explicit } else { TransactionMode::None };
+        let asked_for = tree.options.transaction.unwrap_or(TransactionMode::None);
+        let transaction = if is_explicit { TransactionMode::Explicit } else { asked_for };
         Ok(Grouping { transaction, history: None, notes: Vec::new() })
     }
 
@@ -127,7 +132,11 @@ fn leading_number(name: &str) -> Option<u128> {
     name[..digits].parse().ok()
 }
 
-fn file((file, byte_order_mark): (SourceFile, bool), down: Option<Script>) -> Result<MigrationFile, MigrationError> {
+/// A file that bears its own name as version.
+pub(super) fn file(
+    (file, byte_order_mark): (SourceFile, bool),
+    down: Option<Script>,
+) -> Result<MigrationFile, MigrationError> {
     if file.text.is_empty() {
         return Err(MigrationError::EmptyFile { file: file.name });
     }
