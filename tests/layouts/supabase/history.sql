@@ -2,14 +2,15 @@ CREATE TABLE public.readers (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL
 );
-CREATE TABLE public.loans (
+CREATE SCHEMA desk;
+CREATE TABLE desk.loans (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     reader_id bigint NOT NULL REFERENCES public.readers,
     due_on date NOT NULL
 );
-ALTER TABLE public.loans ENABLE ROW LEVEL SECURITY;
+ALTER TABLE desk.loans ENABLE ROW LEVEL SECURITY;
 INSERT INTO public.readers (name) SELECT 'Reader ' || n FROM generate_series(1, 200) AS n;
-INSERT INTO public.loans (reader_id, due_on)
+INSERT INTO desk.loans (reader_id, due_on)
 SELECT 1 + n % 200, date '2026-09-01' + n % 60 FROM generate_series(1, 800) AS n;
 
 CREATE SCHEMA auth;
@@ -27,10 +28,10 @@ INSERT INTO supabase_migrations.schema_migrations VALUES ('20260801090000', '{"c
     name text not null
 )"}', 'create_readers');
 INSERT INTO supabase_migrations.schema_migrations VALUES ('20260808090000', '{"-- Who has what.
-create table public.loans (
+create schema desk","create table desk.loans (
     id bigint generated always as identity primary key,
     reader_id bigint not null references public.readers,
     due_on date not null
-)","alter table public.loans enable row level security"}', 'create_loans');
+)","alter table desk.loans enable row level security"}', 'create_loans');
 ALTER TABLE ONLY supabase_migrations.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
