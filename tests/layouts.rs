@@ -71,12 +71,18 @@ macro_rules! layouts {
 }
 
 layouts! {
+    atlas,
+    dbmate,
     diesel,
     drizzle,
     drizzle_folders,
     flyway,
     flyway_or_refinery,
     flyway_toml,
+    golang_migrate,
+    golang_migrate_bare,
+    golang_migrate_dialects,
+    goose,
     graphile_migrate,
     liquibase,
     node_pg_migrate,
@@ -84,6 +90,7 @@ layouts! {
     refinery,
     sqitch,
     sqlx,
+    supabase,
     tern,
 }
 

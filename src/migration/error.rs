@@ -36,6 +36,16 @@ pub enum MigrationError {
         /// What it does take.
         takes: &'static str,
     },
+    /// A setting that means nothing to the layout, or cannot be met.
+    #[error("`{option}` with layout {layout}: {reason}")]
+    Option {
+        /// Layout's name.
+        layout: &'static str,
+        /// As in the configuration.
+        option: &'static str,
+        /// Why, and the next step.
+        reason: String,
+    },
     /// A file without a single byte.
     #[error("{file}: the file is empty: write the migration or remove the file")]
     EmptyFile {

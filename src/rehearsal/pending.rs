@@ -72,7 +72,8 @@ pub(super) fn pending(
 /// Pending migrations up to the version `--to` names.
 pub(super) fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
     let Some(version) = to else { return Ok(migrations) };
-    match migrations.iter().position(|migration| migration.version == version) {
+    // A version whose file runs in several transactions counts as a whole.
+    match migrations.iter().rposition(|migration| migration.version == version) {
         Some(last) => {
             migrations.truncate(last + 1);
             Ok(migrations)

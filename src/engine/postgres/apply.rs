@@ -168,7 +168,11 @@ pub async fn apply<W: Watch>(
         Run { target, session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
-        if at > 0 && migration.connection.fresh_for_each {
+        // A file that runs in several transactions does so in one session.
+        let goes_on = at > 0 && migrations[at - 1].version == migration.version;
+        // So does one transaction for everything.
+        let goes_on = goes_on || run.block != Block::None;
+        if at > 0 && migration.connection.fresh_for_each && !goes_on {
             let fresh = connect(target, migration).await?;
             std::mem::replace(&mut run.session, fresh).close().await;
         }

@@ -25,6 +25,16 @@ const OTHERS: [&str; 14] = [
     "h2",
 ];
 
+/// Whether a folder or a part of a file name stands for PostgreSQL.
+pub(super) fn is_ours(name: &str) -> bool {
+    POSTGRES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a folder or a part of a file name stands for another database.
+pub(super) fn is_others(name: &str) -> bool {
+    OTHERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Tools whose lines are known and whose files are not read.
 const UNREAD: [&str; 1] = ["sql-migrate"];
 
@@ -225,9 +235,8 @@ pub fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, Migrati
         return Ok(None);
     }
     let folders = folders_in(directory)?;
-    let is = |known: &[&str], name: &str| known.iter().any(|each| name.eq_ignore_ascii_case(each));
-    let others: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is(&OTHERS, name)).collect();
-    let ours: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is(&POSTGRES, name)).collect();
+    let others: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_others(name)).collect();
+    let ours: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_ours(name)).collect();
     match (ours.as_slice(), others.as_slice()) {
         ([ours], _) => {
             let beside = if others.is_empty() { String::new() } else { format!("; {} left alone", others.join(", ")) };

@@ -2,7 +2,7 @@
 
 use super::MigrationError;
 use crate::migration::SourceFile;
-use crate::migration::source_file::{SourceFileError, name_below};
+use crate::migration::source_file::{SourceFileError, git_root, name_below};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,6 +108,41 @@ pub(crate) fn migration_folders(
         }
     }
     Ok(folders)
+}
+
+/// The directory a request names and what counts of it: all its files, or those named one by one.
+///
+/// # Errors
+/// Several directories, or files and directories; a directory that cannot be read.
+pub(crate) fn found(
+    layout: &'static str,
+    paths: &[PathBuf],
+) -> Result<(PathBuf, Vec<(String, PathBuf)>), MigrationError> {
+    match paths {
+        [directory] if directory.is_dir() => Ok((directory.clone(), files_in(directory)?)),
+        [first, ..] if !paths.iter().any(|path| path.is_dir()) => {
+            let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((super::site::parent(first), paths.iter().map(|path| (name(path), path.clone())).collect()))
+        }
+        _ => Err(MigrationError::Paths { layout, takes: "one directory, or only files" }),
+    }
+}
+
+/// The value a project gives to a variable of its migration tool in the nearest `.env`, no higher than the repository.
+pub(crate) fn dotenv(directory: &Path, variable: &str) -> Option<String> {
+    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let canonical = here.canonicalize().ok()?;
+    let root = git_root(&canonical);
+    let folders = canonical.ancestors().take(if root.is_some() { usize::MAX } else { 3 });
+    let mut inside = folders.take_while(|folder| root.as_ref().is_none_or(|root| folder.starts_with(root)));
+    // Whatever else is wrong with the file is not ours to say.
+    let text = inside.find_map(|folder| std::fs::read_to_string(folder.join(".env")).ok())?;
+    let value = text.lines().find_map(|line| {
+        let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == variable).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    value.filter(|value| !value.is_empty())
 }
 
 /// What to say about a directory without migrations: perhaps they are one level below.

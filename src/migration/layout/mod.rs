@@ -1,27 +1,33 @@
 //! How each migration tool names, orders and groups its files.
 
+pub mod atlas;
 pub mod cut;
+pub mod dbmate;
 pub mod detect;
 pub mod diesel;
 pub mod drizzle;
 pub mod flyway;
 mod folder;
+pub mod golang_migrate;
+pub mod goose;
 pub mod graphile_migrate;
 mod json5;
 pub mod liquibase;
 pub mod node_pg_migrate;
+mod pattern;
 pub mod plain;
 pub mod prisma;
 mod psql;
 pub mod refinery;
+mod sections;
 pub mod site;
 pub mod sqitch;
 pub mod sqlx;
+pub mod supabase;
 pub mod tern;
 pub mod tree;
-
 pub use cut::Cut;
-pub(crate) use folder::{Folder, files_below, files_in, hint, migration_folders, sort_by_version};
+pub(crate) use folder::{Folder, dotenv, files_below, files_in, found, hint, migration_folders, sort_by_version};
 pub use site::{Evidence, Site};
 pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
 
@@ -81,10 +87,14 @@ pub trait Layout: Sync {
 }
 
 /// Every layout.
-pub const LAYOUTS: [&dyn Layout; 12] = [
+pub const LAYOUTS: [&dyn Layout; 17] = [
+    &atlas::Atlas,
+    &dbmate::Dbmate,
     &diesel::Diesel,
     &drizzle::Drizzle,
     &flyway::Flyway,
+    &golang_migrate::GolangMigrate,
+    &goose::Goose,
     &graphile_migrate::GraphileMigrate,
     &liquibase::Liquibase,
     &node_pg_migrate::NodePgMigrate,
@@ -92,6 +102,7 @@ pub const LAYOUTS: [&dyn Layout; 12] = [
     &refinery::Refinery,
     &sqitch::Sqitch,
     &sqlx::Sqlx,
+    &supabase::Supabase,
     &tern::Tern,
     &plain::Plain,
 ];
@@ -130,9 +141,18 @@ pub fn read(request: &Request<'_>, layout: Option<&str>) -> Result<Vec<Migration
     if let Some(missing) = request.paths.iter().find(|path| !path.exists()) {
         return Err(MigrationError::Missing { path: missing.clone() });
     }
-    match layout {
-        Some(name) => Ok(vec![named(name)?.read(request)?]),
-        None => detect::detect(request),
+    match (layout, &request.options.pattern) {
+        (Some(name), Some(_)) if name != plain::Plain.name() => Err(MigrationError::Option {
+            layout: named(name)?.name(),
+            option: "pattern",
+            reason: "its file names are the tool's own: leave out one of the two".to_owned(),
+        }),
+        (Some(name), _) => Ok(vec![named(name)?.read(request)?]),
+        (None, Some(_)) => {
+            let tree = plain::Plain.read(request)?;
+            Ok(vec![MigrationTree { detected: Some("file names as `pattern` says".to_owned()), ..tree }])
+        }
+        (None, None) => detect::detect(request),
     }
 }
 

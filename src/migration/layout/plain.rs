@@ -32,6 +32,10 @@ impl Layout for Plain {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
+        if let Some(pattern) = &request.options.pattern {
+            super::pattern::read(pattern, request, &mut tree)?;
+            return Ok(tree);
+        }
         for path in request.paths {
             if path.is_dir() {
                 read_directory(path, request.root, &mut tree)?;
@@ -61,12 +65,15 @@ impl Layout for Plain {
 
     fn grouping(
         &self,
-        _tree: &MigrationTree,
+        tree: &MigrationTree,
         file: &MigrationFile,
         cuts: &[Cut],
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
-        let transaction = own_transactions(file.file(), cuts)?;
+        let transaction = match (own_transactions(file.file(), cuts)?, tree.options.transaction) {
+            (TransactionMode::None, Some(asked_for)) => asked_for,
+            (own, _) => own,
+        };
         Ok(Grouping { transaction, history: None, notes: Vec::new() })
     }
 
@@ -141,7 +148,11 @@ pub(super) fn leading_number(name: &str) -> Option<u128> {
     name[..digits].parse().ok()
 }
 
-fn file((file, byte_order_mark): (SourceFile, bool), down: Option<Script>) -> Result<MigrationFile, MigrationError> {
+/// A file that bears its own name as version.
+pub(super) fn file(
+    (file, byte_order_mark): (SourceFile, bool),
+    down: Option<Script>,
+) -> Result<MigrationFile, MigrationError> {
     if file.text.is_empty() {
         return Err(MigrationError::EmptyFile { file: file.name });
     }

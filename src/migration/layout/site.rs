@@ -73,11 +73,14 @@ const MANIFESTS: [&str; 16] = [
 ];
 
 /// Lines that only one tool writes: how they begin, in lower case and without whitespace around, and whose they are.
-const LINES: [(&str, &str); 13] = [
+const LINES: [(&str, &str); 16] = [
     ("-- +goose ", "goose"),
+    ("--+goose ", "goose"),
     ("-- +migrate ", "sql-migrate"),
     ("-- migrate:up", "dbmate"),
     ("-- migrate:down", "dbmate"),
+    ("--migrate:up", "dbmate"),
+    ("--migrate:down", "dbmate"),
     ("--liquibase formatted sql", "liquibase"),
     ("-- liquibase formatted sql", "liquibase"),
     ("---- create above / drop below ----", "tern"),

@@ -1,0 +1,338 @@
+//! The layout of Atlas: a directory sealed by `atlas.sum`, and revisions with a hash for each file.
+
+use super::golang_migrate::LIB_PQ;
+use super::{
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
+};
+use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::source_file::SourceFileError;
+use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+mod delimiter;
+mod sum;
+
+/// Atlas, its own format of versioned migrations, as `atlas migrate apply` runs them.
+#[derive(Debug)]
+pub struct Atlas;
+
+const HISTORY: HistoryShape = HistoryShape {
+    columns: &["version", "applied", "total", "error", "hash"],
+    foreign: &[],
+    order: "version COLLATE \"C\"",
+};
+
+const TABLE: &str = "atlas_schema_revisions.atlas_schema_revisions";
+
+/// A row that is no migration.
+const IDENTIFIER: &str = ".atlas_cloud_identifier";
+
+/// Attributes of a file: a checkpoint holds the state of everything before it; how it asks to be run.
+const CHECKPOINT: &str = "checkpoint";
+const MODE: &str = "txmode";
+
+/// Attribute of a tree: what `atlas.hcl` says about files that came late.
+const ORDER: &str = "exec_order";
+
+/// The values of a directive in the lines a file begins with. They count only when an empty line ends them.
+fn directives<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if !line.starts_with('#') && !line.starts_with("--") {
+            return if line.is_empty() { found } else { Vec::new() };
+        }
+        found.extend(directive(line.trim_end(), name));
+    }
+    found
+}
+
+/// What follows `atlas:<name>` in a line.
+fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let after = line.split_once("atlas:")?.1.strip_prefix(name)?;
+    (after.is_empty() || after.starts_with(' ')).then(|| after.trim_start_matches(' '))
+}
+
+/// What others call `<version>_<title>.up.sql`: Atlas writes that too, for them to run.
+fn is_for_another(name: &str) -> bool {
+    name.ends_with(".up.sql") || name.ends_with(".down.sql")
+}
+
+impl Layout for Atlas {
+    fn name(&self) -> &'static str {
+        "atlas"
+    }
+
+    fn homes(&self) -> &'static [&'static str] {
+        &["migrations"]
+    }
+
+    fn detect(&self, site: &Site) -> Option<Evidence> {
+        if site.speaks_of_another(self.name()) || site.every_script(is_for_another) {
+            return None;
+        }
+        if site.has(sum::NAME) && site.scripts().next().is_some() {
+            return Some(Evidence::marker("atlas.sum is in the directory"));
+        }
+        site.tool_by_contents().map(|(_, why)| Evidence::contents(why))
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+        let mut tree = MigrationTree::new(self.name(), request);
+        let (directory, files) = found(self.name(), request.paths)?;
+        let settings = settings(&directory);
+        let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
+        let table = request.options.history_table.clone().or(in_schema).unwrap_or_else(|| TABLE.to_owned());
+        tree.create_history = create_history(&table);
+        tree.history = Some((table, HISTORY));
+        tree.attributes.extend(settings.get(ORDER).map(|order| (ORDER.to_owned(), order.clone())));
+        let folder = Folder::new(&directory, request.root);
+        for (file_name, path) in files.iter().filter(|(name, _)| name.ends_with(".sql")) {
+            let (source, byte_order_mark) = folder.read(file_name, path)?;
+            let stem = file_name.trim_end_matches(".sql");
+            let (version, name) = stem.split_once('_').unwrap_or((stem, ""));
+            let mut attributes = BTreeMap::new();
+            attributes
+                .extend(directives(&source.text, CHECKPOINT).first().map(|_| (CHECKPOINT.to_owned(), String::new())));
+            let modes = directives(&source.text, MODE);
+            attributes.extend((!modes.is_empty()).then(|| (MODE.to_owned(), modes.join(" "))));
+            tree.files.push(MigrationFile {
+                version: version.to_owned(),
+                name: name.to_owned(),
+                up: Script::whole(source),
+                down: None,
+                checksum: None,
+                byte_order_mark,
+                attributes,
+            });
+        }
+        if tree.files.is_empty() {
+            let hint = hint(&directory, "files that end in .sql");
+            return Err(MigrationError::NoMigrations { path: directory, hint });
+        }
+        tree.files.sort_by(|left, right| left.file().path.file_name().cmp(&right.file().path.file_name()));
+        let mut sorted: Vec<&MigrationFile> = tree.files.iter().collect();
+        sorted.sort_by(|left, right| left.version.cmp(&right.version));
+        if let Some([first, second]) = sorted.windows(2).find(|pair| pair[0].version == pair[1].version) {
+            return Err(MigrationError::DuplicateVersion {
+                version: first.version.clone(),
+                first: first.file().name.clone(),
+                second: second.file().name.clone(),
+            });
+        }
+        if tree.directory_given {
+            let hashes = sum::verify(&directory.join(sum::NAME), &tree.files)?;
+            for (file, hash) in tree.files.iter_mut().zip(hashes) {
+                file.checksum = hash;
+            }
+        }
+        Ok(tree)
+    }
+
+    fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
+        let mut applied: BTreeMap<&str, &str> = BTreeMap::new();
+        for row in rows.unwrap_or_default().iter().enumerate() {
+            let version = value(row, 0, "no version")?;
+            if version == IDENTIFIER {
+                continue;
+            }
+            let (done, total) = (value(row, 1, "no applied")?, value(row, 2, "no total")?);
+            if done != total {
+                let because = row.1.get(3).and_then(Option::as_deref).filter(|error| !error.is_empty());
+                let because = because.map_or_else(String::new, |error| format!(" ({error})"));
+                let reason = format!(
+                    "version {version} stopped after {done} of {total} statements{because}; Atlas would go on with the next one, which cannot be rehearsed: repair it, then correct its row in {}",
+                    tree.history_table()
+                );
+                return Err(MigrationError::Refused { layout: self.name(), reason });
+            }
+            applied.insert(version, value(row, 4, "no hash")?);
+        }
+        let place = |at: &usize| &tree.files[*at];
+        let is_checkpoint = |at: &usize| place(at).attribute(CHECKPOINT).is_some();
+        let all = 0..tree.files.len();
+        let (Some(oldest), Some(newest)) = (applied.keys().next(), applied.keys().next_back()) else {
+            // A new database begins with the last checkpoint.
+            let first = all.clone().rev().find(is_checkpoint).unwrap_or(0);
+            return Ok(Selection { pending: (first..tree.files.len()).collect(), ..Selection::default() });
+        };
+        let mut selection = Selection { newest: Some((*newest).to_owned()), ..Selection::default() };
+        let unsealed = |at: &usize| !applied.contains_key(place(at).version.as_str());
+        let (late, fresh): (Vec<usize>, Vec<usize>) = all
+            .clone()
+            .filter(|at| unsealed(at) && !is_checkpoint(at))
+            .partition(|at| place(at).version.as_str() < *newest);
+        // What is older than everything applied was there before Atlas.
+        let late: Vec<usize> = late.into_iter().filter(|at| place(at).version.as_str() > *oldest).collect();
+        let names = late.iter().map(|at| place(at).file().name.as_str()).collect::<Vec<_>>().join(", ");
+        let order = match tree.options.out_of_order {
+            Some(true) => "non_linear",
+            Some(false) => "linear",
+            None => tree.attributes.get(ORDER).map_or("linear", String::as_str),
+        };
+        match (late.is_empty(), order) {
+            (true, _) => selection.pending = fresh,
+            (_, "non_linear") => {
+                selection.notes.push(format!("older than version {newest}, run all the same: {names}"));
+                selection.pending = [late, fresh].concat();
+            }
+            (_, "linear_skip") => {
+                selection.notes.push(format!("older than version {newest}, so Atlas never runs it: {names}"));
+                selection.pending = fresh;
+            }
+            _ => {
+                let reason = format!(
+                    "older than version {newest}, which is applied already: {names}. Give it a newer version (`atlas migrate rebase`), or set `out_of_order` if --exec-order non-linear is given"
+                );
+                return Err(MigrationError::Refused { layout: self.name(), reason });
+            }
+        }
+        // A hash covers all files before its own, so that only the first that differs is known to be edited, and only
+        // where no file came in between.
+        let edited = all.clone().take_while(|at| !unsealed(at)).find(|at| {
+            let was = applied.get(place(at).version.as_str()).filter(|hash| !hash.is_empty());
+            matches!((was, &place(at).checksum), (Some(was), Some(is)) if was != is)
+        });
+        selection.edited.extend(edited);
+        if !tree.directory_given {
+            let names = all.filter(|at| !unsealed(at)).map(|at| format!("{}: applied already", place(&at).file().name));
+            selection.notes.extend(names);
+        }
+        Ok(selection)
+    }
+
+    fn cut(&self, _tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+        match delimiter::of(&script.file)? {
+            Some(delimiter) => Ok(delimiter.cut(&script.file)),
+            None => super::cut::cut(script),
+        }
+    }
+
+    fn grouping(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        cuts: &[Cut],
+        _previous: Option<&str>,
+    ) -> Result<Grouping, MigrationError> {
+        let source = file.file();
+        if file.byte_order_mark && !cuts.is_empty() {
+            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        }
+        let transaction = mode(tree, file)?;
+        let mut notes = Vec::new();
+        let is_control = |cut: &Cut| cut.kind(source).is_transaction_control();
+        let control = cuts.iter().position(is_control);
+        if let Some(at) = control.filter(|_| transaction != TransactionMode::None) {
+            let line = source.position(cuts[at].span.start).line;
+            notes.push(format!(
+                "{}:{line}: the script commits by itself, and Atlas's revision with it: `-- atlas:txmode none` leaves transactions to the script",
+                source.name
+            ));
+        }
+        let transaction = match (control, transaction) {
+            (Some(0), _) | (Some(_), TransactionMode::None) => TransactionMode::Explicit,
+            (_, transaction) => transaction,
+        };
+        Ok(Grouping { transaction, history: Some(history_write(tree, file, cuts.len(), transaction)), notes })
+    }
+
+    fn connection(&self) -> Connection {
+        Connection { settings: LIB_PQ, ..Connection::default() }
+    }
+}
+
+/// `--tx-mode`, and what the file says against it.
+fn mode(tree: &MigrationTree, file: &MigrationFile) -> Result<TransactionMode, MigrationError> {
+    let overall = tree.options.transaction.unwrap_or(TransactionMode::PerMigration);
+    let wrong = |reason: String| {
+        let name = file.file().name.clone();
+        Err(MigrationError::Content { file: name, line: 1, reason })
+    };
+    match file.attribute(MODE) {
+        None => Ok(overall),
+        Some("all") if overall == TransactionMode::AllPending => Ok(overall),
+        Some(mode @ ("none" | "file")) if overall == TransactionMode::AllPending => {
+            wrong(format!("Atlas stops at `atlas:txmode {mode}` when everything runs in one transaction: remove it"))
+        }
+        Some("none") => Ok(TransactionMode::None),
+        Some("file") => Ok(TransactionMode::PerMigration),
+        Some(other) => wrong(format!("Atlas stops at `atlas:txmode {other}`: a file can say `none` or `file`, once")),
+    }
+}
+
+/// The revision is there from the beginning and counts the statements; in a transaction nobody sees it grow.
+fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, mode: TransactionMode) -> HistoryWrite {
+    let table = tree.history_table();
+    let (version, description) = (literal(&file.version), literal(&file.name));
+    let hash = literal(file.checksum.as_deref().unwrap_or_default());
+    let insert = |applied: usize| {
+        format!(
+            "INSERT INTO {table} (\"version\", \"description\", \"type\", \"applied\", \"total\", \"executed_at\", \
+             \"execution_time\", \"error\", \"error_stmt\", \"hash\", \"partial_hashes\", \"operator_version\") \
+             VALUES ({version}, {description}, 2, {applied}, {total}, now(), 0, '', '', {hash}, 'null', 'Atlas CLI') \
+             ON CONFLICT (\"version\") DO UPDATE SET \"applied\" = excluded.\"applied\""
+        )
+    };
+    let in_transaction = matches!(mode, TransactionMode::PerMigration | TransactionMode::AllPending);
+    HistoryWrite {
+        table: table.to_owned(),
+        begun: if in_transaction { Vec::new() } else { vec![insert(0)] },
+        applied: vec![insert(total)],
+        in_transaction,
+        finished: Vec::new(),
+        undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+    }
+}
+
+fn create_history(table: &str) -> Vec<String> {
+    let schema = table.rsplit_once('.').map(|(schema, _)| format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    let create = format!(
+        "CREATE TABLE IF NOT EXISTS {table} (\"version\" character varying NOT NULL, \
+         \"description\" character varying NOT NULL, \"type\" bigint NOT NULL DEFAULT 2, \
+         \"applied\" bigint NOT NULL DEFAULT 0, \"total\" bigint NOT NULL DEFAULT 0, \
+         \"executed_at\" timestamp with time zone NOT NULL, \"execution_time\" bigint NOT NULL, \"error\" text NULL, \
+         \"error_stmt\" text NULL, \"hash\" character varying NOT NULL, \"partial_hashes\" jsonb NULL, \
+         \"operator_version\" character varying NOT NULL, PRIMARY KEY (\"version\"))"
+    );
+    schema.into_iter().chain([create]).collect()
+}
+
+/// What the nearest `atlas.hcl` says once, or the same everywhere: it may hold several environments.
+fn settings(directory: &Path) -> BTreeMap<String, String> {
+    let Ok(Some(text)) = configuration(directory) else { return BTreeMap::new() };
+    let mut settings: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+        if ["revisions_schema", ORDER].contains(&name.trim()) {
+            let value = value.trim().trim_matches('"').to_lowercase().replace('-', "_");
+            settings.entry(name.trim()).or_default().insert(value);
+        }
+    }
+    let only = |(name, values): (&str, BTreeSet<String>)| {
+        let value = values.first().filter(|_| values.len() == 1)?;
+        // What a variable holds is not known here.
+        let is_plain = value.chars().all(|character| character.is_alphanumeric() || character == '_');
+        is_plain.then(|| (name.to_owned(), value.clone()))
+    };
+    settings.into_iter().filter_map(only).collect()
+}
+
+fn configuration(directory: &Path) -> Result<Option<String>, SourceFileError> {
+    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let read = |source| SourceFileError::Read { path: here.to_owned(), source };
+    let canonical = here.canonicalize().map_err(read)?;
+    for folder in canonical.ancestors() {
+        let path = folder.join("atlas.hcl");
+        if path.is_file() {
+            return std::fs::read_to_string(&path).map(Some).map_err(|source| SourceFileError::Read { path, source });
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[path = "atlas/tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+DROP INDEX shelves_room_idx;

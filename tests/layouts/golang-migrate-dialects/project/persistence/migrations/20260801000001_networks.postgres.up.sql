@@ -1,0 +1,4 @@
+CREATE TABLE networks (
+    id uuid PRIMARY KEY,
+    name text NOT NULL
+);

@@ -1,0 +1,1 @@
+ALTER TABLE networks DROP INDEX networks_name_key;

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX networks_name_key ON networks (name);

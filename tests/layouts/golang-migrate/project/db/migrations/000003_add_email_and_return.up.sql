@@ -1,0 +1,2 @@
+ALTER TABLE readers ADD COLUMN email text;
+ALTER TABLE loans ADD COLUMN returned_at timestamptz;
