@@ -78,6 +78,7 @@ layouts! {
     flyway_or_refinery,
     flyway_toml,
     prisma,
+    prisma_7,
     refinery,
     sqlx,
 }
