@@ -87,6 +87,7 @@ layouts! {
     liquibase,
     node_pg_migrate,
     prisma,
+    prisma_7,
     refinery,
     sqitch,
     sqlx,

@@ -273,7 +273,8 @@ fn header(text: &str) -> (BTreeMap<&str, &str>, usize) {
 fn below(file: &Arc<SourceFile>, start: usize) -> Script {
     let rest = &file.text[start..];
     let start = start + rest.len() - rest.trim_start().len();
-    Script { file: Arc::clone(file), parts: vec![start..start.max(file.text.trim_end().len())] }
+    let rest = start..start.max(file.text.trim_end().len());
+    Script { file: Arc::clone(file), parts: Vec::from([rest]) }
 }
 
 fn read_committed(

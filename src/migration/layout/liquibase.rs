@@ -129,7 +129,8 @@ impl Layout for Liquibase {
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let mut ran: HashMap<(&str, &str), Vec<(&str, Option<&str>)>> = HashMap::new();
+        // Paths and checksums, by id and author.
+        let mut ran = HashMap::<_, Vec<_>>::new();
         for row in rows.unwrap_or_default().iter().enumerate() {
             let (id, author) = (value(row, 0, "no id")?, value(row, 1, "no author")?);
             let (path, checksum) = (value(row, 2, "no filename")?, row.1.get(3).and_then(|sum| sum.as_deref()));

@@ -314,7 +314,7 @@ mod tests {
         tree.files.iter().map(|file| file.version.as_str()).collect()
     }
 
-    fn sql<'a>(script: &'a Script) -> Vec<&'a str> {
+    fn sql(script: &Script) -> Vec<&str> {
         script.parts.iter().map(|part| script.file.text[part.clone()].trim()).collect()
     }
 

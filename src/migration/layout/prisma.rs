@@ -12,7 +12,7 @@ use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Prisma 3 and newer.
+/// Prisma 3 and newer: until 7.3 it sends a file as one string, since then statement by statement.
 #[derive(Debug)]
 pub struct Prisma;
 
@@ -25,7 +25,10 @@ const HISTORY: HistoryShape = HistoryShape {
 const SCRIPT: &str = "migration.sql";
 const LOCK: &str = "migration_lock.toml";
 
-/// Attribute: the checksum of the same text with the other line ends, which Prisma takes for the same.
+/// Attribute of the tree: Prisma's version sends the statements of a file one by one.
+const ONE_BY_ONE: &str = "one_by_one";
+
+/// Attribute of a file: the checksum of the same text with the other line ends, which Prisma takes for the same.
 const OTHER_LINE_ENDS: &str = "other_line_ends";
 
 impl Layout for Prisma {
@@ -63,6 +66,14 @@ impl Layout for Prisma {
         tree.directory_given = matches!(request.paths, [all] if is_all(all));
         if let [all] = request.paths {
             check_provider(&if is_all(all) { all.join(LOCK) } else { all.join("..").join(LOCK) })?;
+        }
+        let one_by_one = sends_one_by_one(&Site::new(request.paths)?).unwrap_or_else(|| {
+            let note = "no package.json says which version of Prisma runs these: each file is sent as one string, as before 7.4 (newer ones send statements one by one: `transaction = \"none\"`)";
+            tree.notes.push(note.to_owned());
+            false
+        });
+        if request.options.transaction.map_or(one_by_one, |asked| asked == TransactionMode::None) {
+            tree.attributes.insert(ONE_BY_ONE.to_owned(), "true".to_owned());
         }
         let mut seen = BTreeSet::new();
         for (name, folder) in migration_folders(self.name(), request.paths, SCRIPT)? {
@@ -142,12 +153,17 @@ impl Layout for Prisma {
             return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
-        let transaction = sent_as_one_string(&kinds);
         let mut notes = Vec::new();
+        let transaction = if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {
+            let commits = kinds.iter().any(StatementKind::is_transaction_control);
+            if commits { TransactionMode::Explicit } else { TransactionMode::None }
+        } else {
+            sent_as_one_string(&kinds)
+        };
         let alone = kinds.iter().position(|kind| !kind.can_wrap() && !kind.is_transaction_control());
         if let Some(at) = alone.filter(|_| transaction == TransactionMode::PerMigration) {
             notes.push(format!(
-                "{}:{}: Prisma sends a file as one string, which the server runs as one transaction: this statement needs a migration of its own",
+                "{}:{}: Prisma sends this file as one string, which the server runs as one transaction: this statement needs a migration of its own",
                 source.name,
                 source.position(cuts[at].span.start).line
             ));
@@ -175,6 +191,30 @@ impl Layout for Prisma {
     fn connection(&self) -> Connection {
         Connection::default()
     }
+}
+
+/// Whether the parser with which Prisma takes a file apart reads it; if not, the file goes out as one string after all.
+/// Known of it: it has no DROP INDEX CONCURRENTLY.
+fn is_understood(kinds: &[StatementKind]) -> bool {
+    !kinds.contains(&StatementKind::DropIndex { concurrently: true })
+}
+
+/// Whether the project's version of Prisma is 7.4 or newer, by the first package.json that names it; `None` when none
+/// does with a number.
+fn sends_one_by_one(site: &Site) -> Option<bool> {
+    site.all_above("package.json").find_map(|path| {
+        // A file that is no JSON names nothing.
+        let package: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+        let named = |list: &str, name: &str| package.get(list)?.get(name)?.as_str().map(str::to_owned);
+        let lists = ["devDependencies", "dependencies"];
+        let range = lists.iter().find_map(|list| named(list, "prisma").or_else(|| named(list, "@prisma/client")))?;
+        let mut numbers = range.trim_start_matches(|first: char| !first.is_ascii_digit()).split('.');
+        let major: u32 = numbers.next()?.parse().ok()?;
+        let minor: u32 = numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(u32::MAX);
+        // A range that is open upwards has long led to a newer one.
+        let is_open = range.starts_with(['^', '>']);
+        Some(major > 7 || (major == 7 && (is_open || minor >= 4)))
+    })
 }
 
 fn create_table(table: &str) -> String {
@@ -250,13 +290,15 @@ mod tests {
             ("01_init/migration.sql", "SELECT 1"),
             ("100_y/migration.sql", "SELECT 100"),
             ("migration_lock.toml", "provider = \"postgresql\""),
+            ("package.json", "{\"dependencies\": {\"@prisma/client\": \"6.1\"}}"),
         ])
         .expect("readable");
         let found: Vec<(&str, &str)> =
             tree.files.iter().map(|file| (file.version.as_str(), file.name.as_str())).collect();
         assert_eq!(found, [("01_init", "init"), ("100_y", "y"), ("19_x", "x")]);
         assert_eq!(tree.notes, ["Prisma runs folders in the order of their names as text, so 100_y comes before 19_x"]);
-        assert!(read(&[("01_a/migration.sql", ""), ("02_b/migration.sql", "")]).expect("readable").notes.is_empty());
+        let ordered = read(&[("01_a/migration.sql", ""), ("02_b/migration.sql", "")]).expect("readable");
+        assert!(!ordered.notes.iter().any(|note| note.contains("as text")));
     }
 
     #[test]
@@ -302,13 +344,37 @@ mod tests {
     }
 
     fn grouped(text: &str) -> Result<Grouping, MigrationError> {
-        let tree = read(&[("1_it's/migration.sql", text)])?;
+        grouped_by("^6.19.0", text)
+    }
+
+    fn grouped_by(prisma: &str, text: &str) -> Result<Grouping, MigrationError> {
+        let package = format!("{{\"devDependencies\": {{\"prisma\": \"{prisma}\"}}}}");
+        let tree = read(&[("1_it's/migration.sql", text), ("package.json", &package)])?;
         let cuts = Prisma.cut(&tree, &tree.files[0], &tree.files[0].up)?;
         Prisma.grouping(&tree, &tree.files[0], &cuts, None)
     }
 
     #[test]
-    fn a_file_is_one_string() {
+    fn since_7_4_statements_go_out_one_by_one() {
+        let index = "SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a)";
+        for (prisma, text, expected) in [
+            ("^7.0.0", index, TransactionMode::None),
+            ("~7.4.1", index, TransactionMode::None),
+            ("8", index, TransactionMode::None),
+            ("latest", index, TransactionMode::PerMigration),
+            ("7.3.0", index, TransactionMode::PerMigration),
+            ("^6.19.0", index, TransactionMode::PerMigration),
+            ("^7.4.0", "BEGIN; SELECT 1; COMMIT", TransactionMode::Explicit),
+            ("^7.4.0", "SELECT 1; DROP INDEX CONCURRENTLY i", TransactionMode::PerMigration),
+        ] {
+            assert_eq!(grouped_by(prisma, text).expect("groups").transaction, expected, "{prisma}: {text}");
+        }
+        let unknown = read(&[("1_a/migration.sql", "SELECT 1")]).expect("readable");
+        assert!(unknown.notes[0].starts_with("no package.json says which version of Prisma"), "{:?}", unknown.notes);
+    }
+
+    #[test]
+    fn until_then_a_file_is_one_string() {
         for (text, expected, noted) in [
             ("SELECT 1; SELECT 2", TransactionMode::PerMigration, false),
             ("CREATE INDEX CONCURRENTLY i ON t (a)", TransactionMode::None, false),

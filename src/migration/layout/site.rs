@@ -154,7 +154,12 @@ impl Site {
 
     /// The nearest file of this name, relative to the directory or one above it.
     pub fn nearest(&self, relative: &str) -> Option<PathBuf> {
-        self.above.iter().map(|folder| folder.join(relative)).find(|path| path.is_file())
+        self.all_above(relative).next()
+    }
+
+    /// Every file of this name, relative to the directory or one above it, nearest first.
+    pub fn all_above(&self, relative: &str) -> impl Iterator<Item = PathBuf> {
+        self.above.iter().map(move |folder| folder.join(relative)).filter(|path| path.is_file())
     }
 
     /// The last folders of the path, joined with `/`, when it ends in them: `prisma/migrations`.

@@ -82,12 +82,16 @@ pub(super) fn find(site: &Site) -> Option<PathBuf> {
 pub(super) fn load(path: &Path) -> Result<BTreeMap<String, String>, MigrationError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
-    if path.extension().is_some_and(|extension| extension == "toml") {
-        return from_toml(&text)
-            .map_err(|error| MigrationError::Configuration { path: path.to_owned(), reason: error.to_string() });
-    }
-    let all = properties(&text).into_iter();
-    Ok(all.filter_map(|(key, value)| Some((key.strip_prefix("flyway.")?.to_owned(), value))).collect())
+    let mut all = if path.extension().is_some_and(|extension| extension == "toml") {
+        from_toml(&text)
+            .map_err(|error| MigrationError::Configuration { path: path.to_owned(), reason: error.to_string() })?
+    } else {
+        let all = properties(&text).into_iter();
+        all.filter_map(|(key, value)| Some((key.strip_prefix("flyway.")?.to_owned(), value))).collect()
+    };
+    // What the environment would fill in is not known here, and is missing rather than taken as it stands.
+    all.retain(|key, value| key.ends_with("Prefix") || !value.contains("${"));
+    Ok(all)
 }
 
 /// `key=value` lines, `#` before comments, `\` before a line end that does not count.
@@ -143,11 +147,11 @@ mod tests {
     #[test]
     fn both_files_say_the_same() {
         let toml = "[flyway]\nlocations = [\"filesystem:sql\", \"filesystem:more\"]\ngroup = true\n\
-            [flyway.placeholders]\nowner = \"app\"\n[flyway.postgresql.transactional]\nlock = false\n\
+            [flyway.placeholders]\nowner = \"app\"\nkey = \"${env.KEY}\"\n[flyway.postgresql.transactional]\nlock = false\n\
             [environments.default]\nurl = \"jdbc:postgresql://h/shop\"\nschemas = [\"shop\", \"log\"]\n";
         let conf = "# ours\nflyway.locations = filesystem:sql,\\\nfilesystem:more\r\nflyway.group=true\n\
             flyway.placeholders.owner=app\nflyway.postgresql.transactional.lock=false\nother=1\n\
-            flyway.url=jdbc:postgresql://h/shop\nflyway.schemas=shop,log\n";
+            flyway.url=jdbc:postgresql://h/shop\nflyway.schemas=shop,log\nflyway.placeholders.key=${KEY}\n";
         let folder = folder(&[("flyway.toml", toml), ("flyway.conf", conf)]);
         let read = ["flyway.toml", "flyway.conf"].map(|name| load(&folder.path().join(name)).expect("readable"));
         assert_eq!(read[0], read[1]);
@@ -156,6 +160,7 @@ mod tests {
         assert_eq!(settings.list("locations"), ["filesystem:sql", "filesystem:more"]);
         assert_eq!(settings.schema().as_deref(), Some("shop"));
         assert_eq!(settings.get("placeholders.owner"), Some("app"));
+        assert_eq!(settings.get("placeholders.key"), None, "only the environment knows");
     }
 
     #[test]

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Loaf" ADD COLUMN     "grams" INTEGER;
