@@ -24,7 +24,26 @@ WHERE pid = $pid";
 const COPY: &str = "
 UNION ALL SELECT 'rows', 'copying', tuples_processed, 0 FROM pg_catalog.pg_stat_progress_copy WHERE pid = $pid";
 
-/// Rows that UPDATE, INSERT and DELETE have come to are known to their own session alone; the WAL tells bytes.
+/// Rows that UPDATE and INSERT have come to are known to their own session alone. What they write makes the table grow
+/// beyond the pages counted when it was settled, and a row is about as wide as those the statistics know. A table under an ACCESS
+/// EXCLUSIVE lock is left alone: asking for its size would wait.
+const GROWN: &str = "
+UNION ALL (SELECT 'table', grown.name, (grown.bytes / grown.width)::bigint, grown.rows::bigint FROM (
+  SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.reltuples AS rows,
+         pg_catalog.pg_relation_size(c.oid) - c.relpages * b.size AS bytes,
+         -- A row's header and line pointer, and its columns as wide as they are on average.
+         (SELECT 28 + pg_catalog.sum(s.stawidth) FROM pg_catalog.pg_statistic s
+          WHERE s.starelid = c.oid AND NOT s.stainherit) AS width
+  FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_class c ON c.oid = l.relation AND c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_'
+  CROSS JOIN (SELECT pg_catalog.current_setting('block_size')::bigint AS size) b
+  WHERE l.pid = $pid AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_locks x
+    WHERE x.database = l.database AND x.relation = l.relation AND x.mode = 'AccessExclusiveLock')) grown
+WHERE grown.bytes > 0 AND grown.width IS NOT NULL ORDER BY grown.bytes DESC LIMIT 1)";
+
+/// What a statement writes anyhow, DELETE too.
 const WRITTEN: &str = "
 UNION ALL SELECT 'bytes', NULL,
        pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '$since')::bigint, 0";
@@ -41,7 +60,7 @@ pub(super) async fn how_far(session: &mut Session, pid: i32, since: &str) -> Res
         .scalar()
         .is_some_and(|known| known == "t");
     let copy = if knows_copy { COPY } else { "" };
-    let query = format!("{PROGRESS}{copy}{WRITTEN}").replace("$pid", &pid.to_string()).replace("$since", since);
+    let query = format!("{PROGRESS}{copy}{GROWN}{WRITTEN}").replace("$pid", &pid.to_string()).replace("$since", since);
     Ok(render(&session.query(&query).await?.rows))
 }
 
@@ -58,6 +77,10 @@ fn one(row: &Row) -> Option<String> {
         return (done > 0).then(|| format!("{} of WAL", human::bytes(done)));
     }
     let phase = text(1)?;
+    if unit == "table" {
+        let (done, total) = (human::count(done), human::count(total));
+        return Some(format!("about {done} rows written to {phase}, which had {total}"));
+    }
     Some(match (done, total) {
         (0, 0) => phase.to_owned(),
         (done, 0) => format!("{phase}, {} {unit}", human::count(done)),
@@ -82,6 +105,11 @@ mod tests {
         assert_eq!(
             render(&[building, row("bytes", None, 2_048, 0)]).as_deref(),
             Some("building index: loading tuples in tree, 120,000 of 500,000 rows; 2.0 kB of WAL")
+        );
+        let table = row("table", Some("shop.orders"), 120_000, 500_000);
+        assert_eq!(
+            render(&[table, row("bytes", None, 2_048, 0)]).as_deref(),
+            Some("about 120,000 rows written to shop.orders, which had 500,000; 2.0 kB of WAL")
         );
         let waiting = row("blocks", Some("waiting for writers before build"), 0, 0);
         assert_eq!(render(&[waiting]).as_deref(), Some("waiting for writers before build"));
