@@ -78,7 +78,7 @@ fn one(row: &Row) -> Option<String> {
     }
     let phase = text(1)?;
     if unit == "table" {
-        let (done, total) = (human::count(done), human::count(total));
+        let (done, total) = (human::count(about(done)), human::count(total));
         return Some(format!("about {done} rows written to {phase}, which had {total}"));
     }
     Some(match (done, total) {
@@ -86,6 +86,12 @@ fn one(row: &Row) -> Option<String> {
         (done, 0) => format!("{phase}, {} {unit}", human::count(done)),
         (done, total) => format!("{phase}, {} of {} {unit}", human::count(done), human::count(total)),
     })
+}
+
+/// An estimate in three digits.
+fn about(rows: u64) -> u64 {
+    let scale = 10u64.pow(rows.checked_ilog10().unwrap_or_default().saturating_sub(2));
+    rows / scale * scale
 }
 
 #[cfg(test)]
@@ -106,7 +112,7 @@ mod tests {
             render(&[building, row("bytes", None, 2_048, 0)]).as_deref(),
             Some("building index: loading tuples in tree, 120,000 of 500,000 rows; 2.0 kB of WAL")
         );
-        let table = row("table", Some("shop.orders"), 120_000, 500_000);
+        let table = row("table", Some("shop.orders"), 120_345, 500_000);
         assert_eq!(
             render(&[table, row("bytes", None, 2_048, 0)]).as_deref(),
             Some("about 120,000 rows written to shop.orders, which had 500,000; 2.0 kB of WAL")
