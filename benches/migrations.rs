@@ -12,6 +12,18 @@ use std::time::{Duration, Instant};
 const FILES: usize = 5_000;
 const RUNS: usize = 20;
 
+/// A migration's file, by its number.
+type Name = fn(usize) -> String;
+
+/// Layouts with the names of their files, by number: flat and one folder each, with and without checksums.
+const LAYOUTS: [(&str, Name); 5] = [
+    ("plain", |number| format!("{number:08}_step_{number}.sql")),
+    ("flyway", |number| format!("V{number}__step_{number}.sql")),
+    ("refinery", |number| format!("V{number}__step_{number}.sql")),
+    ("prisma", |number| format!("{number:014}_step/migration.sql")),
+    ("diesel", |number| format!("{number:08}_step/up.sql")),
+];
+
 /// A migration as people write them: a table, an index, a comment.
 fn script(number: usize) -> String {
     format!(
@@ -55,20 +67,21 @@ fn main() {
     let directory = write(&folder.path().join("sqlx"), |number| format!("{number:08}_step_{number}.sql"));
     let rows = sqlx_history(&read(&directory, "sqlx"));
     all.push((
-        "sqlx, detected, 5 pending",
+        "sqlx, detected, 5 pending".to_owned(),
         measure(|| {
             let tree = read(&directory, "");
             assert_eq!((tree.layout, tree.files.len()), ("sqlx", FILES));
             assert_eq!(pending(&tree, Some(&rows), None).unwrap().migrations.len(), 5);
         }),
     ));
-    all.push((
-        "plain, all pending",
-        measure(|| {
-            let tree = read(&directory, "plain");
+    for (layout, name) in LAYOUTS {
+        let directory = write(&folder.path().join(layout), name);
+        let all_pending = || {
+            let tree = read(&directory, layout);
             assert_eq!(pending(&tree, None, None).unwrap().migrations.len(), FILES);
-        }),
-    ));
+        };
+        all.push((format!("{layout}, all pending"), measure(all_pending)));
+    }
     for (what, mut times) in all {
         times.sort();
         println!(

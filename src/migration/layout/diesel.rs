@@ -1,7 +1,7 @@
 //! The layout of Diesel: a folder for each migration, with `up.sql`, `down.sql` and `metadata.toml`.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, hint,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
     in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
@@ -75,8 +75,9 @@ impl Layout for Diesel {
         };
         tree.directory_given = matches!(paths.as_slice(), [all] if all.is_dir() && !all.join("up.sql").is_file());
         let mut found = Vec::new();
-        for (name, folder) in migration_folders(self.name(), &paths, "up.sql")? {
-            let file = migration(&name, &folder, request.root, &mut tree.notes)?;
+        let mut siblings = Siblings::new(request.root);
+        for (name, path) in migration_folders(self.name(), &paths, "up.sql")? {
+            let file = migration(&name, &path, &siblings.folder(&path), &mut tree.notes)?;
             found.push((file.version.clone(), file));
         }
         // Diesel runs one of two folders of the same version, whichever it happens to find last.
@@ -180,10 +181,9 @@ fn directory(site: &Site) -> Result<PathBuf, MigrationError> {
 fn migration(
     folder_name: &str,
     path: &Path,
-    root: &Path,
+    folder: &Folder,
     notes: &mut Vec<String>,
 ) -> Result<MigrationFile, MigrationError> {
-    let folder = Folder::new(path, root);
     if !path.join("up.sql").is_file() {
         return Err(MigrationError::FileName {
             file: folder_name.to_owned(),

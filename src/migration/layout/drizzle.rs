@@ -2,8 +2,8 @@
 //! pending is one transaction.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, create_schema,
-    files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
+    create_schema, files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::source_file::SourceFileError;
@@ -267,6 +267,7 @@ fn by_journal(
 /// Folders in the order of their names, each of which begins with a moment.
 fn by_folders(request: &Request<'_>, tree: &mut MigrationTree) -> Result<(), MigrationError> {
     tree.directory_given = matches!(request.paths, [all] if all.is_dir() && !all.join(SCRIPT).is_file());
+    let mut siblings = Siblings::new(request.root);
     for (name, path) in migration_folders("drizzle", request.paths, SCRIPT)? {
         let script = path.join(SCRIPT);
         if !script.is_file() {
@@ -276,7 +277,7 @@ fn by_folders(request: &Request<'_>, tree: &mut MigrationTree) -> Result<(), Mig
             file: name.clone(),
             reason: "Drizzle reads a moment from the first 14 digits of this name and finds none: name it <YYYYMMDDhhmmss>_<name>".to_owned(),
         })?;
-        let read = Folder::new(&path, request.root).read(SCRIPT, &script)?;
+        let read = siblings.folder(&path).read(SCRIPT, &script)?;
         let title = name.split_once('_').map_or(name.as_str(), |(_, title)| title).to_owned();
         tree.files.push(migration(name, title, read, when));
     }

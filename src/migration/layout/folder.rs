@@ -38,6 +38,34 @@ impl Folder {
     }
 }
 
+/// Thousands of folders side by side, as tools make that have one for each migration: what is above them is worked out
+/// once.
+#[derive(Debug)]
+pub(crate) struct Siblings<'a> {
+    root: &'a Path,
+    above: Option<(PathBuf, Folder)>,
+}
+
+impl<'a> Siblings<'a> {
+    /// `root` is what names are relative to.
+    pub fn new(root: &'a Path) -> Self {
+        Self { root, above: None }
+    }
+
+    /// One of them.
+    pub fn folder(&mut self, path: &Path) -> Folder {
+        let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+            return Folder::new(path, self.root);
+        };
+        let (_, above) = match self.above.take().filter(|(known, _)| known == parent) {
+            Some(known) => self.above.insert(known),
+            None => self.above.insert((parent.to_owned(), Folder::new(&super::site::parent(path), self.root))),
+        };
+        let name = name.to_string_lossy();
+        Folder { name: if above.name.is_empty() { name.into_owned() } else { format!("{}/{name}", above.name) } }
+    }
+}
+
 /// The regular files of a directory with their names, sorted by name. Links count as what they lead to.
 pub(crate) fn files_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
     let unreadable = |source| SourceFileError::Read { path: directory.to_owned(), source };

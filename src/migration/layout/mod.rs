@@ -27,7 +27,9 @@ pub mod supabase;
 pub mod tern;
 pub mod tree;
 pub use cut::Cut;
-pub(crate) use folder::{Folder, dotenv, files_below, files_in, found, hint, migration_folders, sort_by_version};
+pub(crate) use folder::{
+    Folder, Siblings, dotenv, files_below, files_in, found, hint, migration_folders, sort_by_version,
+};
 pub use site::{Evidence, Site};
 pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
 

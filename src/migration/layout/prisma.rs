@@ -2,8 +2,8 @@
 
 use super::plain::leading_number;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, hint, literal,
-    migration_folders, sent_as_one_string, sha256,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
+    literal, migration_folders, sent_as_one_string, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -76,9 +76,10 @@ impl Layout for Prisma {
             tree.attributes.insert(ONE_BY_ONE.to_owned(), "true".to_owned());
         }
         let mut seen = BTreeSet::new();
-        for (name, folder) in migration_folders(self.name(), request.paths, SCRIPT)? {
+        let mut siblings = Siblings::new(request.root);
+        for (name, path) in migration_folders(self.name(), request.paths, SCRIPT)? {
             if seen.insert(name.clone()) {
-                tree.files.push(migration(&name, &folder, request.root)?);
+                tree.files.push(migration(&name, &path, &siblings.folder(&path))?);
             }
         }
         tree.files.sort_by(|left, right| left.version.cmp(&right.version));
@@ -242,14 +243,14 @@ fn check_provider(path: &Path) -> Result<(), MigrationError> {
     }
 }
 
-fn migration(folder_name: &str, path: &Path, root: &Path) -> Result<MigrationFile, MigrationError> {
+fn migration(folder_name: &str, path: &Path, folder: &Folder) -> Result<MigrationFile, MigrationError> {
     if !path.join(SCRIPT).is_file() {
         return Err(MigrationError::FileName {
             file: folder_name.to_owned(),
             reason: format!("Prisma stops at a folder without a {SCRIPT} (P3015): bring it back, or remove the folder"),
         });
     }
-    let (file, byte_order_mark) = Folder::new(path, root).read(SCRIPT, &path.join(SCRIPT))?;
+    let (file, byte_order_mark) = folder.read(SCRIPT, &path.join(SCRIPT))?;
     let unix = file.text.replace("\r\n", "\n");
     let other = if unix.len() == file.text.len() { file.text.replace('\n', "\r\n") } else { unix };
     Ok(MigrationFile {

@@ -221,7 +221,8 @@ pub(crate) fn folders_in(directory: &Path) -> Result<Vec<String>, MigrationError
     let mut folders = BTreeSet::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if entry.path().is_dir() {
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()) {
             folders.insert(entry.file_name().to_string_lossy().into_owned());
         }
     }
