@@ -169,6 +169,7 @@ scenarios! {
         fail_on_warning,
         fails_half_way,
         foreign_key_violated,
+        fill_under_lock,
         foreign_key_unnamed,
         foreign_key_without_index,
         grant_to_public,
