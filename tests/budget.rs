@@ -99,6 +99,7 @@ fn without_room_for_the_first_copy_nothing_is_copied() {
     assert!(ran.stderr.contains("--max-disk 1.0 MB is not enough: it needs "), "{}", ran.stderr);
     assert!(ran.stderr.contains(" for the copy, 32 MB for WAL and what is rewritten"), "{}", ran.stderr);
     assert_eq!(ran.report()["complete"], false);
+    assert_eq!(ran.report()["verdict"], "warn", "what nobody looked at has not passed");
     assert!(reason(&ran.report(), "measure").contains("--max-disk"));
     assert_eq!(left_behind(&place.state), Vec::<String>::new());
 }
