@@ -1,6 +1,7 @@
 //! Progress for people, on stderr: a line for each thing begun, and one now and then about what takes long.
 
 use crate::report::visible::{clip, visible};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,24 +89,22 @@ pub struct Word {
 #[derive(Debug)]
 struct Turns {
     in_place: bool,
-    about: Option<Instant>,
-    next: Duration,
+    /// When each thing is due, by its beginning: a pass is told of again between its statements.
+    next: BTreeMap<Instant, Duration>,
 }
 
 impl Turns {
     fn new(in_place: bool) -> Self {
-        Self { in_place, about: None, next: Duration::ZERO }
+        Self { in_place, next: BTreeMap::new() }
     }
 
     /// After five seconds, and then each time twice as late; in place nothing piles up, so there at every look.
     fn is_due(&mut self, elapsed: Duration, about: Instant) -> bool {
         let first = Duration::from_secs(if self.in_place { 2 } else { 5 });
-        if self.about != Some(about) {
-            (self.about, self.next) = (Some(about), first);
-        }
-        let due = elapsed >= self.next;
+        let next = self.next.entry(about).or_insert(first);
+        let due = elapsed >= *next;
         if due && !self.in_place {
-            self.next = (elapsed * 2).min(elapsed + Duration::from_secs(300));
+            *next = (elapsed * 2).min(elapsed + Duration::from_secs(300));
         }
         due
     }
@@ -172,6 +171,7 @@ mod tests {
         let mut lines = Turns::new(false);
         assert_eq!(told(&mut lines, first), [5, 10, 20, 40, 80]);
         assert_eq!(told(&mut lines, second), [5, 10, 20, 40, 80], "the next one begins anew");
+        assert!(!lines.is_due(Duration::from_secs(100), first), "the one before, seen again, does not");
         assert_eq!(told(&mut Turns::new(true), first).len(), 98);
     }
 

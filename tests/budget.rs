@@ -65,7 +65,7 @@ fn the_estimate_stands_before_the_first_copy_and_passes_not_asked_for_are_listed
     let ran = place.check(&["--passes", "measure"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let lines: Vec<&str> = ran.stderr.lines().collect();
-    let estimate = lines.iter().position(|line| line.starts_with("1 copy (measure 1), ")).unwrap();
+    let estimate = lines.iter().position(|line| line.starts_with("1 copy (measure 1) of ")).unwrap();
     assert!(lines[estimate].contains(" are free"), "{}", lines[estimate]);
     assert!(lines.iter().position(|line| line.starts_with("measure")).unwrap() > estimate);
     for pass in ["prove", "attribute"] {
@@ -73,7 +73,7 @@ fn the_estimate_stands_before_the_first_copy_and_passes_not_asked_for_are_listed
     }
     let all = place.check(&["--passes", "all"]);
     assert!(
-        all.stderr.contains("at most 4 copies one after another (measure 1, prove 2, attribute 1), each "),
+        all.stderr.contains("up to 4 copies, one at a time (measure 1, prove 2, attribute 1), each "),
         "{}",
         all.stderr
     );
@@ -99,6 +99,7 @@ fn without_room_for_the_first_copy_nothing_is_copied() {
     assert!(ran.stderr.contains("--max-disk 1.0 MB is not enough: it needs "), "{}", ran.stderr);
     assert!(ran.stderr.contains(" for the copy, 32 MB for WAL and what is rewritten"), "{}", ran.stderr);
     assert_eq!(ran.report()["complete"], false);
+    assert_eq!(ran.report()["verdict"], "warn", "what nobody looked at has not passed");
     assert!(reason(&ran.report(), "measure").contains("--max-disk"));
     assert_eq!(left_behind(&place.state), Vec::<String>::new());
 }

@@ -169,6 +169,8 @@ scenarios! {
         fail_on_warning,
         fails_half_way,
         foreign_key_violated,
+        fill_under_lock,
+        foreign_key_unnamed,
         foreign_key_without_index,
         grant_to_public,
         grant_to_role,

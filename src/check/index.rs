@@ -130,7 +130,10 @@ fn foreign_keys(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut V
                 "index/fk-unindexed",
                 cause::statement_for(rehearsal, None, &[&key.constraint]).or_else(|| {
                     let table = after.catalog.relations.values().find(|relation| relation.qualified == key.table);
-                    cause::statement_for(rehearsal, table.map(|table| table.oid), &[])
+                    // The server gave it its name: then its columns and the other table are in the statement.
+                    let other = key.references.rsplit('.').next().unwrap_or(&key.references).trim_matches('"');
+                    let names: Vec<&str> = key.columns.iter().map(String::as_str).chain([other]).collect();
+                    cause::statement_for(rehearsal, table.map(|table| table.oid), &names)
                 }),
                 vec![key.table.clone()],
                 format!(

@@ -99,7 +99,8 @@ impl Budget {
         Some(disk.blocks_available() * disk.fragment_size())
     }
 
-    /// What is about to be used, for people: `at most 3 copies one after another (measure 1, prove 2), each 242 MB …`.
+    /// What is about to be used, for people: `up to 3 copies, one at a time (measure 1, prove 2), each 242 MB …`. The time
+    /// is that of making a copy, which is the least of a run.
     /// Whether `several` migrations are pending is not known yet: they may be, unless one file was named.
     pub(crate) fn estimate(&self, passes: &[PassName], several: bool) -> String {
         let copies: Vec<u32> = passes.iter().map(|pass| needs(*pass, several).copies).collect();
@@ -110,9 +111,12 @@ impl Budget {
         let time = human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0);
         let size = human::bytes(self.copy_bytes);
         let mut text = match copies {
-            1 => format!("1 copy ({}), {size} and about {time}", each.join(", ")),
+            1 => format!("1 copy ({}) of {size}, made in about {time}", each.join(", ")),
             more => {
-                format!("at most {more} copies one after another ({}), each {size} and about {time}", each.join(", "))
+                format!(
+                    "up to {more} copies, one at a time ({}), each {size} and made in about {time}",
+                    each.join(", ")
+                )
             }
         };
         if let Some(free) = self.free() {
@@ -312,16 +316,13 @@ mod tests {
         let all = [PassName::Measure, PassName::Prove, PassName::Attribute];
         let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, false);
         let beginning =
-            "at most 4 copies one after another (measure 1, prove 2, attribute 1), each 242 MB and about 1.1 s; ";
+            "up to 4 copies, one at a time (measure 1, prove 2, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
         let several = budget(242 * MB, None, None).estimate(&all, true);
-        assert!(
-            several.starts_with("at most 7 copies one after another (measure 1, prove 5, attribute 1), "),
-            "{several}"
-        );
+        assert!(several.starts_with("up to 7 copies, one at a time (measure 1, prove 5, attribute 1), "), "{several}");
         let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], true);
-        assert!(one.starts_with("1 copy (measure 1), 24 MB and about 0.5 s"), "{one}");
+        assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");
     }
 
     #[test]

@@ -93,8 +93,7 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
     match (&rehearsal.failure, answers::applies(rehearsal)) {
         (Some(failure), verdict) => {
             let place = rehearsal.statement(failure.statement).map_or_else(String::new, |each| {
-                let name = each.file.name.rsplit('/').next().unwrap_or(&each.file.name);
-                format!(" at {name}:{}", each.start().line)
+                format!(" at {}:{}", telling_name(&each.file.name), each.start().line)
             });
             let why = match verdict {
                 Applies::Unknown if failure.error.sqlstate == "42501" => ": the role lacks a right",
@@ -109,6 +108,16 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
         }
         (None, Applies::Yes) => format!("{} ran to the end on this data", human::plural(total, "migration")),
         (None, _) => reason(rehearsal, "applies"),
+    }
+}
+
+/// The end of a path that tells one migration from another: where every folder holds a file of the same name, with it.
+fn telling_name(path: &str) -> &str {
+    let from = |slash: Option<usize>| slash.map_or(path, |slash| &path[slash + 1..]);
+    let file = path.rfind('/');
+    match (from(file), file) {
+        ("migration.sql" | "up.sql", Some(slash)) => from(path[..slash].rfind('/')),
+        (name, _) => name,
     }
 }
 
@@ -472,5 +481,18 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
             duration_ms: proof.and_then(RollbackProof::backup_ms).map(round),
         },
         scripts: scripts(&rollback.scripts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_common_name_is_told_with_its_folder() {
+        assert_eq!(telling_name("prisma/migrations/2026_views/migration.sql"), "2026_views/migration.sql");
+        assert_eq!(telling_name("2026_views/up.sql"), "2026_views/up.sql");
+        assert_eq!(telling_name("migrations/0001_views.sql"), "0001_views.sql");
+        assert_eq!(telling_name("migration.sql"), "migration.sql");
     }
 }

@@ -334,7 +334,8 @@ pub fn folded(report: &Report, with_info: bool) -> Option<String> {
 /// `4 migrations rehearsed on a dump with PostgreSQL 15.18 in 74 s`.
 pub fn rehearsed(report: &Report) -> String {
     let pending = match report.migrations.len() {
-        0 => "nothing pending".to_owned(),
+        0 if report.complete => "nothing pending".to_owned(),
+        0 => "nothing rehearsed".to_owned(),
         number => format!("{} rehearsed", human::plural(number, "migration")),
     };
     let (on, time) = (source(report.source.kind), human::duration(report.duration_ms));

@@ -16,6 +16,11 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
         work.retype(&mut steps);
         work.add(&mut steps);
     }
+    // Saved values may be nulls the migration filled in, so the rows must be free to take them.
+    for table in plan.tables.values() {
+        let work = Work { plan, table, name: plan.before.relation_name(table.before) };
+        work.loosen(&mut steps);
+    }
     for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
         steps.extend(restore_values(plan, save));
     }
@@ -147,6 +152,19 @@ impl Work<'_, '_> {
         })
     }
 
+    /// What the migration began to require of surviving columns.
+    fn loosen(&self, steps: &mut Vec<Step>) {
+        for old in self.plan.before.columns_of(self.table.before) {
+            let Some((now, _)) = self.now(old.number).filter(|_| !self.table.dropped.contains(&old.number)) else {
+                continue;
+            };
+            self.identity_gone(steps, old, now);
+            if !old.not_null && now.not_null {
+                steps.push(Step::new("Took nulls before.", format!("{} DROP NOT NULL;", self.column(old))));
+            }
+        }
+    }
+
     fn finish(&self, steps: &mut Vec<Step>) {
         let numbers: Vec<i16> = self.plan.before.columns_of(self.table.before).map(|column| column.number).collect();
         for number in numbers {
@@ -156,7 +174,6 @@ impl Work<'_, '_> {
             if again && self.is_inherited(number) {
                 continue;
             }
-            self.identity_gone(steps, old, now.map(|(column, _)| column));
             self.nulls(steps, number, old, now.map(|(column, _)| column));
             self.default(steps, number, old, old_detail, now);
             self.identity_kind(steps, number, old, now.map(|(column, _)| column));
@@ -168,8 +185,8 @@ impl Work<'_, '_> {
         format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
     }
 
-    fn identity_gone(&self, steps: &mut Vec<Step>, old: &Column, now: Option<&Column>) {
-        if old.identity.is_none() && now.is_some_and(|now| now.identity.is_some()) {
+    fn identity_gone(&self, steps: &mut Vec<Step>, old: &Column, now: &Column) {
+        if old.identity.is_none() && now.identity.is_some() {
             steps.push(Step::new(
                 "Made an identity column by the migration.",
                 format!("{} DROP IDENTITY IF EXISTS;", self.column(old)),
@@ -203,8 +220,6 @@ impl Work<'_, '_> {
                 None => format!("{} SET NOT NULL;", self.column(old)),
             };
             steps.push(Step::new("Took no nulls before.", sql));
-        } else if !old.not_null && not_null_now {
-            steps.push(Step::new("Took nulls before.", format!("{} DROP NOT NULL;", self.column(old))));
         } else if old.not_null && not_null_now {
             self.rename_not_null(steps, number);
         }

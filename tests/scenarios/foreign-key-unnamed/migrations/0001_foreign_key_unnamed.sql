@@ -1,0 +1,2 @@
+ALTER TABLE payments ADD COLUMN remark text;
+ALTER TABLE payments ADD COLUMN payer_id bigint REFERENCES customers;
