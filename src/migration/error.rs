@@ -200,13 +200,15 @@ pub enum MigrationError {
     },
     /// A migration that the runner began and never finished.
     #[error(
-        "{table}: version {version} was begun and never finished (success = false), and the runner refuses to go on: repair what it left, then delete or correct that row"
+        "{table}: version {version} was begun and never finished ({mark}), and the runner refuses to go on: repair what it left, then delete or correct that row"
     )]
     Dirty {
         /// The history table.
         table: String,
         /// The runner's version.
         version: String,
+        /// How the row says so: `success = false`.
+        mark: &'static str,
     },
     /// Applied versions without a file.
     #[error(

@@ -124,11 +124,13 @@ impl Selection {
         Self { pending: (0..tree.files.len()).collect(), ..Self::default() }
     }
 
-    /// Files whose version is not among the applied ones. A checksum that differs is an edited file.
+    /// Files whose version is not among the applied ones. A checksum that differs is an edited file; a row without one
+    /// says nothing about the text, which is noted.
     pub fn absent(tree: &MigrationTree, applied: &[Applied]) -> Self {
         let by_version: HashMap<&str, &Applied> =
             applied.iter().map(|applied| (applied.version.as_str(), applied)).collect();
         let mut selection = Self::default();
+        let mut unchecked = Vec::new();
         for (at, file) in tree.files.iter().enumerate() {
             let Some(row) = by_version.get(file.version.as_str()) else {
                 selection.pending.push(at);
@@ -138,9 +140,19 @@ impl Selection {
             if matches!((&file.checksum, &row.checksum), (Some(is), Some(was)) if is != was) {
                 selection.edited.push(at);
             }
+            if file.checksum.is_some() && row.checksum.is_none() {
+                unchecked.push(file.version.as_str());
+            }
             if !tree.directory_given {
                 selection.notes.push(format!("{}: applied already", file.file().name));
             }
+        }
+        if !unchecked.is_empty() {
+            selection.notes.push(format!(
+                "{} has no checksum of {}: whether the text is still the same was not checked",
+                tree.history_table(),
+                unchecked.join(", ")
+            ));
         }
         selection
     }
@@ -345,6 +357,18 @@ mod tests {
         let edited: Vec<_> =
             pending.edited.iter().map(|edited| (edited.version.as_str(), edited.file.name.as_str())).collect();
         assert_eq!(edited, [("2", "2_b.sql")]);
+    }
+
+    #[test]
+    fn a_row_without_a_checksum_is_applied_and_its_text_unchecked() {
+        let tree = tree(&FILES, "sqlx");
+        let mut history = applied(&tree, &["1", "2"]);
+        history[0][2] = None;
+        let pending = pending(&tree, Some(&history), None).expect("pending");
+        assert_eq!(versions(&pending), ["3"]);
+        assert!(pending.edited.is_empty());
+        let note = "_sqlx_migrations has no checksum of 1: whether the text is still the same was not checked";
+        assert_eq!(pending.notes, [note]);
     }
 
     #[test]

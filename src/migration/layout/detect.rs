@@ -100,7 +100,7 @@ pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrat
             }
             None => match home_below(directory)? {
                 Some(home) => {
-                    let note = format!("{} is where this project keeps its migrations", home.display());
+                    let note = kept_in(&home);
                     let mut trees = in_directory(&Request { paths: &[home], ..*request })?;
                     trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
                     Ok(trees)
@@ -112,10 +112,58 @@ pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrat
     named_one_by_one(request)
 }
 
-/// The one folder in which the project in `directory` keeps migrations, when `directory` itself holds none.
+/// Reads with the layout that was asked for. A directory that it cannot read may be the project, whose migrations lie
+/// where the tool looks for them.
+///
+/// # Errors
+/// As [`Layout::read`] for what was named; several folders below that could be meant.
+pub(super) fn as_asked(layout: &dyn Layout, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
+    let error = match (layout.read(request), request.paths) {
+        // Plain files are those that were named, and no others.
+        (Err(error), [directory]) if directory.is_dir() && layout.name() != plain::Plain.name() => error,
+        (read, _) => return read,
+    };
+    let directory = &request.paths[0];
+    let full = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+    // Of `db/migrations` the project lies above `db`, which may be what was named.
+    let parts = |home: &'static str| home.match_indices('/').map(move |(at, _)| (&home[..at], &home[at + 1..]));
+    let within = |home| parts(home).filter(|(above, _)| full.ends_with(above)).map(|(_, below)| below);
+    let mut places: Vec<&str> =
+        layout.homes().iter().flat_map(|home| std::iter::once(*home).chain(within(home))).collect();
+    places.retain(|place| *place != ".");
+    places.sort_unstable();
+    places.dedup();
+    let mut found = Vec::new();
+    for home in places.into_iter().map(|place| directory.join(place)).filter(|home| home.is_dir()) {
+        if let Ok(mut tree) = layout.read(&Request { paths: std::slice::from_ref(&home), ..*request }) {
+            tree.notes.push(kept_in(&home));
+            found.push((home, tree));
+        }
+    }
+    match found.len() {
+        0 => Err(error),
+        1 => Ok(found.remove(0).1),
+        _ => Err(in_several(directory, found.iter().map(|(home, _)| home))),
+    }
+}
+
+fn kept_in(home: &Path) -> String {
+    format!("{} is where this project keeps its migrations", home.display())
+}
+
+fn in_several<'a>(directory: &Path, homes: impl Iterator<Item = &'a PathBuf>) -> MigrationError {
+    let homes: Vec<String> = homes.map(|home| home.display().to_string()).collect();
+    MigrationError::NoMigrations {
+        path: directory.to_owned(),
+        hint: format!("they are in several folders below: {}; name one of them", homes.join(", ")),
+    }
+}
+
+/// The one folder in which the project in `directory` keeps migrations, when `directory` itself holds none: scripts
+/// that bear no tool's names or lines, such as a dump, do not count.
 fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
     let site = Site::new(&[directory.to_owned()])?;
-    if site.scripts().next().is_some()
+    if site.tool_by_contents().is_some()
         || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Fallback)
     {
         return Ok(None);
@@ -124,13 +172,7 @@ fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
     match found.len() {
         0 => Ok(None),
         1 => Ok(Some(found.remove(0).directory)),
-        _ => Err(MigrationError::NoMigrations {
-            path: directory.to_owned(),
-            hint: format!(
-                "they are in several folders below: {}; name one of them",
-                found.iter().map(|home| home.directory.display().to_string()).collect::<Vec<_>>().join(", ")
-            ),
-        }),
+        _ => Err(in_several(directory, found.iter().map(|home| &home.directory))),
     }
 }
 

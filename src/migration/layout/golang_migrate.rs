@@ -113,7 +113,7 @@ impl Layout for GolangMigrate {
         };
         let version = value((0, current), 0, "no version")?;
         if matches!(value((0, current), 1, "no dirty")?, "t" | "true") {
-            return Err(MigrationError::Dirty { table: table(), version: version.to_owned() });
+            return Err(MigrationError::Dirty { table: table(), version: version.to_owned(), mark: "dirty = true" });
         }
         let number: i64 =
             version.parse().map_err(|_| MigrationError::HistoryRow { row: 1, reason: "version is not a number" })?;
@@ -380,7 +380,8 @@ mod tests {
         assert_eq!(pending(&[]).expect("all"), [0, 1, 2]);
         assert_eq!(pending(&row("2", "f")).expect("one"), [2]);
         assert_eq!(GolangMigrate.select(&tree, Some(&row("2", "f"))).expect("one").newest.as_deref(), Some("2"));
-        assert!(matches!(pending(&row("2", "t")), Err(MigrationError::Dirty { .. })));
+        let dirty = pending(&row("2", "t")).expect_err("dirty").to_string();
+        assert!(dirty.contains("version 2 was begun and never finished (dirty = true)"), "{dirty}");
         assert!(matches!(pending(&row("7", "f")), Err(MigrationError::VersionMissing { .. })));
         let two = [row("1", "f"), row("2", "f")].concat();
         assert!(matches!(pending(&two), Err(MigrationError::HistoryRow { row: 2, .. })));

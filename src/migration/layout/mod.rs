@@ -149,7 +149,7 @@ pub fn read(request: &Request<'_>, layout: Option<&str>) -> Result<Vec<Migration
             option: "pattern",
             reason: "its file names are the tool's own: leave out one of the two".to_owned(),
         }),
-        (Some(name), _) => Ok(vec![named(name)?.read(request)?]),
+        (Some(name), _) => Ok(vec![detect::as_asked(named(name)?, request)?]),
         (None, Some(_)) => {
             let tree = plain::Plain.read(request)?;
             Ok(vec![MigrationTree { detected: Some("file names as `pattern` says".to_owned()), ..tree }])

@@ -108,7 +108,7 @@ impl Layout for Prisma {
                 // Marked as rolled back: it runs again.
                 (_, true) => {}
                 (true, false) => {
-                    applied.push(Applied { version, checksum: Some(value(row, 1, "no checksum")?.to_owned()) });
+                    applied.push(Applied { version, checksum: row.1.get(1).cloned().flatten() });
                 }
                 (false, false) => {
                     return Err(MigrationError::Refused {

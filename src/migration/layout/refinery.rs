@@ -115,8 +115,8 @@ impl Layout for Refinery {
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
         let mut applied = Vec::new();
         for row in rows.unwrap_or_default().iter().enumerate() {
-            let checksum = value(row, 3, "no checksum")?.to_owned();
-            applied.push(Applied { version: value(row, 0, "no version")?.to_owned(), checksum: Some(checksum) });
+            let version = value(row, 0, "no version")?.to_owned();
+            applied.push(Applied { version, checksum: row.1.get(3).cloned().flatten() });
         }
         let code: Vec<&str> = tree.attributes.get(CODE).map(|all| all.split(',').collect()).unwrap_or_default();
         let gone: Vec<String> =

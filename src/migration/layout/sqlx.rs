@@ -132,7 +132,10 @@ impl Layout for Sqlx {
             let version = value(row, 0, "no version")?.to_owned();
             match value(row, 1, "no success")? {
                 "t" | "true" => {}
-                "f" | "false" => return Err(MigrationError::Dirty { table: tree.history_table().to_owned(), version }),
+                "f" | "false" => {
+                    let (table, mark) = (tree.history_table().to_owned(), "success = false");
+                    return Err(MigrationError::Dirty { table, version, mark });
+                }
                 _ => {
                     return Err(MigrationError::HistoryRow {
                         row: row.0 + 1,
@@ -140,8 +143,9 @@ impl Layout for Sqlx {
                     });
                 }
             }
-            let checksum = value(row, 2, "no checksum")?.trim_start_matches("\\x").to_lowercase();
-            applied.push(Applied { version, checksum: Some(checksum) });
+            let checksum = row.1.get(2).and_then(Option::as_deref);
+            let checksum = checksum.map(|bytes| bytes.trim_start_matches("\\x").to_lowercase());
+            applied.push(Applied { version, checksum });
         }
         let missing = missing(tree, &applied);
         if !missing.is_empty() {

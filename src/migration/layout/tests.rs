@@ -105,7 +105,24 @@ fn paths_that_hold_nothing_are_refused() {
     for layout in [None, Some("plain"), Some("sqlx")] {
         assert!(message("empty", layout).contains("no migrations here: looked for"), "{layout:?}");
     }
-    for layout in ["plain", "sqlx"] {
-        assert!(message(".", Some(layout)).contains("did you mean"), "{layout:?}");
+    assert!(message(".", Some("plain")).contains("did you mean"));
+}
+
+#[test]
+fn a_project_is_read_where_its_tool_keeps_migrations_whatever_else_lies_in_it() {
+    let folder = folder(&[("dump.sql", "SELECT 1"), ("db/migrations/1_a.sql", "-- migrate:up\n-- migrate:down\n")]);
+    for (given, name) in [("", None), ("", Some("dbmate")), ("db", Some("dbmate")), ("db/migrations", Some("dbmate"))] {
+        let tree = read_named(&[folder.path().join(given)], name, folder.path()).expect("found");
+        assert_eq!((tree.layout, tree.files.len()), ("dbmate", 1), "{given} {name:?}");
+        let told = tree.notes.iter().any(|note| note.ends_with("is where this project keeps its migrations"));
+        assert_eq!(told, given != "db/migrations", "{given} {name:?}: {:?}", tree.notes);
     }
+    let message = read_named(&[folder.path().to_owned()], Some("sqlx"), folder.path()).expect_err("none").to_string();
+    assert!(message.contains("no migrations here"), "{message}");
+}
+
+#[test]
+fn scripts_of_a_project_without_other_migrations_stay_plain_ones() {
+    let tree = detected(&[("dump.sql", "SELECT 1"), ("docs/x.sql", "SELECT 2")]).expect("plain");
+    assert_eq!((tree.layout, tree.files.len()), ("plain", 1));
 }

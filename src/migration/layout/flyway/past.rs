@@ -78,7 +78,8 @@ pub(super) fn select(tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selec
         let ignored = version.as_ref().is_some_and(is_future) && settings.ignores("versioned", "future");
         if !ignored {
             let version = version.as_ref().map_or_else(|| (*script).to_owned(), |version| version.text.clone());
-            return Err(MigrationError::Dirty { table: tree.history_table().to_owned(), version });
+            let (table, mark) = (tree.history_table().to_owned(), "success = false");
+            return Err(MigrationError::Dirty { table, version, mark });
         }
     }
     let validates = settings.flag("validateOnMigrate", true);
