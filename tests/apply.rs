@@ -1,7 +1,7 @@
 //! Needs a server. How migrations run on one, where only running them shows it.
 
 use seatrial::copy::state::{RunDir, StateDir};
-use seatrial::engine::postgres::apply::{Target, Unwatched, apply};
+use seatrial::engine::postgres::apply::{Applied, Target, Unwatched, apply};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
@@ -29,8 +29,15 @@ fn together(texts: &[&str]) -> Vec<Migration> {
     pending(&tree, None, None).expect("pending").migrations
 }
 
-#[tokio::test]
-async fn one_transaction_over_several_files_commits_or_vanishes_as_a_whole() {
+/// A server with nothing in it, and the folder it lives in.
+struct Place {
+    server: Server,
+    target: Target,
+    _run: RunDir,
+    _folder: tempfile::TempDir,
+}
+
+async fn place() -> Place {
     launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
     let folder = tempfile::tempdir().expect("a folder");
     // The user servers run as passes through.
@@ -47,15 +54,67 @@ async fn one_transaction_over_several_files_commits_or_vanishes_as_a_whole() {
         role: SUPERUSER.to_owned(),
         search_path: None,
     };
+    Place { server, target, _run: run, _folder: folder }
+}
 
+impl Place {
+    async fn apply(&self, migrations: &[Migration]) -> Applied {
+        apply(&self.target, migrations, None, &mut Unwatched).await.expect("the connection holds")
+    }
+
+    /// The rows of table `a`, in order.
+    async fn rows(&self) -> Vec<String> {
+        let mut session = Session::connect(self.server.endpoint(), "postgres", SUPERUSER, "test").await.expect("one");
+        let rows = session.query("SELECT x::text FROM a ORDER BY x").await.expect("its rows").rows;
+        session.close().await;
+        rows.into_iter().flatten().flatten().collect()
+    }
+}
+
+#[tokio::test]
+async fn one_transaction_over_several_files_commits_or_vanishes_as_a_whole() {
+    let place = place().await;
     let broken = together(&["CREATE TABLE a (x int)", "INSERT INTO a VALUES (1); SELECT 1 / 0"]);
-    let applied = apply(&target, &broken, None, &mut Unwatched).await.expect("the connection holds");
+    let applied = place.apply(&broken).await;
     assert_eq!(applied.failure.expect("a division by zero").statement, 3);
     assert_eq!((applied.committed, applied.migrations), (vec![], 0), "the first file is gone, too");
 
     let whole = together(&["CREATE TABLE a (x int)", "INSERT INTO a VALUES (1)"]);
-    let applied = apply(&target, &whole, None, &mut Unwatched).await.expect("the connection holds");
+    let applied = place.apply(&whole).await;
     assert_eq!((applied.failure, applied.committed, applied.migrations), (None, vec![1, 2], 2));
-    let mut session = Session::connect(server.endpoint(), "postgres", SUPERUSER, "test").await.expect("a session");
-    assert_eq!(session.query("SELECT x::text FROM a").await.expect("its rows").rows, [vec![Some("1".to_owned())]]);
+    assert_eq!(place.rows().await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_script_that_ends_the_runners_transaction_leaves_the_files_after_it_without_one() {
+    let place = place().await;
+    let mut files = together(&[
+        "CREATE TABLE a (x int); COMMIT; INSERT INTO a VALUES (1)",
+        "INSERT INTO a VALUES (2); SELECT 1 / 0",
+    ]);
+    files.iter_mut().for_each(|file| file.transaction = TransactionMode::AllPending);
+    let applied = place.apply(&files).await;
+    assert_eq!(applied.failure.expect("a division by zero").statement, 5);
+    assert_eq!((applied.committed, applied.migrations), (vec![1, 2, 3, 4], 1), "the runner sent BEGIN once");
+    assert_eq!(place.rows().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_script_that_commits_and_begins_anew_is_committed_by_its_runner() {
+    let place = place().await;
+    let begun_anew = |mode| {
+        let mut files = together(&["CREATE TABLE a (x int); COMMIT; BEGIN; INSERT INTO a VALUES (1); COMMIT"]);
+        files[0].statements.pop();
+        files[0].transaction = mode;
+        files
+    };
+    for mode in [TransactionMode::AllPending, TransactionMode::PerMigration] {
+        let applied = place.apply(&begun_anew(mode)).await;
+        assert_eq!((applied.failure, applied.migrations), (None, 1), "{mode:?}");
+        assert_eq!(place.rows().await, ["1"], "{mode:?}");
+        place.apply(&together(&["DROP TABLE a"])).await;
+    }
+    let failure = place.apply(&begun_anew(TransactionMode::Explicit)).await.failure.expect("nobody commits the rest");
+    assert_eq!(failure.error.sqlstate, "25P01");
+    assert!(place.rows().await.is_empty());
 }

@@ -88,3 +88,26 @@ pub struct Observation {
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
     pub lock_timeout_ms: u64,
 }
+
+#[cfg(test)]
+impl Observation {
+    /// A statement that ran and did nothing.
+    pub(crate) fn of_nothing(statement: usize) -> Self {
+        Self {
+            statement,
+            outcome: Outcome::Ok,
+            duration_ms: 0.0,
+            wal_bytes: 0,
+            rows_affected: 0,
+            locks: Vec::new(),
+            rewritten: Vec::new(),
+            scanned: Vec::new(),
+            indexes_built: Vec::new(),
+            changed: Vec::new(),
+            inserted: Vec::new(),
+            deleted: Vec::new(),
+            committed_within: false,
+            lock_timeout_ms: 0,
+        }
+    }
+}

@@ -274,7 +274,7 @@ pub fn may_have_cost(rehearsal: &Rehearsal, answer: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::observation::{Observation, Outcome};
+    use crate::observation::Observation;
     use crate::report::redact::Redactor;
 
     const MB: u64 = 1 << 20;
@@ -292,22 +292,7 @@ mod tests {
 
     fn measured(duration_ms: f64, wal_bytes: u64) -> Rehearsal {
         let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, Vec::new());
-        rehearsal.observations.push(Observation {
-            statement: 1,
-            outcome: Outcome::Ok,
-            duration_ms,
-            wal_bytes,
-            rows_affected: 0,
-            locks: Vec::new(),
-            rewritten: Vec::new(),
-            scanned: Vec::new(),
-            indexes_built: Vec::new(),
-            changed: Vec::new(),
-            inserted: Vec::new(),
-            deleted: Vec::new(),
-            committed_within: false,
-            lock_timeout_ms: 0,
-        });
+        rehearsal.observations.push(Observation { duration_ms, wal_bytes, ..Observation::of_nothing(1) });
         rehearsal
     }
 

@@ -40,7 +40,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
             .migrations
             .iter()
             .enumerate()
-            .map(|(position, each)| migration(rehearsal, findings, each, rehearsal.rollbacks.get(position)))
+            .map(|(position, each)| migration(rehearsal, findings, each, position))
             .collect(),
         queries: rehearsal.plans.iter().map(|change| query(rehearsal, change)).collect(),
         indexes: rehearsal.indexes.iter().map(index).collect(),
@@ -100,11 +100,14 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
                 Applies::Unknown => ": it touches what no copy can reach",
                 _ => "",
             };
-            format!(
-                "{} of {} apply; the next one stops{place}{why}",
-                rehearsal.applied,
-                human::plural(total, "migration")
-            )
+            let with_it = stopped_at(rehearsal).map_or(0, |stopped| stopped.saturating_sub(rehearsal.applied));
+            let applied = format!("{} of {} apply", rehearsal.applied, human::plural(total, "migration"));
+            if with_it == 0 {
+                format!("{applied}; the next one stops{place}{why}")
+            } else {
+                let before = human::plural(with_it, "migration");
+                format!("{applied}; the run stops{place}{why}, and that takes back {before} of the same transaction")
+            }
         }
         (None, Applies::Yes) => format!("{} ran to the end on this data", human::plural(total, "migration")),
         (None, _) => reason(rehearsal, "applies"),
@@ -216,16 +219,15 @@ fn round(milliseconds: f64) -> f64 {
     (milliseconds * 1000.0).round() / 1000.0
 }
 
-fn migration(
-    rehearsal: &Rehearsal,
-    findings: &[Finding],
-    migration: &Migration,
-    rollback: Option<&Rollback>,
-) -> v1::Migration {
+fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration, position: usize) -> v1::Migration {
+    let rollback = rehearsal.rollbacks.get(position);
+    let stopped = stopped_at(rehearsal);
     let indexes: Vec<usize> = migration.statements.iter().map(|statement| statement.index).collect();
-    let failed = rehearsal.failure.as_ref().is_some_and(|failure| indexes.contains(&failure.statement));
+    let failed = stopped == Some(position);
     let ran = indexes.iter().any(|index| rehearsal.observation(*index).is_some());
-    let unmeasured = !ran && !indexes.is_empty();
+    // One without statements is over as soon as the runner comes to it.
+    let reached = rehearsal.ran(v1::PassName::Measure) && stopped.is_none_or(|stopped| position <= stopped);
+    let unmeasured = if indexes.is_empty() { !reached } else { !ran };
     let applies = if failed {
         answers::applies(rehearsal)
     } else if unmeasured {
@@ -247,17 +249,26 @@ fn migration(
         applies,
         blocks: if unmeasured { Blocks::Unknown } else { answers::blocks(rehearsal, findings, Some(&indexes)) },
         slower: if unmeasured { Slower::Unknown } else { answers::slower(rehearsal, findings, Some(&indexes)) },
-        undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, rollback, committed) },
+        undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, position, committed) },
         rollback: rollback.map(rollback_one),
         statements: migration.statements.iter().map(|each| statement_of(rehearsal, each)).collect(),
     }
 }
 
+/// Where the run stopped among the migrations, if it failed.
+fn stopped_at(rehearsal: &Rehearsal) -> Option<usize> {
+    let failure = rehearsal.failure.as_ref()?;
+    let holds = |migration: &Migration| migration.statements.iter().any(|each| each.index == failure.statement);
+    // One without statements fails where the runner notes it down.
+    Some(rehearsal.migrations.iter().position(holds).unwrap_or(rehearsal.applied))
+}
+
 /// What its own rollback showed. A migration that failed has none: nothing of it is left to undo, or what is left is
-/// undone with everything else.
-fn undoable_one(rehearsal: &Rehearsal, rollback: Option<&Rollback>, committed: bool) -> Undoable {
-    match (rollback, undoable(rehearsal)) {
+/// undone with everything else. Of one that ran and whose own was not run nobody knows.
+fn undoable_one(rehearsal: &Rehearsal, position: usize, committed: bool) -> Undoable {
+    match (rehearsal.rollbacks.get(position), undoable(rehearsal)) {
         (Some(rollback), _) => answers::undoable(rollback.verdict()),
+        _ if stopped_at(rehearsal) != Some(position) => Undoable::Unknown,
         (None, Undoable::Unknown) => Undoable::Unknown,
         (None, _) if !committed => Undoable::Yes,
         (None, whole) => whole,
@@ -485,8 +496,98 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::engine::ServerError;
+    use crate::engine::postgres::apply::Failure;
+    use crate::migration::{Connection, SourceFile};
+    use crate::observation::Observation;
+    use crate::rehearsal::Pass;
+    use crate::report::redact::Redactor;
+    use crate::rollback::generate::Scripts;
+    use std::sync::Arc;
+
+    /// Three migrations, the first and the last with one statement each, the one between with none. `ran` are the
+    /// statements that did, the last of them in vain if `fails`; of a proof there are scripts nobody ran.
+    fn rehearsal(ran: &[usize], fails: bool, applied: usize) -> Rehearsal {
+        let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, Vec::new());
+        let text = "SELECT 1".to_owned();
+        let file = Arc::new(SourceFile { path: "1.sql".into(), name: "1.sql".to_owned(), text });
+        let statement = |index| Statement { index, file: Arc::clone(&file), span: 0..8, rendered: None };
+        for statements in [vec![statement(1)], Vec::new(), vec![statement(2)]] {
+            rehearsal.migrations.push(Migration {
+                version: String::new(),
+                name: String::new(),
+                layout: "plain",
+                transaction: TransactionMode::AllPending,
+                connection: Connection::default(),
+                session: Vec::new(),
+                statements,
+                down: None,
+                history: None,
+            });
+        }
+        rehearsal.observations = ran.iter().map(|statement| Observation::of_nothing(*statement)).collect();
+        rehearsal.applied = applied;
+        if applied > 0 {
+            rehearsal.committed = ran.to_vec();
+        }
+        if fails {
+            let statement = *ran.last().unwrap();
+            rehearsal.failure = Some(Failure { statement, error: ServerError::default() });
+        }
+        rehearsal.passes.push(Pass {
+            name: v1::PassName::Measure,
+            ran: true,
+            reason: None,
+            crashed: false,
+            out_of_budget: false,
+            duration_ms: 1.0,
+        });
+        let reason = "it is tested alone".to_owned();
+        rehearsal.rollback = Some(Rollback::not_attempted(Scripts::default(), reason));
+        rehearsal
+    }
+
+    fn applies(rehearsal: &Rehearsal) -> Vec<Applies> {
+        report(rehearsal, &[]).migrations.iter().map(|migration| migration.applies).collect()
+    }
+
+    #[test]
+    fn a_migration_without_statements_is_known_to_apply_only_once_it_was_reached() {
+        use Applies::{No, Unknown, Yes};
+        assert_eq!(applies(&rehearsal(&[1], true, 0)), [No, Unknown, Unknown]);
+        assert_eq!(applies(&rehearsal(&[1, 2], true, 2)), [Yes, Yes, No]);
+        assert_eq!(applies(&rehearsal(&[1, 2], false, 3)), [Yes, Yes, Yes]);
+        let mut unmeasured = rehearsal(&[], false, 0);
+        unmeasured.passes.clear();
+        assert_eq!(applies(&unmeasured), [Unknown, Unknown, Unknown]);
+    }
+
+    #[test]
+    fn those_taken_back_with_another_are_counted_and_nobody_knows_their_way_back() {
+        let mut taken_back = rehearsal(&[1, 2], true, 0);
+        taken_back.rollback = Some(Rollback::proven_for_tests());
+        let report = report(&taken_back, &[]);
+        assert!(
+            report.answers.applies.summary.ends_with("and that takes back 2 migrations of the same transaction"),
+            "{}",
+            report.answers.applies.summary
+        );
+        use Undoable::{Unknown, Yes};
+        let undoable: Vec<Undoable> = report.migrations.iter().map(|migration| migration.undoable).collect();
+        assert_eq!(undoable, [Unknown, Unknown, Yes], "of the one that failed nothing is left");
+    }
+
+    #[test]
+    fn without_scripts_of_its_own_no_migration_takes_the_verdict_of_all() {
+        let mut broken_off = rehearsal(&[1, 2], false, 3);
+        broken_off.rollback = Some(Rollback::proven_for_tests());
+        let report = report(&broken_off, &[]);
+        assert_eq!(report.answers.undoable.verdict, Undoable::Yes);
+        assert!(report.migrations.iter().all(|migration| migration.undoable == Undoable::Unknown));
+    }
 
     #[test]
     fn a_file_of_a_common_name_is_told_with_its_folder() {

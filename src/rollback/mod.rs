@@ -37,6 +37,13 @@ impl Rollback {
         Self { scripts, proof: None, reason: Some(reason) }
     }
 
+    /// One that was run and brought everything back.
+    #[cfg(test)]
+    pub(crate) fn proven_for_tests() -> Self {
+        let proof = Some(prove::RollbackProof::exact_for_tests());
+        Self { scripts: generate::Scripts::default(), proof, reason: None }
+    }
+
     /// What is not as before, a sentence each; or why nobody knows.
     pub fn differences(&self) -> Vec<String> {
         match &self.proof {

@@ -83,6 +83,17 @@ impl RollbackProof {
         Self { unmodelled: scripts.unmodelled.clone(), backup_needed, ..Self::default() }
     }
 
+    /// Everything is as before.
+    #[cfg(test)]
+    pub(crate) fn exact_for_tests() -> Self {
+        Self {
+            schema: Some(Differences::default()),
+            catalog: Some(Differences::default()),
+            rows: Some(RowDifferences::default()),
+            ..Self::default()
+        }
+    }
+
     /// The contract's word for it.
     pub fn verdict(&self) -> RollbackVerdict {
         let (Some(schema), Some(catalog), Some(rows)) = (&self.schema, &self.catalog, &self.rows) else {

@@ -164,14 +164,23 @@ pub async fn apply<W: Watch>(
 ) -> Result<Applied, ServerError> {
     let Some(first) = migrations.first() else { return Ok(Applied::default()) };
     let session = connect(target, first).await?;
-    let mut run =
-        Run { target, session, watch, applied: Applied::default(), block: Block::None, open: Vec::new(), whole: 0 };
+    let mut run = Run {
+        target,
+        session,
+        watch,
+        applied: Applied::default(),
+        block: Block::None,
+        begun: false,
+        open: Vec::new(),
+        whole: 0,
+    };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
         // A file that runs in several transactions does so in one session.
         let goes_on = at > 0 && migrations[at - 1].version == migration.version;
         // So does one transaction for everything.
-        let goes_on = goes_on || run.block != Block::None;
+        let goes_on =
+            goes_on || run.block != Block::None || (run.begun && migration.transaction == TransactionMode::AllPending);
         if at > 0 && migration.connection.fresh_for_each && !goes_on {
             let fresh = connect(target, migration).await?;
             std::mem::replace(&mut run.session, fresh).close().await;
@@ -224,6 +233,9 @@ struct Run<'watch, W> {
     watch: &'watch mut W,
     applied: Applied,
     block: Block,
+    /// The runner sent its one `BEGIN` for everything pending, and not yet its `COMMIT`. A script may have ended that
+    /// transaction in between: the runner does not notice.
+    begun: bool,
     /// Statements that ran in the open block.
     open: Vec<usize>,
     /// Migrations that ran as a whole in the open block.
@@ -234,6 +246,9 @@ impl<W: Watch> Run<'_, W> {
     /// Runs one migration; `true` when `stop_after` was reached.
     async fn migration(&mut self, migration: &Migration, stop_after: Option<usize>) -> Result<bool, ServerError> {
         let together = migration.transaction == TransactionMode::AllPending;
+        if !together {
+            self.begun = false;
+        }
         if self.block == Block::Runner && !together {
             // A migration that cannot be part of the transaction for everything ends it.
             self.commit().await?;
@@ -248,9 +263,10 @@ impl<W: Watch> Run<'_, W> {
             self.note_down(begun, last).await?;
         }
         let grouped = together || migration.transaction == TransactionMode::PerMigration;
-        if grouped && self.block == Block::None && self.applied.failure.is_none() {
+        if grouped && !self.begun && self.block == Block::None && self.applied.failure.is_none() {
             self.session.execute("BEGIN").await?;
             self.block = Block::Runner;
+            self.begun = together;
         }
         if together {
             self.note_down(begun, last).await?;
@@ -266,6 +282,10 @@ impl<W: Watch> Run<'_, W> {
             if stop_after == Some(statement.index) {
                 return Ok(true);
             }
+        }
+        if self.block == Block::Script && grouped {
+            // A script that commits and begins anew: what it leaves open, the runner's own COMMIT ends.
+            self.block = Block::Runner;
         }
         if self.block == Block::Script {
             let error = ServerError {
