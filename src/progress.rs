@@ -1,6 +1,6 @@
 //! Progress for people, on stderr: a line for each thing begun, and one now and then about what takes long.
 
-use crate::report::visible::{clip, visible};
+use crate::report::visible::{clip, visible, visible_lines};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::pin::pin;
@@ -28,7 +28,7 @@ impl Progress {
         if !self.quiet {
             let over = if DRAWN.swap(false, Ordering::Relaxed) { ERASE } else { "" };
             // A closed stderr is no reason to stop rehearsing.
-            let _ = writeln!(anstream::stderr(), "{over}{text}");
+            let _ = writeln!(anstream::stderr(), "{over}{}", shown(text));
         }
     }
 
@@ -59,15 +59,20 @@ impl Progress {
     }
 
     fn tell(&self, text: &str, in_place: bool) {
-        let text = visible(text);
         if !in_place {
-            return self.say(&text);
+            return self.say(text);
         }
+        let text = visible(text);
         let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
         DRAWN.store(true, Ordering::Relaxed);
         let _ = write!(std::io::stderr(), "{ERASE}{}", clip(&text, width));
         let _ = std::io::stderr().flush();
     }
+}
+
+/// Names of files and words of servers are strangers': none of them may act on a terminal.
+fn shown(text: &str) -> String {
+    visible_lines(text).collect::<Vec<_>>().join("\n")
 }
 
 /// To the first column, and everything there away.
@@ -161,6 +166,11 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_strangers_wrote_stays_text() {
+        assert_eq!(shown("layout plain: \u{1b}[2J1.sql\nsecond line"), "layout plain: \\x1b[2J1.sql\nsecond line");
+    }
 
     #[test]
     fn lines_come_more_and_more_rarely_for_each_thing_and_a_drawn_one_keeps_moving() {

@@ -385,6 +385,15 @@ pub struct Plan<'run> {
 }
 
 impl Plan<'_> {
+    /// A migration's refusal as it may be told: without values of rows, unless they are asked for.
+    fn tellable(&self, migrations: &[Migration], failure: Failure) -> ServerError {
+        let Failure { statement, error } = failure;
+        let statements = migrations.iter().flat_map(|migration| &migration.statements);
+        let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
+        let message = Redactor { show_values: self.settings.show_values }.error_message(&error, sql);
+        ServerError { message, ..error }
+    }
+
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
         let started = Instant::now();
         let copy = ScratchDatabase::create(&self.base, self.run, &self.roles).await?;
@@ -415,7 +424,8 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     let create_history = tree.create_history.iter().filter(|_| rows.is_none());
     let ready =
         Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
-    ready.set_up(&copy).await?;
+    // What comes first may take long, too.
+    within_time(plan, ready.set_up(&copy)).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = pending::up_to(pending.migrations, plan.settings.to.as_deref())?;
     rehearsal.notes = vec![pending::announce(&tree, rehearsal)];

@@ -122,6 +122,20 @@ fn base_with_a_history_applies_first_what_is_pending_and_not_new() {
     let ran = project.check(&["migrations", "--base", "HEAD"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     assert!(ran.stderr.contains("2 is pending and not new since --base"), "{}", ran.stderr);
+
+    project.write("migrations/2_year.sql", "SELECT title::integer FROM books;\n");
+    project.commit("an error that quotes a row");
+    let ran = project.check(&["migrations", "--base", "HEAD"]);
+    assert!(ran.stderr.contains("invalid input syntax for type integer"), "{}", ran.stderr);
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("Moby"), "{}\n{}", ran.stdout, ran.stderr);
+    let ran = project.check(&["migrations", "--base", "HEAD", "--show-values"]);
+    assert!(ran.stderr.contains("Moby Dick"), "{}", ran.stderr);
+
+    project.write("migrations/2_year.sql", "SELECT pg_sleep(3600);\n");
+    project.commit("no end");
+    let ran = project.check(&["migrations", "--base", "HEAD", "--max-time", "4s"]);
+    assert_eq!(ran.code, Some(124), "{}", ran.stderr);
+    assert!(ran.report()["passes"].to_string().contains("--max-time"), "{}", ran.stdout);
 }
 
 #[test]

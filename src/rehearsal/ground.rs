@@ -59,7 +59,7 @@ impl ProofCopy for GroundCopy<'_> {
             migration.transaction = TransactionMode::PerMigration;
         }
         let applied = apply(&self.copy.target, &[migration], None, &mut Told(&self.plan.activity)).await?;
-        Ok(applied.failure.map_or(Ok(()), |failure| Err(failure.error)))
+        Ok(applied.failure.map_or(Ok(()), |failure| Err(self.plan.tellable(self.migrations, failure))))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

@@ -42,7 +42,7 @@ impl Ready<'_> {
             Some(failure) => {
                 let stopped = self.earlier.get(applied.migrations);
                 let version = stopped.map_or_else(String::new, |migration| migration.version.clone());
-                Err(RehearsalError::Earlier { version, error: failure.error })
+                Err(RehearsalError::Earlier { version, error: self.plan.tellable(&self.earlier, failure) })
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
+use crate::report::redact::Redactor;
 use crate::report::v1::{Comparison, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
@@ -441,7 +442,10 @@ pub async fn run_script(session: &mut Session, script: &str) -> Result<(), Strin
 /// A statement of a script that the server refuses, with its line.
 fn refused(script: &str, span: &Range<usize>, error: &ServerError) -> String {
     let line = script[..span.start].matches('\n').count() + 1;
-    let first = script[span.clone()].lines().next().unwrap_or_default();
+    let statement = &script[span.clone()];
+    let first = statement.lines().next().unwrap_or_default();
+    // It ends up in reports, and the server may quote what stands in a row.
+    let error = ServerError { message: Redactor::default().error_message(error, statement), ..error.clone() };
     format!("line {line}, `{first}`: {error}")
 }
 
@@ -483,4 +487,22 @@ async fn check_conditions(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_fails_with_names_no_value_of_a_row() {
+        let script = "BEGIN;\nALTER TABLE t ALTER c TYPE integer USING c::integer;";
+        let error = ServerError {
+            sqlstate: "22P02".to_owned(),
+            message: "invalid input syntax for type integer: \"ann@example.test\"".to_owned(),
+            ..ServerError::default()
+        };
+        let told = refused(script, &(7..script.len() - 1), &error);
+        assert!(told.starts_with("line 2, `ALTER TABLE t ALTER c TYPE integer"), "{told}");
+        assert!(told.contains("invalid input syntax for type integer") && !told.contains("ann@"), "{told}");
+    }
 }

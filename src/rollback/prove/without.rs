@@ -77,5 +77,6 @@ async fn run_inside(session: &mut Session, script: &str) -> Result<(), String> {
         }
     }
     // What is only checked at the end of a transaction.
-    session.execute("SET CONSTRAINTS ALL IMMEDIATE").await.map(|_| ()).map_err(|error| error.to_string())
+    let deferred = "SET CONSTRAINTS ALL IMMEDIATE";
+    session.execute(deferred).await.map(|_| ()).map_err(|error| refused(deferred, &(0..deferred.len()), &error))
 }
