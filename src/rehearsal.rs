@@ -65,6 +65,16 @@ pub enum RehearsalError {
         /// What there is.
         pending: String,
     },
+    /// The runner could not make its history table.
+    #[error(
+        "the role {role} cannot prepare the migration tool's history ({error}): name the role that runs migrations with --role, its search path with --schema"
+    )]
+    History {
+        /// As whom it was tried.
+        role: String,
+        /// What the server said.
+        error: ServerError,
+    },
     /// A migration that has to be applied first, since it is pending and not new, does not apply.
     #[error("{version} is pending and not new since --base, so it has to be applied first, and it fails: {error}")]
     Earlier {

@@ -205,3 +205,11 @@ fn git_is_asked_about_the_project_wherever_the_command_runs() {
     let ran = run(command.args(arguments));
     assert_eq!(versions(&ran.report()), ["3"], "{}", ran.stderr);
 }
+
+#[test]
+fn a_history_that_cannot_be_made_is_told_with_what_decides_it() {
+    let ran = Project::new().check(&["migrations/2_year.sql", "--layout", "sqlx", "--schema", "nowhere"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot prepare the migration tool's history"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("its search path with --schema"), "{}", ran.stderr);
+}

@@ -15,7 +15,7 @@ pub enum MigrationError {
     #[error("no migrations given: name a file, several files, or a directory")]
     NothingGiven,
     /// A path that is not there.
-    #[error("{path}: no such file or directory: check the spelling; paths are relative to the working directory", path = path.display())]
+    #[error("{path}: no such file or directory: check the spelling; paths are relative to the working directory, those in seatrial.toml to its folder", path = path.display())]
     Missing {
         /// As given.
         path: PathBuf,

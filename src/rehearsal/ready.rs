@@ -33,7 +33,8 @@ impl Ready<'_> {
     pub(super) async fn set_up(&self, copy: &ScratchDatabase) -> Result<(), RehearsalError> {
         let mut session = copy.target.session("migration").await?;
         for setup in &self.setup {
-            session.execute(setup).await?;
+            let role = || copy.target.role.clone();
+            session.execute(setup).await.map_err(|error| RehearsalError::History { role: role(), error })?;
         }
         session.close().await;
         let applied = apply(&copy.target, &self.earlier, None, &mut Unwatched).await?;

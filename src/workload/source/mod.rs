@@ -46,7 +46,7 @@ fn collect(path: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -
         return Err(error("an empty path for hot queries: name a file or a directory".to_owned()));
     }
     let canonical = path.canonicalize().map_err(|source| {
-        error(format!("{source}: check the spelling; paths are relative to the working directory"))
+        error(format!("{source}: check the spelling; paths are relative to the working directory, those in seatrial.toml to its folder"))
     })?;
     if !canonical.is_dir() {
         if seen.insert(canonical) {
