@@ -191,3 +191,43 @@ fn git_is_asked_about_the_project_wherever_the_command_runs() {
     let ran = run(command.args(arguments));
     assert_eq!(versions(&ran.report()), ["3"], "{}", ran.stderr);
 }
+
+#[test]
+fn where_only_names_speak_for_a_layout_another_tools_history_decides() {
+    let project = Project::new();
+    let histories = [
+        ("tern", "CREATE TABLE schema_version (version integer NOT NULL); INSERT INTO schema_version VALUES (1);", "2"),
+        (
+            "node_pg_migrate",
+            "CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+             INSERT INTO pgmigrations (name, run_on) VALUES ('1_create', now());",
+            "2_year",
+        ),
+    ];
+    for (layout, history, pending) in histories {
+        project.write("source.sql", &format!("{BOOKS}{history}\n"));
+        let ran = project.check(&["migrations"]);
+        assert_eq!(versions(&ran.report()), [pending], "{layout}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("layout {layout} (its history is in ")), "{}", ran.stderr);
+    }
+    // Both at once: nobody knows.
+    let both: String = histories.map(|(_, history, _)| history).concat();
+    project.write("source.sql", &format!("{BOOKS}{both}\n"));
+    let ran = project.check(&["migrations"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for told in ["node_pg_migrate (public.pgmigrations is there)", "tern (public.schema_version is there)", "--layout"]
+    {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn twins_on_an_empty_source_are_refused_before_a_server_starts() {
+    let project = Project::new();
+    project.write("twins/1_a.up.sql", "SELECT 1;\n");
+    let mut command = seatrial(project.folder.path(), &state_folder("pending-twins"));
+    let ran = run(command.args(["check", "twins", "--source", "empty"]));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("golang_migrate") && ran.stderr.contains("sqlx"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--layout") && !ran.stderr.contains("restoring"), "{}", ran.stderr);
+}
