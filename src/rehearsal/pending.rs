@@ -28,7 +28,7 @@ pub(super) async fn choose_tree(
     let chosen = match (found.len(), plan.trees.as_slice()) {
         (1, _) => {
             let (mut tree, shape, table) = found.remove(0);
-            let rows = session.query(&shape.rows_query(&table.name)).await?.rows;
+            let rows = session.query(&shape.rows_query(&table)).await?.rows;
             if !table.visible {
                 tree.notes.push(format!("history read from {}, which is not on the search path", table.name));
                 tree.history = Some((table.name, shape));

@@ -22,7 +22,7 @@ pub struct GraphileMigrate;
 
 /// The table of every release so far.
 const HISTORY: HistoryShape =
-    HistoryShape { columns: &["filename", "hash", "previous_hash"], foreign: &[], order: "filename" };
+    HistoryShape { columns: &["filename", "hash", "previous_hash"], later: &[], foreign: &[], order: "filename" };
 
 const TABLE: &str = "graphile_migrate.migrations";
 
