@@ -213,3 +213,90 @@ fn a_history_that_cannot_be_made_is_told_with_what_decides_it() {
     assert!(ran.stderr.contains("cannot prepare the migration tool's history"), "{}", ran.stderr);
     assert!(ran.stderr.contains("its search path with --schema"), "{}", ran.stderr);
 }
+
+#[test]
+fn where_only_names_speak_for_a_layout_another_tools_history_decides() {
+    let project = Project::new();
+    let histories = [
+        ("tern", "CREATE TABLE schema_version (version integer NOT NULL); INSERT INTO schema_version VALUES (1);", "2"),
+        (
+            "node_pg_migrate",
+            "CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+             INSERT INTO pgmigrations (name, run_on) VALUES ('1_create', now());",
+            "2_year",
+        ),
+    ];
+    for (layout, history, pending) in histories {
+        project.write("source.sql", &format!("{BOOKS}{history}\n"));
+        let ran = project.check(&["migrations"]);
+        assert_eq!(versions(&ran.report()), [pending], "{layout}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("layout {layout} (its history is in ")), "{}", ran.stderr);
+    }
+    // Both at once: nobody knows.
+    let both: String = histories.map(|(_, history, _)| history).concat();
+    project.write("source.sql", &format!("{BOOKS}{both}\n"));
+    let ran = project.check(&["migrations"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for told in ["node_pg_migrate (public.pgmigrations is there)", "tern (public.schema_version is there)", "--layout"]
+    {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn twins_on_an_empty_source_are_refused_before_a_server_starts() {
+    let project = Project::new();
+    project.write("twins/1_a.up.sql", "SELECT 1;\n");
+    let mut command = seatrial(project.folder.path(), &state_folder("pending-twins"));
+    let ran = run(command.args(["check", "twins", "--source", "empty"]));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("golang_migrate") && ran.stderr.contains("sqlx"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--layout") && !ran.stderr.contains("restoring"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_the_configuration_says_of_a_layout_reaches_it() {
+    let project = Project::new();
+    let config = |text: &str| project.write("seatrial.toml", text);
+    let report = |folder: &str| {
+        let ran = project.check(&[folder]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.report()["migrations"].clone()
+    };
+    let of = |migrations: &Value, key: &str| {
+        migrations.as_array().unwrap().iter().map(|each| each[key].clone()).collect::<Vec<_>>()
+    };
+
+    // The table's name, and that late migrations run.
+    project.write("goose/1_a.sql", "-- +goose Up\nALTER TABLE books ADD COLUMN a integer;\n");
+    project.write("goose/2_b.sql", "-- +goose Up\nALTER TABLE books ADD COLUMN b integer;\n");
+    let history =
+        "CREATE SCHEMA ops; CREATE TABLE ops.ran (id serial PRIMARY KEY, version_id bigint, is_applied boolean,
+        tstamp timestamp); INSERT INTO ops.ran (version_id, is_applied) VALUES (0, true), (2, true);";
+    project.write("source.sql", &format!("{BOOKS}{history}\n"));
+    config("layout = \"goose\"\nhistory_table = \"ops.ran\"\n");
+    let ran = project.check(&["goose"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("`out_of_order`"), "{}", ran.stderr);
+    config("layout = \"goose\"\nhistory_table = \"ops.ran\"\nout_of_order = true\n");
+    assert_eq!(of(&report("goose"), "version"), ["1"]);
+
+    // Placeholders and the transaction.
+    let history = "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255),
+        applied_on varchar(255), checksum varchar(255));";
+    project.write("source.sql", &format!("{BOOKS}{history}\n"));
+    project.write("versions/V1__a.sql", "ALTER TABLE books ADD COLUMN a integer;\n");
+    config("layout = \"refinery\"\ntransaction = \"all_pending\"\n");
+    assert_eq!(of(&report("versions"), "transaction"), ["all_pending"]);
+    project.write("versions/V1__a.sql", "ALTER TABLE books ADD COLUMN ${column} integer;\n");
+    project.write("source.sql", BOOKS);
+    config("layout = \"flyway\"\n[placeholders]\ncolumn = \"pages\"\n");
+    let ran = project.check(&["versions/V1__a.sql"]);
+    assert_eq!(ran.report()["migrations"][0]["statements"][0]["sql"], "ALTER TABLE books ADD COLUMN pages integer");
+
+    // Names that are nobody's.
+    project.write("own/7-pages.up.sql", "ALTER TABLE books ADD COLUMN pages integer;\n");
+    config("pattern = '^(?<version>\\d+)-(?<name>.+)\\.(?<direction>up|down)\\.sql$'\n");
+    let ran = project.check(&["own/7-pages.up.sql"]);
+    let migrations = ran.report()["migrations"].clone();
+    assert_eq!((of(&migrations, "version"), of(&migrations, "name")), (vec!["7".into()], vec!["pages".into()]));
+}

@@ -101,6 +101,11 @@ impl Job {
             ))
         })?;
         let source = Source::parse(source).map_err(Stop::usage)?;
+        if let (Source::Empty, [_, _, ..]) = (&source, trees.as_slice()) {
+            // An empty database has no history that could tell them apart.
+            let names = trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
+            return Err(Stop::usage(detect::ambiguous(&paths[0], names)));
+        }
         let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
         if let Some(folder) = &settings.out {
             std::fs::create_dir_all(folder)

@@ -12,8 +12,10 @@ pub type Row = Vec<Option<String>>;
 /// What a tool's history table looks like. Several tools call theirs `schema_migrations`: columns tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryShape {
-    /// Columns that are read; the table has all of them.
+    /// Columns that are read; the table has all of them but those of later releases.
     pub columns: &'static [&'static str],
+    /// The last of them that older releases of the tool did without: where they are missing, rows are shorter.
+    pub later: &'static [&'static str],
     /// Columns that give another tool's table away.
     pub foreign: &'static [&'static str],
     /// What rows are ordered by: SQL after `ORDER BY`.
@@ -65,13 +67,15 @@ impl HistoryShape {
     /// Whether a table with these columns is this tool's.
     pub fn fits(&self, found: &FoundTable) -> bool {
         let has = |column: &&str| found.columns.iter().any(|each| each == column);
-        self.columns.iter().all(has) && !self.foreign.iter().any(has)
+        self.columns.iter().filter(|column| !self.later.contains(column)).all(has) && !self.foreign.iter().any(has)
     }
 
     /// SQL that reads a table's rows.
-    pub fn rows_query(&self, table: &str) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|column| format!("{column}::text")).collect();
-        format!("SELECT {} FROM {table} ORDER BY {}", columns.join(", "), self.order)
+    pub fn rows_query(&self, table: &FoundTable) -> String {
+        let is_there = |column: &&&str| table.columns.iter().any(|each| each == **column);
+        let columns: Vec<String> =
+            self.columns.iter().filter(is_there).map(|column| format!("{column}::text")).collect();
+        format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table.name, self.order)
     }
 
     /// The one of the found tables that is this tool's: where the search path leads, or else the only one there is.
@@ -430,7 +434,7 @@ mod tests {
 
     #[test]
     fn twins_are_told_apart_by_columns_and_the_search_path_decides() {
-        let shape = HistoryShape { columns: &["version"], foreign: &["dirty"], order: "version" };
+        let shape = HistoryShape { columns: &["version"], later: &[], foreign: &["dirty"], order: "version" };
         let other = found("public.schema_migrations", true, &["version", "dirty"]);
         let hidden = found("app.schema_migrations", false, &["version"]);
         let hidden_too = found("web.schema_migrations", false, &["version"]);
@@ -451,7 +455,15 @@ mod tests {
     #[test]
     fn table_names_are_quoted_as_text_where_they_are_text() {
         assert!(find_query("m.\"it's\"").contains("to_regclass('m.\"it''s\"')"));
-        let shape = HistoryShape { columns: &["version", "hash"], foreign: &[], order: "id" };
-        assert_eq!(shape.rows_query("m.t"), "SELECT version::text, hash::text FROM m.t ORDER BY id");
+        let shape = HistoryShape { columns: &["version", "hash"], later: &["hash"], foreign: &[], order: "id" };
+        let table = |columns: &[&str]| FoundTable {
+            name: "m.t".to_owned(),
+            visible: true,
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+        };
+        let (new, old) = (table(&["id", "version", "hash"]), table(&["id", "version"]));
+        assert_eq!(shape.rows_query(&new), "SELECT version::text, hash::text FROM m.t ORDER BY id");
+        assert_eq!(shape.rows_query(&old), "SELECT version::text FROM m.t ORDER BY id");
+        assert!(shape.fits(&new) && shape.fits(&old) && !shape.fits(&table(&["id", "hash"])));
     }
 }

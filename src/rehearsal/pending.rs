@@ -2,8 +2,9 @@
 
 use super::{Plan, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
+use crate::engine::postgres::session::Session;
 use crate::migration::Migration;
-use crate::migration::history::{self, Pending, Row};
+use crate::migration::history::{self, FoundTable, HistoryShape, Pending, Row};
 use crate::migration::layout::{MigrationTree, detect};
 use crate::report::human;
 use crate::report::v1::SourceKind;
@@ -15,25 +16,19 @@ pub(super) async fn choose_tree(
 ) -> Result<(MigrationTree, Option<Vec<Row>>), RehearsalError> {
     // As the migration's role sees it: the history table is found along its search path.
     let mut session = copy.target.session("history").await?;
-    let several = plan.trees.len() > 1;
-    let mut found = Vec::new();
-    for tree in &plan.trees {
-        let Some((table, shape)) = &tree.history else { continue };
-        let tables = history::parse_found(&session.query(&history::find_query(table)).await?.rows)?;
-        // Another tool's table only speaks against this one when nobody else can be meant.
-        let chosen = if several {
-            shape.choose(tree.layout, &tables).unwrap_or(None)
-        } else {
-            shape.choose(tree.layout, &tables)?
-        };
-        if let Some(chosen) = chosen {
-            found.push((tree.clone(), *shape, chosen.clone()));
-        }
+    // Names alone are a weak reason: where their tool has no history here, another one's may.
+    let others: Vec<MigrationTree> =
+        plan.trees.iter().take(1).flat_map(|tree| detect::alternatives(tree, &plan.settings.root)).collect();
+    let alone = plan.trees.len() == 1 && others.is_empty();
+    let mut found = histories(&mut session, &plan.trees, alone).await?;
+    let several = plan.trees.len() > 1 || (found.is_empty() && !others.is_empty());
+    if found.is_empty() {
+        found = histories(&mut session, &others, false).await?;
     }
     let chosen = match (found.len(), plan.trees.as_slice()) {
         (1, _) => {
             let (mut tree, shape, table) = found.remove(0);
-            let rows = session.query(&shape.rows_query(&table.name)).await?.rows;
+            let rows = session.query(&shape.rows_query(&table)).await?.rows;
             if !table.visible {
                 tree.notes.push(format!("history read from {}, which is not on the search path", table.name));
                 tree.history = Some((table.name, shape));
@@ -43,15 +38,45 @@ pub(super) async fn choose_tree(
             }
             (tree, Some(rows))
         }
-        (0, [only]) => (only.clone(), None),
+        (0, [only]) => {
+            // What is said of another tool's table here stays said when no other tool's is found.
+            histories(&mut session, std::slice::from_ref(only), true).await?;
+            (only.clone(), None)
+        }
         _ => {
-            let names = plan.trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
+            let tables: Vec<String> = found.iter().map(|(_, _, table)| format!("{} is there", table.name)).collect();
+            let by_history = found.iter().zip(&tables).map(|((tree, ..), why)| (tree.layout, why.as_str()));
+            let by_files = plan.trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
+            let names: Vec<_> = if found.is_empty() { by_files.collect() } else { by_history.collect() };
             let path = plan.settings.migrations.first().cloned().unwrap_or_default();
-            return Err(detect::ambiguous(&path, names).into());
+            return Err(detect::ambiguous(&path, names.into_iter()).into());
         }
     };
     session.close().await;
     Ok(chosen)
+}
+
+/// The trees whose history table is on the copy, each with that table. Another tool's table of the same name only speaks
+/// against a tree that is `alone`.
+async fn histories(
+    session: &mut Session,
+    trees: &[MigrationTree],
+    alone: bool,
+) -> Result<Vec<(MigrationTree, HistoryShape, FoundTable)>, RehearsalError> {
+    let mut found = Vec::new();
+    for tree in trees {
+        let Some((table, shape)) = &tree.history else { continue };
+        let tables = history::parse_found(&session.query(&history::find_query(table)).await?.rows)?;
+        let chosen = match shape.choose(tree.layout, &tables) {
+            Ok(chosen) => chosen,
+            Err(error) if alone => return Err(error.into()),
+            Err(_) => None,
+        };
+        if let Some(chosen) = chosen {
+            found.push((tree.clone(), *shape, chosen.clone()));
+        }
+    }
+    Ok(found)
 }
 
 /// What the runner would run now, by the history on the copy.

@@ -19,6 +19,7 @@ pub struct Atlas;
 
 const HISTORY: HistoryShape = HistoryShape {
     columns: &["version", "applied", "total", "error", "hash"],
+    later: &[],
     foreign: &[],
     order: "version COLLATE \"C\"",
 };

@@ -20,6 +20,7 @@ pub struct Dbmate;
 /// Rails, Ecto, golang-migrate and Supabase give a table of the same name further columns.
 const HISTORY: HistoryShape = HistoryShape {
     columns: &["version"],
+    later: &[],
     foreign: &["dirty", "inserted_at", "statements", "name", "checksum"],
     order: "version",
 };

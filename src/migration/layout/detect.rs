@@ -235,6 +235,24 @@ fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrati
     }
 }
 
+/// Every other way to read a directory of which nothing but file names was known: what the copy's history tables choose
+/// from when `tree` has none there. Empty where more than names spoke for `tree`.
+pub fn alternatives(tree: &MigrationTree, root: &Path) -> Vec<MigrationTree> {
+    let (Some(directory), Some(_)) = (&tree.directory, &tree.detected) else { return Vec::new() };
+    let paths = std::slice::from_ref(directory);
+    // What cannot be read a second time speaks for nobody else.
+    let Ok(site) = Site::new(paths) else { return Vec::new() };
+    if tree.options.pattern.is_some()
+        || site.tool_by_contents().is_some()
+        || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Names)
+    {
+        return Vec::new();
+    }
+    let request = Request { paths, root, options: &tree.options };
+    let others = LAYOUTS.into_iter().filter(|layout| layout.name() != tree.layout);
+    others.filter_map(|layout| layout.read(&request).ok()).filter(|other| other.history.is_some()).collect()
+}
+
 /// A reason with the paths in it relative to the project.
 pub fn below(why: &str, root: &Path) -> String {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Diesel;
 
-const HISTORY: HistoryShape = HistoryShape { columns: &["version", "run_on"], foreign: &[], order: "version" };
+const HISTORY: HistoryShape =
+    HistoryShape { columns: &["version", "run_on"], later: &[], foreign: &[], order: "version" };
 
 /// Attribute: whether a transaction is opened.
 const IN_TRANSACTION: &str = "run_in_transaction";

@@ -19,10 +19,10 @@ pub struct Drizzle;
 
 /// With a journal rows are told apart by the moment the journal gives.
 const BY_MOMENT: HistoryShape =
-    HistoryShape { columns: &["created_at", "hash"], foreign: &[], order: "created_at, id" };
+    HistoryShape { columns: &["created_at", "hash"], later: &[], foreign: &[], order: "created_at, id" };
 /// With folders by name.
 const BY_NAME: HistoryShape =
-    HistoryShape { columns: &["created_at", "hash", "name"], foreign: &[], order: "created_at, id" };
+    HistoryShape { columns: &["created_at", "hash", "name"], later: &["name"], foreign: &[], order: "created_at, id" };
 
 const JOURNAL: &str = "meta/_journal.json";
 const SCRIPT: &str = "migration.sql";
@@ -81,6 +81,8 @@ impl Layout for Drizzle {
         } else {
             tree.history = Some((name, BY_NAME));
             by_folders(request, &mut tree)?;
+            let upgrade = upgrade(&tree);
+            tree.setup.push(upgrade);
         }
         tree.create_history = vec![create_table(&tree)];
         if tree.files.is_empty() {
@@ -184,9 +186,15 @@ fn select_by_moment(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selectio
 fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection, MigrationError> {
     let mut applied = Vec::new();
     for row in rows {
-        // Rows without a name are of an older table, and Drizzle passes over them.
-        if let Some(name) = row.1.get(2).cloned().flatten() {
-            applied.push(Applied { version: name, checksum: Some(value(row, 1, "no hash")?.to_owned()) });
+        let hash = value(row, 1, "no hash")?;
+        let name = match row.1.get(2) {
+            // Drizzle passes over rows without a name,
+            Some(name) => name.clone(),
+            // and fills in the names of a table that has none yet.
+            None => Some(named_later(tree, row, hash)?),
+        };
+        if let Some(version) = name {
+            applied.push(Applied { version, checksum: Some(hash.to_owned()) });
         }
     }
     let mut selection = Selection::absent(tree, &applied);
@@ -203,6 +211,58 @@ fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection,
         ));
     }
     Ok(selection)
+}
+
+/// The migration that a row of an older release stands for: by the second it was made in, or else by its text.
+fn named_later(tree: &MigrationTree, row: (usize, &Row), hash: &str) -> Result<String, MigrationError> {
+    let second = |millis: &str| millis.parse::<i64>().ok().map(|millis| millis.div_euclid(1000));
+    let of_row = second(value(row, 0, "no created_at")?);
+    let of_file = |file: &&MigrationFile| file.attribute(WHEN).and_then(second) == of_row;
+    let same_second: Vec<&MigrationFile> = tree.files.iter().filter(of_file).collect();
+    let has_hash = |file: &&&MigrationFile| file.checksum.as_deref() == Some(hash);
+    let matched = match same_second.as_slice() {
+        [only] => Some(*only),
+        [] => tree.files.iter().collect::<Vec<_>>().iter().find(has_hash).copied(),
+        several => several.iter().find(has_hash).copied(),
+    };
+    match matched {
+        Some(file) => Ok(file.version.clone()),
+        // Of files named one by one it cannot be known: the row is another one's.
+        None if !tree.directory_given => Ok(format!("row {}", row.0 + 1)),
+        None => Err(MigrationError::Refused {
+            layout: "drizzle",
+            reason: format!(
+                "row {} of {} is of an older release and fits no folder here, neither by its moment nor by its hash: bring the folder back",
+                row.0 + 1,
+                tree.history_table()
+            ),
+        }),
+    }
+}
+
+/// What Drizzle does first to the table of a release that kept no names.
+fn upgrade(tree: &MigrationTree) -> String {
+    let table = tree.history_table();
+    let of_file = |file: &MigrationFile| {
+        let when = file.attribute(WHEN).unwrap_or_default();
+        let second = format!("created_at / 1000 = {when} / 1000");
+        let is_alone = tree.files.iter().filter(|other| other.attribute(WHEN) == file.attribute(WHEN)).count() == 1;
+        let hash = format!("hash = {}", literal(file.checksum.as_deref().unwrap_or_default()));
+        let row = if is_alone { format!("({second} OR {hash})") } else { hash };
+        let name = literal(&file.version);
+        format!("UPDATE {table} SET name = {name}, applied_at = NULL WHERE name IS NULL AND {row};")
+    };
+    let names: Vec<String> = tree.files.iter().map(of_file).collect();
+    let relation = literal(table);
+    // Only an owner may add columns, even where they are there already.
+    let body = format!(
+        "BEGIN IF pg_catalog.to_regclass({relation}) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute \
+         WHERE attrelid = pg_catalog.to_regclass({relation}) AND attname = 'name' AND NOT attisdropped) THEN \
+         ALTER TABLE {table} ADD COLUMN name text, ADD COLUMN IF NOT EXISTS applied_at timestamp with time zone DEFAULT now(); \
+         {} END IF; END",
+        names.join(" ")
+    );
+    format!("DO {}", literal(&body))
 }
 
 fn create_table(tree: &MigrationTree) -> String {
@@ -507,5 +567,25 @@ mod tests {
         let tree = read_with(&Drizzle, &[folder.path().join("0001_b.sql")], folder.path()).expect("readable");
         assert_eq!(tree.files.iter().map(|file| file.version.as_str()).collect::<Vec<_>>(), ["0001_b"]);
         assert!(!tree.directory_given && tree.notes.is_empty());
+    }
+
+    #[test]
+    fn rows_of_a_release_that_kept_no_names_are_matched_by_moment_and_then_by_hash() {
+        let tree = read(&[
+            ("20231114221320_a/migration.sql", "SELECT 1"),
+            ("20231114221321_b/migration.sql", "SELECT 2"),
+            ("20231114221322_c/migration.sql", "SELECT 3"),
+        ])
+        .expect("readable");
+        let old = |when: i64, hash: &str| row(when, hash, None)[..2].to_vec();
+        let hash = tree.files[1].checksum.clone().expect("a hash");
+        let rows = [old(1_700_000_000_123, tree.files[0].checksum.as_deref().expect("a hash")), old(5, &hash)];
+        let selection = Drizzle.select(&tree, Some(&rows)).expect("selected");
+        assert_eq!((selection.pending, selection.edited), (vec![2], vec![]));
+        let message = Drizzle.select(&tree, Some(&[old(5, "?")])).expect_err("nobody's").to_string();
+        assert!(message.contains("row 1 of \"drizzle\".\"__drizzle_migrations\" is of an older release"), "{message}");
+        // In a table with names, a row without one is passed over.
+        let selection = Drizzle.select(&tree, Some(&[row(1_700_000_000_123, &hash, None)])).expect("selected");
+        assert_eq!(selection.pending, [0, 1, 2]);
     }
 }

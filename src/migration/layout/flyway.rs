@@ -23,6 +23,7 @@ pub struct Flyway;
 
 const HISTORY: HistoryShape = HistoryShape {
     columns: &["installed_rank", "version", "description", "type", "script", "checksum", "success"],
+    later: &[],
     foreign: &[],
     order: "installed_rank",
 };

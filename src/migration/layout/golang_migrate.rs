@@ -15,7 +15,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct GolangMigrate;
 
-const HISTORY: HistoryShape = HistoryShape { columns: &["version", "dirty"], foreign: &[], order: "version" };
+const HISTORY: HistoryShape =
+    HistoryShape { columns: &["version", "dirty"], later: &[], foreign: &[], order: "version" };
 
 /// What the driver asks for; only the time zone stays the role's.
 pub(super) const LIB_PQ: &str = "SET DateStyle TO 'ISO, MDY'";

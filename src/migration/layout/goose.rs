@@ -18,7 +18,8 @@ mod interpolate;
 #[derive(Debug)]
 pub struct Goose;
 
-const HISTORY: HistoryShape = HistoryShape { columns: &["version_id", "is_applied"], foreign: &[], order: "id" };
+const HISTORY: HistoryShape =
+    HistoryShape { columns: &["version_id", "is_applied"], later: &[], foreign: &[], order: "id" };
 
 /// Attribute of a tree: names of migrations that are Go code, with their versions.
 const CODE: &str = "code";

@@ -22,7 +22,7 @@ pub struct GraphileMigrate;
 
 /// The table of every release so far.
 const HISTORY: HistoryShape =
-    HistoryShape { columns: &["filename", "hash", "previous_hash"], foreign: &[], order: "filename" };
+    HistoryShape { columns: &["filename", "hash", "previous_hash"], later: &[], foreign: &[], order: "filename" };
 
 const TABLE: &str = "graphile_migrate.migrations";
 
@@ -56,6 +56,12 @@ impl Layout for GraphileMigrate {
         }
         if let Some(settings) = settings::NAMES.iter().find_map(|name| site.nearest(name)) {
             return Some(Evidence::marker(format!("{} is there", settings.display())));
+        }
+        // Committed migrations lie one folder below, and `current.sql` beside them bears no line of its own.
+        let committed = site.directory.join("committed");
+        let below = committed.is_dir().then(|| Site::new(std::slice::from_ref(&committed)).ok()).flatten();
+        if let Some((tool, why)) = below.as_ref().and_then(Site::tool_by_contents) {
+            return (tool == self.name()).then(|| Evidence::contents(format!("{why} of committed/")));
         }
         site.depends_on(&["graphile-migrate"]).filter(|why| why.starts_with("package.json")).map(Evidence::dependency)
     }

@@ -26,6 +26,7 @@ pub struct Liquibase;
 
 const HISTORY: HistoryShape = HistoryShape {
     columns: &["id", "author", "filename", "md5sum", "exectype"],
+    later: &[],
     foreign: &[],
     order: "dateexecuted, orderexecuted",
 };

@@ -18,7 +18,8 @@ use std::sync::Arc;
 pub struct NodePgMigrate;
 
 /// The table of every release so far.
-const HISTORY: HistoryShape = HistoryShape { columns: &["name", "run_on", "id"], foreign: &[], order: "run_on, id" };
+const HISTORY: HistoryShape =
+    HistoryShape { columns: &["name", "run_on", "id"], later: &[], foreign: &[], order: "run_on, id" };
 
 /// Where it is unless the runner is told otherwise.
 const TABLE: &str = "\"public\".\"pgmigrations\"";

@@ -18,6 +18,7 @@ pub struct Prisma;
 
 const HISTORY: HistoryShape = HistoryShape {
     columns: &["migration_name", "checksum", "finished_at", "rolled_back_at"],
+    later: &[],
     foreign: &[],
     order: "started_at",
 };

@@ -15,8 +15,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Refinery;
 
-const HISTORY: HistoryShape =
-    HistoryShape { columns: &["version", "name", "applied_on", "checksum"], foreign: &[], order: "version" };
+const HISTORY: HistoryShape = HistoryShape {
+    columns: &["version", "name", "applied_on", "checksum"],
+    later: &[],
+    foreign: &[],
+    order: "version",
+};
 
 /// Attribute: the file may run after newer ones did.
 const UNVERSIONED: &str = "unversioned";

@@ -21,8 +21,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Sqitch;
 
-const HISTORY: HistoryShape =
-    HistoryShape { columns: &["change_id", "change", "project", "script_hash"], foreign: &[], order: "committed_at" };
+const HISTORY: HistoryShape = HistoryShape {
+    columns: &["change_id", "change", "project", "script_hash"],
+    later: &[],
+    foreign: &[],
+    order: "committed_at",
+};
 
 /// Attributes of a file: the change's id; what it writes to the registry and how that is undone, one statement a line;
 /// a deploy script that is not there.

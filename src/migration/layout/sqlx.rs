@@ -23,7 +23,7 @@ const NO_TRANSACTION: &str = "-- no-transaction";
 
 /// The table of every release so far.
 const HISTORY: HistoryShape =
-    HistoryShape { columns: &["version", "success", "checksum"], foreign: &[], order: "version" };
+    HistoryShape { columns: &["version", "success", "checksum"], later: &[], foreign: &[], order: "version" };
 
 /// `[migrate]` of `sqlx.toml`, as far as it decides what runs.
 #[derive(Debug, Default, Deserialize)]

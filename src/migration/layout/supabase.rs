@@ -18,7 +18,7 @@ pub struct Supabase;
 
 /// Several of its services have a table of this name; only this one keeps statements.
 const HISTORY: HistoryShape =
-    HistoryShape { columns: &["version", "name", "statements"], foreign: &[], order: "version" };
+    HistoryShape { columns: &["version", "name", "statements"], later: &[], foreign: &[], order: "version" };
 
 const TABLE: &str = "supabase_migrations.schema_migrations";
 

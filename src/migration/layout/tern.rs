@@ -24,8 +24,12 @@ const SPLIT: &str = "---- create above / drop below ----";
 const NO_TRANSACTION: &str = "---- tern: disable-tx ----";
 
 /// Flyway's table was once called the same.
-const HISTORY: HistoryShape =
-    HistoryShape { columns: &["version"], foreign: &["installed_rank", "dirty", "script"], order: "version" };
+const HISTORY: HistoryShape = HistoryShape {
+    columns: &["version"],
+    later: &[],
+    foreign: &["installed_rank", "dirty", "script"],
+    order: "version",
+};
 
 const TABLE: &str = "public.schema_version";
 

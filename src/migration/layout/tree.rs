@@ -40,6 +40,8 @@ pub struct MigrationTree {
     pub layout: &'static str,
     /// Why this layout was chosen, for people; `None` when it was asked for.
     pub detected: Option<String>,
+    /// The one directory that was read, if it was one.
+    pub directory: Option<PathBuf>,
     /// A directory was among the paths. Without a readable history its files may only be applied to an empty source.
     pub directory_given: bool,
     /// In the order the runner applies them.
@@ -65,6 +67,10 @@ impl MigrationTree {
     pub fn new(layout: &'static str, request: &Request<'_>) -> Self {
         Self {
             layout,
+            directory: match request.paths {
+                [directory] if directory.is_dir() => Some(directory.clone()),
+                _ => None,
+            },
             directory_given: request.paths.iter().any(|path| path.is_dir()),
             options: request.options.clone(),
             ..Self::default()

@@ -249,3 +249,16 @@ fn its_settings_beside_its_folders_give_it_away() {
         3
     );
 }
+
+#[test]
+fn committed_migrations_give_the_layout_away_without_settings() {
+    let files = |line: &'static str| [("committed/000001.sql", line), ("current.sql", "-- idempotent\n")];
+    let detected = |line| {
+        let folder = folder(&files(line));
+        let evidence = GraphileMigrate.detect(&Site::new(&[folder.path().to_owned()]).expect("a folder"));
+        evidence.map(|evidence| evidence.why)
+    };
+    assert_eq!(detected("--! Previous: -\n"), Some("`--! Previous: -` in 000001.sql of committed/".to_owned()));
+    assert_eq!(detected("-- +goose Up\n"), None);
+    assert_eq!(detected("SELECT 1;\n"), None);
+}
