@@ -256,7 +256,7 @@ fn a_signal_while_a_copy_is_made_leaves_nothing_of_it() {
     clean_run(&place);
     // The copy begins right after this line, beside the task that hears signals.
     let mut running = place.start("quick.sql", &[]);
-    running.until("at most");
+    running.until("up to");
     running.signal(Signal::SIGINT);
     let (code, said) = running.end();
     assert_eq!(code, Some(130), "{said}");
