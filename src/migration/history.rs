@@ -161,6 +161,16 @@ impl Selection {
         selection
     }
 
+    /// For a tool that runs them all the same: says which pending files stand before one that is applied.
+    pub fn note_late(&mut self, tree: &MigrationTree, tool: &str) {
+        let newest = self.newest.clone().unwrap_or_default();
+        let late: Vec<String> = self.out_of_order(tree).iter().map(|file| file.file().name.clone()).collect();
+        let told = late.into_iter().map(|name| {
+            format!("{name}: older than version {newest}, which is applied already; {tool} runs it all the same")
+        });
+        self.notes.extend(told);
+    }
+
     /// Pending files that stand before one that is applied.
     pub fn out_of_order<'t>(&self, tree: &'t MigrationTree) -> Vec<&'t MigrationFile> {
         let newest = self.newest.as_deref();

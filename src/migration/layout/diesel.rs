@@ -105,13 +105,7 @@ impl Layout for Diesel {
                 .notes
                 .push(format!("applied, but without a folder here, which Diesel lets pass: {}", gone.join(", ")));
         }
-        for file in selection.out_of_order(tree) {
-            let newest = selection.newest.as_deref().unwrap_or_default();
-            selection.notes.push(format!(
-                "{}: older than version {newest}, which is applied already; Diesel runs it all the same",
-                file.file().name
-            ));
-        }
+        selection.note_late(tree, "Diesel");
         Ok(selection)
     }
 

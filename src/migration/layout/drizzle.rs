@@ -203,13 +203,7 @@ fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection,
         let note = format!("applied, but without a folder here, which Drizzle lets pass: {}", gone.join(", "));
         selection.notes.push(note);
     }
-    for file in selection.out_of_order(tree) {
-        let newest = selection.newest.as_deref().unwrap_or_default();
-        selection.notes.push(format!(
-            "{}: comes before {newest}, which is applied already; Drizzle runs it all the same",
-            file.file().name
-        ));
-    }
+    selection.note_late(tree, "Drizzle");
     Ok(selection)
 }
 
@@ -501,7 +495,7 @@ mod tests {
         let selection = Drizzle.select(&tree, Some(&rows)).expect("selects");
         assert_eq!((selection.pending, selection.edited), (vec![0, 2], vec![1]));
         assert!(selection.notes[0].ends_with("which Drizzle lets pass: gone"), "{:?}", selection.notes);
-        assert!(selection.notes[1].contains("comes before 20260102000000_b"), "{:?}", selection.notes);
+        assert!(selection.notes[1].contains("older than version 20260102000000_b"), "{:?}", selection.notes);
         assert!(tree.create_history[0].contains("applied_at timestamp with time zone"));
     }
 

@@ -133,13 +133,7 @@ impl Layout for Prisma {
             let note = format!("applied, but without a folder here, which Prisma lets pass: {}", gone.join(", "));
             selection.notes.push(note);
         }
-        for file in selection.out_of_order(tree) {
-            let newest = selection.newest.as_deref().unwrap_or_default();
-            selection.notes.push(format!(
-                "{}: comes before {newest}, which is applied already; Prisma runs it all the same",
-                file.file().name
-            ));
-        }
+        selection.note_late(tree, "Prisma");
         Ok(selection)
     }
 
@@ -328,7 +322,8 @@ mod tests {
         let late = select(&[applied(&tree.files[1]), row("0_gone", "x", true, false)]).expect("selects");
         assert_eq!(late.pending, [0, 2]);
         assert!(
-            late.notes[0].ends_with("which Prisma lets pass: 0_gone") && late.notes[1].contains("comes before 2_b")
+            late.notes[0].ends_with("which Prisma lets pass: 0_gone")
+                && late.notes[1].contains("older than version 2_b")
         );
         assert_eq!(select(&[row("1_a", "edited", true, false)]).expect("selects").edited, [0]);
     }

@@ -153,13 +153,7 @@ impl Layout for Sqlx {
             return Err(MigrationError::VersionMissing { table, versions });
         }
         let mut selection = Selection::absent(tree, &applied);
-        for file in selection.out_of_order(tree) {
-            let newest = selection.newest.as_deref().unwrap_or_default();
-            selection.notes.push(format!(
-                "{}: older than version {newest}, which is applied already; sqlx runs it all the same",
-                file.file().name
-            ));
-        }
+        selection.note_late(tree, "sqlx");
         Ok(selection)
     }
 
