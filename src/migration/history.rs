@@ -187,6 +187,17 @@ pub fn missing(tree: &MigrationTree, applied: &[Applied]) -> Vec<String> {
     gone.map(|row| row.version.clone()).collect()
 }
 
+/// For a tool that refuses to go on when applied versions have no file.
+///
+/// # Errors
+/// There are any.
+pub fn refuse_missing(tree: &MigrationTree, versions: &[String]) -> Result<(), MigrationError> {
+    if versions.is_empty() {
+        return Ok(());
+    }
+    Err(MigrationError::VersionMissing { table: tree.history_table().to_owned(), versions: versions.join(", ") })
+}
+
 /// A column of a row that has to have a value.
 ///
 /// # Errors

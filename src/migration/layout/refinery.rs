@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_below, hint,
     in_runners_transaction, literal, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
@@ -125,10 +125,7 @@ impl Layout for Refinery {
         let code: Vec<&str> = tree.attributes.get(CODE).map(|all| all.split(',').collect()).unwrap_or_default();
         let gone: Vec<String> =
             missing(tree, &applied).into_iter().filter(|version| !code.contains(&version.as_str())).collect();
-        if !gone.is_empty() {
-            let (table, versions) = (tree.history_table().to_owned(), gone.join(", "));
-            return Err(MigrationError::VersionMissing { table, versions });
-        }
+        refuse_missing(tree, &gone)?;
         let mut selection = Selection::absent(tree, &applied);
         // Either width counts as the same text: which one a binary was built with is not in its files.
         let is_known = |file: &MigrationFile| {

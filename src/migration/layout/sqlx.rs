@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
     sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
@@ -147,11 +147,7 @@ impl Layout for Sqlx {
             let checksum = checksum.map(|bytes| bytes.trim_start_matches("\\x").to_lowercase());
             applied.push(Applied { version, checksum });
         }
-        let missing = missing(tree, &applied);
-        if !missing.is_empty() {
-            let (table, versions) = (tree.history_table().to_owned(), missing.join(", "));
-            return Err(MigrationError::VersionMissing { table, versions });
-        }
+        refuse_missing(tree, &missing(tree, &applied))?;
         let mut selection = Selection::absent(tree, &applied);
         selection.note_late(tree, "sqlx");
         Ok(selection)

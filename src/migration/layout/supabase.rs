@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
     sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::{self, StatementKind, kind};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -126,11 +126,7 @@ impl Layout for Supabase {
         let version =
             |row| value(row, 0, "no version").map(|version| Applied { version: version.to_owned(), checksum: None });
         let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            let (table, versions) = (tree.history_table().to_owned(), gone.join(", "));
-            return Err(MigrationError::VersionMissing { table, versions });
-        }
+        refuse_missing(tree, &missing(tree, &applied))?;
         let mut selection = Selection::absent(tree, &applied);
         selection.notes.dedup();
         let Some(newest) = applied.iter().map(|row| &row.version).max() else { return Ok(selection) };
