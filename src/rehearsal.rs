@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub mod budget;
 pub(crate) mod cause;
+mod doubt;
 pub(crate) mod foreign;
 mod ground;
 mod passes;
@@ -11,6 +12,7 @@ mod pending;
 mod production;
 mod prove;
 mod ready;
+mod sample;
 
 pub(crate) use ready::Ready;
 
@@ -20,10 +22,11 @@ use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::index::IndexChange;
-use crate::diff::plan::PlanDiff;
 use crate::diff::plan::verdict::Verdict;
+use crate::diff::plan::{PlanDiff, SelfTest};
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
+use crate::engine::postgres::settle::RepairedColumn;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
 use crate::migration::git::Changed;
@@ -34,6 +37,7 @@ use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
+use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use budget::{Budget, VIOLATORS, needs};
@@ -164,7 +168,15 @@ pub struct PlanChange {
 impl PlanChange {
     /// Whether something about it changed that a statement must have caused.
     pub fn needs_cause(&self) -> bool {
-        !matches!(self.diff.verdict.verdict, Verdict::Unchanged | Verdict::Unstable) || self.diff.verdict.over_budget
+        let verdict = &self.diff.verdict;
+        match verdict.verdict {
+            Verdict::Unchanged | Verdict::Unstable => false,
+            // Over its budget as before, with the same plan and work: nobody did that.
+            Verdict::OverBudget => {
+                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
+            }
+            _ => true,
+        }
     }
 }
 
@@ -235,8 +247,16 @@ pub struct Rehearsal {
     pub violators: Option<Violators>,
     /// Before the migration.
     pub before: Option<Snapshot>,
+    /// The hot queries once more, before anything was changed: what differs is not the migration's doing.
+    pub again: Vec<PlanCapture>,
     /// Right after its last statement.
     pub right_after: Option<Snapshot>,
+    /// Hot queries that were worse off right after it, after VACUUM alone.
+    pub vacuumed: Vec<PlanCapture>,
+    /// Columns that had lost their statistics, or are new.
+    pub repaired: Vec<RepairedColumn>,
+    /// Hot queries whose plan changed, planned under fresh samples of their tables: without the migration, and with it.
+    pub samples: (Vec<Vec<PlanCapture>>, Vec<Vec<PlanCapture>>),
     /// After VACUUM and repair of lost statistics.
     pub settled: Option<Snapshot>,
     /// Schema before against after.
@@ -279,7 +299,11 @@ impl Rehearsal {
             failure: None,
             violators: None,
             before: None,
+            again: Vec::new(),
             right_after: None,
+            vacuumed: Vec::new(),
+            repaired: Vec::new(),
+            samples: (Vec::new(), Vec::new()),
             settled: None,
             changes: Vec::new(),
             plans: Vec::new(),
@@ -309,6 +333,12 @@ impl Rehearsal {
     /// The migration a statement belongs to.
     pub fn migration_of(&self, statement: usize) -> Option<&Migration> {
         self.migrations.iter().find(|migration| migration.statements.iter().any(|each| each.index == statement))
+    }
+
+    /// What capturing the same state twice showed.
+    pub fn self_test(&self) -> SelfTest {
+        let before = self.before.as_ref();
+        before.map_or_else(SelfTest::default, |before| SelfTest::of(before, &self.again, &Default::default()))
     }
 
     /// Whether a pass came to its end.
