@@ -57,7 +57,7 @@ pub(super) async fn measure(
     let touched = touched(rehearsal, &right_after);
     rehearsal.right_after = Some(right_after);
     settle::vacuum(&mut superuser, &touched).await?;
-    if settle::needs_statistics(&mut superuser, &touched).await? {
+    if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
         let worse = worse_right_after(plan, rehearsal);
         let captures = capture(&copy, &worse, &options(plan)).await?;
         rehearsal.vacuumed = captures;

@@ -27,11 +27,11 @@ const AT_ONCE: usize = 500;
 pub enum RepairMethod {
     /// It has those it had before, in its new type.
     Transplanted,
-    /// It is new, or new to the planner: sampled, as the server would.
+    /// It is new, or the migration made other values of its old ones: sampled, as the server would.
     Sampled,
-    /// It had some before, and they could not be put back: sampled, for this reason. Weaker, since sampling alone can
-    /// change a plan.
-    SampledInstead(String),
+    /// It had some before that may still be true, and they could not be put back: sampled, for this reason. Weaker, since
+    /// sampling alone can change a plan.
+    SampledInstead(&'static str),
 }
 
 /// A column that had lost its statistics.
@@ -62,8 +62,12 @@ pub async fn vacuum(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<()
 ///
 /// # Errors
 /// What the server says.
-pub async fn needs_statistics(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<bool, ServerError> {
-    Ok(!missing_statistics(session, touched).await?.is_empty())
+pub async fn needs_statistics(
+    session: &mut Session,
+    touched: &BTreeSet<Oid>,
+    saved: &SavedStatistics,
+) -> Result<bool, ServerError> {
+    Ok(!missing_statistics(session, touched, saved.unreadable().is_none()).await?.is_empty())
 }
 
 /// Gives whatever lost its statistics in `touched` tables some again, and leaves all others and all row counts as they
@@ -76,7 +80,7 @@ pub async fn repair_statistics(
     touched: &BTreeSet<Oid>,
     saved: &SavedStatistics,
 ) -> Result<Vec<RepairedColumn>, ServerError> {
-    let missing = missing_statistics(session, touched).await?;
+    let missing = missing_statistics(session, touched, saved.unreadable().is_none()).await?;
     if missing.is_empty() {
         return Ok(Vec::new());
     }

@@ -46,14 +46,39 @@ impl Target {
 
 /// Columns, expressions and statistics objects of `touched` tables for which the planner has nothing to go by. Columns
 /// that are never sampled (`SET STATISTICS 0`, virtual ones) and parents of foreign tables are left out.
+///
+/// A role that may not read the catalog of statistics sees columns alone.
 pub(super) async fn missing_statistics(
     session: &mut Session,
     touched: &BTreeSet<Oid>,
+    readable: bool,
 ) -> Result<Vec<Target>, ServerError> {
     if touched.is_empty() {
         return Ok(Vec::new());
     }
     let oids = list(touched);
+    let known = match readable {
+        true => "SELECT FROM pg_catalog.pg_statistic s WHERE s.starelid = t.oid AND s.staattnum = a.attnum",
+        false => {
+            "SELECT FROM pg_catalog.pg_stats s \
+             WHERE s.schemaname = t.nspname AND s.tablename = t.relname AND s.attname = a.attname"
+        }
+    };
+    let others = match readable {
+        true => {
+            "EXISTS (SELECT FROM pg_catalog.pg_index i \
+                     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid \
+                     WHERE i.indrelid = t.oid AND i.indkey[a.attnum - 1] = 0 \
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic s \
+                                       WHERE s.starelid = i.indexrelid AND s.staattnum = a.attnum)) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext e \
+                        WHERE e.stxrelid = t.oid \
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext_data d WHERE d.stxoid = e.oid \
+                                          AND (d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL \
+                                               OR d.stxdmcv IS NOT NULL)))"
+        }
+        false => "false",
+    };
     let missing = session
         .query(&format!(
             "WITH tables AS ( \
@@ -63,20 +88,9 @@ pub(super) async fn missing_statistics(
              SELECT t.oid, t.nspname, t.relname, a.attnum, a.attname FROM tables t \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
              WHERE a.attstattarget IS DISTINCT FROM 0 AND a.attgenerated <> 'v' \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic s \
-                               WHERE s.starelid = t.oid AND s.staattnum = a.attnum) \
+               AND NOT EXISTS ({known}) \
              UNION ALL \
-             SELECT t.oid, t.nspname, t.relname, 0, NULL FROM tables t \
-             WHERE EXISTS (SELECT FROM pg_catalog.pg_index i \
-                           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid \
-                           WHERE i.indrelid = t.oid AND i.indkey[a.attnum - 1] = 0 \
-                             AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic s \
-                                             WHERE s.starelid = i.indexrelid AND s.staattnum = a.attnum)) \
-                OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext e \
-                           WHERE e.stxrelid = t.oid \
-                             AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext_data d WHERE d.stxoid = e.oid \
-                                             AND (d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL \
-                                                  OR d.stxdmcv IS NOT NULL))) \
+             SELECT t.oid, t.nspname, t.relname, 0, NULL FROM tables t WHERE {others} \
              ORDER BY 1, 4"
         ))
         .await?;
@@ -157,7 +171,7 @@ pub struct SavedStatistics {
     by_number: BTreeMap<(Oid, i32, bool), ColumnStatistics>,
     /// For tables and columns that another one of the same name takes the place of.
     by_name: BTreeMap<(String, String, String), (Oid, i32)>,
-    unreadable: Option<String>,
+    unreadable: Option<&'static str>,
 }
 
 impl SavedStatistics {
@@ -178,8 +192,8 @@ impl SavedStatistics {
             .await;
         let rows = match rows {
             Err(error) if error.sqlstate == "42501" => {
-                let why = "this role may not read and write pg_statistic".to_owned();
-                return Ok(Self { unreadable: Some(why), ..Self::default() });
+                let unreadable = Some("this role may not read and write pg_statistic");
+                return Ok(Self { unreadable, ..Self::default() });
             }
             rows => rows?,
         };
@@ -199,8 +213,8 @@ impl SavedStatistics {
     }
 
     /// Why there are none.
-    pub fn unreadable(&self) -> Option<&str> {
-        self.unreadable.as_deref()
+    pub fn unreadable(&self) -> Option<&'static str> {
+        self.unreadable
     }
 
     /// What the column had before: the same one, else the one whose name it has taken over.
@@ -220,7 +234,7 @@ pub(super) async fn transplant(
     saved: &SavedStatistics,
 ) -> Result<RepairMethod, ServerError> {
     if let Some(why) = saved.unreadable() {
-        return Ok(RepairMethod::SampledInstead(why.to_owned()));
+        return Ok(RepairMethod::SampledInstead(why));
     }
     let fresh = session
         .query(&format!(
@@ -241,10 +255,10 @@ pub(super) async fn transplant(
                 put(session, target, inherited, type_oid, old, &slots).await?;
                 RepairMethod::Transplanted
             }
-            Err(Unmoved::Differs(why)) => RepairMethod::SampledInstead(why.to_owned()),
-            Err(Unmoved::Server(error)) if is_about_values(&error) => {
-                RepairMethod::SampledInstead("its old values are none of its new type".to_owned())
-            }
+            Err(Unmoved::Differs) => RepairMethod::Sampled,
+            Err(Unmoved::Unmovable(why)) => RepairMethod::SampledInstead(why),
+            // Its old values are none of its new type.
+            Err(Unmoved::Server(error)) if is_about_values(&error) => RepairMethod::Sampled,
             Err(Unmoved::Server(error)) => return Err(error),
         };
     }
@@ -253,7 +267,10 @@ pub(super) async fn transplant(
 
 /// Why statistics stay where they are.
 enum Unmoved {
-    Differs(&'static str),
+    /// Its values are others now.
+    Differs,
+    /// There is no way.
+    Unmovable(&'static str),
     Server(ServerError),
 }
 
@@ -282,10 +299,10 @@ async fn moved(
     fresh: &ColumnStatistics,
 ) -> Result<Vec<Slot>, Unmoved> {
     if !old.is_movable() || !fresh.is_movable() {
-        return Err(Unmoved::Differs("statistics of elements and ranges are not moved from type to type"));
+        return Err(Unmoved::Unmovable("statistics of elements and ranges are not moved from type to type"));
     }
     if (old.null_fraction - fresh.null_fraction).abs() > 0.05 {
-        return Err(Unmoved::Differs("another share of its rows is null now"));
+        return Err(Unmoved::Differs);
     }
     let common = read_as(session, type_name, old.values(MOST_COMMON), false).await?;
     let known = read_as(session, type_name, fresh.values(MOST_COMMON), false).await?;
@@ -296,14 +313,14 @@ async fn moved(
         let Some(was) = frequency(old, at).filter(|was| *was >= COMMON) else { continue };
         let now = known.values.iter().position(|known| known == value).and_then(|at| frequency(fresh, at));
         if now.is_none_or(|now| now < was / 2.0 || now > was * 2.0) {
-            return Err(Unmoved::Differs("its most common values are others now"));
+            return Err(Unmoved::Differs);
         }
     }
     let bounds = read_as(session, type_name, old.values(HISTOGRAM), true).await?;
     if let Some(lt) = [HISTOGRAM, CORRELATION].iter().find_map(|kind| fresh.slot(kind)) {
         let within = overlap(session, type_name, old, fresh).await?;
         if within < WITHIN {
-            return Err(Unmoved::Differs("its values lie elsewhere now"));
+            return Err(Unmoved::Differs);
         }
         return slots(session, lt, old, fresh, &common, &bounds).await;
     }
@@ -315,7 +332,7 @@ async fn moved(
             values: Some(common.text),
             ..mine.clone()
         }]),
-        _ => Err(Unmoved::Differs("its new type has no order")),
+        _ => Err(Unmoved::Unmovable("its new type has no order")),
     }
 }
 
@@ -358,7 +375,7 @@ async fn equality(session: &mut Session, lt: &str) -> Result<String, Unmoved> {
              WHERE l.amopopr = {lt} AND l.amopstrategy = 1 AND l.amopmethod = 403 ORDER BY 1 LIMIT 1"
         ))
         .await?;
-    rows.scalar().map(str::to_owned).ok_or(Unmoved::Differs("its new type has no equality"))
+    rows.scalar().map(str::to_owned).ok_or(Unmoved::Unmovable("its new type has no equality"))
 }
 
 /// An array of the new type.
