@@ -47,12 +47,29 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
             }
         }
     }
+    if statements.is_empty() {
+        for (name, identity) in replaced_functions(rehearsal, &key.query) {
+            statements.extend(statement_for(rehearsal, None, &[&name]));
+            objects.insert(identity);
+        }
+    }
     if objects.is_empty() {
         objects = relations;
     }
     let mut named = BTreeSet::new();
     statements.retain(|statement| named.insert(*statement));
     Cause { statements, objects: objects.into_iter().collect() }
+}
+
+/// Functions a query calls that have another body now: name and identity. What they do shows in no plan.
+fn replaced_functions(rehearsal: &Rehearsal, query: &str) -> Vec<(String, String)> {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
+    let Some(query) = rehearsal.queries.iter().find(|each| each.name == query) else { return Vec::new() };
+    let replaced = before.catalog.functions.iter().filter(|(oid, was)| {
+        after.catalog.functions.get(oid).is_some_and(|now| now.definition != was.definition)
+            && mentions(&query.sql, &was.name)
+    });
+    replaced.map(|(_, function)| (function.name.clone(), function.identity.clone())).collect()
 }
 
 /// A statement after which the plan was another one.
