@@ -206,6 +206,7 @@ scenarios! {
         create_index_improves_query,
         disable_row_security,
         foreign_file_touched,
+        foreign_key_loses_index,
         foreign_partition,
         foreign_table_beside,
         foreign_table_hot_query,
