@@ -214,6 +214,8 @@ async fn fresh_samples_leave_nothing_behind() {
     let before = (text(&mut session, everything).await, counts(&mut session).await);
     let other = place.session("samples", "seatrial_superuser").await.unwrap();
     let looking = std::cell::RefCell::new((other, Vec::new()));
+    // A query that reads no table of its own has nothing to be sampled.
+    resample(&mut session, &BTreeSet::new(), 1, async || Ok::<(), ServerError>(())).await.unwrap();
     let touched = touched(&mut session, "orders").await;
     resample(&mut session, &touched, 3, async || {
         let (session, seen) = &mut *looking.borrow_mut();

@@ -196,7 +196,8 @@ impl Frozen {
             counts.push(format!("({oid}::pg_catalog.oid, '{rows}'::pg_catalog.float4)"));
             oids.push(oid.clone());
         }
-        let relations = oids.join(",");
+        // A list must not be empty; no relation has this OID.
+        let relations = if oids.is_empty() { "0".to_owned() } else { oids.join(",") };
         session
             .execute(&format!(
                 "UPDATE pg_catalog.pg_statistic SET staattnum = staattnum + {PARKED} \
