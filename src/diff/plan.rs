@@ -3,25 +3,31 @@
 pub mod align;
 pub mod fingerprint;
 pub mod growth;
+pub mod names;
+mod node;
+mod reader;
 pub mod render;
+pub mod sentence;
 pub mod verdict;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::plan::{Captured, PlanCapture, PlanKey};
+use crate::snapshot::plan::{Captured, IndexUse, PlanCapture, PlanKey};
 use crate::workload::HotQuery;
-use fingerprint::{Fingerprints, IndexDefinitions, access_by_alias};
+use fingerprint::{Fingerprints, accesses};
 use growth::SizeGrowth;
+use names::Names;
 use render::Values;
+use sentence::Story;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict::{Evidence, PlanVerdict, Thresholds, Verdict, judge};
 
-/// A capture together with what its index names meant at that moment.
+/// A capture together with what names meant at that moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// The capture.
     pub capture: &'a PlanCapture,
-    /// Definitions of the indexes of that moment.
-    pub indexes: &'a IndexDefinitions,
+    /// Indexes by definition, relations and columns by what they were called before.
+    pub names: &'a Names,
 }
 
 impl<'a> Seen<'a> {
@@ -32,7 +38,7 @@ impl<'a> Seen<'a> {
 
     /// Fingerprints of its plan; `None` when the server refused the query.
     pub fn fingerprints(self) -> Option<Fingerprints> {
-        self.captured().plan().map(|plan| Fingerprints::of(plan, self.indexes))
+        self.captured().plan().map(|plan| Fingerprints::of(plan, self.names))
     }
 }
 
@@ -65,6 +71,16 @@ pub struct PlanSide {
     pub fingerprints: Option<Fingerprints>,
 }
 
+impl PlanDiff {
+    /// Adds cause, duration and remedy to the first sentence of the text, where there is one.
+    pub fn tell(&mut self, story: &Story) {
+        if !self.text.is_empty() {
+            let (headline, tree) = self.text.split_once('\n').unwrap_or((&self.text, ""));
+            self.text = format!("{}\n{tree}", story.tell(headline));
+        }
+    }
+}
+
 impl From<Seen<'_>> for PlanSide {
     fn from(seen: Seen<'_>) -> Self {
         Self { captured: seen.captured().clone(), fingerprints: seen.fingerprints() }
@@ -93,15 +109,16 @@ pub fn compare_plans(
 ) -> Vec<PlanDiff> {
     let Some(last) = moments.settled.or(moments.right_after) else { return Vec::new() };
     let growth = SizeGrowth::between(moments.before, last);
-    let before = Captures::of(moments.before);
-    let again = moments.again.map(Captures::of);
-    let right_after = moments.right_after.map(Captures::of);
-    let settled = moments.settled.map(Captures::of);
+    let read = |snapshot| Captures::of(moments.before, snapshot);
+    let before = read(moments.before);
+    let again = moments.again.map(read);
+    let right_after = moments.right_after.map(read);
+    let settled = moments.settled.map(read);
     let mut diffs = Vec::new();
     for capture in &moments.before.plans {
         let key = &capture.key;
         let evidence = Evidence {
-            before: Seen { capture, indexes: &before.indexes },
+            before: Seen { capture, names: &before.names },
             again: again.as_ref().and_then(|captures| captures.find(key)),
             right_after: right_after.as_ref().and_then(|captures| captures.find(key)),
             settled: settled.as_ref().and_then(|captures| captures.find(key)),
@@ -116,20 +133,20 @@ pub fn compare_plans(
 }
 
 struct Captures<'a> {
-    indexes: IndexDefinitions,
+    names: Names,
     plans: BTreeMap<&'a PlanKey, &'a PlanCapture>,
 }
 
 impl<'a> Captures<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
+    fn of(before: &Snapshot, snapshot: &'a Snapshot) -> Self {
         Self {
-            indexes: IndexDefinitions::of(&snapshot.catalog),
+            names: Names::after(&before.catalog, &snapshot.catalog),
             plans: snapshot.plans.iter().map(|capture| (&capture.key, capture)).collect(),
         }
     }
 
     fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
-        self.plans.get(key).map(|capture| Seen { capture, indexes: &self.indexes })
+        self.plans.get(key).map(|capture| Seen { capture, names: &self.names })
     }
 }
 
@@ -166,19 +183,23 @@ pub fn changed_objects(before: Seen<'_>, after: Seen<'_>) -> Vec<String> {
     let (Some(old), Some(new)) = (before.captured().plan(), after.captured().plan()) else { return Vec::new() };
     let old_indexes = old.indexes();
     let new_indexes = new.indexes();
-    let definitions = |side: Seen<'_>, used: &[crate::snapshot::plan::IndexUse]| -> BTreeSet<(String, String)> {
-        used.iter().map(|used| (used.relation.qualified(), side.indexes.definition(&used.index))).collect()
+    // The same index on the same table, whatever both are called now.
+    let identity = |side: Seen<'_>, used: &IndexUse| -> (String, String) {
+        let table = side.names.before(&used.relation).unwrap_or(&used.relation);
+        (table.qualified(), side.names.definition(&used.index))
     };
-    let (old_shapes, new_shapes) = (definitions(before, &old_indexes), definitions(after, &new_indexes));
+    let all = |side: Seen<'_>, used: &[IndexUse]| -> BTreeSet<(String, String)> {
+        used.iter().map(|used| identity(side, used)).collect()
+    };
+    let (old_shapes, new_shapes) = (all(before, &old_indexes), all(after, &new_indexes));
     let mut objects: Vec<String> = Vec::new();
     for (side, used, others) in [(before, &old_indexes, &new_shapes), (after, &new_indexes, &old_shapes)] {
-        let only_here = used
-            .iter()
-            .filter(|used| !others.contains(&(used.relation.qualified(), side.indexes.definition(&used.index))));
+        let only_here = used.iter().filter(|used| !others.contains(&identity(side, used)));
         objects.extend(only_here.map(|used| used.index.qualified()));
     }
-    if objects.is_empty() {
-        let (old_access, new_access) = (access_by_alias(old, before.indexes), access_by_alias(new, after.indexes));
+    if objects.is_empty()
+        && let Some([old_access, new_access]) = accesses(before, after)
+    {
         let changed = new_access.iter().filter(|(alias, now)| {
             old_access.get(*alias).is_none_or(|was| was.access != now.access || now.buffers > was.buffers)
         });

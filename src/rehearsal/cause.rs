@@ -2,7 +2,7 @@
 
 use super::{Cause, PlanChange, Rehearsal};
 use crate::diff::index::{IndexChange, IndexChangeKind};
-use crate::diff::plan::fingerprint::IndexDefinitions;
+use crate::diff::plan::names::Names;
 use crate::diff::plan::{Seen, causing_statements};
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::observation::lock::LockMode;
@@ -59,10 +59,10 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
 fn changing_statements(rehearsal: &Rehearsal, key: &PlanKey, steps: &[(usize, Vec<PlanCapture>)]) -> BTreeSet<usize> {
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return BTreeSet::new() };
     // Indexes count by definition: those that go are known from before, those that come from after.
-    let indexes = IndexDefinitions::of(&before.catalog).or(&IndexDefinitions::of(&after.catalog));
+    let names = Names::between(&before.catalog, &after.catalog);
     let seen = |captures: &'_ [PlanCapture]| captures.iter().position(|capture| capture.key == *key);
     let mut stages = steps.iter().filter_map(|(statement, captures)| {
-        Some((*statement, Seen { capture: &captures[seen(captures)?], indexes: &indexes }))
+        Some((*statement, Seen { capture: &captures[seen(captures)?], names: &names }))
     });
     let Some((_, first)) = stages.next() else { return BTreeSet::new() };
     causing_statements(first, &stages.collect::<Vec<_>>()).into_iter().collect()

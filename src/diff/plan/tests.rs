@@ -59,8 +59,8 @@ impl Case {
     }
 
     fn judged(&self) -> PlanVerdict {
-        let indexes = IndexDefinitions::default();
-        let seen = |capture| Seen { capture, indexes: &indexes };
+        let names = Names::default();
+        let seen = |capture| Seen { capture, names: &names };
         let evidence = Evidence {
             before: seen(&self.before),
             again: self.again.as_ref().map(seen),
@@ -229,13 +229,9 @@ fn rendered(before: &str, after: &str, values: Values) -> String {
         let work = plan.work();
         capture(work.map_or(Captured::Planned(plan.clone()), |work| Captured::Measured(plan, work)))
     };
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let (before, after) = (real(before), real(after));
-    render::render_diff(
-        Seen { capture: &before, indexes: &indexes },
-        Seen { capture: &after, indexes: &indexes },
-        values,
-    )
+    render::render_diff(Seen { capture: &before, names: &names }, Seen { capture: &after, names: &names }, values)
 }
 
 #[test]
@@ -272,9 +268,9 @@ fn values_are_shown_only_when_asked_for() {
 
 #[test]
 fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let objects = |before: &PlanCapture, after: &PlanCapture| {
-        changed_objects(Seen { capture: before, indexes: &indexes }, Seen { capture: after, indexes: &indexes })
+        changed_objects(Seen { capture: before, names: &names }, Seen { capture: after, names: &names })
     };
     let (index, seq) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0));
     assert_eq!(objects(&index, &seq), ["public.orders_customer_id_idx"]);
@@ -285,9 +281,9 @@ fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
 
 #[test]
 fn the_statement_after_which_the_plan_is_another_one_is_its_cause() {
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let (index, seq, gone) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0), refused("42703"));
-    let seen = |capture| Seen { capture, indexes: &indexes };
+    let seen = |capture| Seen { capture, names: &names };
     let stages = [(1, seen(&index)), (2, seen(&seq)), (3, seen(&seq)), (4, seen(&gone))];
     assert_eq!(causing_statements(seen(&index), &stages), [2, 4]);
 }
