@@ -104,6 +104,7 @@ pub(super) fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::plan::RelationName;
 
     fn plan(text: &str) -> QueryPlan {
         QueryPlan::from_explain_json(text).expect("a plan")
