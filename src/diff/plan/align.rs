@@ -235,7 +235,10 @@ fn first_best(candidates: impl Iterator<Item = usize>, score: impl Fn(&usize) ->
 pub(super) struct Row {
     pub before: Option<usize>,
     pub after: Option<usize>,
+    /// Where it stands among the lines around it: after, or before if it went.
     pub depth: usize,
+    /// Where it stood, if what was above it went or others came between.
+    pub depth_before: usize,
 }
 
 /// Every line of both plans once: those after in their order, those that went where they were.
@@ -243,14 +246,16 @@ pub(super) fn rows(before: &[Line<'_>], after: &[Line<'_>], alignment: &Alignmen
     // Behind how many lines of the plan after each line stands.
     let mut behind = vec![0; before.len()];
     let mut depth = vec![0; before.len()];
+    let mut depth_before = vec![0; before.len()];
     let mut removed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for old in 0..before.len() {
+        depth_before[old] = before[old].parent.map_or(0, |parent| depth[parent] + 1);
         if let Some(new) = alignment.after[old] {
             (behind[old], depth[old]) = (new + 1, after[new].depth);
             continue;
         }
+        depth[old] = depth_before[old];
         if let Some(parent) = before[old].parent {
-            depth[old] = depth[parent] + 1;
             // The last place that is still below the same parent.
             let end = alignment.after[parent].map_or(after.len(), |new| new + 1 + after[new].below);
             let earlier = children(before, parent).take_while(|sibling| *sibling < old);
@@ -266,13 +271,32 @@ pub(super) fn rows(before: &[Line<'_>], after: &[Line<'_>], alignment: &Alignmen
     let mut rows = Vec::new();
     for place in 0..=after.len() {
         if let Some(new) = place.checked_sub(1) {
-            rows.push(Row { before: alignment.before[new], after: Some(new), depth: after[new].depth });
+            let (old, depth) = (alignment.before[new], after[new].depth);
+            rows.push(Row {
+                before: old,
+                after: Some(new),
+                depth,
+                depth_before: old.map_or(depth, |old| depth_before[old]),
+            });
         }
         for old in removed.remove(&place).unwrap_or_default() {
-            rows.push(Row { before: Some(old), after: None, depth: depth[old] });
+            let depth = depth[old];
+            rows.push(Row { before: Some(old), after: None, depth, depth_before: depth });
         }
     }
     rows
+}
+
+/// Whether what is right below a node on both sides stands in another order.
+pub(super) fn is_turned(
+    before: &[Line<'_>],
+    after: &[Line<'_>],
+    (old, new): (usize, usize),
+    alignment: &Alignment,
+) -> bool {
+    let inside = |at: &usize| after[*at].parent == Some(new);
+    let order: Vec<usize> = children(before, old).filter_map(|child| alignment.after[child]).filter(inside).collect();
+    !order.is_sorted()
 }
 
 #[cfg(test)]

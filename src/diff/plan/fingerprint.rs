@@ -50,6 +50,8 @@ pub struct Access {
     pub access: String,
     /// Kind of scan and index names, for people.
     pub title: String,
+    /// Definitions of the indexes it goes through, each once.
+    pub indexes: BTreeSet<String>,
     /// Blocks of the scan itself and its bitmaps; 0 when not measured.
     pub buffers: u64,
 }
@@ -79,6 +81,7 @@ fn summed(reader: &Reader<'_>, plan: &QueryPlan) -> BTreeMap<String, Access> {
         match by_alias.get_mut(&scan.alias) {
             Some(known) => {
                 known.buffers += scan.buffers;
+                known.indexes.extend(scan.indexes);
                 for (all, one) in [(&mut known.access, &scan.access), (&mut known.title, &scan.title)] {
                     if !all.split(" and ").any(|part| part == one) {
                         let _infallible = write!(all, " and {one}");

@@ -20,10 +20,9 @@ pub(super) fn label(line: &Line<'_>, reader: &Reader<'_>) -> String {
         let _infallible = write!(text, " using {}", names.join(", "));
     }
     if line.nodes.len() > 1 {
-        let relation = node.relation_name().map(|relation| reader.names.known_as(&relation).qualified());
         let _infallible = write!(text, " on {} partitions", line.nodes.len());
-        if let Some(relation) = relation.filter(|_| reader.is_partition(node)) {
-            let _infallible = write!(text, " of {relation}");
+        if let Some(table) = table(node, reader) {
+            let _infallible = write!(text, " of {table}");
         }
         return text;
     }
@@ -41,6 +40,15 @@ pub(super) fn label(line: &Line<'_>, reader: &Reader<'_>) -> String {
         (None, None) => {}
     }
     text
+}
+
+/// The table people know the node to read: of a partition the topmost parent, or its alias where that is unknown.
+pub(super) fn table(node: &PlanNode, reader: &Reader<'_>) -> Option<String> {
+    let relation = node.relation_name()?;
+    match reader.names.before(&relation) {
+        None if reader.is_partition(node) => reader.alias(node),
+        _ => Some(reader.names.known_as(&relation).qualified()),
+    }
 }
 
 /// The type of the node as EXPLAIN's text names it: `Parallel Seq Scan`, `Partial HashAggregate`, `Hash Left Join`.
@@ -128,13 +136,13 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     let now = Rows::of(after);
     let was = before.map(Rows::of);
     let executed = now.measured && was.as_ref().is_none_or(|was| was.measured);
-    let (was, now_text) = (was.map(|was| was.shown(executed)), now.shown(executed));
     let name = if executed { "rows" } else { "estimated rows" };
-    match was {
-        Some(was) if was != now_text => {
-            let _infallible = write!(text, "  {name}={was} → {now_text}");
+    let now_text = now.shown(executed);
+    match was.filter(|was| !was.may_equal(&now, executed)) {
+        Some(was) => {
+            let _infallible = write!(text, "  {name}={} → {now_text}", was.shown(executed));
         }
-        _ => {
+        None => {
             let _infallible = write!(text, "  {name}={now_text}");
         }
     }
@@ -157,6 +165,13 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
             }
             _ => {}
         }
+    }
+    let fetches = |node: &PlanNode| node.number("Heap Fetches").map(|fetches| fetches as u64);
+    // What an index alone cannot answer while the visibility map is behind.
+    if let (Some(was), Some(now)) = (before.and_then(|before| sum(before, fetches)), sum(after, fetches))
+        && was != now
+    {
+        let _infallible = write!(text, "  heap fetches={} → {}", grouped(was), grouped(now));
     }
     text
 }
@@ -194,10 +209,20 @@ impl Rows {
         rows
     }
 
+    fn may_equal(&self, other: &Self, executed: bool) -> bool {
+        if executed {
+            self.never_run == other.never_run && (self.actual - other.actual).abs() <= (self.blur + other.blur).max(0.5)
+        } else {
+            self.estimated.round() == other.estimated.round()
+        }
+    }
+
     fn shown(&self, executed: bool) -> String {
         match (executed, self.never_run) {
             (false, _) => grouped(self.estimated.round() as u64),
             (true, true) => "never run".to_owned(),
+            // An average rounded to nothing says how many there can have been at most.
+            (true, false) if self.actual == 0.0 && self.blur >= 0.5 => format!("≤{}", grouped(self.blur as u64)),
             (true, false) => {
                 let about = if self.blur >= 0.5 { "≈" } else { "" };
                 format!("{about}{}", grouped(self.actual.round() as u64))

@@ -169,6 +169,7 @@ impl<'a> Reader<'a> {
             relation_before: before,
             access: self.signature(node),
             title: format!("{}{direction}{using}", node.node_type),
+            indexes: indexes.iter().filter_map(|index| self.definition(node, index)).collect(),
             // A scan's children are its bitmaps, or subplans that are scans of their own.
             buffers: node.own_buffers().unwrap_or_default()
                 + node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>(),

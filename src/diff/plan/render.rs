@@ -1,8 +1,8 @@
 //! A plan diff for people: one sentence, then the tree with what is unchanged folded away.
 
 use super::Seen;
-use super::align::{Alignment, Line, Row, children, lines, rows};
-use super::node::{Condition, conditions, index_names, label, numbers, own_blocks};
+use super::align::{Alignment, Line, Row, is_turned, lines, rows};
+use super::node::{Condition, conditions, index_names, label, numbers, own_blocks, table};
 use super::reader::Reader;
 use super::sentence::{Story, sentence};
 use crate::report::visible::{clip, visible};
@@ -67,8 +67,7 @@ impl Side<'_> {
     /// Name of what it reads, and of the indexes it goes through.
     fn names(&self, at: usize) -> (Option<String>, Vec<String>) {
         let node = self.lines[at].node();
-        let relation = node.relation_name().map(|relation| self.reader.names.known_as(&relation).qualified());
-        (relation, index_names(node, self.lines[at].nodes.len() > 1, self.reader))
+        (table(node, self.reader), index_names(node, self.lines[at].nodes.len() > 1, self.reader))
     }
 }
 
@@ -81,7 +80,7 @@ impl Picture<'_> {
     fn text(&self) -> String {
         let alignment = Alignment::of(&self.before.lines, &self.after.lines);
         let rows = rows(&self.before.lines, &self.after.lines, &alignment);
-        let mut page = String::new();
+        let mut page = Page::default();
         let mut at = 0;
         while at < rows.len() {
             let row = rows[at];
@@ -89,7 +88,7 @@ impl Picture<'_> {
             match (row.before, row.after) {
                 (Some(old), Some(new)) => {
                     folded = self.unchanged_below(&rows, at);
-                    self.matched(&mut page, row.depth, (old, new), &alignment, folded);
+                    self.matched(&mut page, row, (old, new), &alignment, folded);
                 }
                 (Some(old), None) => self.alone(&mut page, '-', row.depth, &self.before, old),
                 (None, Some(new)) => self.alone(&mut page, '+', row.depth, &self.after, new),
@@ -97,31 +96,25 @@ impl Picture<'_> {
             }
             at += 1 + folded;
         }
-        page
+        page.text()
     }
 
-    fn alone(&self, page: &mut String, mark: char, depth: usize, side: &Side<'_>, at: usize) {
-        push(page, mark, depth, &(side.label(at) + &numbers(None, &side.lines[at])));
+    fn alone(&self, page: &mut Page, mark: char, depth: usize, side: &Side<'_>, at: usize) {
+        page.push(mark, depth, &(side.label(at) + &numbers(None, &side.lines[at])));
         for condition in side.conditions(at, false) {
-            push(page, mark, depth + 1, &format!("{}: {}", condition.name, condition.shown));
+            page.push(mark, depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
     }
 
-    fn matched(
-        &self,
-        page: &mut String,
-        depth: usize,
-        (old, new): (usize, usize),
-        alignment: &Alignment,
-        folded: usize,
-    ) {
+    fn matched(&self, page: &mut Page, row: Row, (old, new): (usize, usize), alignment: &Alignment, folded: usize) {
         let (was, now) = (&self.before.lines[old], &self.after.lines[new]);
         let mut line = self.after.label(new);
         line.push_str(&numbers(Some(was), now));
         if was.signature == now.signature {
-            let turned = self.is_turned((old, new), alignment);
+            let turned = is_turned(&self.before.lines, &self.after.lines, (old, new), alignment);
             let moved = self.is_moved((old, new), alignment);
-            line.push_str(&self.former_names(old, new));
+            let former = self.former_names(old, new);
+            line.push_str(&former);
             for (is_so, note) in [(turned, "inputs swapped"), (moved, "moved")] {
                 if is_so {
                     line.push_str(&format!("  ({note})"));
@@ -133,14 +126,15 @@ impl Picture<'_> {
                 several => line.push_str(&format!("  … {several} nodes below unchanged")),
             }
             let mark = if turned || moved || !self.is_quiet(old, new) { '~' } else { ' ' };
-            return push(page, mark, depth, &line);
+            let context = mark == ' ' && former.is_empty();
+            return page.push_node(mark, row.depth, &line, context.then_some(1 + folded));
         }
         let label = self.before.label(old);
         let same_label = label == self.after.label(new);
         if same_label {
-            push(page, '~', depth, &line);
+            page.push('~', row.depth, &line);
         } else {
-            push(page, '-', depth, &label);
+            page.push('-', row.depth_before, &label);
         }
         // The conditions of both, without those they share.
         let (gone, come) = (self.before.conditions(old, same_label), self.after.conditions(new, same_label));
@@ -148,13 +142,14 @@ impl Picture<'_> {
             others.iter().any(|other| other.name == condition.name && other.comparable == condition.comparable)
         };
         for condition in gone.iter().filter(|condition| !is_in(condition, &come)) {
-            push(page, '-', depth + 1, &format!("{}: {}", condition.name, condition.shown));
+            let depth = if same_label { row.depth } else { row.depth_before };
+            page.push('-', depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
         if !same_label {
-            push(page, '+', depth, &line);
+            page.push('+', row.depth, &line);
         }
         for condition in come.iter().filter(|condition| !is_in(condition, &gone)) {
-            push(page, '+', depth + 1, &format!("{}: {}", condition.name, condition.shown));
+            page.push('+', row.depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
     }
 
@@ -164,6 +159,10 @@ impl Picture<'_> {
         let mut former: Vec<String> =
             relation.filter(|was| now.as_ref().is_some_and(|now| now != was)).into_iter().collect();
         former.extend(indexes.into_iter().filter(|was| !now_indexes.contains(was)));
+        let (partitions, now) = (self.before.lines[old].nodes.len(), self.after.lines[new].nodes.len());
+        if partitions != now {
+            former.push(if partitions == 1 { "1 partition".to_owned() } else { format!("{partitions} partitions") });
+        }
         if former.is_empty() { String::new() } else { format!("  (was {})", former.join(", ")) }
     }
 
@@ -173,14 +172,6 @@ impl Picture<'_> {
         let (was, now) = (own_blocks(before), own_blocks(after));
         let noisy = was.abs_diff(now) >= 100 && was.max(now) as f64 >= 1.5 * was.min(now) as f64;
         before.signature == after.signature && !noisy
-    }
-
-    /// Whether what is below stands in another order.
-    fn is_turned(&self, (old, new): (usize, usize), alignment: &Alignment) -> bool {
-        let inside = |at: &usize| self.after.lines[*at].parent == Some(new);
-        let order: Vec<usize> =
-            children(&self.before.lines, old).filter_map(|child| alignment.after[child]).filter(inside).collect();
-        !order.is_sorted()
     }
 
     /// Whether it stands below another node, added and removed ones aside.
@@ -208,8 +199,55 @@ impl Picture<'_> {
     }
 }
 
-fn push(page: &mut String, mark: char, depth: usize, text: &str) {
-    let line = format!("{mark} {}{text}", "  ".repeat(depth));
-    page.push_str(clip(visible(&line).trim_end(), WIDTH).as_ref());
-    page.push('\n');
+/// Lines around a change that are shown although nothing about them changed.
+const CONTEXT: usize = 2;
+
+/// The finished lines, before far-off unchanged ones are left out.
+#[derive(Default)]
+struct Page {
+    lines: Vec<PageLine>,
+}
+
+struct PageLine {
+    text: String,
+    depth: usize,
+    /// How many unchanged nodes the line stands for; `None` where there is something to see.
+    context: Option<usize>,
+}
+
+impl Page {
+    fn push(&mut self, mark: char, depth: usize, text: &str) {
+        self.push_node(mark, depth, text, None);
+    }
+
+    fn push_node(&mut self, mark: char, depth: usize, text: &str, context: Option<usize>) {
+        let line = format!("{mark} {}{text}", "  ".repeat(depth));
+        self.lines.push(PageLine { text: line, depth, context });
+    }
+
+    /// The first line, what changed and what is around it; longer stretches of the rest are counted.
+    fn text(&self) -> String {
+        let near = |at: usize| {
+            let around = &self.lines[at.saturating_sub(CONTEXT)..self.lines.len().min(at + CONTEXT + 1)];
+            at == 0 || around.iter().any(|line| line.context.is_none())
+        };
+        let mut text = String::new();
+        let mut show = |line: &str| {
+            text.push_str(clip(visible(line).trim_end(), WIDTH).as_ref());
+            text.push('\n');
+        };
+        let mut at = 0;
+        while at < self.lines.len() {
+            let far = (at..self.lines.len()).take_while(|line| !near(*line)).count();
+            if far > 1 {
+                let nodes: usize = self.lines[at..at + far].iter().filter_map(|line| line.context).sum();
+                show(&format!("  {}… {nodes} nodes unchanged", "  ".repeat(self.lines[at].depth)));
+                at += far;
+            } else {
+                show(&self.lines[at].text);
+                at += 1;
+            }
+        }
+        text
+    }
 }

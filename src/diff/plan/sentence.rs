@@ -1,12 +1,12 @@
 //! The one sentence about a changed plan: table, old and new access, work, cause, how long it lasts, what to add.
 
 use super::Seen;
-use super::align::{Alignment, lines, rows};
+use super::align::{Alignment, Line, is_turned, lines, rows};
 use super::fingerprint::{Access, accesses};
-use super::node::{grouped, kind};
+use super::node::{grouped, kind, table};
 use super::reader::Reader;
 use crate::report::visible::visible;
-use crate::snapshot::plan::{Captured, PlanNode, QueryPlan};
+use crate::snapshot::plan::{Captured, PlanNode, QueryPlan, quote_identifier_if_needed};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -90,10 +90,10 @@ fn what(before: Seen<'_>, after: Seen<'_>) -> Option<String> {
             continue;
         }
         let more = i128::from(access.buffers) - known.map_or(0, |known| i128::from(known.buffers));
-        changes.push((more, access_change(alias, known, access)));
+        changes.push((more, access_change(&subject(alias, access, &now), known, access)));
     }
     for (alias, access) in was.iter().filter(|(alias, _)| !now.contains_key(*alias)) {
-        changes.push((-i128::from(access.buffers), format!("{} is no longer read", subject(alias, access))));
+        changes.push((-i128::from(access.buffers), format!("{} is no longer read", subject(alias, access, &was))));
     }
     changes.sort_by(|(one, _), (other, _)| other.cmp(one));
     let Some((_, worst)) = changes.first() else { return Some(above_the_tables(before, after, &was, &now)) };
@@ -105,20 +105,31 @@ fn what(before: Seen<'_>, after: Seen<'_>) -> Option<String> {
     Some(sentence)
 }
 
-fn subject(alias: &str, access: &Access) -> String {
-    match (&access.relation, &access.relation_before) {
-        (Some(now), Some(was)) if now != was => format!("{now} (was {was})"),
-        (Some(now), _) => now.clone(),
-        (None, _) => alias.to_owned(),
+/// The table, with its alias where the query reads it more than once.
+fn subject(alias: &str, access: &Access, all: &BTreeMap<String, Access>) -> String {
+    let Some(now) = &access.relation else { return alias.to_owned() };
+    let mut text = now.clone();
+    let own_name = now.ends_with(&format!(".{}", quote_identifier_if_needed(alias)));
+    if !own_name && all.values().filter(|other| other.relation == access.relation).count() > 1 {
+        let _infallible = write!(text, " {}", quote_identifier_if_needed(alias));
     }
+    if let Some(was) = access.relation_before.as_ref().filter(|was| *was != now) {
+        let _infallible = write!(text, " (was {was})");
+    }
+    text
 }
 
-fn access_change(alias: &str, was: Option<&Access>, now: &Access) -> String {
-    let subject = subject(alias, now);
-    match was {
-        None => format!("{subject} is now read by {}", now.title),
-        Some(was) if was.title == now.title => format!("{subject}: {} with other conditions or definition", now.title),
-        Some(was) => format!("{subject}: {} became {}", was.title, now.title),
+fn access_change(subject: &str, was: Option<&Access>, now: &Access) -> String {
+    let Some(was) = was else { return format!("{subject} is now read by {}", now.title) };
+    match (was.title.split_once(" using "), now.title.split_once(" using ")) {
+        _ if was.title == now.title && was.indexes != now.indexes => {
+            format!("{subject}: {}, which has another definition", now.title)
+        }
+        _ if was.title == now.title => format!("{subject}: {} under other conditions", now.title),
+        (Some((was, index)), Some((now, same))) if index == same => {
+            format!("{subject}: {was} became {now}, both using {index}")
+        }
+        _ => format!("{subject}: {} became {}", was.title, now.title),
     }
 }
 
@@ -133,62 +144,75 @@ fn above_the_tables(
     let shape = |seen: Seen<'_>| seen.fingerprints().map(|fingerprints| fingerprints.shape);
     if shape(before) != shape(after) {
         return tree_change((old, before), (new, after))
-            .unwrap_or_else(|| "Every table is reached as before, the tree above them changed".to_owned());
+            .unwrap_or_else(|| "Tables reached as before, the tree above them changed".to_owned());
     }
     let more = |alias: &String, access: &Access| {
         access.buffers.saturating_sub(was.get(alias).map_or(0, |known| known.buffers))
     };
     let most = now.iter().max_by_key(|(alias, access)| more(alias, access));
     match most.filter(|(alias, access)| more(alias, access) >= 100) {
-        Some((alias, access)) => format!("{}: {} as before", subject(alias, access), access.title),
+        Some((alias, access)) => format!("{}: {} as before", subject(alias, access, now), access.title),
         None => "Same plan".to_owned(),
     }
 }
 
-/// A join done otherwise, else a node that came or went, the topmost first.
+/// A join done otherwise, else a node that came or went, else one that changed; the topmost first.
 fn tree_change((old, before): (&QueryPlan, Seen<'_>), (new, after): (&QueryPlan, Seen<'_>)) -> Option<String> {
     let (old_reader, new_reader) = Reader::pair((old, before.names), (new, after.names));
     let (old_lines, new_lines) = (lines(&old.root, &old_reader), lines(&new.root, &new_reader));
-    let rows = rows(&old_lines, &new_lines, &Alignment::of(&old_lines, &new_lines));
-    let tables = |node: &PlanNode, reader: &Reader<'_>| {
-        let mut names: Vec<String> = Vec::new();
-        for relation in node.nodes().iter().filter_map(|node| node.relation_name()) {
-            let name = reader.names.known_as(&relation).qualified();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        match names.len() {
-            0 => String::new(),
-            1..=3 => format!(" of {}", names.join(", ")),
-            more => format!(" of {} and {} more tables", names[..2].join(", "), more - 2),
-        }
+    let alignment = Alignment::of(&old_lines, &new_lines);
+    let rows = rows(&old_lines, &new_lines, &alignment);
+    let matched = || rows.iter().filter_map(|row| Some((row.before?, row.after?)));
+    let became = |old: usize, new: usize| {
+        let (was, now) = (old_lines[old].node(), new_lines[new].node());
+        (kind(was) != kind(now)).then(|| format!("{}{} became {}", kind(was), over(was, &old_reader), kind(now)))
     };
-    let join = rows.iter().find_map(|row| {
-        let (was, now) = (old_lines[row.before?].node(), new_lines[row.after?].node());
-        let other = was.text("Join Type").is_some() && kind(was) != kind(now);
-        other.then(|| format!("{}{} became {}", kind(was), tables(was, &old_reader), kind(now)))
-    });
+    let join = matched().filter(|(old, _)| is_join(&old_lines[*old])).find_map(|(old, new)| became(old, new));
+    let turned = || {
+        let (old, _) = matched().find(|(old, new)| is_turned(&old_lines, &new_lines, (*old, *new), &alignment))?;
+        let node = old_lines[old].node();
+        Some(format!("{}{} has its inputs swapped", kind(node), over(node, &old_reader)))
+    };
+    let partitions = || {
+        matched().find_map(|(old, new)| {
+            let (was, now) = (old_lines[old].nodes.len(), new_lines[new].nodes.len());
+            let table = table(new_lines[new].node(), &new_reader)?;
+            (was != now).then(|| format!("{table}: partitions read {was} became {now}"))
+        })
+    };
     let came_or_went = || {
-        rows.iter().find_map(|row| match (row.before, row.after) {
-            (None, Some(new)) => {
-                let node = new_lines[new].node();
-                Some(format!("{}{} is new", kind(node), tables(node, &new_reader)))
-            }
-            (Some(old), None) => {
-                let node = old_lines[old].node();
-                Some(format!("{}{} is gone", kind(node), tables(node, &old_reader)))
-            }
-            _ => None,
-        })
-    };
-    let otherwise = || {
         rows.iter().find_map(|row| {
-            let (was, now) = (old_lines[row.before?].node(), new_lines[row.after?].node());
-            (kind(was) != kind(now)).then(|| format!("{}{} became {}", kind(was), tables(was, &old_reader), kind(now)))
+            let (node, reader, change) = match (row.before, row.after) {
+                (None, Some(new)) => (new_lines[new].node(), &new_reader, "added"),
+                (Some(old), None) => (old_lines[old].node(), &old_reader, "gone"),
+                _ => return None,
+            };
+            Some(format!("{}{} {change}", kind(node), over(node, reader)))
         })
     };
-    join.or_else(came_or_went).or_else(otherwise).map(|change| format!("{change}, every table is reached as before"))
+    let otherwise = || matched().find_map(|(old, new)| became(old, new));
+    let change = join.or_else(turned).or_else(partitions).or_else(came_or_went).or_else(otherwise)?;
+    Some(format!("{change}, tables reached as before"))
+}
+
+fn is_join(line: &Line<'_>) -> bool {
+    line.node().text("Join Type").is_some()
+}
+
+/// ` over public.orders and public.customers`: the tables a node reads, some of them.
+fn over(node: &PlanNode, reader: &Reader<'_>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for name in node.nodes().into_iter().filter_map(|node| table(node, reader)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!(" over {one}"),
+        [one, other] => format!(" over {one} and {other}"),
+        [one, other, rest @ ..] => format!(" over {one}, {other} and {} more", rest.len()),
+    }
 }
 
 fn work_clause(old: &Captured, new: &Captured) -> String {
