@@ -387,7 +387,7 @@ fn hostile_names_break_no_line_and_move_no_cursor() {
             text.lines().skip(1).all(|line| line.starts_with(['-', '+', '~', ' ']) && columns(line) <= 160),
             "{text}"
         );
-        assert_eq!(text.lines().count(), 6, "{text}");
+        assert_eq!(text.lines().count(), 7, "{text}");
         assert!(!text.chars().any(|character| is_unprintable(character) && character != '\n'), "{text:?}");
     }
     assert_eq!(headline(pair.before(), pair.after()).lines().count(), 1);

@@ -5,7 +5,7 @@ use super::align::{Alignment, Line, Row, is_turned, lines, rows};
 use super::node::{Condition, conditions, index_names, label, numbers, own_blocks, table};
 use super::reader::Reader;
 use super::sentence::{Story, sentence};
-use crate::report::visible::{clip, visible};
+use crate::report::visible::{clip, columns, visible};
 use crate::snapshot::plan::QueryPlan;
 
 /// Whether values of user data may be shown.
@@ -19,6 +19,8 @@ pub enum Values {
 
 /// Longest line of a tree, in columns of a terminal.
 const WIDTH: usize = 160;
+/// What a terminal of 80 columns shows of a line in a report.
+const NARROW: usize = 74;
 
 /// One sentence naming table, old and new access and work, then the aligned tree: `-` before, `+` after, `~` the same
 /// node with other work; subtrees that are the same and do the same work are folded into one line. Nothing in it moves
@@ -35,6 +37,15 @@ pub fn render_story(before: Seen<'_>, after: Seen<'_>, values: Values, story: &S
         text.push_str(&tree((old, before), (new, after), values));
     }
     text
+}
+
+/// A rendered diff, taken apart: its sentence, if it has one, and the lines of its tree, which begin with a mark.
+pub fn parts(text: &str) -> (Option<&str>, &str) {
+    if text.starts_with([' ', '-', '+', '~']) {
+        return (None, text);
+    }
+    let (sentence, tree) = text.split_once('\n').unwrap_or((text, ""));
+    (Some(sentence), tree)
 }
 
 fn tree((old, before): (&QueryPlan, Seen<'_>), (new, after): (&QueryPlan, Seen<'_>), values: Values) -> String {
@@ -81,17 +92,31 @@ impl Picture<'_> {
         let alignment = Alignment::of(&self.before.lines, &self.after.lines);
         let rows = rows(&self.before.lines, &self.after.lines, &alignment);
         let mut page = Page::default();
+        // A line before that is shown already, as what is now under new nodes.
+        let mut shown = None;
         let mut at = 0;
         while at < rows.len() {
             let row = rows[at];
             let mut folded = 0;
             match (row.before, row.after) {
-                (Some(old), Some(new)) => {
+                (Some(old), Some(new)) if self.is_alike(old, new) => {
                     folded = self.unchanged_below(&rows, at);
-                    self.matched(&mut page, row, (old, new), &alignment, folded);
+                    self.alike(&mut page, row.depth, (old, new), &alignment, folded);
+                }
+                (Some(old), Some(new)) => {
+                    if shown != Some(old) {
+                        self.gone(&mut page, row, (old, new));
+                    }
+                    self.come(&mut page, row.depth, (old, new), &alignment);
                 }
                 (Some(old), None) => self.alone(&mut page, '-', row.depth, &self.before, old),
-                (None, Some(new)) => self.alone(&mut page, '+', row.depth, &self.after, new),
+                (None, Some(new)) => {
+                    if let Some((below, pair)) = self.wrapped(&rows[at..]).filter(|(_, (old, _))| shown != Some(*old)) {
+                        self.gone(&mut page, below, pair);
+                        shown = Some(pair.0);
+                    }
+                    self.alone(&mut page, '+', row.depth, &self.after, new);
+                }
                 (None, None) => {}
             }
             at += 1 + folded;
@@ -99,58 +124,88 @@ impl Picture<'_> {
         page.text()
     }
 
+    fn is_alike(&self, old: usize, new: usize) -> bool {
+        self.before.lines[old].signature == self.after.lines[new].signature
+    }
+
+    /// Of new nodes, one below the other: the changed node below them, if it stood where the first one stands.
+    fn wrapped(&self, rows: &[Row]) -> Option<(Row, (usize, usize))> {
+        let new = rows.iter().take_while(|row| row.before.is_none()).count();
+        let straight = rows
+            .windows(2)
+            .take(new)
+            .all(|pair| pair[1].after.is_some_and(|below| self.after.lines[below].parent == pair[0].after));
+        let below = rows.get(new).filter(|below| straight && below.depth_before == rows[0].depth)?;
+        let pair = (below.before?, below.after?);
+        let replaced = !self.is_alike(pair.0, pair.1) && self.before.label(pair.0) != self.after.label(pair.1);
+        replaced.then_some((*below, pair))
+    }
+
     fn alone(&self, page: &mut Page, mark: char, depth: usize, side: &Side<'_>, at: usize) {
-        page.push(mark, depth, &(side.label(at) + &numbers(None, &side.lines[at])));
+        page.push_node((mark, depth), &side.label(at), &numbers(None, &side.lines[at]), None);
         for condition in side.conditions(at, false) {
             page.push(mark, depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
     }
 
-    fn matched(&self, page: &mut Page, row: Row, (old, new): (usize, usize), alignment: &Alignment, folded: usize) {
-        let (was, now) = (&self.before.lines[old], &self.after.lines[new]);
-        let mut line = self.after.label(new);
-        line.push_str(&numbers(Some(was), now));
-        if was.signature == now.signature {
-            let turned = is_turned(&self.before.lines, &self.after.lines, (old, new), alignment);
-            let moved = self.is_moved((old, new), alignment);
-            let former = self.former_names(old, new);
-            line.push_str(&former);
-            for (is_so, note) in [(turned, "inputs swapped"), (moved, "moved")] {
-                if is_so {
-                    line.push_str(&format!("  ({note})"));
-                }
-            }
-            match folded {
-                0 => {}
-                1 => line.push_str("  … 1 node below unchanged"),
-                several => line.push_str(&format!("  … {several} nodes below unchanged")),
-            }
-            let mark = if turned || moved || !self.is_quiet(old, new) { '~' } else { ' ' };
-            let context = mark == ' ' && former.is_empty();
-            return page.push_node(mark, row.depth, &line, context.then_some(1 + folded));
+    /// A node that does the same as before.
+    fn alike(&self, page: &mut Page, depth: usize, (old, new): (usize, usize), alignment: &Alignment, folded: usize) {
+        let mut details = numbers(Some(&self.before.lines[old]), &self.after.lines[new]);
+        let notes = self.former_names(old, new) + &self.place(old, new, alignment);
+        details.push_str(&notes);
+        match folded {
+            0 => {}
+            1 => details.push_str("  … 1 node below unchanged"),
+            several => details.push_str(&format!("  … {several} nodes below unchanged")),
         }
+        let mark = if self.place(old, new, alignment).is_empty() && self.is_quiet(old, new) { ' ' } else { '~' };
+        let context = mark == ' ' && notes.is_empty();
+        page.push_node((mark, depth), &self.after.label(new), &details, context.then_some(1 + folded));
+    }
+
+    /// What a changed node was, unless it is still called the same.
+    fn gone(&self, page: &mut Page, row: Row, (old, new): (usize, usize)) {
         let label = self.before.label(old);
-        let same_label = label == self.after.label(new);
-        if same_label {
-            page.push('~', row.depth, &line);
-        } else {
+        if label != self.after.label(new) {
             page.push('-', row.depth_before, &label);
+            self.lost(page, row.depth_before, (old, new), false);
         }
-        // The conditions of both, without those they share.
-        let (gone, come) = (self.before.conditions(old, same_label), self.after.conditions(new, same_label));
-        let is_in = |condition: &Condition, others: &[Condition]| {
-            others.iter().any(|other| other.name == condition.name && other.comparable == condition.comparable)
-        };
-        for condition in gone.iter().filter(|condition| !is_in(condition, &come)) {
-            let depth = if same_label { row.depth } else { row.depth_before };
+    }
+
+    /// Conditions a changed node has no more.
+    fn lost(&self, page: &mut Page, depth: usize, (old, new): (usize, usize), definitions: bool) {
+        let come = self.after.conditions(new, definitions);
+        for condition in self.before.conditions(old, definitions).iter().filter(|condition| !is_in(condition, &come)) {
             page.push('-', depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
-        if !same_label {
-            page.push('+', row.depth, &line);
+    }
+
+    /// What a changed node is now, with the conditions it did not have.
+    fn come(&self, page: &mut Page, depth: usize, (old, new): (usize, usize), alignment: &Alignment) {
+        let label = self.after.label(new);
+        let details = numbers(Some(&self.before.lines[old]), &self.after.lines[new]);
+        let details = details + &self.place(old, new, alignment);
+        let same_label = label == self.before.label(old);
+        page.push_node((if same_label { '~' } else { '+' }, depth), &label, &details, None);
+        if same_label {
+            self.lost(page, depth, (old, new), true);
         }
-        for condition in come.iter().filter(|condition| !is_in(condition, &gone)) {
-            page.push('+', row.depth + 1, &format!("{}: {}", condition.name, condition.shown));
+        let gone = self.before.conditions(old, same_label);
+        for condition in self.after.conditions(new, same_label).iter().filter(|condition| !is_in(condition, &gone)) {
+            page.push('+', depth + 1, &format!("{}: {}", condition.name, condition.shown));
         }
+    }
+
+    /// What became of the order of its inputs, and of the node it is an input of.
+    fn place(&self, old: usize, new: usize, alignment: &Alignment) -> String {
+        let mut notes = String::new();
+        if is_turned(&self.before.lines, &self.after.lines, (old, new), alignment) {
+            notes.push_str("  (inputs swapped)");
+        }
+        if self.is_moved((old, new), alignment) {
+            notes.push_str("  (moved)");
+        }
+        notes
     }
 
     /// What is only called something else.
@@ -199,6 +254,10 @@ impl Picture<'_> {
     }
 }
 
+fn is_in(condition: &Condition, others: &[Condition]) -> bool {
+    others.iter().any(|other| other.name == condition.name && other.comparable == condition.comparable)
+}
+
 /// Lines around a change that are shown although nothing about them changed.
 const CONTEXT: usize = 2;
 
@@ -217,12 +276,21 @@ struct PageLine {
 
 impl Page {
     fn push(&mut self, mark: char, depth: usize, text: &str) {
-        self.push_node(mark, depth, text, None);
+        let line = format!("{mark} {}{text}", "  ".repeat(depth));
+        self.lines.push(PageLine { text: line, depth, context: None });
     }
 
-    fn push_node(&mut self, mark: char, depth: usize, text: &str, context: Option<usize>) {
-        let line = format!("{mark} {}{text}", "  ".repeat(depth));
-        self.lines.push(PageLine { text: line, depth, context });
+    /// A node and its numbers. Where something changed they get a line of their own if a narrow terminal would cut
+    /// them off.
+    fn push_node(&mut self, (mark, depth): (char, usize), label: &str, details: &str, context: Option<usize>) {
+        let one_line = 2 + 2 * depth + columns(&visible(label)) + columns(&visible(details)) <= NARROW;
+        if one_line || context.is_some() {
+            let text = format!("{mark} {}{label}{details}", "  ".repeat(depth));
+            self.lines.push(PageLine { text, depth, context });
+        } else {
+            self.push(mark, depth, label);
+            self.push(mark, depth + 1, details.trim_start());
+        }
     }
 
     /// The first line, what changed and what is around it; longer stretches of the rest are counted.
@@ -239,8 +307,8 @@ impl Page {
         let mut at = 0;
         while at < self.lines.len() {
             let far = (at..self.lines.len()).take_while(|line| !near(*line)).count();
-            if far > 1 {
-                let nodes: usize = self.lines[at..at + far].iter().filter_map(|line| line.context).sum();
+            let nodes: usize = self.lines[at..at + far].iter().filter_map(|line| line.context).sum();
+            if far > 1 && nodes > 1 {
                 show(&format!("  {}… {nodes} nodes unchanged", "  ".repeat(self.lines[at].depth)));
                 at += far;
             } else {
