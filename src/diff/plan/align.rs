@@ -206,17 +206,17 @@ impl Alignment {
         for (at, line) in after.iter().enumerate() {
             by_key.entry(&line.key).or_default().push(at);
         }
-        for old in 0..before.len() {
+        for (old, line) in before.iter().enumerate() {
             if self.after[old].is_some() {
                 continue;
             }
-            let candidates = by_key.get(before[old].key.as_str()).into_iter().flatten().copied();
+            let candidates = by_key.get(line.key.as_str()).into_iter().flatten().copied();
             let free = candidates.filter(|new| self.before[*new].is_none());
             let near = |new: &usize| {
-                let parent = before[old].parent.map(|parent| self.after[parent]);
+                let parent = line.parent.map(|parent| self.after[parent]);
                 let below_the_same = parent == after[*new].parent.map(Some);
-                let alike = before[old].signature == after[*new].signature;
-                let kind = before[old].node().node_type == after[*new].node().node_type;
+                let alike = line.signature == after[*new].signature;
+                let kind = line.node().node_type == after[*new].node().node_type;
                 4 * u8::from(below_the_same) + 2 * u8::from(alike) + u8::from(kind)
             };
             if let Some(new) = first_best(free, near) {

@@ -42,7 +42,8 @@ fn a_join_done_otherwise_aligns_and_a_new_node_stands_alone() {
 #[test]
 fn a_join_turned_round_matches_every_node() {
     let [a, b, c] = ["a", "b", "c"].map(|alias| scan("Seq Scan", alias));
-    let before = above("Hash Join", &[above("Hash Join", &[a.clone(), b.clone()]), above("Hash", &[c.clone()])]);
+    let before =
+        above("Hash Join", &[above("Hash Join", &[a.clone(), b.clone()]), above("Hash", std::slice::from_ref(&c))]);
     let after = above("Nested Loop", &[c, above("Hash Join", &[b, above("Hash", &[a])])]);
     let keys = ["join of a, b, c", "scan of c", "join of a, b", "scan of b", "scan of a"];
     assert_eq!(aligned(&before, &after), keys.map(both));
