@@ -14,6 +14,7 @@ mod prove;
 mod ready;
 mod sample;
 mod schedule;
+pub(crate) mod story;
 
 pub(crate) use ready::Ready;
 

@@ -2,8 +2,8 @@
 
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::diff::plan::Seen;
-use seatrial::diff::plan::fingerprint::IndexDefinitions;
 use seatrial::diff::plan::growth::SizeGrowth;
+use seatrial::diff::plan::names::Names;
 use seatrial::diff::plan::render::{Values, render_diff};
 use seatrial::diff::plan::verdict::{Evidence, PlanConfidence, PlanVerdict, Thresholds, Verdict, judge};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
@@ -277,7 +277,7 @@ async fn planning_inside_a_transaction_sees_its_changes_and_leaves_it_alone() {
 
 /// What becomes of one query between two states, each reached by a string of statements.
 async fn verdict(session: &mut Session, query: &HotQuery, migration: &str, settle: &str) -> (PlanVerdict, String) {
-    let definitions = IndexDefinitions::default();
+    let names = Names::default();
     let options = CaptureOptions::default();
     let before = capture_query(session, query, &options).await.remove(0);
     for statement in migration.split(';') {
@@ -286,7 +286,7 @@ async fn verdict(session: &mut Session, query: &HotQuery, migration: &str, settl
     let right_after = capture_query(session, query, &options).await.remove(0);
     session.execute(settle).await.expect("settles");
     let settled = capture_query(session, query, &options).await.remove(0);
-    let seen = |capture| Seen { capture, indexes: &definitions };
+    let seen = |capture| Seen { capture, names: &names };
     let growth = SizeGrowth::default();
     let evidence =
         Evidence { right_after: Some(seen(&right_after)), ..Evidence::new(seen(&before), seen(&settled), &growth) };

@@ -5,7 +5,7 @@ use crate::config::Thresholds;
 use crate::diff::plan::PlanSide;
 use crate::diff::plan::gate::Missed;
 use crate::diff::plan::verdict::{Lasts, PlanConfidence, Verdict};
-use crate::rehearsal::{PlanChange, Rehearsal, foreign};
+use crate::rehearsal::{PlanChange, Rehearsal, foreign, story};
 use serde_json::{Value, json};
 
 pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
@@ -74,7 +74,7 @@ fn ids(change: &PlanChange) -> Vec<&'static str> {
 fn finding(id: &'static str, change: &PlanChange) -> Finding {
     let diff = &change.diff;
     let set = if diff.key.parameter_set.is_empty() { String::new() } else { format!(" ({})", diff.key.parameter_set) };
-    let headline = diff.text.lines().next().unwrap_or_default();
+    let headline = diff.headline.as_str();
     let name = &diff.key.query;
     let work = works(change);
     let message = match id {
@@ -140,21 +140,7 @@ fn lasts(change: &PlanChange) -> &'static str {
 
 /// The line to add to the deployment.
 fn transient_advice(change: &PlanChange) -> String {
-    let tables = tables(change).join(", ");
-    match change.diff.verdict.lasts {
-        Some(Lasts::UntilAnalyze) => format!("run right after the migration: VACUUM (ANALYZE) {tables};"),
-        Some(Lasts::UntilVacuum) | None => format!("run right after the migration: VACUUM {tables};"),
-    }
-}
-
-/// Tables among the causes that the query reads, else all it reads.
-fn tables(change: &PlanChange) -> Vec<String> {
-    let sides = [change.diff.right_after.as_ref(), Some(&change.diff.before)];
-    let plan = sides.into_iter().flatten().find_map(|side| side.captured.plan());
-    let read: Vec<String> =
-        plan.map_or_else(Vec::new, |plan| plan.relations().iter().map(|one| one.qualified()).collect());
-    let blamed: Vec<String> = read.iter().filter(|table| change.cause.objects.contains(table)).cloned().collect();
-    if blamed.is_empty() { read } else { blamed }
+    story::mend(change).map_or_else(String::new, |line| format!("run right after the migration: {line}"))
 }
 
 fn buffers(side: Option<&PlanSide>) -> Value {

@@ -5,27 +5,33 @@ pub mod baseline;
 pub mod fingerprint;
 pub mod gate;
 pub mod growth;
+pub mod names;
+mod node;
+mod reader;
 pub mod render;
+pub mod sentence;
 pub mod verdict;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::plan::{Captured, PlanCapture, PlanKey};
+use crate::snapshot::plan::{Captured, IndexUse, PlanCapture, PlanKey};
 use crate::workload::HotQuery;
-use fingerprint::{Fingerprints, IndexDefinitions, access_by_alias};
+use fingerprint::{Fingerprints, accesses};
 use gate::Ground;
 use growth::SizeGrowth;
+use names::Names;
 use render::Values;
+use sentence::Story;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict::{Evidence, PlanVerdict, Samples, Thresholds, Verdict, judge};
 
-/// A capture together with what its index names meant at that moment.
+/// A capture together with what names meant at that moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// The capture.
     pub capture: &'a PlanCapture,
-    /// Definitions of the indexes of that moment.
-    pub indexes: &'a IndexDefinitions,
+    /// Indexes by definition, relations and columns by what they were called before.
+    pub names: &'a Names,
 }
 
 impl<'a> Seen<'a> {
@@ -36,7 +42,7 @@ impl<'a> Seen<'a> {
 
     /// Fingerprints of its plan; `None` when the server refused the query.
     pub fn fingerprints(self) -> Option<Fingerprints> {
-        self.captured().plan().map(|plan| Fingerprints::of(plan, self.indexes))
+        self.captured().plan().map(|plan| Fingerprints::of(plan, self.names))
     }
 }
 
@@ -56,7 +62,9 @@ pub struct PlanDiff {
     /// Indexes it no longer uses or newly uses, else tables it reads differently or does more work on; qualified.
     /// Empty where nothing changed.
     pub objects: Vec<String>,
-    /// [`render::render_diff`]; empty when nothing changed that is worth showing.
+    /// The first sentence of `text` as far as the two plans go; empty with it.
+    pub headline: String,
+    /// [`render::render_diff`], once told with its story; empty when nothing changed that is worth showing.
     pub text: String,
 }
 
@@ -75,6 +83,17 @@ pub struct PlanSide {
     pub captured: Captured,
     /// `None` when the server refused the query.
     pub fingerprints: Option<Fingerprints>,
+}
+
+impl PlanDiff {
+    /// Adds cause, duration and remedy to the first sentence of the text, where there is one. A second time replaces the
+    /// first.
+    pub fn tell(&mut self, story: &Story) {
+        if !self.text.is_empty() {
+            let (_, tree) = self.text.split_once('\n').unwrap_or((&self.text, ""));
+            self.text = format!("{}\n{tree}", story.tell(&self.headline));
+        }
+    }
 }
 
 impl From<Seen<'_>> for PlanSide {
@@ -120,11 +139,12 @@ pub fn compare_plans(
     let Some(last) = moments.settled.or(moments.right_after) else { return Vec::new() };
     let growth = SizeGrowth::between(moments.before, last);
     let (ground_before, ground_after) = (Ground::of(moments.before), Ground::of(last));
-    let before = Captures::of(moments.before);
+    let read = |snapshot| Captures::of(moments.before, snapshot);
+    let before = read(moments.before);
     let again = Captures::like(&before, moments.again);
-    let right_after = moments.right_after.map(Captures::of);
-    let settled = moments.settled.map(Captures::of);
-    let changed = Captures::of(last);
+    let right_after = moments.right_after.map(read);
+    let settled = moments.settled.map(read);
+    let changed = read(last);
     let vacuumed = Captures::like(&changed, moments.vacuumed);
     let sampled_before: Vec<Captures<'_>> = moments.samples.0.iter().map(|one| Captures::like(&before, one)).collect();
     let sampled_after: Vec<Captures<'_>> = moments.samples.1.iter().map(|one| Captures::like(&changed, one)).collect();
@@ -136,7 +156,7 @@ pub fn compare_plans(
         let samples_after: Vec<Seen<'_>> = sampled_after.iter().filter_map(|sample| sample.find(key)).collect();
         let doubt = doubt(capture);
         let evidence = Evidence {
-            before: Seen { capture, indexes: &before.indexes },
+            before: Seen { capture, names: &before.names },
             again: again.find(key),
             right_after: right_after.as_ref().and_then(|captures| captures.find(key)),
             vacuumed: vacuumed.find(key),
@@ -176,13 +196,13 @@ pub struct SelfTest {
 impl SelfTest {
     /// Compares both captures of the state before the run.
     pub fn of(before: &Snapshot, again: &[PlanCapture], thresholds: &Thresholds) -> Self {
-        let indexes = Captures::of(before);
-        let again = Captures::like(&indexes, again);
+        let first = Captures::of(before, before);
+        let again = Captures::like(&first, again);
         let mut test = Self::default();
         for capture in &before.plans {
             let Some(other) = again.find(&capture.key) else { continue };
             test.captures += 1;
-            if !verdict::steady(Seen { capture, indexes: &indexes.indexes }, other, thresholds) {
+            if !verdict::steady(Seen { capture, names: &first.names }, other, thresholds) {
                 test.differing.push(capture.key.clone());
             }
         }
@@ -196,22 +216,22 @@ impl SelfTest {
 }
 
 struct Captures<'a> {
-    indexes: Cow<'a, IndexDefinitions>,
+    names: Cow<'a, Names>,
     plans: BTreeMap<&'a PlanKey, &'a PlanCapture>,
 }
 
 impl<'a> Captures<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        Self { indexes: Cow::Owned(IndexDefinitions::of(&snapshot.catalog)), plans: by_key(&snapshot.plans) }
+    fn of(before: &Snapshot, snapshot: &'a Snapshot) -> Self {
+        Self { names: Cow::Owned(Names::after(&before.catalog, &snapshot.catalog)), plans: by_key(&snapshot.plans) }
     }
 
     /// Further captures under the same catalog.
     fn like(other: &'a Captures<'_>, plans: &'a [PlanCapture]) -> Self {
-        Self { indexes: Cow::Borrowed(&other.indexes), plans: by_key(plans) }
+        Self { names: Cow::Borrowed(&other.names), plans: by_key(plans) }
     }
 
     fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
-        self.plans.get(key).map(|capture| Seen { capture, indexes: &self.indexes })
+        self.plans.get(key).map(|capture| Seen { capture, names: &self.names })
     }
 }
 
@@ -229,16 +249,16 @@ fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> P
     let worth_showing = !matches!(verdict.verdict, Verdict::Unchanged | Verdict::GrewWithTable | Verdict::OverBudget)
         || shown.is_some_and(|shown| shape(before) != shape(shown));
     let changed = verdict.verdict != Verdict::Unchanged;
+    let text =
+        shown.filter(|_| worth_showing).map(|shown| render::render_diff(before, shown, values)).unwrap_or_default();
     PlanDiff {
         key: before.capture.key.clone(),
         before: before.into(),
         right_after: evidence.right_after.map(PlanSide::from),
         settled: evidence.settled.map(PlanSide::from),
         objects: shown.filter(|_| changed).map(|shown| changed_objects(before, shown)).unwrap_or_default(),
-        text: shown
-            .filter(|_| worth_showing)
-            .map(|shown| render::render_diff(before, shown, values))
-            .unwrap_or_default(),
+        headline: text.lines().next().unwrap_or_default().to_owned(),
+        text,
         verdict,
     }
 }
@@ -252,19 +272,23 @@ pub fn changed_objects(before: Seen<'_>, after: Seen<'_>) -> Vec<String> {
     let (Some(old), Some(new)) = (before.captured().plan(), after.captured().plan()) else { return Vec::new() };
     let old_indexes = old.indexes();
     let new_indexes = new.indexes();
-    let definitions = |side: Seen<'_>, used: &[crate::snapshot::plan::IndexUse]| -> BTreeSet<(String, String)> {
-        used.iter().map(|used| (used.relation.qualified(), side.indexes.definition(&used.index))).collect()
+    // The same index on the same table, whatever both are called now.
+    let identity = |side: Seen<'_>, used: &IndexUse| -> (String, String) {
+        let table = side.names.before(&used.relation).unwrap_or(&used.relation);
+        (table.qualified(), side.names.definition(&used.index))
     };
-    let (old_shapes, new_shapes) = (definitions(before, &old_indexes), definitions(after, &new_indexes));
+    let all = |side: Seen<'_>, used: &[IndexUse]| -> BTreeSet<(String, String)> {
+        used.iter().map(|used| identity(side, used)).collect()
+    };
+    let (old_shapes, new_shapes) = (all(before, &old_indexes), all(after, &new_indexes));
     let mut objects: Vec<String> = Vec::new();
     for (side, used, others) in [(before, &old_indexes, &new_shapes), (after, &new_indexes, &old_shapes)] {
-        let only_here = used
-            .iter()
-            .filter(|used| !others.contains(&(used.relation.qualified(), side.indexes.definition(&used.index))));
+        let only_here = used.iter().filter(|used| !others.contains(&identity(side, used)));
         objects.extend(only_here.map(|used| used.index.qualified()));
     }
-    if objects.is_empty() {
-        let (old_access, new_access) = (access_by_alias(old, before.indexes), access_by_alias(new, after.indexes));
+    if objects.is_empty()
+        && let Some([old_access, new_access]) = accesses(before, after)
+    {
         let changed = new_access.iter().filter(|(alias, now)| {
             old_access.get(*alias).is_none_or(|was| was.access != now.access || now.buffers > was.buffers)
         });

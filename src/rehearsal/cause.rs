@@ -2,7 +2,7 @@
 
 use super::{Cause, PlanChange, Rehearsal};
 use crate::diff::index::{IndexChange, IndexChangeKind};
-use crate::diff::plan::fingerprint::IndexDefinitions;
+use crate::diff::plan::names::Names;
 use crate::diff::plan::verdict::Verdict;
 use crate::diff::plan::{Seen, causing_statements, changed_objects};
 use crate::migration::script::lexer::{Lexer, TokenKind};
@@ -86,11 +86,11 @@ struct Turn {
 fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCapture>)]) -> Vec<Turn> {
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
     // Indexes count by definition: those that go are known from before, those that come from after.
-    let indexes = IndexDefinitions::of(&before.catalog).or(&IndexDefinitions::of(&after.catalog));
+    let names = Names::between(&before.catalog, &after.catalog);
     let key = &change.diff.key;
     let stages = steps.iter().filter_map(|(statement, captures)| {
         let capture = captures.iter().find(|capture| capture.key == *key)?;
-        Some((*statement, Seen { capture, indexes: &indexes }))
+        Some((*statement, Seen { capture, names: &names }))
     });
     let stages: Vec<(usize, Seen<'_>)> = stages.collect();
     let Some((first, rest)) = stages.split_first() else { return Vec::new() };

@@ -1,11 +1,12 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
 use super::sample::{self, Sampling};
-use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt};
+use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
 use crate::diff::plan::baseline::Baseline;
 use crate::diff::plan::render::Values;
+use crate::diff::plan::sentence::Story;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
@@ -203,6 +204,15 @@ fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
         .map(|change| IndexEntry { statement: super::cause::statement_of_index(rehearsal, &change), change })
         .collect();
     judge(plan, rehearsal);
+    tell(rehearsal);
+}
+
+/// Puts what is known besides the plans into the first sentence of each diff.
+fn tell(rehearsal: &mut Rehearsal) {
+    let stories: Vec<Story> = rehearsal.plans.iter().map(|change| story::of(rehearsal, change)).collect();
+    for (change, story) in rehearsal.plans.iter_mut().zip(&stories) {
+        change.diff.tell(story);
+    }
 }
 
 /// The verdict of every plan, from all that was captured so far.
@@ -282,5 +292,6 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     rehearsal.samples = (before, after);
     judge(plan, rehearsal);
     super::cause::assign(rehearsal, &attributor.steps);
+    tell(rehearsal);
     Ok(())
 }

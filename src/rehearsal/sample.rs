@@ -2,7 +2,8 @@
 
 use super::{Ready, Rehearsal, RehearsalError, passes};
 use crate::copy::scratch::ScratchDatabase;
-use crate::diff::plan::fingerprint::{Fingerprints, IndexDefinitions};
+use crate::diff::plan::fingerprint::Fingerprints;
+use crate::diff::plan::names::Names;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::session::Session;
@@ -60,9 +61,9 @@ impl Sampling {
             });
         let oids: BTreeSet<Oid> = oids.map(|relation| relation.oid).collect();
         let here = named(&catalog::read(superuser).await?, &known.catalog, &oids);
-        let indexes = IndexDefinitions::of(&known.catalog);
+        let names = Names::after(&known.catalog, &known.catalog);
         let shape = |capture: &PlanCapture| {
-            capture.captured.plan().map(|plan| (capture.key.clone(), Fingerprints::of(plan, &indexes).shape))
+            capture.captured.plan().map(|plan| (capture.key.clone(), Fingerprints::of(plan, &names).shape))
         };
         let mut seen: BTreeSet<(PlanKey, String)> = plans.filter_map(shape).collect();
         let statement_timeout = Duration::from_millis(plan.settings.thresholds.query_ms);

@@ -7,6 +7,7 @@ use super::view::{self, Tone};
 use super::visible::{clip, visible, visible_lines};
 use super::{RenderOptions, v1};
 use super::{each, human};
+use crate::diff::plan::render;
 
 /// What the strictest forge accepts in one comment, with a margin.
 pub const BYTE_BUDGET: usize = 65_000;
@@ -261,8 +262,14 @@ fn queries(report: &Report) -> Option<(String, String)> {
         body.push_str("\n\n");
         if !query.plan_diff.is_empty() && !shown.contains(&query.plan_diff.as_str()) {
             shown.push(&query.plan_diff);
-            body.push_str(&code_block("diff", &query.plan_diff));
-            body.push('\n');
+            let (sentence, tree) = render::parts(&query.plan_diff);
+            if let Some(sentence) = sentence {
+                body.push_str(&format!("{}\n\n", text(sentence)));
+            }
+            if !tree.is_empty() {
+                body.push_str(&code_block("diff", tree));
+                body.push('\n');
+            }
         }
     }
     for stall in &report.stalls {

@@ -5,6 +5,7 @@ use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};
 use super::{each, human};
+use crate::diff::plan::render;
 use anstyle::{AnsiColor, Style};
 
 const HEADING: Style = Style::new().bold();
@@ -279,7 +280,11 @@ fn plans(page: &mut Page, report: &Report) {
             continue;
         }
         shown.push(&query.plan_diff);
-        let lines: Vec<_> = visible_lines(&query.plan_diff).collect();
+        let (sentence, tree) = render::parts(&query.plan_diff);
+        if let Some(sentence) = sentence {
+            page.paragraph("      ", PLAIN, sentence, PLAIN);
+        }
+        let lines: Vec<_> = visible_lines(tree).collect();
         let limit = page.shown(lines.len(), PLAN_LINES);
         for line in &lines[..limit] {
             page.cut("      ", line, diff_style(line.chars().next().unwrap_or(' ')));

@@ -1,52 +1,16 @@
 //! Fingerprints of plans at three levels: how tables are reached, the shape of the tree, everything but numbers.
 //!
 //! Costs, row counts, times, block counts, memory and worker counts are never part of them. Indexes stand for their
-//! definitions, so that an equal index under another name is the same; partitions stand for their parent.
+//! definitions, so that an equal index under another name is the same; partitions stand for their parent; tables and
+//! columns for what they were called before the run.
 
-use crate::snapshot::catalog::Catalog;
-use crate::snapshot::plan::expression::{conjuncts, normalise};
-use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName};
+use super::Seen;
+use super::names::Names;
+use super::reader::{Level, Reader};
+use crate::snapshot::plan::QueryPlan;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-
-/// What index names mean at one moment.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IndexDefinitions {
-    by_name: BTreeMap<RelationName, String>,
-}
-
-impl IndexDefinitions {
-    /// Of every index in the catalog.
-    pub fn of(catalog: &Catalog) -> Self {
-        let mut definitions = Self::default();
-        for (oid, index) in &catalog.indexes {
-            if let Some(relation) = catalog.relations.get(oid) {
-                definitions.insert(RelationName::new(&relation.schema, &relation.name), &index.shape, index.unique);
-            }
-        }
-        definitions
-    }
-
-    /// These, and the other's where a name is not known here: for moments between two catalogs.
-    pub fn or(&self, other: &Self) -> Self {
-        let mut by_name = other.by_name.clone();
-        by_name.extend(self.by_name.clone());
-        Self { by_name }
-    }
-
-    /// Adds one index by the text of its `CREATE INDEX`.
-    pub fn insert(&mut self, name: RelationName, create_index: &str, unique: bool) {
-        // The table is left out: a scan says which one, and partitions' indexes are one.
-        let using = create_index.split_once(" USING ").map_or(create_index, |(_, using)| using);
-        self.by_name.insert(name, format!("{}{using}", if unique { "UNIQUE " } else { "" }));
-    }
-
-    /// The definition from the access method on; the name itself when the index is not known.
-    pub fn definition(&self, index: &RelationName) -> String {
-        self.by_name.get(index).cloned().unwrap_or_else(|| index.qualified())
-    }
-}
 
 /// Three hashes, 16 hexadecimal digits each, from coarse to fine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +24,9 @@ pub struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// Of one plan, under the index definitions of its moment.
-    pub fn of(plan: &QueryPlan, indexes: &IndexDefinitions) -> Self {
-        let reader = Reader::new(plan, indexes);
+    /// Of one plan, under what the names of its moment mean.
+    pub fn of(plan: &QueryPlan, names: &Names) -> Self {
+        let reader = Reader::alone(plan, names);
         let access: BTreeSet<String> = reader.accesses(plan).into_iter().map(|scan| scan.signature()).collect();
         Self {
             access: hash(&access.into_iter().collect::<Vec<_>>().join("\n")),
@@ -75,14 +39,19 @@ impl Fingerprints {
 /// How one alias is reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Access {
-    /// The alias; a partition's parent's.
+    /// What is read: an alias, a partition's parent's, or what it was called before the run.
     pub alias: String,
-    /// The relation, qualified; `None` for functions, CTEs and the like.
+    /// The relation by its name of the moment, a partition's topmost parent, qualified; `None` for functions, CTEs and
+    /// the like.
     pub relation: Option<String>,
+    /// The same by its name before the run.
+    pub relation_before: Option<String>,
     /// Kind of scan, index definitions, direction and conditions: equal exactly when the access is.
     pub access: String,
     /// Kind of scan and index names, for people.
     pub title: String,
+    /// Definitions of the indexes it goes through, each once.
+    pub indexes: BTreeSet<String>,
     /// Blocks of the scan itself and its bitmaps; 0 when not measured.
     pub buffers: u64,
 }
@@ -93,13 +62,26 @@ impl Access {
     }
 }
 
-/// How each alias is reached; scans of several partitions are summed up under their parent's alias.
-pub fn access_by_alias(plan: &QueryPlan, indexes: &IndexDefinitions) -> BTreeMap<String, Access> {
+/// How each alias is reached; scans of several partitions are summed up under their parent's alias. A relation read
+/// once is listed under its name before the run: a view in front of it changes the alias.
+pub fn access_by_alias(plan: &QueryPlan, names: &Names) -> BTreeMap<String, Access> {
+    summed(&Reader::alone(plan, names), plan)
+}
+
+/// The same for two plans of one query, equal keys for what is the same; `None` where the server refused one.
+pub(super) fn accesses(before: Seen<'_>, after: Seen<'_>) -> Option<[BTreeMap<String, Access>; 2]> {
+    let (old, new) = (before.captured().plan()?, after.captured().plan()?);
+    let (old_reader, new_reader) = Reader::pair((old, before.names), (new, after.names));
+    Some([summed(&old_reader, old), summed(&new_reader, new)])
+}
+
+fn summed(reader: &Reader<'_>, plan: &QueryPlan) -> BTreeMap<String, Access> {
     let mut by_alias: BTreeMap<String, Access> = BTreeMap::new();
-    for scan in Reader::new(plan, indexes).accesses(plan) {
+    for scan in reader.accesses(plan) {
         match by_alias.get_mut(&scan.alias) {
             Some(known) => {
                 known.buffers += scan.buffers;
+                known.indexes.extend(scan.indexes);
                 for (all, one) in [(&mut known.access, &scan.access), (&mut known.title, &scan.title)] {
                     if !all.split(" and ").any(|part| part == one) {
                         let _infallible = write!(all, " and {one}");
@@ -114,7 +96,7 @@ pub fn access_by_alias(plan: &QueryPlan, indexes: &IndexDefinitions) -> BTreeMap
     by_alias
 }
 
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(8).fold(String::new(), |mut hex, byte| {
         let _infallible = write!(hex, "{byte:02x}");
@@ -122,203 +104,17 @@ fn hash(text: &str) -> String {
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    Shape,
-    Strict,
-}
-
-/// Fields of a node that belong to the tree's shape.
-const SHAPE_FIELDS: [&str; 8] = [
-    "Join Type",
-    "Strategy",
-    "Partial Mode",
-    "Operation",
-    "Parallel Aware",
-    "Parent Relationship",
-    "Command",
-    "Scan Direction",
-];
-
-/// Fields with expressions, besides the conditions every access has.
-const KEY_FIELDS: [&str; 13] = [
-    "Hash Cond",
-    "Merge Cond",
-    "Join Filter",
-    "Sort Key",
-    "Presorted Key",
-    "Group Key",
-    "One-Time Filter",
-    "Cache Key",
-    "Run Condition",
-    "Function Call",
-    "Table Function Call",
-    "Conflict Filter",
-    "Grouping Sets",
-];
-
-/// Reads the nodes of one plan under its aliases and index definitions.
-pub(super) struct Reader<'a> {
-    indexes: &'a IndexDefinitions,
-    /// Partitions' aliases, and the parent's they stand for.
-    folded: BTreeMap<String, String>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(plan: &QueryPlan, indexes: &'a IndexDefinitions) -> Self {
-        let mut folded = BTreeMap::new();
-        fold_partitions(&plan.root, false, &mut folded);
-        Self { indexes, folded }
-    }
-
-    /// The alias a scan counts under; `None` for nodes that are no scans.
-    pub(super) fn alias(&self, node: &PlanNode) -> Option<String> {
-        let alias = node.alias()?;
-        // A ModifyTable names its target, which the scan below it reads; a Subquery Scan reads nothing itself.
-        if !is_scan(node) || node.node_type == "Subquery Scan" {
-            return None;
-        }
-        Some(self.folded.get(alias).cloned().unwrap_or_else(|| alias.to_owned()))
-    }
-
-    fn accesses(&self, plan: &QueryPlan) -> Vec<Access> {
-        plan.nodes().into_iter().filter_map(|node| self.access(node)).collect()
-    }
-
-    fn access(&self, node: &PlanNode) -> Option<Access> {
-        let alias = self.alias(node)?;
-        let indexes = bitmap_indexes(node);
-        let names: Vec<&str> = indexes.iter().filter_map(|index| index.index_name()).collect();
-        let direction = if node.text("Scan Direction") == Some("Backward") { " Backward" } else { "" };
-        let using = if names.is_empty() { String::new() } else { format!(" using {}", names.join(", ")) };
-        Some(Access {
-            relation: node.relation(),
-            access: self.signature(node),
-            title: format!("{}{direction}{using}", node.node_type),
-            // A scan's children are its bitmaps, or subplans that are scans of their own.
-            buffers: node.own_buffers().unwrap_or_default()
-                + node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>(),
-            alias,
-        })
-    }
-
-    /// Kind of scan, index definitions, direction, conditions the index answers and those left over.
-    fn signature(&self, node: &PlanNode) -> String {
-        let mut text = node.node_type.clone();
-        if node.text("Scan Direction") == Some("Backward") {
-            text.push_str(" Backward");
-        }
-        let relation = node.relation_name();
-        let mut used: Vec<String> = bitmap_indexes(node)
-            .into_iter()
-            .filter_map(|index| {
-                let schema = relation.as_ref().map_or("", |relation| relation.schema.as_str());
-                let definition = self.indexes.definition(&RelationName::new(schema, index.index_name()?));
-                Some(format!("{definition} [{}]", self.conditions(index, &["Index Cond", "Order By"])))
-            })
-            .collect();
-        used.sort();
-        let _infallible = write!(
-            text,
-            " using {} tid [{}] filter [{}]",
-            used.join(" + "),
-            self.conditions(node, &["TID Cond"]),
-            self.conditions(node, &["Filter"])
-        );
-        text
-    }
-
-    fn conditions(&self, node: &PlanNode, fields: &[&str]) -> String {
-        let lists = fields.iter().filter_map(|field| node.list(field));
-        lists.flat_map(|expression| conjuncts(&expression, &self.folded)).collect::<Vec<_>>().join("; ")
-    }
-
-    /// One node of the tree by itself, at one level.
-    pub(super) fn node(&self, node: &PlanNode, level: Level) -> String {
-        let mut text = match self.alias(node) {
-            Some(alias) => format!("{alias}: {}", self.signature(node)),
-            None => node.node_type.clone(),
-        };
-        for field in SHAPE_FIELDS {
-            if let Some(value) = node.fields.get(field) {
-                let _infallible = write!(text, " {field}={value}");
-            }
-        }
-        if let Some(name) = node.text("Subplan Name") {
-            // Numbers of subplans shift when another one comes or goes.
-            let kind: String = name.chars().take_while(|c| !c.is_ascii_digit()).collect();
-            let _infallible = write!(text, " {kind}");
-        }
-        if node.node_type == "ModifyTable"
-            && let Some(relation) = node.relation()
-        {
-            let _infallible = write!(text, " {relation}");
-        }
-        if level == Level::Strict {
-            for field in KEY_FIELDS {
-                if let Some(expression) = node.list(field) {
-                    let _infallible = write!(text, " {field}={}", normalise(&expression, &self.folded));
-                }
-            }
-        }
-        text
-    }
-
-    fn tree(&self, node: &PlanNode, parent: Option<&PlanNode>, level: Level) -> String {
-        // Parts of a bitmap scan are in the scan's own signature.
-        if parent.is_some() && is_bitmap_part(node) {
-            return String::new();
-        }
-        let below: String = node.children.iter().map(|child| self.tree(child, Some(node), level)).collect();
-        format!("({}{below})", self.node(node, level))
-    }
-}
-
-/// Whether the node reads something under an alias.
-pub(super) fn is_scan(node: &PlanNode) -> bool {
-    node.node_type.ends_with("Scan") && !is_bitmap_part(node)
-}
-
-/// `Bitmap Index Scan`, `BitmapAnd`, `BitmapOr`.
-pub(super) fn is_bitmap_part(node: &PlanNode) -> bool {
-    matches!(node.node_type.as_str(), "Bitmap Index Scan" | "BitmapAnd" | "BitmapOr")
-}
-
-/// The nodes that carry the indexes of a scan: itself, or those of its bitmaps.
-pub(super) fn bitmap_indexes(node: &PlanNode) -> Vec<&PlanNode> {
-    if node.index_name().is_some() {
-        return vec![node];
-    }
-    node.children.iter().filter(|child| is_bitmap_part(child)).flat_map(bitmap_indexes).collect()
-}
-
-/// Partitions are scanned below an Append under their parent's alias with a number.
-fn fold_partitions(node: &PlanNode, below_append: bool, folded: &mut BTreeMap<String, String>) {
-    if below_append
-        && is_scan(node)
-        && let Some(alias) = node.alias()
-        && let Some((parent, number)) = alias.rsplit_once('_')
-        && !number.is_empty()
-        && number.bytes().all(|digit| digit.is_ascii_digit())
-    {
-        folded.insert(alias.to_owned(), parent.to_owned());
-    }
-    let below = below_append || matches!(node.node_type.as_str(), "Append" | "Merge Append");
-    for child in &node.children {
-        fold_partitions(child, below, folded);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::plan::RelationName;
 
     fn plan(text: &str) -> QueryPlan {
         QueryPlan::from_explain_json(text).expect("a plan")
     }
 
     fn of(text: &str) -> Fingerprints {
-        Fingerprints::of(&plan(text), &IndexDefinitions::default())
+        Fingerprints::of(&plan(text), &Names::default())
     }
 
     const INDEX_SCAN: &str = include_str!("../../../tests/plans/15/index_scan.json");
@@ -362,9 +158,9 @@ mod tests {
     fn an_equal_index_under_another_name_is_the_same() {
         let renamed = INDEX_SCAN.replace("orders_customer_id_idx", "new_idx");
         let definitions = |name: &str, keys: &str| {
-            let mut definitions = IndexDefinitions::default();
+            let mut definitions = Names::default();
             let sql = format!("CREATE INDEX _ ON public.orders USING btree ({keys})");
-            definitions.insert(RelationName::new("public", name), &sql, false);
+            definitions.insert_index(RelationName::new("public", name), &sql, false);
             definitions
         };
         let before = Fingerprints::of(&plan(INDEX_SCAN), &definitions("orders_customer_id_idx", "customer_id"));
@@ -377,10 +173,10 @@ mod tests {
     #[test]
     fn partitions_are_one_access_of_their_parent() {
         let plan = plan(include_str!("../../../tests/plans/15/partitions.json"));
-        let mut definitions = IndexDefinitions::default();
+        let mut definitions = Names::default();
         for partition in ["events_2024", "events_2025"] {
             let sql = format!("CREATE INDEX _ ON public.{partition} USING btree (kind)");
-            definitions.insert(RelationName::new("public", &format!("{partition}_kind_idx")), &sql, false);
+            definitions.insert_index(RelationName::new("public", &format!("{partition}_kind_idx")), &sql, false);
         }
         let access = access_by_alias(&plan, &definitions);
         assert_eq!(access.keys().collect::<Vec<_>>(), ["events"]);

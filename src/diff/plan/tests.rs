@@ -72,8 +72,8 @@ impl Case {
     }
 
     fn judged(&self) -> PlanVerdict {
-        let indexes = IndexDefinitions::default();
-        let seen = |capture| Seen { capture, indexes: &indexes };
+        let names = Names::default();
+        let seen = |capture| Seen { capture, names: &names };
         let evidence = Evidence {
             before: seen(&self.before),
             again: self.again.as_ref().map(seen),
@@ -312,21 +312,20 @@ fn rendered(before: &str, after: &str, values: Values) -> String {
         let work = plan.work();
         capture(work.map_or(Captured::Planned(plan.clone()), |work| Captured::Measured(plan, work)))
     };
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let (before, after) = (real(before), real(after));
-    render::render_diff(
-        Seen { capture: &before, indexes: &indexes },
-        Seen { capture: &after, indexes: &indexes },
-        values,
-    )
+    render::render_diff(Seen { capture: &before, names: &names }, Seen { capture: &after, names: &names }, values)
 }
 
 #[test]
-fn a_lost_index_reads_as_one_sentence_and_two_lines() {
+fn a_lost_index_reads_as_one_sentence_and_both_scans() {
     insta::assert_snapshot!(rendered(INDEX, SEQ, Values::Redacted), @r"
     public.orders: Bitmap Heap Scan using orders_customer_id_idx became Seq Scan; 12 blocks became 2,858 (238×)
-    - Bitmap Heap Scan using orders_customer_id_idx on public.orders o  rows=10 blocks=12  [Index Cond: (o.customer_id = ?)]  [Filter: (o.status <> ?::text)]
-    + Seq Scan on public.orders o  rows=10 blocks=2,858  [Filter: ((o.status <> ?::text) AND (o.customer_id = ?))]
+    - Bitmap Heap Scan using orders_customer_id_idx on public.orders o
+    -   Index Cond: (o.customer_id = ?)
+    -   Filter: (o.status <> ?::text)
+    + Seq Scan on public.orders o  rows=10  blocks=12 → 2,858
+    +   Filter: ((o.status <> ?::text) AND (o.customer_id = ?))
     ");
 }
 
@@ -334,17 +333,36 @@ fn a_lost_index_reads_as_one_sentence_and_two_lines() {
 fn unchanged_subtrees_are_folded() {
     let after = HASH.replace("\"Hash Join\"", "\"Merge Join\"");
     insta::assert_snapshot!(rendered(HASH, &after, Values::Redacted), @r"
-    Every table is reached as before, the tree above them changed; 3,005 blocks as before
-      Aggregate (Sorted)  rows=1 blocks=3,005  [Group Key: c.country]
-    -   Hash Join  rows=50,000 blocks=3,005  [Hash Cond: (o.customer_id = c.id)]
-    +   Merge Join  rows=50,000 blocks=3,005  [Hash Cond: (o.customer_id = c.id)]
-          Seq Scan on public.orders o  rows=200,000 blocks=2,858
-          Seq Scan on public.customers c  rows=5,000 blocks=147  [Filter: (c.country = ?::text)]
+    Hash Join over public.orders and public.customers became Merge Join, tables reached as before; 3,005 blocks as before
+      GroupAggregate  rows=1  blocks=3,005
+    -   Hash Join
+    +   Merge Join  rows=50,000  blocks=3,005
+          Seq Scan on public.orders o  rows=200,000  blocks=2,858
+          Seq Scan on public.customers c  rows=5,000  blocks=147
     ");
     insta::assert_snapshot!(rendered(HASH, HASH, Values::Redacted), @r"
     Same plan; 3,005 blocks as before
-      Aggregate (Sorted)  rows=1 blocks=3,005  … 3 nodes below unchanged  [Group Key: c.country]
+      GroupAggregate  rows=1  blocks=3,005  … 3 nodes below unchanged
     ");
+}
+
+#[test]
+fn cause_duration_and_remedy_are_told_later_in_the_same_sentence() {
+    let before = snapshot(vec![measured(INDEX, 64, 0)]);
+    let mut diffs = compared(&before, Some(&snapshot(vec![measured(SEQ, 6400, 0)])), None);
+    let tree = diffs[0].text.split_once('\n').expect("a tree").1.to_owned();
+    let story = Story {
+        cause: Some("migrations/3_x.sql:1 (drops public.orders_customer_id_idx)".to_owned()),
+        lasts: Some(Lasts::UntilVacuum),
+        mend: vec!["VACUUM public.orders;".to_owned()],
+    };
+    diffs[0].tell(&story);
+    let (sentence, same_tree) = diffs[0].text.split_once('\n').expect("a tree");
+    insta::assert_snapshot!(sentence, @"public.orders: Bitmap Heap Scan using orders_customer_id_idx became Seq Scan; 64 blocks became 6,400 (100×); since migrations/3_x.sql:1 (drops public.orders_customer_id_idx); until VACUUM: add `VACUUM public.orders;` after the migration.");
+    assert_eq!(same_tree, tree);
+    let mut unchanged = compared(&before, Some(&before), None);
+    unchanged[0].tell(&story);
+    assert_eq!(unchanged[0].text, "");
 }
 
 #[test]
@@ -355,9 +373,9 @@ fn values_are_shown_only_when_asked_for() {
 
 #[test]
 fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let objects = |before: &PlanCapture, after: &PlanCapture| {
-        changed_objects(Seen { capture: before, indexes: &indexes }, Seen { capture: after, indexes: &indexes })
+        changed_objects(Seen { capture: before, names: &names }, Seen { capture: after, names: &names })
     };
     let (index, seq) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0));
     assert_eq!(objects(&index, &seq), ["public.orders_customer_id_idx"]);
@@ -368,9 +386,9 @@ fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
 
 #[test]
 fn the_statement_after_which_the_plan_is_another_one_is_its_cause() {
-    let indexes = IndexDefinitions::default();
+    let names = Names::default();
     let (index, seq, gone) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0), refused("42703"));
-    let seen = |capture| Seen { capture, indexes: &indexes };
+    let seen = |capture| Seen { capture, names: &names };
     let stages = [(1, seen(&index)), (2, seen(&seq)), (3, seen(&seq)), (4, seen(&gone))];
     assert_eq!(causing_statements(seen(&index), &stages), [2, 4]);
 }

@@ -107,6 +107,14 @@ impl Lasts {
             Lasts::UntilAnalyze => "until_analyze",
         }
     }
+
+    /// `until VACUUM`, for the middle of a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Lasts::UntilVacuum => "until VACUUM",
+            Lasts::UntilAnalyze => "until ANALYZE",
+        }
+    }
 }
 
 /// Limits of the verdicts: a ratio and a floor, so that trifles never count.

@@ -96,10 +96,12 @@ pub fn unchanged(report: &Report) -> Option<String> {
     match (measured, planned) {
         (0, 0) => None,
         (_, 0) => Some(format!("{plans} unchanged, measured")),
-        (0, _) => Some(format!("{plans} unchanged, only planned: at the same cost, nothing they read was changed")),
+        (0, _) => {
+            Some(format!("{plans} unchanged, only planned: writes, or the same plan and cost over untouched tables"))
+        }
         _ => Some(format!(
-            "{plans} unchanged: {measured} measured, {planned} only planned: at the same cost, nothing they read was \
-             changed"
+            "{plans} unchanged: {measured} measured, {planned} only planned: writes, or the same plan and cost over \
+             untouched tables"
         )),
     }
 }
@@ -135,8 +137,12 @@ pub fn self_test(report: &Report) -> Option<String> {
     })
 }
 
-/// `statement 1, DROP INDEX orders_customer_id_idx`, and objects its text does not name; `None` where no cause is known.
+/// `statement 1, DROP INDEX orders_customer_id_idx`, and objects its text does not name; `None` where no cause is known, or
+/// the sentence of its diff names it.
 pub fn query_cause(report: &Report, query: &Query) -> Option<String> {
+    if query.plan_diff.lines().next().is_some_and(|sentence| sentence.contains("; since ")) {
+        return None;
+    }
     let labels: Vec<String> = query.cause.statements.iter().map(|index| statement_label(report, *index)).collect();
     let mut parts = labels.clone();
     let unnamed = query.cause.objects.iter().filter(|object| {

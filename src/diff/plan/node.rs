@@ -1,0 +1,254 @@
+//! One node of a plan in words: what it is, what it tests, what it did.
+
+use super::align::Line;
+use super::reader::{KEY_FIELDS, Reader, bitmap_indexes, is_bitmap_part};
+use crate::snapshot::plan::PlanNode;
+use crate::snapshot::plan::expression::mask;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// What the node does, in EXPLAIN's words.
+pub(super) fn label(line: &Line<'_>, reader: &Reader<'_>) -> String {
+    let node = line.node();
+    let mut text = match node.text("Subplan Name") {
+        Some(name) => format!("{name}: "),
+        None => String::new(),
+    };
+    text.push_str(&kind(node));
+    let names = index_names(node, line.nodes.len() > 1, reader);
+    if !names.is_empty() {
+        let _infallible = write!(text, " using {}", names.join(", "));
+    }
+    if line.nodes.len() > 1 {
+        let _infallible = write!(text, " on {} partitions", line.nodes.len());
+        if let Some(table) = table(node, reader) {
+            let _infallible = write!(text, " of {table}");
+        }
+        return text;
+    }
+    let name = node.relation().or_else(|| node.text("CTE Name").map(str::to_owned));
+    match (name, node.alias()) {
+        (Some(name), Some(alias)) if node.text("Relation Name") != Some(alias) && name != alias => {
+            let _infallible = write!(text, " on {name} {alias}");
+        }
+        (Some(name), _) => {
+            let _infallible = write!(text, " on {name}");
+        }
+        (None, Some(alias)) => {
+            let _infallible = write!(text, " on {alias}");
+        }
+        (None, None) => {}
+    }
+    text
+}
+
+/// The table people know the node to read: of a partition the topmost parent, or its alias where that is unknown.
+pub(super) fn table(node: &PlanNode, reader: &Reader<'_>) -> Option<String> {
+    let relation = node.relation_name()?;
+    match reader.names.before(&relation) {
+        None if reader.is_partition(node) => reader.alias(node),
+        _ => Some(reader.names.known_as(&relation).qualified()),
+    }
+}
+
+/// The type of the node as EXPLAIN's text names it: `Parallel Seq Scan`, `Partial HashAggregate`, `Hash Left Join`.
+pub(super) fn kind(node: &PlanNode) -> String {
+    let mut text = String::new();
+    if node.fields.get("Parallel Aware").and_then(Value::as_bool) == Some(true) {
+        text.push_str("Parallel ");
+    }
+    if let Some(mode @ ("Partial" | "Finalize")) = node.text("Partial Mode") {
+        let _infallible = write!(text, "{mode} ");
+    }
+    match (node.node_type.as_str(), node.text("Operation"), node.text("Join Type"), node.text("Strategy")) {
+        ("ModifyTable", Some(operation), ..) => text.push_str(operation),
+        ("Nested Loop", _, Some(join), _) if join != "Inner" => {
+            let _infallible = write!(text, "Nested Loop {join} Join");
+        }
+        (kind, _, Some(join), _) if join != "Inner" => {
+            let _infallible = write!(text, "{} {join} Join", kind.trim_end_matches(" Join"));
+        }
+        ("Aggregate", .., Some("Hashed")) => text.push_str("HashAggregate"),
+        ("Aggregate", .., Some("Sorted")) => text.push_str("GroupAggregate"),
+        ("Aggregate", .., Some("Mixed")) => text.push_str("MixedAggregate"),
+        (kind, ..) => text.push_str(kind),
+    }
+    if node.text("Scan Direction") == Some("Backward") {
+        text.push_str(" Backward");
+    }
+    if let Some(command) = node.text("Command") {
+        let _infallible = write!(text, " {command}");
+    }
+    text
+}
+
+/// Names of the indexes it reads; for partitions their definitions, as each has a name of its own.
+pub(super) fn index_names(node: &PlanNode, partitions: bool, reader: &Reader<'_>) -> Vec<String> {
+    let name = |index: &PlanNode| {
+        if partitions {
+            reader.definition(node, index).map(|definition| mask(&definition))
+        } else {
+            index.index_name().map(str::to_owned)
+        }
+    };
+    bitmap_indexes(node).into_iter().filter_map(name).collect()
+}
+
+/// One condition or order: its name, the text to show and a form to compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub name: &'static str,
+    pub shown: String,
+    pub comparable: String,
+}
+
+/// What it tests and orders by; `definitions` adds what its indexes are.
+pub(super) fn conditions(line: &Line<'_>, reader: &Reader<'_>, definitions: bool) -> Vec<Condition> {
+    const OWN: [&str; 3] = ["Order By", "TID Cond", "Filter"];
+    let node = line.node();
+    let indexes = bitmap_indexes(node);
+    let of_indexes = indexes.iter().flat_map(|index| {
+        let definition = reader.definition(node, index).filter(|_| definitions);
+        let definition = definition.map(|definition| ("Index", mask(&definition)));
+        let condition = index.list("Index Cond").map(|condition| ("Index Cond", condition));
+        definition.into_iter().chain(condition)
+    });
+    let own = OWN.iter().chain(&KEY_FIELDS).filter_map(|field| Some((*field, node.list(field)?)));
+    let conditions = of_indexes.chain(own).map(|(name, shown)| {
+        // A definition is in one form already.
+        let comparable = if name == "Index" { shown.clone() } else { reader.comparable(name, &shown) };
+        Condition { name, shown, comparable }
+    });
+    conditions.collect()
+}
+
+/// Blocks of the line itself, without those below it.
+pub(super) fn own_blocks(line: &Line<'_>) -> u64 {
+    let bitmaps = |node: &PlanNode| {
+        node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>()
+    };
+    line.nodes.iter().map(|node| node.own_buffers().unwrap_or_default() + bitmaps(node)).sum()
+}
+
+/// Rows and blocks, `before → after` where they differ.
+pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
+    let mut text = String::new();
+    let now = Rows::of(after);
+    let was = before.map(Rows::of);
+    let executed = now.measured && was.as_ref().is_none_or(|was| was.measured);
+    let name = if executed { "rows" } else { "estimated rows" };
+    let now_text = now.shown(executed);
+    match was.filter(|was| !was.may_equal(&now, executed)) {
+        Some(was) => {
+            let _infallible = write!(text, "  {name}={} → {now_text}", was.shown(executed));
+        }
+        None => {
+            let _infallible = write!(text, "  {name}={now_text}");
+        }
+    }
+    if let Some(estimate) = now.misestimate(after.cut_short).filter(|_| executed) {
+        let _infallible = write!(text, " (estimated {})", grouped(estimate));
+    }
+    let sum = |line: &Line<'_>, of: fn(&PlanNode) -> Option<u64>| {
+        let blocks: Vec<u64> = line.nodes.iter().filter_map(|node| of(node)).collect();
+        (!blocks.is_empty()).then(|| blocks.iter().sum::<u64>())
+    };
+    for (name, of) in [("blocks", PlanNode::buffers as fn(&PlanNode) -> Option<u64>), ("temp", PlanNode::temp_blocks)] {
+        let was = before.map(|before| sum(before, of));
+        match (was, sum(after, of)) {
+            (Some(Some(0)) | None, Some(0)) if name == "temp" => {}
+            (Some(Some(was)), Some(now)) if was != now => {
+                let _infallible = write!(text, "  {name}={} → {}", grouped(was), grouped(now));
+            }
+            (_, Some(now)) => {
+                let _infallible = write!(text, "  {name}={}", grouped(now));
+            }
+            _ => {}
+        }
+    }
+    let fetches = |node: &PlanNode| node.number("Heap Fetches").map(|fetches| fetches as u64);
+    // What an index alone cannot answer while the visibility map is behind.
+    if let (Some(was), Some(now)) = (before.and_then(|before| sum(before, fetches)), sum(after, fetches))
+        && was != now
+    {
+        let _infallible = write!(text, "  heap fetches={} → {}", grouped(was), grouped(now));
+    }
+    text
+}
+
+/// Rows of all loops together.
+struct Rows {
+    measured: bool,
+    never_run: bool,
+    actual: f64,
+    /// The server gives an average of the loops, rounded: this many rows more or less are possible.
+    blur: f64,
+    estimated: f64,
+    /// What the estimate is of: the plan's rows for each loop.
+    estimated_for_loops: f64,
+}
+
+impl Rows {
+    fn of(line: &Line<'_>) -> Self {
+        let mut rows =
+            Self { measured: true, never_run: true, actual: 0.0, blur: 0.0, estimated: 0.0, estimated_for_loops: 0.0 };
+        for node in &line.nodes {
+            rows.estimated += node.plan_rows();
+            match (node.actual_rows(), node.actual_loops()) {
+                (Some(average), Some(loops)) => {
+                    rows.never_run &= loops == 0.0;
+                    rows.actual += average * loops;
+                    rows.estimated_for_loops += node.plan_rows() * loops;
+                    // Two decimals since 18, whole numbers before.
+                    let decimal = node.fields.get("Actual Rows").is_some_and(Value::is_f64);
+                    rows.blur += if loops > 1.0 { loops * if decimal { 0.005 } else { 0.5 } } else { 0.0 };
+                }
+                _ => rows.measured = false,
+            }
+        }
+        rows
+    }
+
+    fn may_equal(&self, other: &Self, executed: bool) -> bool {
+        if executed {
+            self.never_run == other.never_run && (self.actual - other.actual).abs() <= (self.blur + other.blur).max(0.5)
+        } else {
+            self.estimated.round() == other.estimated.round()
+        }
+    }
+
+    fn shown(&self, executed: bool) -> String {
+        match (executed, self.never_run) {
+            (false, _) => grouped(self.estimated.round() as u64),
+            (true, true) => "never run".to_owned(),
+            // An average rounded to nothing says how many there can have been at most.
+            (true, false) if self.actual == 0.0 && self.blur >= 0.5 => format!("≤{}", grouped(self.blur as u64)),
+            (true, false) => {
+                let about = if self.blur >= 0.5 { "≈" } else { "" };
+                format!("{about}{}", grouped(self.actual.round() as u64))
+            }
+        }
+    }
+
+    /// The estimate, where it is off by ten times or more.
+    fn misestimate(&self, cut_short: bool) -> Option<u64> {
+        let (estimated, actual) = (self.estimated_for_loops, self.actual);
+        let (low, high) = ((actual - self.blur).max(1.0), (actual + self.blur).max(1.0));
+        let too_low = estimated.max(1.0) * 10.0 <= low;
+        let too_high = estimated >= high * 10.0 && !cut_short;
+        (self.measured && !self.never_run && (too_low || too_high)).then_some(estimated.round() as u64)
+    }
+}
+
+/// `17617` as `17,617`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
