@@ -64,10 +64,22 @@ fn queries() -> Vec<HotQuery> {
                  JOIN items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id WHERE p.id = {n} GROUP BY c.country"
             )
         },
-        |n| format!("SELECT id FROM orders o WHERE id < {n} AND NOT EXISTS (SELECT FROM items i WHERE i.order_id = o.id)"),
-        |n| format!("SELECT o.id, i.qty FROM orders o JOIN items i ON i.order_id = o.id WHERE o.id = {n} ORDER BY i.id LIMIT 5"),
+        |n| {
+            format!(
+                "SELECT id FROM orders o WHERE id < {n} AND NOT EXISTS (SELECT FROM items i WHERE i.order_id = o.id)"
+            )
+        },
+        |n| {
+            format!(
+                "SELECT o.id, i.qty FROM orders o JOIN items i ON i.order_id = o.id WHERE o.id = {n} ORDER BY i.id LIMIT 5"
+            )
+        },
         |n| format!("SELECT id, status FROM orders WHERE customer_id = $1 AND total > {n}"),
-        |n| format!("SELECT i.qty, p.name FROM items i JOIN products p ON p.id = i.product_id WHERE i.order_id = $1 AND p.price > {n}"),
+        |n| {
+            format!(
+                "SELECT i.qty, p.name FROM items i JOIN products p ON p.id = i.product_id WHERE i.order_id = $1 AND p.price > {n}"
+            )
+        },
     ];
     let query = |number: usize| {
         let shape = number % shapes.len();

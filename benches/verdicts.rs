@@ -151,7 +151,11 @@ impl Bench<'_> {
                     false_ones += 1;
                     "false"
                 };
-                wrong.push(format!("  {what}: {}: {query} is {found}, expected {}", migration.name, expected.join(" or ")));
+                wrong.push(format!(
+                    "  {what}: {}: {query} is {found}, expected {}",
+                    migration.name,
+                    expected.join(" or ")
+                ));
             }
             let counts: Vec<String> = counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
             println!("{:36} {:6.1} s   {}", migration.name, took, counts.join(", "));
@@ -190,7 +194,10 @@ impl Bench<'_> {
                 here += uncalled(&next);
                 other += usize::from((&next.verdicts, &next.findings) != (&first.verdicts, &first.findings));
             }
-            println!("{:36} {runs} runs: {here} plan findings not called for, {other} runs unlike the first", migration.name);
+            println!(
+                "{:36} {runs} runs: {here} plan findings not called for, {other} runs unlike the first",
+                migration.name
+            );
             (findings, differing) = (findings + here, differing + other);
         }
         println!("plan findings not called for: {findings}, runs that differ: {differing}");

@@ -20,6 +20,13 @@ const PLANNED_ANEW: [(&str, &str); 4] = [
     ("set_operation", "18 reads two inputs instead of one appended"),
 ];
 
+/// The same plans, whose expressions another version words in another way.
+const WORDED_ANEW: [(&str, &str); 3] = [
+    ("hash_join", "from 16 on a constant is no key of a group"),
+    ("subplans", "17 writes (InitPlan 3).col1 where $2 stood"),
+    ("window", "18 prints the window's definition"),
+];
+
 /// Every fixture of one version, by statement.
 fn fixtures(version: u32) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/plans/{version}"));
@@ -115,7 +122,6 @@ fn what_newer_versions_add_is_read_and_its_default_is_there_for_older_ones() {
         assert_eq!(searches, (version >= 18).then_some(1.0), "{version}");
     }
     assert!(plan(17, "serialized").work().is_some_and(|work| work.buffers > 0));
-    assert_eq!(node(&plan(18, "run_condition"), "WindowAgg").number("Run Condition"), None);
     assert!(node(&plan(15, "run_condition"), "WindowAgg").list("Run Condition").is_some());
 }
 
@@ -123,19 +129,25 @@ fn what_newer_versions_add_is_read_and_its_default_is_there_for_older_ones() {
 #[test]
 fn one_plan_has_one_fingerprint_in_every_version() {
     let indexes = IndexDefinitions::default();
+    let mut differences = Vec::new();
     for statement in fixtures(13).into_keys() {
         if PLANNED_ANEW.iter().any(|(anew, _)| *anew == statement) {
             continue;
         }
         let of = |version| Fingerprints::of(&plan(version, &statement), &indexes);
-        let first = of(13);
-        for version in VERSIONS {
+        // 13 calls the rows to write a member of ModifyTable, later versions its outer plan.
+        let since = if statement.starts_with("write_") { 14 } else { 13 };
+        let first = of(since);
+        let worded_anew = WORDED_ANEW.iter().any(|(anew, _)| *anew == statement);
+        for version in VERSIONS.into_iter().filter(|version| *version > since) {
             let other = of(version);
-            assert_eq!(first.access, other.access, "access of {statement} on 13 and {version}");
-            assert_eq!(first.shape, other.shape, "shape of {statement} on 13 and {version}");
-            assert_eq!(first.strict, other.strict, "{statement} on 13 and {version}");
+            let same = first.access == other.access && first.shape == other.shape;
+            if !same || (first.strict != other.strict && !worded_anew) {
+                differences.push(format!("{statement} on {since} and {version}: {first:?} {other:?}"));
+            }
         }
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

@@ -98,10 +98,7 @@ pub fn migrations() -> Vec<Migration> {
         neutral("nothing", "SELECT 1;"),
         neutral("ANALYZE", "ANALYZE orders, items, customers;"),
         neutral("ADD COLUMN, nullable", "ALTER TABLE orders ADD COLUMN memo text;"),
-        neutral(
-            "ADD COLUMN, constant default",
-            "ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT 'web';",
-        ),
+        neutral("ADD COLUMN, constant default", "ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT 'web';"),
         neutral(
             "CHECK NOT VALID, VALIDATE",
             "ALTER TABLE orders ADD CONSTRAINT total_known CHECK (total >= 0) NOT VALID;\n\
@@ -114,10 +111,7 @@ pub fn migrations() -> Vec<Migration> {
         neutral("CREATE INDEX CONCURRENTLY", "CREATE INDEX CONCURRENTLY items_price_idx ON items (price);"),
         neutral("REINDEX TABLE", "REINDEX TABLE orders;"),
         // The new table has no visibility map until the next VACUUM.
-        Migration {
-            allowed: vec![(INDEX_ONLY_ON_ORDERS, TRANSIENT)],
-            ..neutral("VACUUM FULL", "VACUUM FULL orders;")
-        },
+        Migration { allowed: vec![(INDEX_ONLY_ON_ORDERS, TRANSIENT)], ..neutral("VACUUM FULL", "VACUUM FULL orders;") },
         // 16 bytes more a row, a seventh of the table, for ever; and no visibility map.
         other(
             "ADD COLUMN, volatile default",
