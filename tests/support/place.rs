@@ -7,7 +7,7 @@ use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::schema_dump::{SchemaDumpError, schema_text};
 use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
-use seatrial::engine::postgres::session::Session;
+use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
@@ -40,6 +40,11 @@ impl Place {
         let place = Self { _folder: folder, binaries, server };
         place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
         place
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.server.endpoint()
     }
 
     /// A session there.

@@ -6,7 +6,7 @@
 
 mod bare;
 
-use super::session::{Session, quote_identifier, quote_literal};
+use super::session::{Rows, Session, quote_identifier, quote_literal};
 use crate::diff::plan::baseline::Baseline;
 use crate::engine::ServerError;
 use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan};
@@ -157,12 +157,22 @@ async fn attempt(
         ("BEGIN TRANSACTION READ ONLY", "ROLLBACK")
     };
     session.execute(begin).await?;
-    let mut prepared = false;
-    let captured = inside(session, query, planning, options, &mut prepared).await;
+    let mut left = Left { transaction: true, prepared: false };
+    let captured = inside(session, query, planning, options, end, &mut left).await;
     // PREPARE is not undone by a rollback.
-    let deallocate = if prepared { format!("; DEALLOCATE {STATEMENT}") } else { String::new() };
-    session.execute(&format!("{end}{deallocate}")).await?;
+    let end = match (left.transaction, left.prepared) {
+        (true, true) => format!("{end}; DEALLOCATE {STATEMENT}"),
+        (true, false) => end.to_owned(),
+        (false, _) => return captured,
+    };
+    session.execute(&end).await?;
     captured
+}
+
+/// What one attempt has to take back yet.
+struct Left {
+    transaction: bool,
+    prepared: bool,
 }
 
 async fn inside(
@@ -170,16 +180,23 @@ async fn inside(
     query: &HotQuery,
     planning: &Planning<'_>,
     options: &CaptureOptions<'_>,
-    prepared: &mut bool,
+    end: &str,
+    left: &mut Left,
 ) -> Result<Captured, Failure> {
-    apply_settings(session, query, planning.key.mode, options).await?;
-    session.execute(&format!("PREPARE {STATEMENT} AS {}", query.sql)).await?;
-    *prepared = true;
+    let ours = apply_settings(session, query, planning.key.mode, options).await?;
+    // Last in its string, so that no text of the registry's stands before a statement of ours; and not in that of
+    // SAVEPOINT, as a syntax error takes back all of a string.
+    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    left.prepared = true;
     let execute = execute_statement(query, planning);
-    let plan = explain(session, PLAN, &execute).await?;
     if !options.run_reads || options.inside_transaction || planning.values.is_none() {
-        return Ok(Captured::Planned(plan));
+        // Most captures by far: what it costs is round trips.
+        let text = format!("EXPLAIN ({PLAN}) {execute}; {end}; DEALLOCATE {STATEMENT}");
+        let rows = session.query(&text).await?;
+        left.transaction = false;
+        return Ok(Captured::Planned(plan_of(&rows)?));
     }
+    let plan = explain(session, PLAN, &execute).await?;
     if let Some(known) = options.baseline.and_then(|baseline| baseline.known(&planning.key, &plan)) {
         return Ok(known);
     }
@@ -207,7 +224,10 @@ async fn inside(
 }
 
 async fn explain(session: &mut Session, options: &str, execute: &str) -> Result<QueryPlan, Failure> {
-    let rows = session.query(&format!("EXPLAIN ({options}) {execute}")).await?;
+    plan_of(&session.query(&format!("EXPLAIN ({options}) {execute}")).await?)
+}
+
+fn plan_of(rows: &Rows) -> Result<QueryPlan, Failure> {
     let mut plan = QueryPlan::from_explain_json(rows.scalar().unwrap_or_default())
         .map_err(|error| Failure { sqlstate: String::new(), message: error.to_string() })?;
     // Ours, not the database's.
@@ -223,12 +243,13 @@ fn execute_statement(query: &HotQuery, planning: &Planning<'_>) -> String {
     if values.is_empty() { format!("EXECUTE {STATEMENT}") } else { format!("EXECUTE {STATEMENT}({values})") }
 }
 
+/// Applies the query's own settings; returns the statements that set ours.
 async fn apply_settings(
     session: &mut Session,
     query: &HotQuery,
     mode: PlanMode,
     options: &CaptureOptions<'_>,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let path = query.search_path.as_ref().map(|path| ("search_path".to_owned(), path.clone()));
     for (name, value) in query.settings.iter().cloned().chain(path) {
         session.execute(&set_local(&name, &value)).await.map_err(|error| Failure {
@@ -244,9 +265,7 @@ async fn apply_settings(
     // After the query's own settings, so that these two win. 0 would mean no limit at all.
     let own = query.limits.query_ms.map(Duration::from_millis);
     let timeout = own.unwrap_or(options.statement_timeout).as_millis().max(1);
-    let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
-    session.execute(&ours).await?;
-    Ok(())
+    Ok(format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}"))
 }
 
 /// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
