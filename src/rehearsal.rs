@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub mod budget;
 pub(crate) mod cause;
+mod draw;
 pub(crate) mod foreign;
 mod ground;
 mod passes;

@@ -30,6 +30,7 @@ pub(super) async fn measure(
     let mut session = copy.target.session("settings").await?;
     (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut session).await?;
     session.close().await;
+    super::draw::draw(plan, &copy, &mut superuser, rehearsal).await?;
     let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
 
     let Rehearsal { before: told, observations, migrations, .. } = rehearsal;

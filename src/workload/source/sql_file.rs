@@ -86,7 +86,7 @@ fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<
     let sets = header.sets.iter().map(|(name, values, offset)| {
         let values = in_order(values, &parameters)
             .map_err(|reason| WorkloadError::place(file, *offset, format!("params {name}: {reason}")))?;
-        Ok(ParameterSet { name: name.clone(), values })
+        Ok(ParameterSet { name: name.clone(), values, drawn: false })
     });
     Ok(HotQuery {
         sets: sets.collect::<Result<_, WorkloadError>>()?,
