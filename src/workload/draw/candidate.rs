@@ -156,10 +156,12 @@ pub fn counts(count: Count) -> Vec<Candidate> {
     counts.into_iter().map(|count| Candidate::new(format!("{word} {count}"), [count.to_string()])).collect()
 }
 
-/// A share with two digits that mean something: `12 %`, `0.4 %`.
+/// A share as far as it says something: `12 %`, `0.4 %`; 100 % is all of them.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if percent >= 1.0 {
+    if percent > 99.0 && percent < 100.0 {
+        "over 99 %".to_owned()
+    } else if percent >= 1.0 {
         format!("{percent:.0} %")
     } else if percent >= 0.1 {
         format!("{percent:.1} %")
