@@ -171,11 +171,17 @@ async fn distinct(
     Ok(kept)
 }
 
-/// What makes two plans worth looking at apart: their shape, and how many rows the largest step expects.
-fn signature(plan: &QueryPlan) -> (String, i64) {
-    let rows = plan.nodes().into_iter().map(|node| node.plan_rows()).fold(1.0, f64::max);
-    // Well within i64: estimates end at 1e100.
+/// What makes two plans worth looking at apart: their shape, and how many rows the whole and its largest step expect.
+fn signature(plan: &QueryPlan) -> (String, i64, i64) {
+    let largest = plan.nodes().into_iter().map(|node| node.plan_rows()).fold(1.0, f64::max);
+    let shape = Fingerprints::of(plan, &IndexDefinitions::default()).shape;
+    (shape, magnitude(plan.root.plan_rows()), magnitude(largest))
+}
+
+/// Order of magnitude; nothing counts as one.
+fn magnitude(rows: f64) -> i64 {
+    // Estimates end at 1e100.
     #[allow(clippy::cast_possible_truncation)]
-    let magnitude = rows.log10().floor() as i64;
-    (Fingerprints::of(plan, &IndexDefinitions::default()).shape, magnitude)
+    let magnitude = rows.max(1.0).log10().floor() as i64;
+    magnitude
 }
