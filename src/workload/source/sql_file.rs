@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(query.parameters, ["customer_id", "status"]);
         assert_eq!(
             query.sets[0],
-            ParameterSet { name: "big_customer".into(), values: vec!["1".into(), "'paid, x'".into()] }
+            ParameterSet { name: "big_customer".into(), values: vec!["1".into(), "'paid, x'".into()], drawn: false }
         );
         assert_eq!(query.sets[1].values, ["2::bigint", "('new')"]);
         assert_eq!(query.owner.as_deref(), Some("checkout"));
