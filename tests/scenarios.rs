@@ -202,6 +202,7 @@ scenarios! {
         attach_partition_scan,
         create_index_improves_query,
         disable_row_security,
+        drawn_parameter_sets,
         foreign_file_touched,
         foreign_partition,
         foreign_table_beside,
