@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub mod budget;
 pub(crate) mod cause;
 mod doubt;
+mod draw;
 pub(crate) mod foreign;
 mod ground;
 mod passes;

@@ -92,6 +92,7 @@ fn query(sql: &str, sets: &[(&str, &[&str])]) -> HotQuery {
     let set = |(name, values): &(&str, &[&str])| ParameterSet {
         name: (*name).to_owned(),
         values: values.iter().map(|value| (*value).to_owned()).collect(),
+        drawn: false,
     };
     HotQuery {
         name: "q".to_owned(),

@@ -1,7 +1,8 @@
 //! EXPLAIN of PostgreSQL 13 to 18 as `tests/plans/capture.sh` captured it: read alike, whatever the version calls it.
 #![allow(clippy::unwrap_used)]
 
-use seatrial::diff::plan::fingerprint::{Fingerprints, IndexDefinitions};
+use seatrial::diff::plan::fingerprint::Fingerprints;
+use seatrial::diff::plan::names::Names;
 use seatrial::snapshot::plan::{PlanNode, QueryPlan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +129,7 @@ fn what_newer_versions_add_is_read_and_its_default_is_there_for_older_ones() {
 /// One access is one access in any version; so is a tree, where the planner has not learnt another.
 #[test]
 fn one_plan_has_one_fingerprint_in_every_version() {
-    let indexes = IndexDefinitions::default();
+    let indexes = Names::default();
     let mut differences = Vec::new();
     for statement in fixtures(13).into_keys() {
         if PLANNED_ANEW.iter().any(|(anew, _)| *anew == statement) {
@@ -152,7 +153,7 @@ fn one_plan_has_one_fingerprint_in_every_version() {
 
 #[test]
 fn work_never_is_part_of_a_fingerprint_and_unknown_fields_never_break() {
-    let indexes = IndexDefinitions::default();
+    let indexes = Names::default();
     every(|version, statement, text, plan| {
         let mut answer: Value = serde_json::from_str(text).unwrap();
         answer[0]["Of A Later Version"] = Value::from(5);
@@ -190,7 +191,7 @@ fn a_redacted_plan_of_any_version_holds_no_value() {
             assert!(!shown.contains(value), "{version}/{statement} shows {value}: {shown}");
         }
         assert_eq!(plan.redacted().redacted(), plan.redacted(), "{version}/{statement}");
-        let indexes = IndexDefinitions::default();
+        let indexes = Names::default();
         assert_eq!(Fingerprints::of(plan, &indexes).access, Fingerprints::of(&plan.redacted(), &indexes).access);
     });
     assert!(held > 60, "only {held} values to hide");

@@ -205,6 +205,7 @@ scenarios! {
         budgets_missed,
         create_index_improves_query,
         disable_row_security,
+        drawn_parameter_sets,
         foreign_file_touched,
         foreign_key_loses_index,
         foreign_partition,

@@ -37,6 +37,7 @@ pub(super) async fn measure(
     let mut session = copy.target.session("settings").await?;
     (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut session).await?;
     session.close().await;
+    super::draw::draw(plan, &copy, &mut superuser, rehearsal).await?;
     let (before, again) = snapshot_twice(plan, &copy, &mut superuser, &rehearsal.queries).await?;
     rehearsal.again = again;
     let saved = SavedStatistics::read(&mut superuser).await?;

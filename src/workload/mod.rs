@@ -1,5 +1,6 @@
 //! Hot queries: what the application runs often enough that it must not get slower.
 
+pub mod draw;
 pub mod parameter;
 pub mod source;
 
@@ -21,7 +22,7 @@ pub struct HotQuery {
     pub sql: String,
     /// Name of each `$n`, in order; a positional parameter's name is its number.
     pub parameters: Vec<String>,
-    /// Values to plan and run it with; empty when none are given.
+    /// Values to plan and run it with; when none are given they are drawn, where that is possible.
     pub sets: Vec<ParameterSet>,
     /// How often it runs compared with others (calls a minute); 1 when not given.
     pub weight: f64,
@@ -68,4 +69,6 @@ pub struct ParameterSet {
     pub name: String,
     /// SQL expressions, one for each `$n`.
     pub values: Vec<String>,
+    /// Drawn from the copy's statistics ([`draw`]), not given: its values are user data, and its name tells their kind.
+    pub drawn: bool,
 }

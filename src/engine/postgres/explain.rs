@@ -269,7 +269,7 @@ async fn apply_settings(
 }
 
 /// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
-fn set_local(name: &str, value: &str) -> String {
+pub(super) fn set_local(name: &str, value: &str) -> String {
     let value = value.trim();
     if value.eq_ignore_ascii_case("default") {
         let name: Vec<String> = name.split('.').map(quote_identifier).collect();

@@ -5,6 +5,7 @@ pub mod attribute;
 pub mod binaries;
 pub mod catalog;
 pub mod count;
+pub mod draw;
 pub mod explain;
 pub mod facts;
 pub mod launch;

@@ -86,7 +86,7 @@ fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<
     let sets = header.sets.iter().map(|(name, values, offset)| {
         let values = in_order(values, &parameters)
             .map_err(|reason| WorkloadError::place(file, *offset, format!("params {name}: {reason}")))?;
-        Ok(ParameterSet { name: name.clone(), values })
+        Ok(ParameterSet { name: name.clone(), values, drawn: false })
     });
     Ok(HotQuery {
         sets: sets.collect::<Result<_, WorkloadError>>()?,
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(query.parameters, ["customer_id", "status"]);
         assert_eq!(
             query.sets[0],
-            ParameterSet { name: "big_customer".into(), values: vec!["1".into(), "'paid, x'".into()] }
+            ParameterSet { name: "big_customer".into(), values: vec!["1".into(), "'paid, x'".into()], drawn: false }
         );
         assert_eq!(query.sets[1].values, ["2::bigint", "('new')"]);
         assert_eq!(query.owner.as_deref(), Some("checkout"));

@@ -1,0 +1,2 @@
+-- name: CountOrdersInStatus :one
+SELECT count(*), sum(total_cents) FROM orders WHERE status = :status;
