@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub mod budget;
 pub(crate) mod cause;
+mod doubt;
 pub(crate) mod foreign;
 mod ground;
 mod passes;
@@ -11,6 +12,8 @@ mod pending;
 mod production;
 mod prove;
 mod ready;
+mod sample;
+mod schedule;
 
 pub(crate) use ready::Ready;
 
@@ -20,10 +23,11 @@ use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::index::IndexChange;
-use crate::diff::plan::PlanDiff;
 use crate::diff::plan::verdict::Verdict;
+use crate::diff::plan::{PlanDiff, SelfTest};
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
+use crate::engine::postgres::settle::RepairedColumn;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
 use crate::migration::git::Changed;
@@ -34,11 +38,13 @@ use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
+use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use budget::{Budget, VIOLATORS, needs};
+use budget::{Budget, VIOLATORS};
+use schedule::{NOT_ASKED_FOR, Wanted, budget_only, skip, timed, within_time};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use thiserror::Error;
 
 /// What keeps a rehearsal from being one; nothing of it is the migration's fault.
@@ -164,7 +170,15 @@ pub struct PlanChange {
 impl PlanChange {
     /// Whether something about it changed that a statement must have caused.
     pub fn needs_cause(&self) -> bool {
-        !matches!(self.diff.verdict.verdict, Verdict::Unchanged | Verdict::Unstable) || self.diff.verdict.over_budget
+        let verdict = &self.diff.verdict;
+        match verdict.verdict {
+            Verdict::Unchanged | Verdict::Unstable => false,
+            // Over its budget as before, with the same plan and work: nobody did that.
+            Verdict::OverBudget => {
+                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
+            }
+            _ => true,
+        }
     }
 }
 
@@ -235,8 +249,16 @@ pub struct Rehearsal {
     pub violators: Option<Violators>,
     /// Before the migration.
     pub before: Option<Snapshot>,
+    /// The hot queries once more, before anything was changed: what differs is not the migration's doing.
+    pub again: Vec<PlanCapture>,
     /// Right after its last statement.
     pub right_after: Option<Snapshot>,
+    /// Hot queries that were worse off right after it, after VACUUM alone.
+    pub vacuumed: Vec<PlanCapture>,
+    /// Columns that had lost their statistics, or are new.
+    pub repaired: Vec<RepairedColumn>,
+    /// Hot queries whose plan changed, planned under fresh samples of their tables: without the migration, and with it.
+    pub samples: (Vec<Vec<PlanCapture>>, Vec<Vec<PlanCapture>>),
     /// After VACUUM and repair of lost statistics.
     pub settled: Option<Snapshot>,
     /// Schema before against after.
@@ -279,7 +301,11 @@ impl Rehearsal {
             failure: None,
             violators: None,
             before: None,
+            again: Vec::new(),
             right_after: None,
+            vacuumed: Vec::new(),
+            repaired: Vec::new(),
+            samples: (Vec::new(), Vec::new()),
             settled: None,
             changes: Vec::new(),
             plans: Vec::new(),
@@ -309,6 +335,12 @@ impl Rehearsal {
     /// The migration a statement belongs to.
     pub fn migration_of(&self, statement: usize) -> Option<&Migration> {
         self.migrations.iter().find(|migration| migration.statements.iter().any(|each| each.index == statement))
+    }
+
+    /// What capturing the same state twice showed.
+    pub fn self_test(&self) -> SelfTest {
+        let before = self.before.as_ref();
+        before.map_or_else(SelfTest::default, |before| SelfTest::of(before, &self.again, &Default::default()))
     }
 
     /// Whether a pass came to its end.
@@ -493,95 +525,4 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
-}
-
-/// Passes asked for.
-struct Wanted {
-    measure: bool,
-    prove: bool,
-    /// `None`: when a plan changed.
-    attribute: Option<bool>,
-}
-
-impl Wanted {
-    fn new(passes: &[String]) -> Self {
-        let named = |name: &str| passes.iter().any(|pass| pass == name || pass == "all");
-        if passes.is_empty() {
-            return Self { measure: true, prove: true, attribute: None };
-        }
-        // Everything else compares with what the measured run saw.
-        Self { measure: true, prove: named("prove"), attribute: Some(named("attribute")) }
-    }
-}
-
-impl Wanted {
-    /// Every pass there is, in order, and whether it may be run.
-    fn each(&self) -> [(PassName, bool); 3] {
-        [
-            (PassName::Measure, self.measure),
-            (PassName::Prove, self.prove),
-            (PassName::Attribute, self.attribute != Some(false)),
-        ]
-    }
-}
-
-/// Runs a pass under the budget and notes how long it took.
-async fn timed(
-    plan: &Ready<'_>,
-    rehearsal: &mut Rehearsal,
-    name: PassName,
-    pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
-) -> Result<(), RehearsalError> {
-    plan.progress.say(&format!("{} …", name.name()));
-    let (started, copies) = (Instant::now(), plan.budget.copies_made());
-    rehearsal.under_way = Some((name, started));
-    let how = || budget::how_it_goes(name, started, &plan.activity);
-    let result = plan.progress.while_waiting(within_time(plan, pass(rehearsal)), how).await;
-    let interrupted = plan.activity.running();
-    plan.activity.end();
-    rehearsal.under_way = None;
-    debug_assert!(
-        plan.budget.copies_made() - copies <= needs(name, rehearsal.migrations.len() > 1).copies as usize,
-        "{} made more copies than the estimate says",
-        name.name()
-    );
-    let out_of_budget = matches!(result, Err(RehearsalError::OutOfTime));
-    rehearsal.passes.push(Pass {
-        name,
-        ran: result.is_ok(),
-        reason: result.as_ref().err().map(|error| budget::at_statement(&error.to_string(), interrupted.as_ref())),
-        crashed: result.is_err() && !out_of_budget,
-        out_of_budget,
-        duration_ms: started.elapsed().as_secs_f64() * 1000.0,
-    });
-    result
-}
-
-/// Dropping the work drops its copy, and with it the server and whatever runs there.
-async fn within_time(
-    plan: &Plan<'_>,
-    work: impl Future<Output = Result<(), RehearsalError>>,
-) -> Result<(), RehearsalError> {
-    let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-    tokio::time::timeout(left, work).await.unwrap_or(Err(RehearsalError::OutOfTime))
-}
-
-/// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
-fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
-    match result {
-        Err(error @ RehearsalError::OutOfTime) => Err(error),
-        Err(error) => {
-            plan.progress.say(&format!("this pass broke off: {error}"));
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Why a pass was left out that could have been run.
-const NOT_ASKED_FOR: &str = "not asked for (--passes)";
-
-fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str, out_of_budget: bool) {
-    let reason = Some(reason.to_owned());
-    rehearsal.passes.push(Pass { name, ran: false, reason, crashed: false, out_of_budget, duration_ms: 0.0 });
 }

@@ -103,7 +103,8 @@ fn query(sql: &str, sets: &[(&str, &[&str])]) -> HotQuery {
         sets: sets.iter().map(set).collect(),
         weight: 1.0,
         expect: None,
-        max_buffers: None,
+        gates: Default::default(),
+        limits: Default::default(),
         role: None,
         settings: Vec::new(),
         search_path: None,
@@ -286,14 +287,9 @@ async fn verdict(session: &mut Session, query: &HotQuery, migration: &str, settl
     session.execute(settle).await.expect("settles");
     let settled = capture_query(session, query, &options).await.remove(0);
     let seen = |capture| Seen { capture, names: &names };
-    let evidence = Evidence {
-        before: seen(&before),
-        again: None,
-        right_after: Some(seen(&right_after)),
-        settled: Some(seen(&settled)),
-        growth: &SizeGrowth::default(),
-        budget: None,
-    };
+    let growth = SizeGrowth::default();
+    let evidence =
+        Evidence { right_after: Some(seen(&right_after)), ..Evidence::new(seen(&before), seen(&settled), &growth) };
     let verdict = judge(&evidence, &Thresholds::default()).expect("captures after");
     (verdict, render_diff(seen(&before), seen(&right_after), Values::Redacted))
 }

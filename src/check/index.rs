@@ -119,25 +119,35 @@ fn duplicates(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
 
 fn foreign_keys(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.settled) else { return };
-    for key in unindexed_foreign_keys(before, after).into_iter().filter(|key| key.created) {
+    for key in unindexed_foreign_keys(before, after) {
         let rows = key.rows.map_or(0, |rows| rows.max(0.0) as u64);
         // A small or empty table is scanned in no time; a new one will grow.
         if rows < thresholds.rows && !key.table_created {
             continue;
         }
+        let statement = if key.created {
+            cause::statement_for(rehearsal, None, &[&key.constraint]).or_else(|| {
+                let table = after.catalog.relations.values().find(|relation| relation.qualified == key.table);
+                // The server gave it its name: then its columns and the other table are in the statement.
+                let other = key.references.rsplit('.').next().unwrap_or(&key.references).trim_matches('"');
+                let names: Vec<&str> = key.columns.iter().map(String::as_str).chain([other]).collect();
+                cause::statement_for(rehearsal, table.map(|table| table.oid), &names)
+            })
+        } else {
+            let gone = |entry: &&IndexEntry| {
+                entry.change.table == key.table
+                    && matches!(entry.change.kind, IndexChangeKind::Dropped | IndexChangeKind::Redefined)
+            };
+            rehearsal.indexes.iter().filter(gone).find_map(|entry| entry.statement)
+        };
+        let has_none = if key.created { "has no index" } else { "has no index any more" };
         findings.push(
             Finding::measured(
                 "index/fk-unindexed",
-                cause::statement_for(rehearsal, None, &[&key.constraint]).or_else(|| {
-                    let table = after.catalog.relations.values().find(|relation| relation.qualified == key.table);
-                    // The server gave it its name: then its columns and the other table are in the statement.
-                    let other = key.references.rsplit('.').next().unwrap_or(&key.references).trim_matches('"');
-                    let names: Vec<&str> = key.columns.iter().map(String::as_str).chain([other]).collect();
-                    cause::statement_for(rehearsal, table.map(|table| table.oid), &names)
-                }),
+                statement,
                 vec![key.table.clone()],
                 format!(
-                    "foreign key {} on {} ({}) has no index: each DELETE or key UPDATE on {} reads all {} rows",
+                    "foreign key {} on {} ({}) {has_none}: each DELETE or key UPDATE on {} reads all {} rows",
                     key.constraint,
                     key.table,
                     key.columns.join(", "),

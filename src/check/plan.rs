@@ -1,9 +1,10 @@
 //! What gets slower: `plan/*`. One finding for each query and id; its parameter sets are folded into the worst.
 
-use super::{Finding, count};
+use super::{Finding, Severity, count};
 use crate::config::Thresholds;
 use crate::diff::plan::PlanSide;
-use crate::diff::plan::verdict::{PlanConfidence, Verdict};
+use crate::diff::plan::gate::Missed;
+use crate::diff::plan::verdict::{Lasts, PlanConfidence, Verdict};
 use crate::rehearsal::{PlanChange, Rehearsal, foreign};
 use serde_json::{Value, json};
 
@@ -20,6 +21,11 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
             for id in ids(change) {
                 if !findings.iter().any(|known| known.id == id && known.query.as_deref() == Some(&query.name)) {
                     let mut found = finding(id, change);
+                    if id == "plan/slower-same-plan"
+                        && added_a_minute(change, query.weight) >= thresholds.plan_blocks_per_minute
+                    {
+                        found.severity = Severity::Error;
+                    }
                     if id == "plan/query-broken" {
                         // What is gone, not what the plan used to go through.
                         let gone = breaking.iter().filter(|each| each.statement == found.statement);
@@ -34,6 +40,11 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
         }
     }
     findings
+}
+
+fn added_a_minute(change: &PlanChange, weight: f64) -> f64 {
+    let after = change.diff.settled.as_ref().and_then(|side| side.captured.work());
+    change.diff.verdict.added_a_minute(change.diff.before.captured.work(), after, weight)
 }
 
 fn factor(change: &PlanChange) -> f64 {
@@ -53,8 +64,8 @@ fn ids(change: &PlanChange) -> Vec<&'static str> {
         (Verdict::Unstable, _) => ids.push("plan/unstable"),
         _ => {}
     }
-    // A budget that was missed before already is not this migration's doing.
-    if verdict.over_budget && !verdict.over_budget_before {
+    // Absolute: a budget that was missed before already is still missed.
+    if !verdict.missed.is_empty() {
         ids.push("plan/over-budget");
     }
     ids
@@ -69,14 +80,23 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
     let message = match id {
         "plan/query-broken" => format!("{name} no longer runs: {headline}"),
         "plan/did-not-finish" => format!("{name}{set} ran into the time limit, which it did not before. {headline}"),
-        "plan/transient" => format!("{name}{set} does more work until VACUUM and ANALYZE have run. {headline}"),
-        "plan/over-budget" => format!("{name}{set} is over its budget (max_buffers): {work}"),
+        "plan/transient" => format!("{name}{set} does more work until {} has run. {headline}", lasts(change)),
+        "plan/over-budget" => {
+            let missed: Vec<String> = diff.verdict.missed.iter().map(ToString::to_string).collect();
+            let since = if diff.verdict.missed_before { ", as before the migration already" } else { "" };
+            format!("{name}{set} is over its budget: {}{since}", missed.join("; "))
+        }
+        "plan/unstable" => {
+            format!("{name}{set} cannot be judged: {}", diff.verdict.note.as_deref().unwrap_or(headline))
+        }
         "plan/slower-same-plan" => format!("{name}{set} does more work with the same plan: {work}"),
         _ if headline.is_empty() => format!("{name}{set} does more work: {work}"),
         _ => format!("{name}{set} does more work. {headline}"),
     };
     let advice = match id {
-        "plan/transient" => "run VACUUM and ANALYZE on the table right after the migration",
+        "plan/transient" => &transient_advice(change),
+        "plan/unstable" => "look at the plan diff; a clearer index or extended statistics take a plan off the edge",
+        "plan/over-budget" => "bring the query back within its budget, or change the budget in its header",
         "plan/query-broken" => {
             "change the application first, or keep the old name alive (a view, a generated column) until it is"
         }
@@ -104,9 +124,37 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
         "buffers_before": buffers(Some(&diff.before)),
         "buffers_after": buffers(diff.right_after.as_ref()),
         "buffers_after_settling": buffers(diff.settled.as_ref()),
+        "lasts": diff.verdict.lasts.map(Lasts::name),
+        "missed": diff.verdict.missed.iter().map(Missed::key).collect::<Vec<_>>(),
         "statements": change.cause.statements,
         "note": diff.verdict.note,
     }))
+}
+
+fn lasts(change: &PlanChange) -> &'static str {
+    match change.diff.verdict.lasts {
+        Some(Lasts::UntilAnalyze) => "ANALYZE",
+        Some(Lasts::UntilVacuum) | None => "VACUUM",
+    }
+}
+
+/// The line to add to the deployment.
+fn transient_advice(change: &PlanChange) -> String {
+    let tables = tables(change).join(", ");
+    match change.diff.verdict.lasts {
+        Some(Lasts::UntilAnalyze) => format!("run right after the migration: VACUUM (ANALYZE) {tables};"),
+        Some(Lasts::UntilVacuum) | None => format!("run right after the migration: VACUUM {tables};"),
+    }
+}
+
+/// Tables among the causes that the query reads, else all it reads.
+fn tables(change: &PlanChange) -> Vec<String> {
+    let sides = [change.diff.right_after.as_ref(), Some(&change.diff.before)];
+    let plan = sides.into_iter().flatten().find_map(|side| side.captured.plan());
+    let read: Vec<String> =
+        plan.map_or_else(Vec::new, |plan| plan.relations().iter().map(|one| one.qualified()).collect());
+    let blamed: Vec<String> = read.iter().filter(|table| change.cause.objects.contains(table)).cloned().collect();
+    if blamed.is_empty() { read } else { blamed }
 }
 
 fn buffers(side: Option<&PlanSide>) -> Value {

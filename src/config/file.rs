@@ -66,6 +66,8 @@ thresholds! {
     plan_ratio: Ratio => f64 = 1.5,
     /// And at least so many more blocks.
     plan_blocks: u64 => u64 = 100,
+    /// Or so many more blocks a minute, by its weight; from here on slower-same-plan is an error, too.
+    plan_blocks_per_minute: Amount => f64 = 1000000.0,
     /// Longest one hot query may run, in milliseconds.
     query_ms: u64 => u64 = 30000,
 }

@@ -1,7 +1,9 @@
 //! What became of each hot query's plan: fingerprints, verdicts by work done, and a diff people can read.
 
 pub mod align;
+pub mod baseline;
 pub mod fingerprint;
+pub mod gate;
 pub mod growth;
 pub mod names;
 mod node;
@@ -14,12 +16,14 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::plan::{Captured, IndexUse, PlanCapture, PlanKey};
 use crate::workload::HotQuery;
 use fingerprint::{Fingerprints, accesses};
+use gate::Ground;
 use growth::SizeGrowth;
 use names::Names;
 use render::Values;
 use sentence::Story;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use verdict::{Evidence, PlanVerdict, Thresholds, Verdict, judge};
+use verdict::{Evidence, PlanVerdict, Samples, Thresholds, Verdict, judge};
 
 /// A capture together with what names meant at that moment.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,14 @@ pub struct PlanDiff {
     pub text: String,
 }
 
+impl PlanDiff {
+    /// Whether the tree is another one once settled, or right after where nothing settled.
+    pub fn plan_changed(&self) -> bool {
+        let shape = |side: &PlanSide| side.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.clone());
+        self.settled.as_ref().or(self.right_after.as_ref()).is_some_and(|after| shape(after) != shape(&self.before))
+    }
+}
+
 /// A capture and its fingerprints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanSide {
@@ -93,61 +105,136 @@ pub struct Moments<'a> {
     /// Before the run.
     pub before: &'a Snapshot,
     /// The same, captured once more before anything was changed: shows queries that are not steady by themselves.
-    pub again: Option<&'a Snapshot>,
+    pub again: &'a [PlanCapture],
     /// Right after the last statement.
     pub right_after: Option<&'a Snapshot>,
+    /// After VACUUM, before statistics were repaired: queries that were worse off right after the run.
+    pub vacuumed: &'a [PlanCapture],
     /// Once the database has settled.
     pub settled: Option<&'a Snapshot>,
+    /// Under fresh samples of the tables, one list a sample: without the migration, and with it.
+    pub samples: (&'a [Vec<PlanCapture>], &'a [Vec<PlanCapture>]),
 }
 
-/// Judges every plan captured before and at least once after, in registry order.
+impl<'a> Moments<'a> {
+    /// Two moments and nothing else.
+    pub fn between(before: &'a Snapshot, right_after: &'a Snapshot) -> Self {
+        let right_after = Some(right_after);
+        Self { before, again: &[], right_after, vacuumed: &[], settled: None, samples: (&[], &[]) }
+    }
+}
+
+/// Judges every plan captured before and at least once after, in registry order. `doubt` says for a capture before why
+/// it deserves less trust than usual, if it does.
 pub fn compare_plans(
     moments: Moments<'_>,
     queries: &[HotQuery],
     thresholds: &Thresholds,
     values: Values,
+    doubt: impl Fn(&PlanCapture) -> Option<String>,
 ) -> Vec<PlanDiff> {
     let Some(last) = moments.settled.or(moments.right_after) else { return Vec::new() };
     let growth = SizeGrowth::between(moments.before, last);
+    let (ground_before, ground_after) = (Ground::of(moments.before), Ground::of(last));
     let read = |snapshot| Captures::of(moments.before, snapshot);
     let before = read(moments.before);
-    let again = moments.again.map(read);
+    let again = Captures::like(&before, moments.again);
     let right_after = moments.right_after.map(read);
     let settled = moments.settled.map(read);
+    let changed = read(last);
+    let vacuumed = Captures::like(&changed, moments.vacuumed);
+    let sampled_before: Vec<Captures<'_>> = moments.samples.0.iter().map(|one| Captures::like(&before, one)).collect();
+    let sampled_after: Vec<Captures<'_>> = moments.samples.1.iter().map(|one| Captures::like(&changed, one)).collect();
+    let queries: BTreeMap<&str, &HotQuery> = queries.iter().map(|query| (query.name.as_str(), query)).collect();
     let mut diffs = Vec::new();
     for capture in &moments.before.plans {
         let key = &capture.key;
+        let samples_before: Vec<Seen<'_>> = sampled_before.iter().filter_map(|sample| sample.find(key)).collect();
+        let samples_after: Vec<Seen<'_>> = sampled_after.iter().filter_map(|sample| sample.find(key)).collect();
+        let doubt = doubt(capture);
         let evidence = Evidence {
             before: Seen { capture, names: &before.names },
-            again: again.as_ref().and_then(|captures| captures.find(key)),
+            again: again.find(key),
             right_after: right_after.as_ref().and_then(|captures| captures.find(key)),
+            vacuumed: vacuumed.find(key),
             settled: settled.as_ref().and_then(|captures| captures.find(key)),
+            samples: Samples { before: &samples_before, after: &samples_after },
             growth: &growth,
-            budget: queries.iter().find(|query| query.name == key.query).and_then(|query| query.max_buffers),
+            doubt: doubt.as_deref(),
         };
-        if let Some(verdict) = judge(&evidence, thresholds) {
-            diffs.push(plan_diff(&evidence, verdict, values));
+        let query = queries.get(key.query.as_str());
+        let thresholds = query.map_or(*thresholds, |query| thresholds.of(query));
+        let Some(mut verdict) = judge(&evidence, &thresholds) else { continue };
+        if let (Some(query), Some(after)) = (query, evidence.settled.or(evidence.right_after)) {
+            let work = capture.captured.work();
+            // What was not run again does what it did before.
+            let now = match after.captured() {
+                Captured::AsBefore(_) => work,
+                captured => captured.work(),
+            };
+            let missed = ground_after.missed(&query.gates, after.captured(), now.map(|work| work.buffers));
+            let missed_before = ground_before.missed(&query.gates, &capture.captured, work.map(|work| work.buffers));
+            verdict = verdict.with_budget(missed, !missed_before.is_empty());
         }
+        diffs.push(plan_diff(&evidence, verdict, values));
     }
     diffs
 }
 
+/// What two captures of the same state show of themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// Plans that were captured twice.
+    pub captures: usize,
+    /// Those that differed.
+    pub differing: Vec<PlanKey>,
+}
+
+impl SelfTest {
+    /// Compares both captures of the state before the run.
+    pub fn of(before: &Snapshot, again: &[PlanCapture], thresholds: &Thresholds) -> Self {
+        let first = Captures::of(before, before);
+        let again = Captures::like(&first, again);
+        let mut test = Self::default();
+        for capture in &before.plans {
+            let Some(other) = again.find(&capture.key) else { continue };
+            test.captures += 1;
+            if !verdict::steady(Seen { capture, names: &first.names }, other, thresholds) {
+                test.differing.push(capture.key.clone());
+            }
+        }
+        test
+    }
+
+    /// Whether so many differed that it is not their own doing: one query may read a clock or roll dice.
+    pub fn is_noisy(&self) -> bool {
+        self.differing.len() >= 3 && self.differing.len() * 5 >= self.captures
+    }
+}
+
 struct Captures<'a> {
-    names: Names,
+    names: Cow<'a, Names>,
     plans: BTreeMap<&'a PlanKey, &'a PlanCapture>,
 }
 
 impl<'a> Captures<'a> {
     fn of(before: &Snapshot, snapshot: &'a Snapshot) -> Self {
-        Self {
-            names: Names::after(&before.catalog, &snapshot.catalog),
-            plans: snapshot.plans.iter().map(|capture| (&capture.key, capture)).collect(),
-        }
+        let names = Names::after(&before.catalog, &snapshot.catalog);
+        Self { names: Cow::Owned(names), plans: by_key(&snapshot.plans) }
+    }
+
+    /// Further captures under the same catalog.
+    fn like(other: &'a Captures<'_>, plans: &'a [PlanCapture]) -> Self {
+        Self { names: Cow::Borrowed(&other.names), plans: by_key(plans) }
     }
 
     fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
         self.plans.get(key).map(|capture| Seen { capture, names: &self.names })
     }
+}
+
+fn by_key(plans: &[PlanCapture]) -> BTreeMap<&PlanKey, &PlanCapture> {
+    plans.iter().map(|capture| (&capture.key, capture)).collect()
 }
 
 fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> PlanDiff {

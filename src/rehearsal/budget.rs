@@ -225,10 +225,15 @@ pub fn close_passes(rehearsal: &mut Rehearsal, wanted: &[String], why: &str, out
         let duration_ms = since.elapsed().as_secs_f64() * 1e3;
         rehearsal.passes.push(super::Pass { name, ran: false, reason, crashed: false, out_of_budget, duration_ms });
     }
-    let wanted = super::Wanted::new(wanted);
+    let wanted = super::schedule::Wanted::new(wanted);
     for (name, wanted) in wanted.each() {
         if !rehearsal.passes.iter().any(|pass| pass.name == name) {
-            super::skip(rehearsal, name, if wanted { why } else { super::NOT_ASKED_FOR }, wanted && out_of_budget);
+            super::schedule::skip(
+                rehearsal,
+                name,
+                if wanted { why } else { super::schedule::NOT_ASKED_FOR },
+                wanted && out_of_budget,
+            );
         }
     }
 }

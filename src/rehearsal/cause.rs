@@ -3,7 +3,8 @@
 use super::{Cause, PlanChange, Rehearsal};
 use crate::diff::index::{IndexChange, IndexChangeKind};
 use crate::diff::plan::names::Names;
-use crate::diff::plan::{Seen, causing_statements};
+use crate::diff::plan::verdict::Verdict;
+use crate::diff::plan::{Seen, causing_statements, changed_objects};
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock};
@@ -22,50 +23,101 @@ pub(super) fn assign(rehearsal: &mut Rehearsal, steps: &[(usize, Vec<PlanCapture
 
 fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCapture>)]) -> Cause {
     let key = &change.diff.key;
-    let mut statements = changing_statements(rehearsal, key, steps);
-    let relations = relations(rehearsal, key);
-    let mut objects = BTreeSet::new();
-    let mut first = None;
+    let turns = turns(rehearsal, change, steps);
+    let mut statements: Vec<usize> = turns.iter().map(|turn| turn.statement).collect();
+    let mut objects: BTreeSet<String> = turns.into_iter().flat_map(|turn| turn.objects).collect();
+    let no_turn = statements.is_empty();
     for index in &rehearsal.indexes {
         let used =
             index.change.used_by_before.iter().chain(&index.change.used_by_after).any(|query| *query == key.query);
-        if used && index.statement.is_some_and(|statement| statements.is_empty() || statements.contains(&statement)) {
+        if used && index.statement.is_some_and(|statement| no_turn || statements.contains(&statement)) {
             objects.insert(index.change.name.clone());
-            statements.extend(index.statement);
-            if index.change.used_by_before.contains(&key.query) {
-                first = first.or(index.statement);
-            }
+            statements.extend(index.statement.filter(|_| no_turn));
         }
     }
     // The plan is the same and the work is not: whoever rewrote or changed rows of its tables.
+    let relations = relations(rehearsal, key);
+    let unexplained = objects.is_empty();
     for observation in &rehearsal.observations {
-        let works = observation.rewritten.iter().chain(&observation.changed);
+        let works = observation.rewritten.iter().chain(&observation.changed).chain(&observation.inserted);
         for work in works.filter(|work| relations.contains(&work.table) || relations.contains(&work.name)) {
-            if statements.is_empty() || statements.contains(&observation.statement) || objects.is_empty() {
-                statements.insert(observation.statement);
+            if no_turn || unexplained || statements.contains(&observation.statement) {
+                statements.push(observation.statement);
                 objects.insert(work.name.clone());
             }
+        }
+    }
+    if statements.is_empty() {
+        for (name, identity) in replaced_functions(rehearsal, &key.query) {
+            statements.extend(statement_for(rehearsal, None, &[&name]));
+            objects.insert(identity);
         }
     }
     if objects.is_empty() {
         objects = relations;
     }
-    // The one that took away what the plan lived on comes first: findings point there.
-    let rest = statements.into_iter().filter(|statement| Some(*statement) != first);
-    Cause { statements: first.into_iter().chain(rest).collect(), objects: objects.into_iter().collect() }
+    let mut named = BTreeSet::new();
+    statements.retain(|statement| named.insert(*statement));
+    Cause { statements, objects: objects.into_iter().collect() }
 }
 
-/// Statements after which the plan was another one.
-fn changing_statements(rehearsal: &Rehearsal, key: &PlanKey, steps: &[(usize, Vec<PlanCapture>)]) -> BTreeSet<usize> {
-    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return BTreeSet::new() };
+/// Functions a query calls that have another body now: name and identity. What they do shows in no plan.
+fn replaced_functions(rehearsal: &Rehearsal, query: &str) -> Vec<(String, String)> {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
+    let Some(query) = rehearsal.queries.iter().find(|each| each.name == query) else { return Vec::new() };
+    let replaced = before.catalog.functions.iter().filter(|(oid, was)| {
+        after.catalog.functions.get(oid).is_some_and(|now| now.definition != was.definition)
+            && mentions(&query.sql, &was.name)
+    });
+    replaced.map(|(_, function)| (function.name.clone(), function.identity.clone())).collect()
+}
+
+/// A statement after which the plan was another one.
+struct Turn {
+    statement: usize,
+    /// How much it cost more than before that statement; infinite where it stopped working.
+    harm: f64,
+    /// Indexes and tables that made the difference.
+    objects: Vec<String>,
+}
+
+/// Every statement that changed the plan, the one that matters most first: findings point there. For a query that is
+/// worse off those that made it worse, if any did.
+fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCapture>)]) -> Vec<Turn> {
+    let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
     // Indexes count by definition: those that go are known from before, those that come from after.
     let names = Names::between(&before.catalog, &after.catalog);
-    let seen = |captures: &'_ [PlanCapture]| captures.iter().position(|capture| capture.key == *key);
-    let mut stages = steps.iter().filter_map(|(statement, captures)| {
-        Some((*statement, Seen { capture: &captures[seen(captures)?], names: &names }))
+    let key = &change.diff.key;
+    let stages = steps.iter().filter_map(|(statement, captures)| {
+        let capture = captures.iter().find(|capture| capture.key == *key)?;
+        Some((*statement, Seen { capture, names: &names }))
     });
-    let Some((_, first)) = stages.next() else { return BTreeSet::new() };
-    causing_statements(first, &stages.collect::<Vec<_>>()).into_iter().collect()
+    let stages: Vec<(usize, Seen<'_>)> = stages.collect();
+    let Some((first, rest)) = stages.split_first() else { return Vec::new() };
+    let changing: BTreeSet<usize> = causing_statements(first.1, rest).into_iter().collect();
+    let mut turns: Vec<Turn> = stages
+        .windows(2)
+        .filter(|pair| changing.contains(&pair[1].0))
+        .map(|pair| Turn {
+            statement: pair[1].0,
+            harm: cost(pair[1].1) - cost(pair[0].1),
+            objects: changed_objects(pair[0].1, pair[1].1),
+        })
+        .collect();
+    let verdict = change.diff.verdict.verdict;
+    let improved = verdict == Verdict::Improved;
+    if improved {
+        turns.iter_mut().for_each(|turn| turn.harm = -turn.harm);
+    }
+    if (improved || verdict.is_worse() || verdict == Verdict::Transient) && turns.iter().any(|turn| turn.harm > 0.0) {
+        turns.retain(|turn| turn.harm > 0.0);
+    }
+    turns.sort_by(|one, other| other.harm.total_cmp(&one.harm));
+    turns
+}
+
+fn cost(seen: Seen<'_>) -> f64 {
+    seen.captured().plan().map_or(f64::INFINITY, |plan| plan.root.total_cost())
 }
 
 /// Tables the query read before or after, as locks name them.

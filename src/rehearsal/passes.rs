@@ -1,22 +1,28 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError};
+use super::sample::{self, Sampling};
+use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
+use crate::diff::plan::baseline::Baseline;
 use crate::diff::plan::render::Values;
+use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
 use crate::engine::postgres::session::Session;
-use crate::engine::postgres::settle::settle;
+use crate::engine::postgres::settle;
+use crate::engine::postgres::statistics::SavedStatistics;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, facts};
 use crate::observation::lock::LockMode;
+use crate::snapshot::catalog::Catalog;
+use crate::snapshot::plan::{PlanCapture, RelationName};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
@@ -30,7 +36,9 @@ pub(super) async fn measure(
     let mut session = copy.target.session("settings").await?;
     (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut session).await?;
     session.close().await;
-    let before = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
+    let (before, again) = snapshot_twice(plan, &copy, &mut superuser, &rehearsal.queries).await?;
+    rehearsal.again = again;
+    let saved = SavedStatistics::read(&mut superuser).await?;
 
     let Rehearsal { before: told, observations, migrations, .. } = rehearsal;
     let before = told.insert(before);
@@ -45,39 +53,125 @@ pub(super) async fn measure(
     rehearsal.committed = applied.committed;
     rehearsal.applied = applied.migrations;
 
-    let right_after = snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?;
-    settle(&mut superuser, &touched(rehearsal, &right_after)).await?;
+    let right_after = snapshot(plan, &copy, &mut superuser, rehearsal).await?;
+    let touched = touched(rehearsal, &right_after);
     rehearsal.right_after = Some(right_after);
-    rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, &rehearsal.queries).await?);
+    settle::vacuum(&mut superuser, &touched).await?;
+    if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
+        let worse = worse_right_after(plan, rehearsal);
+        let captures = capture(&copy, &worse, &options(plan)).await?;
+        rehearsal.vacuumed = captures;
+        rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
+    }
+    rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, rehearsal).await?);
     superuser.close().await;
     copy.destroy().await?;
     compare(plan, rehearsal);
     Ok(())
 }
 
-/// Everything there is to see at this moment.
-async fn snapshot(
+/// How hot queries are planned and run.
+fn options(plan: &Ready<'_>) -> CaptureOptions<'static> {
+    let statement_timeout = Duration::from_millis(plan.settings.thresholds.query_ms);
+    CaptureOptions { statement_timeout, ..CaptureOptions::default() }
+}
+
+/// Everything there is to see before anything is changed, and the hot queries once more.
+async fn snapshot_twice(
     plan: &Ready<'_>,
     copy: &ScratchDatabase,
     superuser: &mut Session,
     queries: &[HotQuery],
+) -> Result<(Snapshot, Vec<PlanCapture>), ServerError> {
+    let catalog = catalog::read(superuser).await?;
+    let sizes = catalog::read_sizes(superuser).await?;
+    let (mut plans, mut again) = (Vec::new(), Vec::new());
+    for (mut session, mine) in sessions(copy, queries).await? {
+        let first = explain::capture(&mut session, mine.iter().copied(), &options(plan)).await;
+        let once_more = CaptureOptions { again: Some(&first), ..options(plan) };
+        again.extend(explain::capture(&mut session, mine, &once_more).await);
+        plans.extend(first);
+        session.close().await;
+    }
+    Ok((Snapshot { catalog, sizes, plans }, again))
+}
+
+/// Everything there is to see now. Hot queries that nothing was done to are planned and not run.
+async fn snapshot(
+    plan: &Ready<'_>,
+    copy: &ScratchDatabase,
+    superuser: &mut Session,
+    rehearsal: &Rehearsal,
 ) -> Result<Snapshot, ServerError> {
     let catalog = catalog::read(superuser).await?;
     let sizes = catalog::read_sizes(superuser).await?;
-    let options = CaptureOptions {
-        statement_timeout: Duration::from_millis(plan.settings.thresholds.query_ms),
-        ..CaptureOptions::default()
-    };
+    let baseline = rehearsal
+        .before
+        .as_ref()
+        .map(|before| Baseline::new(before, &rehearsal.queries, worked_on(rehearsal, &catalog)));
+    let queries: Vec<&HotQuery> = rehearsal.queries.iter().collect();
+    let plans = capture(copy, &queries, &CaptureOptions { baseline: baseline.as_ref(), ..options(plan) }).await?;
+    Ok(Snapshot { catalog, sizes, plans })
+}
+
+/// The plans of some queries.
+pub(super) async fn capture(
+    copy: &ScratchDatabase,
+    queries: &[&HotQuery],
+    options: &CaptureOptions<'_>,
+) -> Result<Vec<PlanCapture>, ServerError> {
     let mut plans = Vec::new();
-    // One session for each role, as each would see its own rows under row-level security.
-    let roles: BTreeSet<Option<&str>> = queries.iter().map(|query| query.role.as_deref()).collect();
-    for role in roles {
-        let mut session = copy.target.session_as(role.unwrap_or(&copy.target.role), "hot queries").await?;
-        let mine: Vec<&HotQuery> = queries.iter().filter(|query| query.role.as_deref() == role).collect();
-        plans.extend(explain::capture(&mut session, mine, &options).await);
+    for (mut session, mine) in sessions(copy, queries.iter().copied()).await? {
+        plans.extend(explain::capture(&mut session, mine, options).await);
         session.close().await;
     }
-    Ok(Snapshot { catalog, sizes, plans })
+    Ok(plans)
+}
+
+/// One session for each role, as each would see its own rows under row-level security, and its queries.
+async fn sessions<'a>(
+    copy: &ScratchDatabase,
+    queries: impl IntoIterator<Item = &'a HotQuery>,
+) -> Result<Vec<(Session, Vec<&'a HotQuery>)>, ServerError> {
+    let mut by_role: BTreeMap<Option<&str>, Vec<&HotQuery>> = BTreeMap::new();
+    for query in queries {
+        by_role.entry(query.role.as_deref()).or_default().push(query);
+    }
+    let mut sessions = Vec::new();
+    for (role, mine) in by_role {
+        sessions.push((copy.target.session_as(role.unwrap_or(&copy.target.role), "hot queries").await?, mine));
+    }
+    Ok(sessions)
+}
+
+/// Queries with a plan that does more work right after the run than before it.
+fn worse_right_after<'a>(plan: &Ready<'_>, rehearsal: &'a Rehearsal) -> Vec<&'a HotQuery> {
+    let (Some(before), Some(right_after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
+    let moments = diff::plan::Moments::between(before, right_after);
+    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), Values::Redacted, |_| None);
+    let worse: BTreeSet<&str> = diffs
+        .iter()
+        .filter(|diff| diff.verdict.verdict.is_worse() && diff.verdict.verdict != Verdict::Broken)
+        .map(|diff| diff.key.query.as_str())
+        .collect();
+    rehearsal.queries.iter().filter(|query| worse.contains(query.name.as_str())).collect()
+}
+
+/// Tables whose rows or files the migration changed, under the names they have now.
+fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
+    let mut tables: BTreeSet<Oid> = BTreeSet::new();
+    for observation in &rehearsal.observations {
+        let rebuilt = observation.indexes_built.iter().filter(|work| !work.created_in_run);
+        let work = [&observation.rewritten, &observation.changed, &observation.inserted, &observation.deleted];
+        tables.extend(work.into_iter().flatten().chain(rebuilt).map(|work| work.heap));
+        // What commits on its way was seen from outside alone: it may have done more than was seen.
+        if observation.committed_within || observation.locks.iter().any(|lock| !lock.exact) {
+            let locked = observation.locks.iter().filter(|lock| lock.mode >= LockMode::RowExclusive);
+            tables.extend(locked.map(|lock| lock.relation));
+        }
+    }
+    let within = now.relations.values().filter(|relation| now.is_within(relation.oid, &tables));
+    within.map(|relation| RelationName::new(&relation.schema, &relation.name)).collect()
 }
 
 /// Tables the migration may have changed: whatever it locked more than a reader would.
@@ -104,20 +198,39 @@ fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     };
     rehearsal.changes = diff::catalog::compare(&before.catalog, &right_after.catalog);
     let indexes = diff::index::compare_indexes(before, settled);
-    let thresholds = &plan.settings.thresholds;
-    let thresholds = diff::plan::verdict::Thresholds {
-        buffers_ratio: thresholds.plan_ratio,
-        buffers_floor: thresholds.plan_blocks,
-        ..Default::default()
-    };
-    let moments = diff::plan::Moments { before, again: None, right_after: Some(right_after), settled: Some(settled) };
-    let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
-    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds, values);
     rehearsal.indexes = indexes
         .into_iter()
         .map(|change| IndexEntry { statement: super::cause::statement_of_index(rehearsal, &change), change })
         .collect();
+    judge(plan, rehearsal);
+}
+
+/// The verdict of every plan, from all that was captured so far.
+fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
+    let (Some(before), Some(_)) = (&rehearsal.before, &rehearsal.settled) else { return };
+    let moments = diff::plan::Moments {
+        before,
+        again: &rehearsal.again,
+        right_after: rehearsal.right_after.as_ref(),
+        vacuumed: &rehearsal.vacuumed,
+        settled: rehearsal.settled.as_ref(),
+        samples: (&rehearsal.samples.0, &rehearsal.samples.1),
+    };
+    let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
+    let noisy = rehearsal.self_test().is_noisy();
+    let doubt = |capture: &PlanCapture| doubt::of(capture, &rehearsal.repaired, noisy);
+    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), values, doubt);
     rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
+}
+
+fn thresholds(plan: &Ready<'_>) -> diff::plan::verdict::Thresholds {
+    let thresholds = &plan.settings.thresholds;
+    diff::plan::verdict::Thresholds {
+        buffers_ratio: thresholds.plan_ratio,
+        buffers_floor: thresholds.plan_blocks,
+        buffers_a_minute: thresholds.plan_blocks_per_minute,
+        ..Default::default()
+    }
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.
@@ -135,7 +248,8 @@ pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal)
     Ok(())
 }
 
-/// Statement by statement on a fresh copy: after which one did each changed plan change?
+/// Statement by statement on a fresh copy: after which one did each changed plan change? Before and after that, the same
+/// queries under fresh samples of their tables: would the plan have changed anyway?
 pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let changed: BTreeSet<&str> = rehearsal
         .plans
@@ -146,10 +260,27 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     let queries: Vec<HotQuery> =
         rehearsal.queries.iter().filter(|query| changed.contains(query.name.as_str())).cloned().collect();
     let copy = plan.copy().await?;
+    let mut superuser = copy.superuser("samples").await?;
+    let saved = SavedStatistics::read(&mut superuser).await?;
+    let sampling = Sampling::new(rehearsal);
+    let before = sampling.run(plan, &copy, &mut superuser, rehearsal.before.as_ref()).await?;
     let mut attributor = Attributor::new(&queries);
     let last = rehearsal.observations.last().map(|observation| observation.statement);
     apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
+    let after = match &rehearsal.settled {
+        Some(settled) if rehearsal.failure.is_none() && !sampling.is_idle() => {
+            let touched = touched(rehearsal, settled);
+            let touched = sample::named(&catalog::read(&mut superuser).await?, &settled.catalog, &touched);
+            settle::vacuum(&mut superuser, &touched).await?;
+            settle::repair_statistics(&mut superuser, &touched, &saved).await?;
+            sampling.run(plan, &copy, &mut superuser, Some(settled)).await?
+        }
+        _ => Vec::new(),
+    };
+    superuser.close().await;
     copy.destroy().await?;
+    rehearsal.samples = (before, after);
+    judge(plan, rehearsal);
     super::cause::assign(rehearsal, &attributor.steps);
     Ok(())
 }

@@ -4,15 +4,17 @@
 use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
-use crate::diff::plan::PlanSide;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::{Observation, ObservedLock, Outcome};
-use crate::rehearsal::{IndexEntry, PlanChange, Rehearsal, answers, foreign};
+use crate::rehearsal::{IndexEntry, Rehearsal, answers, foreign};
 use crate::rollback::Rollback;
 use crate::rollback::generate;
 use crate::rollback::prove::RollbackProof;
-use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
 use serde_json::Value;
+
+pub(crate) use queries::verdict;
+
+mod queries;
 
 /// Builds the report. `exit_code` is 0 and for the caller to fill in.
 pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
@@ -42,7 +44,9 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
             .enumerate()
             .map(|(position, each)| migration(rehearsal, findings, each, position))
             .collect(),
-        queries: rehearsal.plans.iter().map(|change| query(rehearsal, change)).collect(),
+        queries: rehearsal.plans.iter().map(|change| queries::query(rehearsal, change)).collect(),
+        statistics: queries::statistics(rehearsal),
+        self_test: queries::self_test(rehearsal),
         indexes: rehearsal.indexes.iter().map(index).collect(),
         stalls: Vec::new(),
         rollback: rollback(rehearsal),
@@ -354,56 +358,6 @@ fn locks(observation: &Observation) -> Vec<v1::Lock> {
             observed: if lock.exact { Observed::Exact } else { Observed::Sampled },
         })
         .collect()
-}
-
-fn query(rehearsal: &Rehearsal, change: &PlanChange) -> v1::Query {
-    let registered = rehearsal.queries.iter().find(|query| query.name == change.diff.key.query);
-    let side = |side: &PlanSide| plan_summary(rehearsal, side);
-    v1::Query {
-        name: change.diff.key.query.clone(),
-        owner: registered.and_then(|query| query.owner.clone()),
-        file: registered.map_or_else(String::new, |query| query.file.name.clone()),
-        line: registered.map_or(0, |query| query.file.position(query.offset).line),
-        weight: registered.map_or(1.0, |query| query.weight),
-        parameter_set: change.diff.key.parameter_set.clone(),
-        plan_mode: match change.diff.key.mode {
-            PlanMode::Custom => v1::PlanMode::Custom,
-            PlanMode::Generic => v1::PlanMode::Generic,
-        },
-        verdict: verdict(change),
-        confidence: v1::QueryConfidence::from_name(change.diff.verdict.confidence.name())
-            .unwrap_or(v1::QueryConfidence::Planned),
-        before: side(&change.diff.before),
-        after: change.diff.right_after.as_ref().and_then(side),
-        after_settling: change.diff.settled.as_ref().and_then(side),
-        cause: v1::Cause { statements: change.cause.statements.clone(), objects: change.cause.objects.clone() },
-        plan_diff: change.diff.text.clone(),
-    }
-}
-
-/// The contract's word for a plan's verdict.
-pub(crate) fn verdict(change: &PlanChange) -> QueryVerdict {
-    // Both enumerations have the same closed list of names.
-    QueryVerdict::from_name(change.diff.verdict.verdict.name()).unwrap_or(QueryVerdict::Unstable)
-}
-
-fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummary> {
-    let work = side.captured.work();
-    let plan: &QueryPlan = match &side.captured {
-        Captured::Failed { .. } => return None,
-        captured => captured.plan()?,
-    };
-    let plan = if rehearsal.redactor.show_values { plan.clone() } else { plan.redacted() };
-    Some(v1::PlanSummary {
-        total_cost: plan.root.total_cost(),
-        buffers: work.map(|work| work.buffers),
-        temp_blocks: work.map(|work| work.temp_blocks),
-        fingerprint: side.fingerprints.as_ref().map_or_else(String::new, |fingerprints| fingerprints.shape.clone()),
-        plan: match plan.to_json() {
-            Value::Object(plan) => plan,
-            _ => serde_json::Map::new(),
-        },
-    })
 }
 
 fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {

@@ -277,8 +277,8 @@ fn queries(report: &Report) -> Option<(String, String)> {
         let waited = human::duration(stall.longest_ms);
         body.push_str(&format!("✗ {} waited {waited}{}\n\n", code(&stall.query), cause.unwrap_or_default()));
     }
-    let unchanged = human::plural(report.queries.len() - changed.len(), "plan");
-    body.push_str(&format!("{unchanged} unchanged.\n"));
+    let unchanged = view::unchanged(report).unwrap_or_else(|| "No plan is unchanged".to_owned());
+    body.push_str(&format!("{}.\n", text(&unchanged)));
     Some((format!("Hot queries ({} changed)", human::count(changed.len() as u64)), body))
 }
 

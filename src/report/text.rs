@@ -291,9 +291,7 @@ fn plans(page: &mut Page, report: &Report) {
         }
         page.more("      ", lines.len() - limit, "line");
     }
-    let unchanged = report.queries.len() - changed.len();
-    if unchanged > 0 {
-        let text = format!("{} unchanged", human::plural(unchanged, "plan"));
+    if let Some(text) = view::unchanged(report) {
         page.paragraph("  ✓ ", style(Tone::Good), &text, PLAIN);
     }
     for stall in &report.stalls {

@@ -3,8 +3,10 @@
 //! Every key is always written. A key whose value may be unknown is `null` then, and reading a report in which a known
 //! key is missing is an error; keys this version does not know are passed over, because later ones may add some.
 
+mod query;
 mod words;
 
+pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest};
 pub use words::*;
 
 use schemars::JsonSchema;
@@ -57,6 +59,12 @@ pub struct Report {
     pub migrations: Vec<Migration>,
     /// Hot queries: one entry for each parameter set and plan mode.
     pub queries: Vec<Query>,
+    /// Columns whose statistics were lost or are new, and what was done about it; all others kept theirs.
+    #[serde(default)]
+    pub statistics: Vec<ColumnStatistics>,
+    /// The state before, captured twice; null where that was not done.
+    #[serde(default)]
+    pub self_test: Option<SelfTest>,
     /// Every index that changed.
     pub indexes: Vec<IndexChange>,
     /// Hot queries seen waiting behind a statement.
@@ -238,69 +246,6 @@ pub struct Scan {
     pub relation: String,
     /// Its rows.
     pub rows: u64,
-}
-
-/// One hot query with one parameter set in one plan mode.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Query {
-    /// The name it is registered under.
-    pub name: String,
-    /// Who owns it.
-    #[serde(deserialize_with = "nullable")]
-    pub owner: Option<String>,
-    /// Where it is registered.
-    pub file: String,
-    /// 1-based line there.
-    pub line: usize,
-    /// How much it matters against the others.
-    pub weight: f64,
-    /// Name of the parameter set; empty for a generic plan or a query without parameters.
-    pub parameter_set: String,
-    /// What it was planned for.
-    pub plan_mode: PlanMode,
-    /// What became of it.
-    pub verdict: QueryVerdict,
-    /// What that rests on.
-    pub confidence: QueryConfidence,
-    /// Before the migration; null where not captured.
-    #[serde(deserialize_with = "nullable")]
-    pub before: Option<PlanSummary>,
-    /// Right after it; null where not captured.
-    #[serde(deserialize_with = "nullable")]
-    pub after: Option<PlanSummary>,
-    /// After VACUUM and ANALYZE of what changed; null where not captured.
-    #[serde(deserialize_with = "nullable")]
-    pub after_settling: Option<PlanSummary>,
-    /// What changed its plan; empty lists where nothing did or it could not be told.
-    pub cause: Cause,
-    /// Both plans in one text, line by line; empty when they are equal.
-    pub plan_diff: String,
-}
-
-/// One capture of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PlanSummary {
-    /// The planner's estimate for the whole plan, in its own unit.
-    pub total_cost: f64,
-    /// Blocks touched by running it; null when it was only planned.
-    #[serde(deserialize_with = "nullable")]
-    pub buffers: Option<u64>,
-    /// Temporary blocks read and written; null when it was only planned.
-    #[serde(deserialize_with = "nullable")]
-    pub temp_blocks: Option<u64>,
-    /// Equal for plans of equal shape.
-    pub fingerprint: String,
-    /// EXPLAIN's own object.
-    pub plan: Map<String, Value>,
-}
-
-/// What changed a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Cause {
-    /// [`Statement::index`] of the statements after which the plan was another.
-    pub statements: Vec<usize>,
-    /// What they changed.
-    pub objects: Vec<String>,
 }
 
 /// One index that changed.

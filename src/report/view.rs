@@ -2,11 +2,13 @@
 
 use super::human;
 use super::v1::{
-    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, PlanMode, Proof,
-    Query, QueryConfidence, QueryVerdict, Report, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic,
-    Undoable, Verdict,
+    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, Proof, QueryVerdict,
+    Report, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic, Undoable, Verdict,
 };
 use super::visible::{clip, visible};
+pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
+
+mod queries;
 
 /// How a word should be taken. What is unknown has a mark of its own, so that it never looks like good news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,89 +364,6 @@ fn source(kind: SourceKind) -> &'static str {
     }
 }
 
-/// Hot queries worth a line: all but the unchanged, worst first, then by weight.
-pub fn changed_queries(report: &Report) -> Vec<&Query> {
-    let mut queries: Vec<&Query> = report.queries.iter().filter(|q| q.verdict != QueryVerdict::Unchanged).collect();
-    queries
-        .sort_by(|left, right| rank(left.verdict).cmp(&rank(right.verdict)).then(right.weight.total_cmp(&left.weight)));
-    queries
-}
-
-fn rank(verdict: QueryVerdict) -> usize {
-    use QueryVerdict as Q;
-    let order = [
-        Q::Broken,
-        Q::DidNotFinish,
-        Q::Regressed,
-        Q::OverBudget,
-        Q::SlowerSamePlan,
-        Q::Transient,
-        Q::Unstable,
-        Q::PlanChanged,
-        Q::GrewWithTable,
-        Q::Improved,
-        Q::Unchanged,
-    ];
-    order.iter().position(|known| *known == verdict).unwrap_or(order.len())
-}
-
-/// `orders_by_customer (regular)`, `orders_by_customer (generic plan)`.
-pub fn query_label(query: &Query) -> String {
-    match (query.plan_mode, query.parameter_set.as_str()) {
-        (PlanMode::Generic, _) => format!("{} (generic plan)", query.name),
-        (PlanMode::Custom, "") => query.name.clone(),
-        (PlanMode::Custom, set) => format!("{} ({set})", query.name),
-    }
-}
-
-/// `regressed: 7,544 blocks instead of 11 (686×)`, with what it rests on unless that was measured.
-pub fn query_headline(query: &Query) -> String {
-    let mut out = words(query.verdict.name());
-    let after = query.after_settling.as_ref().or(query.after.as_ref());
-    // What passes is over in the settled state: there the state right after is the news.
-    let after = if query.verdict == QueryVerdict::Transient { query.after.as_ref() } else { after };
-    if let (Some(before), Some(after)) = (&query.before, after) {
-        let (unit, old, new, ratio) = match (before.buffers, after.buffers) {
-            (Some(old), Some(new)) => {
-                ("blocks", human::count(old), human::count(new), human::times(old as f64, new as f64))
-            }
-            _ => (
-                "estimated cost",
-                human::cost(before.total_cost),
-                human::cost(after.total_cost),
-                human::times(before.total_cost, after.total_cost),
-            ),
-        };
-        let ratio = ratio.map(|ratio| format!(" ({ratio})")).unwrap_or_default();
-        out.push_str(&match unit {
-            "blocks" if old == new => format!(": {new} blocks as before"),
-            "blocks" => format!(": {new} blocks instead of {old}{ratio}"),
-            unit => format!(": {unit} {new} instead of {old}{ratio}"),
-        });
-        if query.verdict == QueryVerdict::Transient
-            && let Some(settled) = query.after_settling.as_ref().and_then(|plan| plan.buffers)
-        {
-            out.push_str(&format!(", {} after VACUUM and ANALYZE", human::count(settled)));
-        }
-    }
-    if query.confidence != QueryConfidence::Measured {
-        out.push_str(&format!(", {} only", query.confidence.name()));
-    }
-    out
-}
-
-/// `statement 1, DROP INDEX orders_customer_id_idx`, and objects its text does not name; `None` where no cause is known.
-pub fn query_cause(report: &Report, query: &Query) -> Option<String> {
-    let labels: Vec<String> = query.cause.statements.iter().map(|index| statement_label(report, *index)).collect();
-    let mut parts = labels.clone();
-    let unnamed = query.cause.objects.iter().filter(|object| {
-        let name = object.rsplit('.').next().unwrap_or(object);
-        !labels.iter().any(|label| label.contains(name))
-    });
-    parts.extend(unnamed.cloned());
-    (!parts.is_empty()).then(|| parts.join("; "))
-}
-
 /// `statement 3, ALTER TABLE payments …`.
 pub fn statement_label(report: &Report, index: usize) -> String {
     match statement(report, index).map(|statement| sql_line(&statement.sql, LABEL_SQL)) {
@@ -564,6 +483,8 @@ pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
     facts.extend(data.taken_at.as_ref().map(|at| format!("taken {at}")));
     out.push(("Data", facts.join(", ")));
     out.extend(data.fidelity_notes.iter().map(|note| ("", note.clone())));
+    out.extend(statistics(report).map(|told| ("Statistics", told)));
+    out.extend(self_test(report).map(|told| ("Self-test", told)));
     let confinement: Vec<String> = engine_facts.confinement.iter().map(|part| words(part.name())).collect();
     let confined = if confinement.is_empty() { "none".to_owned() } else { confinement.join(", ") };
     out.push(("Confined by", confined));

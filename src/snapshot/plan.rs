@@ -66,6 +66,8 @@ pub enum Captured {
     Planned(QueryPlan),
     /// Planned, then run once warm.
     Measured(QueryPlan, Work),
+    /// Planned, and not run: plan and cost are those of the capture before, and nothing it reads was changed since.
+    AsBefore(QueryPlan),
     /// Planned; the run was cut off by the time limit.
     DidNotFinish(QueryPlan),
     /// The server refuses it.
@@ -81,7 +83,10 @@ impl Captured {
     /// The plan, unless the server refused the query.
     pub fn plan(&self) -> Option<&QueryPlan> {
         match self {
-            Captured::Planned(plan) | Captured::Measured(plan, _) | Captured::DidNotFinish(plan) => Some(plan),
+            Captured::Planned(plan)
+            | Captured::Measured(plan, _)
+            | Captured::AsBefore(plan)
+            | Captured::DidNotFinish(plan) => Some(plan),
             Captured::Failed { .. } => None,
         }
     }
@@ -99,6 +104,7 @@ impl Captured {
         match self {
             Captured::Planned(plan) => Captured::Planned(plan.redacted()),
             Captured::Measured(plan, work) => Captured::Measured(plan.redacted(), *work),
+            Captured::AsBefore(plan) => Captured::AsBefore(plan.redacted()),
             Captured::DidNotFinish(plan) => Captured::DidNotFinish(plan.redacted()),
             failed @ Captured::Failed { .. } => failed.clone(),
         }

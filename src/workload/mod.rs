@@ -27,14 +27,38 @@ pub struct HotQuery {
     pub weight: f64,
     /// What the caller expects, for people.
     pub expect: Option<String>,
-    /// Budget: shared blocks touched by one execution.
-    pub max_buffers: Option<u64>,
+    /// What it must never do, whatever it did before.
+    pub gates: Gates,
+    /// Where its own limits differ from the project's.
+    pub limits: Limits,
     /// Role it runs as instead of the migration's role.
     pub role: Option<String>,
     /// `SET` name and value (as written) before it runs.
     pub settings: Vec<(String, String)>,
     /// Search path it runs under, as written.
     pub search_path: Option<String>,
+}
+
+/// Absolute budgets: they need no state before to compare with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Shared and local blocks one execution may touch.
+    pub max_buffers: Option<u64>,
+    /// Indexes, bare or schema-qualified, each of which its plan must read.
+    pub must_use_index: Vec<String>,
+    /// Its plan may read no table of more rows than this from end to end.
+    pub no_seq_scan_over: Option<u64>,
+}
+
+/// A query's own thresholds; what is `None` is the project's, see [`crate::config::Thresholds`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// Work after, divided by work before, from which on it counts as slower.
+    pub plan_ratio: Option<f64>,
+    /// And at least so many more blocks.
+    pub plan_blocks: Option<u64>,
+    /// Longest it may run, in milliseconds.
+    pub query_ms: Option<u64>,
 }
 
 /// Values for every parameter of a query, as SQL literals in `$n` order.

@@ -115,6 +115,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # A hot query counts as slower from so many times the work on, and at least so many more blocks.
 #plan_ratio = 1.5
 #plan_blocks = 100
+# Or so many more blocks a minute, by its weight (calls a minute). From here on slower-same-plan is an error, too.
+#plan_blocks_per_minute = 1000000.0
 # Longest one hot query may run, in milliseconds.
 #query_ms = 30000
 

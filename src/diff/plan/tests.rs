@@ -1,4 +1,4 @@
-use super::verdict::PlanConfidence;
+use super::verdict::{Lasts, PlanConfidence};
 use super::*;
 use crate::snapshot::plan::{PlanMode, QueryPlan, RelationName, Work};
 
@@ -43,14 +43,27 @@ struct Case {
     again: Option<PlanCapture>,
     right_after: Option<PlanCapture>,
     settled: Option<PlanCapture>,
+    vacuumed: Option<PlanCapture>,
+    samples: (Vec<PlanCapture>, Vec<PlanCapture>),
     growth: SizeGrowth,
-    budget: Option<u64>,
+    doubt: Option<&'static str>,
+    thresholds: Thresholds,
 }
 
 impl Case {
     fn new(before: PlanCapture, settled: PlanCapture) -> Self {
         let growth = SizeGrowth::default();
-        Self { before, again: None, right_after: None, settled: Some(settled), growth, budget: None }
+        Self {
+            before,
+            again: None,
+            right_after: None,
+            settled: Some(settled),
+            vacuumed: None,
+            samples: (Vec::new(), Vec::new()),
+            growth,
+            doubt: None,
+            thresholds: Thresholds::default(),
+        }
     }
 
     fn grown(mut self, blocks_before: u64, blocks_after: u64) -> Self {
@@ -66,10 +79,15 @@ impl Case {
             again: self.again.as_ref().map(seen),
             right_after: self.right_after.as_ref().map(seen),
             settled: self.settled.as_ref().map(seen),
+            vacuumed: self.vacuumed.as_ref().map(seen),
+            samples: Samples {
+                before: &self.samples.0.iter().map(seen).collect::<Vec<_>>(),
+                after: &self.samples.1.iter().map(seen).collect::<Vec<_>>(),
+            },
             growth: &self.growth,
-            budget: self.budget,
+            doubt: self.doubt,
         };
-        judge(&evidence, &Thresholds::default()).expect("a capture after")
+        judge(&evidence, &self.thresholds).expect("a capture after")
     }
 
     fn verdict(&self) -> Verdict {
@@ -177,14 +195,79 @@ fn a_query_that_differs_from_itself_is_unstable_unless_worse_than_its_worst() {
 }
 
 #[test]
-fn a_budget_needs_no_before_and_yields_to_graver_verdicts() {
-    let mut case = Case::new(measured(INDEX, 500, 0), measured(INDEX, 500, 0));
-    case.budget = Some(400);
+fn a_missed_budget_needs_no_before_and_yields_to_graver_verdicts() {
+    let miss = || vec![gate::Missed::MaxBuffers { limit: 400, buffers: 500 }];
+    let kept = Case::new(measured(INDEX, 500, 0), measured(INDEX, 500, 0)).judged().with_budget(Vec::new(), true);
+    assert_eq!(kept.verdict, Verdict::Unchanged);
+    let missed = Case::new(measured(INDEX, 500, 0), measured(INDEX, 500, 0)).judged().with_budget(miss(), true);
+    assert_eq!((missed.verdict, missed.missed_before), (Verdict::OverBudget, true));
+    let worse = Case::new(measured(INDEX, 50, 0), measured(SEQ, 5000, 0)).judged().with_budget(miss(), false);
+    assert_eq!((worse.verdict, worse.missed), (Verdict::Regressed, miss()));
+}
+
+#[test]
+fn a_trifle_counts_where_it_is_called_often_enough() {
+    let mut case = Case::new(measured(INDEX, 10, 0), measured(SEQ, 60, 0));
+    case.thresholds.weight = 19_999.0;
+    assert_eq!(case.verdict(), Verdict::PlanChanged);
+    case.thresholds.weight = 20_000.0;
+    assert_eq!(case.verdict(), Verdict::Regressed);
+}
+
+#[test]
+fn what_was_not_run_again_is_unchanged_and_only_planned() {
+    let judged = Case::new(measured(INDEX, 500, 0), capture(Captured::AsBefore(plan(INDEX)))).judged();
+    assert_eq!((judged.verdict, judged.confidence), (Verdict::Unchanged, PlanConfidence::Planned));
+}
+
+#[test]
+fn a_worse_state_lasts_until_what_ends_it() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(INDEX, 50, 0));
+    case.right_after = Some(measured(SEQ, 5000, 0));
     let judged = case.judged();
-    assert_eq!((judged.verdict, judged.over_budget_before), (Verdict::OverBudget, true));
-    case.settled = Some(measured(SEQ, 5000, 0));
+    assert_eq!((judged.verdict, judged.lasts), (Verdict::Transient, Some(Lasts::UntilVacuum)));
+    case.vacuumed = Some(measured(INDEX, 50, 0));
+    assert_eq!(case.judged().lasts, Some(Lasts::UntilVacuum));
+    case.vacuumed = Some(measured(SEQ, 5000, 0));
+    assert_eq!(case.judged().lasts, Some(Lasts::UntilAnalyze));
+    case.settled = case.right_after.clone();
     let judged = case.judged();
-    assert_eq!((judged.verdict, judged.over_budget), (Verdict::Regressed, true));
+    assert_eq!((judged.verdict, judged.lasts), (Verdict::Regressed, None));
+}
+
+#[test]
+fn a_plan_that_fresh_samples_alone_give_is_no_regression() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(SEQ, 5000, 0));
+    case.samples.0 = vec![planned(INDEX, 9.0), planned(INDEX, 9.0)];
+    assert_eq!(case.verdict(), Verdict::Regressed);
+    // Another plan, but not as bad.
+    case.samples.0.push(measured(SEQ, 3000, 0));
+    assert_eq!(case.verdict(), Verdict::Regressed);
+    case.samples.0.push(measured(SEQ, 4900, 0));
+    let judged = case.judged();
+    assert_eq!(judged.verdict, Verdict::Unstable);
+    assert!(judged.note.is_some_and(|note| note.contains("1 of 4 fresh samples")));
+}
+
+#[test]
+fn a_plan_that_is_good_by_this_sample_alone_is_unstable() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(HASH, 60, 0));
+    case.samples.1 = vec![planned(HASH, 9.0), measured(SEQ, 60, 0)];
+    assert_eq!(case.verdict(), Verdict::PlanChanged);
+    case.samples.1.push(measured(SEQ, 5000, 0));
+    assert_eq!(case.verdict(), Verdict::Unstable);
+    // The same was to be had without the run.
+    case.samples.0 = vec![measured(SEQ, 5000, 0)];
+    assert_eq!(case.verdict(), Verdict::PlanChanged);
+}
+
+#[test]
+fn doubt_lowers_the_confidence_and_says_why() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(SEQ, 5000, 0));
+    case.doubt = Some("a busy machine");
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.confidence), (Verdict::Regressed, PlanConfidence::Planned));
+    assert_eq!(judged.note.as_deref(), Some("a busy machine"));
 }
 
 #[test]
@@ -200,8 +283,8 @@ fn snapshot(plans: Vec<PlanCapture>) -> Snapshot {
 }
 
 fn compared(before: &Snapshot, right_after: Option<&Snapshot>, settled: Option<&Snapshot>) -> Vec<PlanDiff> {
-    let moments = Moments { before, again: None, right_after, settled };
-    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted)
+    let moments = Moments { right_after, settled, ..Moments::between(before, before) };
+    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted, |_| None)
 }
 
 #[test]

@@ -5,8 +5,10 @@
 
 use super::Seen;
 use super::fingerprint::Fingerprints;
+use super::gate::Missed;
 use super::growth::SizeGrowth;
 use crate::snapshot::plan::{Captured, QueryPlan, Work};
+use crate::workload::HotQuery;
 
 /// The contract's classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,13 +90,36 @@ impl PlanConfidence {
     }
 }
 
+/// How long a worse state lasts that passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lasts {
+    /// Once its tables are vacuumed, the query is as before: their visibility map was lost, or dead rows were in its way.
+    UntilVacuum,
+    /// VACUUM alone does not help: columns it depends on have no statistics.
+    UntilAnalyze,
+}
+
+impl Lasts {
+    /// The report's spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lasts::UntilVacuum => "until_vacuum",
+            Lasts::UntilAnalyze => "until_analyze",
+        }
+    }
+}
+
 /// Limits of the verdicts: a ratio and a floor, so that trifles never count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// Work after, divided by work before and by growth.
     pub buffers_ratio: f64,
-    /// Blocks more than before and growth.
+    /// Blocks more than before and growth in one execution.
     pub buffers_floor: u64,
+    /// Or so many more a minute: a trifle that is called often enough is none.
+    pub buffers_a_minute: f64,
+    /// Executions a minute ([`crate::workload::HotQuery::weight`]).
+    pub weight: f64,
     /// Temporary blocks after, divided by those before.
     pub temp_ratio: f64,
     /// Temporary blocks more than before.
@@ -112,6 +137,8 @@ impl Default for Thresholds {
         Self {
             buffers_ratio: 1.5,
             buffers_floor: 100,
+            buffers_a_minute: 1_000_000.0,
+            weight: 1.0,
             temp_ratio: 2.0,
             temp_floor: 128,
             cost_ratio: 2.0,
@@ -119,6 +146,27 @@ impl Default for Thresholds {
             tolerance: 0.01,
         }
     }
+}
+
+impl Thresholds {
+    /// The same with what a query sets for itself.
+    pub fn of(self, query: &HotQuery) -> Self {
+        Self {
+            buffers_ratio: query.limits.plan_ratio.unwrap_or(self.buffers_ratio),
+            buffers_floor: query.limits.plan_blocks.unwrap_or(self.buffers_floor),
+            weight: query.weight,
+            ..self
+        }
+    }
+}
+
+/// The plans of one query under fresh samples of its tables.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Samples<'a> {
+    /// Without the migration.
+    pub before: &'a [Seen<'a>],
+    /// With it, once settled.
+    pub after: &'a [Seen<'a>],
 }
 
 /// Everything one verdict is made from.
@@ -130,12 +178,25 @@ pub struct Evidence<'a> {
     pub again: Option<Seen<'a>>,
     /// Right after the last statement.
     pub right_after: Option<Seen<'a>>,
+    /// After VACUUM, before statistics were repaired; `None` where there was nothing to repair, or the query was not worse
+    /// off right after the run.
+    pub vacuumed: Option<Seen<'a>>,
     /// Once the database has settled.
     pub settled: Option<Seen<'a>>,
+    /// Under fresh statistics, where its plan changed.
+    pub samples: Samples<'a>,
     /// How the relations grew.
     pub growth: &'a SizeGrowth,
-    /// [`crate::workload::HotQuery::max_buffers`].
-    pub budget: Option<u64>,
+    /// Why what was measured deserves less trust than usual.
+    pub doubt: Option<&'a str>,
+}
+
+impl<'a> Evidence<'a> {
+    /// Two captures and nothing else.
+    pub fn new(before: Seen<'a>, settled: Seen<'a>, growth: &'a SizeGrowth) -> Self {
+        let (again, right_after, vacuumed, settled) = (None, None, None, Some(settled));
+        Self { before, again, right_after, vacuumed, settled, samples: Samples::default(), growth, doubt: None }
+    }
 }
 
 /// A verdict and why.
@@ -149,17 +210,20 @@ pub struct PlanVerdict {
     pub factor: Option<f64>,
     /// By how much the work was expected to grow with the relations.
     pub growth: f64,
-    /// More blocks than the budget, whatever else is true.
-    pub over_budget: bool,
-    /// It was over the budget before the run already.
-    pub over_budget_before: bool,
+    /// How long it lasts, for [`Verdict::Transient`].
+    pub lasts: Option<Lasts>,
+    /// Absolute budgets it misses, whatever else is true.
+    pub missed: Vec<Missed>,
+    /// It missed one of them before the run already.
+    pub missed_before: bool,
     /// The server refused it before the run: nothing was compared.
     pub failed_before: bool,
     /// What the numbers do not say.
     pub note: Option<String>,
 }
 
-/// Judges the settled state, or the one right after where nothing settled; `None` without any capture after.
+/// Judges the settled state, or the one right after where nothing settled; `None` without any capture after. Budgets are
+/// another matter: see [`PlanVerdict::with_budget`].
 pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVerdict> {
     let last = evidence.settled.or(evidence.right_after)?;
     let comparison = |before: Seen<'_>, after: Seen<'_>| compare(before, after, evidence.growth, thresholds);
@@ -170,35 +234,104 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
         // Only what is worse than the worst of both counts.
         let other = comparison(again, last);
         let worse = judged.verdict.is_worse() && other.verdict.is_worse();
+        judged.confidence = PlanConfidence::Planned;
         if !worse {
             judged = judged.with(Verdict::Unstable, "its plan or work differed between two captures before the run");
         }
     }
+    judged = sampled(evidence, judged, comparison);
+    let mut lasts = None;
     if let (Some(right_after), Some(_)) = (evidence.right_after, evidence.settled)
         && !judged.verdict.is_worse()
         && judged.verdict != Verdict::Unstable
     {
         let at_once = comparison(evidence.before, right_after);
         if at_once.verdict.is_worse() {
+            let still = evidence.vacuumed.is_some_and(|after| comparison(evidence.before, after).verdict.is_worse());
+            lasts = Some(if still { Lasts::UntilAnalyze } else { Lasts::UntilVacuum });
             judged = Comparison { verdict: Verdict::Transient, ..at_once };
         }
     }
-    let over = |seen: Seen<'_>| {
-        evidence.budget.zip(seen.captured().work()).is_some_and(|(budget, work)| work.buffers > budget)
-    };
-    let over_budget = over(last);
-    let graver =
-        matches!(judged.verdict, Verdict::Broken | Verdict::DidNotFinish | Verdict::Regressed | Verdict::Unstable);
+    if let Some(doubt) = evidence.doubt {
+        judged.confidence = judged.confidence.max(PlanConfidence::Planned);
+        judged.note = Some(judged.note.map_or_else(|| doubt.to_owned(), |note| format!("{note}; {doubt}")));
+    }
     Some(PlanVerdict {
-        verdict: if over_budget && !graver { Verdict::OverBudget } else { judged.verdict },
+        verdict: judged.verdict,
         confidence: judged.confidence,
         factor: judged.factor,
         growth: judged.growth,
-        over_budget,
-        over_budget_before: over(evidence.before),
+        lasts,
+        missed: Vec::new(),
+        missed_before: false,
         failed_before: matches!(evidence.before.captured(), Captured::Failed { .. }),
         note: judged.note,
     })
+}
+
+/// Whether a verdict holds under other samples of the same rows: a plan that was on the edge before is no regression of
+/// this run, and one that is good only by this sample is not safe.
+fn sampled(
+    evidence: &Evidence<'_>,
+    judged: Comparison,
+    comparison: impl Fn(Seen<'_>, Seen<'_>) -> Comparison,
+) -> Comparison {
+    let Some(last) = evidence.settled else { return judged };
+    let Samples { before, after } = evidence.samples;
+    // A sample that gives the known plan says nothing new, and was not run.
+    let other = |sample: &Seen<'_>, known: Seen<'_>| Change::between(known, *sample) != Change::None;
+    let not_worse_than = |after: Seen<'_>| {
+        let others = before.iter().filter(|sample| other(sample, evidence.before));
+        others.filter(|sample| !comparison(**sample, after).verdict.is_worse()).count()
+    };
+    if judged.verdict == Verdict::Regressed {
+        return match not_worse_than(last) {
+            0 => judged,
+            some => {
+                let note = format!(
+                    "it was on the edge before the run: {some} of {} fresh samples (ANALYZE) alone gave as much work",
+                    before.len()
+                );
+                judged.with(Verdict::Unstable, &note)
+            }
+        };
+    }
+    if judged.verdict.is_worse() || judged.verdict == Verdict::Unstable {
+        return judged;
+    }
+    let worse = after.iter().filter(|sample| other(sample, last)).filter(|sample| {
+        comparison(evidence.before, **sample).verdict == Verdict::Regressed && not_worse_than(**sample) == 0
+    });
+    match worse.count() {
+        0 => judged,
+        some => {
+            let note = format!(
+                "its new plan is on the edge: {some} of {} fresh samples (ANALYZE) give more work",
+                after.len()
+            );
+            judged.with(Verdict::Unstable, &note)
+        }
+    }
+}
+
+impl PlanVerdict {
+    /// The same with what it misses of its absolute budgets, which outdo all but graver verdicts.
+    pub fn with_budget(mut self, missed: Vec<Missed>, missed_before: bool) -> Self {
+        let graver =
+            matches!(self.verdict, Verdict::Broken | Verdict::DidNotFinish | Verdict::Regressed | Verdict::Unstable);
+        if !missed.is_empty() && !graver {
+            self.verdict = Verdict::OverBudget;
+        }
+        self.missed = missed;
+        self.missed_before = missed_before;
+        self
+    }
+
+    /// More blocks a minute than before, from how often the query runs; 0 where nothing was measured.
+    pub fn added_a_minute(&self, before: Option<Work>, after: Option<Work>, weight: f64) -> f64 {
+        let (Some(before), Some(after)) = (before, after) else { return 0.0 };
+        (after.buffers as f64 - before.buffers as f64 * self.growth).max(0.0) * weight
+    }
 }
 
 /// Two states against each other.
@@ -233,6 +366,11 @@ fn compare(before: Seen<'_>, after: Seen<'_>, growth: &SizeGrowth, thresholds: &
             let verdict = if is_circumstance(sqlstate) { Verdict::Unstable } else { Verdict::Broken };
             Comparison::without_numbers(verdict, Some(message.clone()))
         }
+        (_, Captured::AsBefore(_)) => Comparison {
+            confidence: PlanConfidence::Planned,
+            factor: Some(1.0),
+            ..Comparison::without_numbers(Verdict::Unchanged, None)
+        },
         (Captured::Measured(old, was), Captured::Measured(_, now)) => {
             by_work(*was, *now, growth.factor(old), change, thresholds)
         }
@@ -257,7 +395,7 @@ fn compare(before: Seen<'_>, after: Seen<'_>, growth: &SizeGrowth, thresholds: &
             }
         }
         (
-            Captured::Planned(old) | Captured::Measured(old, _) | Captured::DidNotFinish(old),
+            Captured::Planned(old) | Captured::Measured(old, _) | Captured::AsBefore(old) | Captured::DidNotFinish(old),
             Captured::Planned(new) | Captured::Measured(new, _) | Captured::DidNotFinish(new),
         ) => by_plan(cost(old, new, growth, thresholds), change),
     }
@@ -266,9 +404,14 @@ fn compare(before: Seen<'_>, after: Seen<'_>, growth: &SizeGrowth, thresholds: &
 fn by_work(was: Work, now: Work, growth: f64, change: Change, thresholds: &Thresholds) -> Comparison {
     let (before, after) = (was.buffers as f64, now.buffers as f64);
     let expected = before * growth;
-    let exceeds = |now: f64, was: f64, ratio: f64, floor: u64| now >= ratio * was && now - was >= floor as f64;
-    let temp = |now: u64, was: u64| exceeds(now as f64, was as f64, thresholds.temp_ratio, thresholds.temp_floor);
-    let blocks = |now: f64, was: f64| exceeds(now, was, thresholds.buffers_ratio, thresholds.buffers_floor);
+    let temp = |now: u64, was: u64| {
+        let (now, was) = (now as f64, was as f64);
+        now >= thresholds.temp_ratio * was && now - was >= thresholds.temp_floor as f64
+    };
+    let blocks = |now: f64, was: f64| {
+        let often = (now - was) * thresholds.weight >= thresholds.buffers_a_minute;
+        now >= thresholds.buffers_ratio * was && (now - was >= thresholds.buffers_floor as f64 || often)
+    };
     let temp_before = (was.temp_blocks as f64 * growth) as u64;
     let worse = blocks(after, expected) || temp(now.temp_blocks, temp_before);
     let better = blocks(before, after) || temp(was.temp_blocks, now.temp_blocks);
@@ -347,7 +490,8 @@ impl Change {
     }
 }
 
-fn steady(before: Seen<'_>, again: Seen<'_>, thresholds: &Thresholds) -> bool {
+/// Whether two captures of the same state agree: same plan, and work within what parallel plans differ by.
+pub(super) fn steady(before: Seen<'_>, again: Seen<'_>, thresholds: &Thresholds) -> bool {
     let close = match (before.captured(), again.captured()) {
         (Captured::Measured(_, one), Captured::Measured(_, other)) => {
             let near = |one: u64, other: u64| {

@@ -7,6 +7,7 @@
 mod bare;
 
 use super::session::{Session, quote_identifier, quote_literal};
+use crate::diff::plan::baseline::Baseline;
 use crate::engine::ServerError;
 use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan};
 use crate::workload::HotQuery;
@@ -19,23 +20,35 @@ const PLAN: &str = "FORMAT JSON, VERBOSE, SETTINGS";
 const MEASURE: &str = "ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF, FORMAT JSON, VERBOSE, SETTINGS";
 
 /// How queries are planned and run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaptureOptions {
-    /// `statement_timeout` of every single step. A longer run is [`Captured::DidNotFinish`].
+#[derive(Debug, Clone, Copy)]
+pub struct CaptureOptions<'a> {
+    /// `statement_timeout` of every single step, where a query has none of its own ([`crate::workload::Limits`]). A
+    /// longer run is [`Captured::DidNotFinish`].
     pub statement_timeout: Duration,
     /// Run reads; otherwise everything is only planned.
     pub run_reads: bool,
+    /// What this session captured a moment ago, to be captured once more: no run to warm it up, and only what was
+    /// measured then is run now.
+    pub again: Option<&'a [PlanCapture]>,
+    /// What is known of captures before: what it settles is not run.
+    pub baseline: Option<&'a Baseline<'a>>,
     /// The session has a transaction open that must survive: SAVEPOINTs instead of transactions, and nothing is run.
     pub inside_transaction: bool,
 }
 
-impl Default for CaptureOptions {
+impl Default for CaptureOptions<'_> {
     fn default() -> Self {
-        Self { statement_timeout: Duration::from_secs(5), run_reads: true, inside_transaction: false }
+        Self {
+            statement_timeout: Duration::from_secs(5),
+            run_reads: true,
+            again: None,
+            baseline: None,
+            inside_transaction: false,
+        }
     }
 }
 
-impl CaptureOptions {
+impl CaptureOptions<'_> {
     /// Only planning, in a transaction the caller has open and keeps.
     pub fn planning_inside_transaction() -> Self {
         Self { run_reads: false, inside_transaction: true, ..Self::default() }
@@ -49,7 +62,7 @@ impl CaptureOptions {
 pub async fn capture<'a>(
     session: &mut Session,
     queries: impl IntoIterator<Item = &'a HotQuery>,
-    options: &CaptureOptions,
+    options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
     let mut captures = Vec::new();
     for query in queries {
@@ -65,13 +78,13 @@ pub async fn capture<'a>(
 pub async fn plan_only<'a>(
     session: &mut Session,
     queries: impl IntoIterator<Item = &'a HotQuery>,
-    options: &CaptureOptions,
+    options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
     capture(session, queries, &CaptureOptions { run_reads: false, ..*options }).await
 }
 
 /// Captures one query: a custom plan for each parameter set, and one generic plan if it has parameters.
-pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &CaptureOptions) -> Vec<PlanCapture> {
+pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &CaptureOptions<'_>) -> Vec<PlanCapture> {
     let mut captures = Vec::new();
     for planning in plannings(query) {
         let captured = match attempt(session, query, &planning, options).await {
@@ -128,7 +141,7 @@ async fn attempt(
     session: &mut Session,
     query: &HotQuery,
     planning: &Planning<'_>,
-    options: &CaptureOptions,
+    options: &CaptureOptions<'_>,
 ) -> Result<Captured, Failure> {
     plannable(&query.sql)?;
     for value in planning.values.unwrap_or_default() {
@@ -156,7 +169,7 @@ async fn inside(
     session: &mut Session,
     query: &HotQuery,
     planning: &Planning<'_>,
-    options: &CaptureOptions,
+    options: &CaptureOptions<'_>,
     prepared: &mut bool,
 ) -> Result<Captured, Failure> {
     apply_settings(session, query, planning.key.mode, options).await?;
@@ -167,10 +180,19 @@ async fn inside(
     if !options.run_reads || options.inside_transaction || planning.values.is_none() {
         return Ok(Captured::Planned(plan));
     }
+    if let Some(known) = options.baseline.and_then(|baseline| baseline.known(&planning.key, &plan)) {
+        return Ok(known);
+    }
+    let first = options.again.and_then(|first| first.iter().find(|capture| capture.key == planning.key));
+    match first.map(|first| &first.captured) {
+        Some(Captured::DidNotFinish(_)) => return Ok(Captured::DidNotFinish(plan)),
+        Some(Captured::Planned(_)) => return Ok(Captured::Planned(plan)),
+        _ => {}
+    }
     // The first run warms caches and index metapages; only the second one is measured.
     let run = match explain(session, MEASURE, &execute).await {
-        Ok(_) => explain(session, MEASURE, &execute).await,
-        failed => failed,
+        Ok(_) if first.is_none() => explain(session, MEASURE, &execute).await,
+        run => run,
     };
     match run {
         Ok(measured) => Ok(match measured.work() {
@@ -205,7 +227,7 @@ async fn apply_settings(
     session: &mut Session,
     query: &HotQuery,
     mode: PlanMode,
-    options: &CaptureOptions,
+    options: &CaptureOptions<'_>,
 ) -> Result<(), Failure> {
     let path = query.search_path.as_ref().map(|path| ("search_path".to_owned(), path.clone()));
     for (name, value) in query.settings.iter().cloned().chain(path) {
@@ -220,7 +242,8 @@ async fn apply_settings(
         PlanMode::Generic => "force_generic_plan",
     };
     // After the query's own settings, so that these two win. 0 would mean no limit at all.
-    let timeout = options.statement_timeout.as_millis().max(1);
+    let own = query.limits.query_ms.map(Duration::from_millis);
+    let timeout = own.unwrap_or(options.statement_timeout).as_millis().max(1);
     let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
     session.execute(&ours).await?;
     Ok(())

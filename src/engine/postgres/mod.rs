@@ -16,5 +16,6 @@ pub mod schema_dump;
 pub mod server;
 pub mod session;
 pub mod settle;
+pub mod statistics;
 mod under_way;
 pub mod violators;

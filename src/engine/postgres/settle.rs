@@ -1,10 +1,14 @@
-//! Brings the copy to the state production settles into: VACUUM of touched tables, statistics for columns that have
-//! none. Columns that still have statistics are never analysed again: sampling alone would change plans.
+//! Brings the copy to the state production settles into: VACUUM of touched tables, then statistics for whatever lost
+//! its own.
+//!
+//! Statistics that are still there are frozen: sampling alone changes plans. A column whose type changed gets those it
+//! had before, see [`super::statistics`]; only what is new is sampled.
 
 use super::session::{Session, quote_identifier};
+use super::statistics::{SavedStatistics, Target, missing_statistics, transplant};
 use crate::engine::ServerError;
 use crate::snapshot::Oid;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Tables below which, at any depth, stands a foreign table: ANALYZE of such a parent samples its heirs, and no copy
 /// reaches those.
@@ -18,52 +22,281 @@ SELECT oid FROM above";
 /// Tables in one statement.
 const AT_ONCE: usize = 500;
 
-/// Settles `touched` tables (relations that are gone, or have no rows to keep, are left out). Returns the names of the
-/// tables it settled.
+/// How a column that lost its statistics got some again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepairMethod {
+    /// It has those it had before, in its new type.
+    Transplanted,
+    /// It is new, or the migration made other values of its old ones: sampled, as the server would.
+    Sampled,
+    /// It had some before that may still be true, and they could not be put back: sampled, for this reason. Weaker, since
+    /// sampling alone can change a plan.
+    SampledInstead(&'static str),
+}
+
+/// A column that had lost its statistics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairedColumn {
+    /// Qualified name of its table.
+    pub table: String,
+    /// Name of the column, unquoted.
+    pub column: String,
+    /// How.
+    pub method: RepairMethod,
+}
+
+/// VACUUM of `touched` tables (relations that are gone or store no rows are left out), and what it counted.
 ///
 /// # Errors
-/// What the server says to VACUUM or ANALYZE.
-pub async fn settle(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<Vec<String>, ServerError> {
-    if touched.is_empty() {
-        return Ok(Vec::new());
-    }
-    let oids = touched.iter().map(Oid::to_string).collect::<Vec<_>>().join(",");
-    let missing = session
-        .query(&format!(
-            "SELECT c.oid, n.nspname, c.relname, a.attname, c.relkind \
-             FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic s \
-                               WHERE s.starelid = c.oid AND s.staattnum = a.attnum) \
-               AND c.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) \
-             WHERE c.oid IN ({oids}) AND c.relkind IN ('r', 'm', 'p') \
-             ORDER BY c.oid, a.attnum"
-        ))
-        .await?;
-    let mut tables: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
-    for row in &missing.rows {
-        let (Some(Some(schema)), Some(Some(name))) = (row.get(1), row.get(2)) else { continue };
-        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(name));
-        // VACUUM of a partitioned table is VACUUM of its partitions, which are here themselves.
-        let stores = row.get(4).cloned().flatten().as_deref() != Some("p");
-        let (_, columns) = tables.entry(table).or_insert_with(|| (stores, Vec::new()));
-        columns.extend(row.get(3).cloned().flatten().map(|column| quote_identifier(&column)));
-    }
-    let analysed: Vec<String> = tables
-        .iter()
-        .filter(|(_, (_, columns))| !columns.is_empty())
-        .map(|(table, (_, columns))| format!("{table} ({})", columns.join(", ")))
-        .collect();
-    let vacuumed: Vec<&str> =
-        tables.iter().filter(|(_, (stores, _))| *stores).map(|(table, _)| table.as_str()).collect();
-    // After ANALYZE, so that the exact row count is the one that stays. Many at once, as each VACUUM reads all of
-    // pg_class at its end.
-    for some in analysed.chunks(AT_ONCE) {
-        session.execute(&format!("ANALYZE {}", some.join(", "))).await?;
-    }
-    for some in vacuumed.chunks(AT_ONCE) {
+/// What the server says.
+pub async fn vacuum(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<(), ServerError> {
+    // VACUUM of a partitioned table is VACUUM of its partitions, which are here themselves. Many at once, as each
+    // VACUUM reads all of pg_class at its end.
+    for some in tables(session, touched, "'r', 'm'").await?.chunks(AT_ONCE) {
         session.execute(&format!("VACUUM {}", some.join(", "))).await?;
     }
-    Ok(tables.into_keys().collect())
+    Ok(())
+}
+
+/// Whether anything in `touched` tables has no statistics.
+///
+/// # Errors
+/// What the server says.
+pub async fn needs_statistics(
+    session: &mut Session,
+    touched: &BTreeSet<Oid>,
+    saved: &SavedStatistics,
+) -> Result<bool, ServerError> {
+    Ok(!missing_statistics(session, touched, saved.unreadable().is_none()).await?.is_empty())
+}
+
+/// Gives whatever lost its statistics in `touched` tables some again, and leaves all others and all row counts as they
+/// are.
+///
+/// # Errors
+/// What the server says to ANALYZE.
+pub async fn repair_statistics(
+    session: &mut Session,
+    touched: &BTreeSet<Oid>,
+    saved: &SavedStatistics,
+) -> Result<Vec<RepairedColumn>, ServerError> {
+    let missing = missing_statistics(session, touched, saved.unreadable().is_none()).await?;
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let relations: BTreeSet<Oid> = missing.iter().map(|target| target.relation).collect();
+    match saved.unreadable() {
+        // Whoever may not read the catalog of statistics may not write it either.
+        Some(_) => sample_columns(session, &missing).await?,
+        None => {
+            let frozen = Frozen::park(session, &relations).await?;
+            let sampled = sample(session, &relations).await;
+            frozen.put_back(session).await?;
+            sampled?;
+        }
+    }
+    let mut repaired = Vec::new();
+    for target in missing.iter().filter(|target| target.column.is_some()) {
+        repaired.push(RepairedColumn {
+            table: target.qualified(),
+            column: target.column.clone().unwrap_or_default(),
+            method: transplant(session, target, saved).await?,
+        });
+    }
+    Ok(repaired)
+}
+
+/// ANALYZE of whole tables.
+async fn sample(session: &mut Session, relations: &BTreeSet<Oid>) -> Result<(), ServerError> {
+    for some in tables(session, relations, "'r', 'm', 'p'").await?.chunks(AT_ONCE) {
+        session.execute(&format!("ANALYZE {}", some.join(", "))).await?;
+    }
+    Ok(())
+}
+
+/// ANALYZE of single columns: the weaker way, without the rights to put other columns' statistics back.
+async fn sample_columns(session: &mut Session, missing: &[Target]) -> Result<(), ServerError> {
+    let mut tables: Vec<(String, Vec<String>)> = Vec::new();
+    for target in missing {
+        let Some(column) = &target.column else { continue };
+        let column = quote_identifier(column);
+        match tables.last_mut() {
+            Some((table, columns)) if *table == target.sql() => columns.push(column),
+            _ => tables.push((target.sql(), vec![column])),
+        }
+    }
+    for (table, columns) in tables {
+        session.execute(&format!("ANALYZE {table} ({})", columns.join(", "))).await?;
+    }
+    Ok(())
+}
+
+/// Draws `times` fresh samples of `relations`, one after another, and hands the session to `look` after each; in the end
+/// all statistics and row counts are those from before.
+///
+/// # Errors
+/// What the server says, or `look`.
+pub async fn resample<E: From<ServerError>>(
+    session: &mut Session,
+    relations: &BTreeSet<Oid>,
+    times: usize,
+    mut look: impl AsyncFnMut() -> Result<(), E>,
+) -> Result<(), E> {
+    let frozen = Frozen::park(session, relations).await?;
+    let mut result = Ok(());
+    for _ in 0..times {
+        result = match sample(session, relations).await {
+            Ok(()) => look().await,
+            Err(error) => Err(error.into()),
+        };
+        if result.is_err() {
+            break;
+        }
+    }
+    frozen.discard_samples(session).await?;
+    frozen.put_back(session).await?;
+    result
+}
+
+/// Statistics put out of ANALYZE's way, and the row counts it would replace by estimates.
+struct Frozen {
+    /// The tables, those below them, and the indexes of all.
+    relations: String,
+    /// `oid, reltuples` as a list of SQL values.
+    counts: Vec<String>,
+    /// Whether there are extended statistics among them.
+    extended: bool,
+}
+
+/// What is added to `staattnum` while statistics are out of the way: no column has such a number.
+const PARKED: i32 = 20_000;
+
+/// `stxdinherit`, which servers before 15 do not have.
+const INHERITED: &str = "(pg_catalog.to_jsonb(d) ->> 'stxdinherit')";
+
+impl Frozen {
+    async fn park(session: &mut Session, relations: &BTreeSet<Oid>) -> Result<Self, ServerError> {
+        let oids = list(relations);
+        let all = session
+            .query(&format!(
+                "WITH RECURSIVE tables(oid) AS ( \
+                   SELECT unnest(ARRAY[{oids}]::pg_catalog.oid[]) \
+                   UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h JOIN tables t ON t.oid = h.inhparent), \
+                 relations(oid) AS ( \
+                   SELECT oid FROM tables \
+                   UNION SELECT i.indexrelid FROM pg_catalog.pg_index i JOIN tables t ON t.oid = i.indrelid) \
+                 SELECT c.oid, c.reltuples FROM pg_catalog.pg_class c JOIN relations USING (oid) \
+                 WHERE c.relkind IN ('r', 'm', 'p', 'i', 'I') ORDER BY 1"
+            ))
+            .await?;
+        let mut oids = Vec::new();
+        let mut counts = Vec::new();
+        for row in all.rows {
+            let [Some(oid), Some(rows)] = row.as_slice() else { continue };
+            counts.push(format!("({oid}::pg_catalog.oid, '{rows}'::pg_catalog.float4)"));
+            oids.push(oid.clone());
+        }
+        // A list must not be empty; no relation has this OID.
+        let relations = if oids.is_empty() { "0".to_owned() } else { oids.join(",") };
+        session
+            .execute(&format!(
+                "UPDATE pg_catalog.pg_statistic SET staattnum = staattnum + {PARKED} \
+                 WHERE starelid IN ({relations}) AND staattnum < {PARKED}"
+            ))
+            .await?;
+        // ANALYZE of 13 and 14 wants to find the rows of extended statistics where they are, so these are copied.
+        let extended = session
+            .query(&format!("SELECT count(*) FROM pg_catalog.pg_statistic_ext WHERE stxrelid IN ({relations})"))
+            .await?
+            .scalar()
+            .is_some_and(|count| count != "0");
+        if extended {
+            session
+                .execute(&format!(
+                    "CREATE TEMPORARY TABLE seatrial_extended AS \
+                     SELECT d.stxoid, {INHERITED} AS inherited, d.stxdndistinct, d.stxddependencies, d.stxdmcv \
+                     FROM pg_catalog.pg_statistic_ext_data d \
+                     JOIN pg_catalog.pg_statistic_ext e ON e.oid = d.stxoid \
+                     WHERE e.stxrelid IN ({relations}) \
+                       AND (d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL OR d.stxdmcv IS NOT NULL)"
+                ))
+                .await?;
+        }
+        Ok(Self { relations, counts, extended })
+    }
+
+    /// Takes samples away, where there was something before and where there was not.
+    async fn discard_samples(&self, session: &mut Session) -> Result<(), ServerError> {
+        let relations = &self.relations;
+        session
+            .execute(&format!(
+                "DELETE FROM pg_catalog.pg_statistic WHERE starelid IN ({relations}) AND staattnum < {PARKED}"
+            ))
+            .await?;
+        Ok(())
+    }
+
+    /// Puts back what was there, over the samples; what was not there keeps its sample.
+    async fn put_back(self, session: &mut Session) -> Result<(), ServerError> {
+        let relations = &self.relations;
+        session
+            .execute(&format!(
+                "BEGIN; \
+                 DELETE FROM pg_catalog.pg_statistic AS fresh USING pg_catalog.pg_statistic AS parked \
+                 WHERE fresh.starelid IN ({relations}) AND fresh.staattnum < {PARKED} \
+                   AND parked.starelid = fresh.starelid AND parked.stainherit = fresh.stainherit \
+                   AND parked.staattnum = fresh.staattnum + {PARKED}; \
+                 UPDATE pg_catalog.pg_statistic SET staattnum = staattnum - {PARKED} \
+                 WHERE starelid IN ({relations}) AND staattnum >= {PARKED}; \
+                 COMMIT"
+            ))
+            .await?;
+        for some in self.counts.chunks(AT_ONCE) {
+            session
+                .execute(&format!(
+                    "UPDATE pg_catalog.pg_class AS c SET reltuples = counted.rows \
+                     FROM (VALUES {}) AS counted(oid, rows) \
+                     WHERE c.oid = counted.oid AND c.reltuples <> counted.rows AND counted.rows >= 0",
+                    some.join(", ")
+                ))
+                .await?;
+        }
+        if self.extended {
+            session
+                .execute(&format!(
+                    "UPDATE pg_catalog.pg_statistic_ext_data AS d \
+                     SET stxdndistinct = s.stxdndistinct, stxddependencies = s.stxddependencies, stxdmcv = s.stxdmcv \
+                     FROM seatrial_extended s \
+                     WHERE d.stxoid = s.stxoid AND {INHERITED} IS NOT DISTINCT FROM s.inherited; \
+                     DROP TABLE seatrial_extended"
+                ))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Names of the relations of these kinds, as SQL spells them; parents of foreign tables are left out.
+async fn tables(session: &mut Session, oids: &BTreeSet<Oid>, kinds: &str) -> Result<Vec<String>, ServerError> {
+    if oids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = session
+        .query(&format!(
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid IN ({}) AND c.relkind IN ({kinds}) AND c.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) \
+             ORDER BY c.oid",
+            list(oids)
+        ))
+        .await?;
+    let name = |row: &Vec<Option<String>>| match row.as_slice() {
+        [Some(schema), Some(name)] => Some(format!("{}.{}", quote_identifier(schema), quote_identifier(name))),
+        _ => None,
+    };
+    Ok(names.rows.iter().filter_map(name).collect())
+}
+
+pub(super) fn list(oids: &BTreeSet<Oid>) -> String {
+    oids.iter().map(Oid::to_string).collect::<Vec<_>>().join(",")
 }

@@ -350,6 +350,28 @@ closed! {
 }
 
 closed! {
+    /// How long a worse state lasts that passes by itself.
+    Lasts {
+        /// VACUUM ends it.
+        UntilVacuum = "until_vacuum",
+        /// VACUUM alone does not: statistics are missing.
+        UntilAnalyze = "until_analyze",
+    }
+}
+
+closed! {
+    /// Where the statistics of a column come from that had lost its own.
+    StatisticsMethod {
+        /// Those from before, in the new type.
+        Transplanted = "transplanted",
+        /// A sample: it is new, or has other values.
+        Sampled = "sampled",
+        /// A sample, though those from before may still be true.
+        SampledInstead = "sampled_instead",
+    }
+}
+
+closed! {
     /// What happened to an index.
     IndexChangeKind {
         /// New.

@@ -2,6 +2,7 @@
 
 use super::spelling::nearest;
 use crate::migration::script::lexer::{Token, TokenKind};
+use crate::workload::{Gates, Limits};
 
 /// What a header says, before it is compared with the statement below it.
 #[derive(Debug, Default)]
@@ -10,7 +11,8 @@ pub(super) struct Header {
     pub owner: Option<String>,
     pub expect: Option<String>,
     pub weight: Option<f64>,
-    pub max_buffers: Option<u64>,
+    pub gates: Gates,
+    pub limits: Limits,
     pub role: Option<String>,
     pub search_path: Option<String>,
     pub settings: Vec<(String, String)>,
@@ -22,7 +24,22 @@ pub(super) struct Header {
 
 const NAME: &str = "name";
 const PARAMS: &str = "params";
-const KEYS: [&str; 9] = [NAME, "owner", "expect", "weight", "max_buffers", "role", "set", "search_path", PARAMS];
+const KEYS: [&str; 14] = [
+    NAME,
+    "owner",
+    "expect",
+    "weight",
+    "max_buffers",
+    "must_use_index",
+    "no_seq_scan_over",
+    "plan_ratio",
+    "plan_blocks",
+    "query_ms",
+    "role",
+    "set",
+    "search_path",
+    PARAMS,
+];
 
 /// What one comment line is.
 #[derive(Debug, PartialEq)]
@@ -122,11 +139,20 @@ impl Header {
                     weight.ok_or_else(|| format!("`{value}` is no weight: write calls a minute, as in 120"))?;
                 self.weight.replace(weight).is_some()
             }
-            "max_buffers" => {
-                let blocks =
-                    value.parse().map_err(|_| format!("`{value}` is no number of blocks: write it as in 500"))?;
-                self.max_buffers.replace(blocks).is_some()
+            "max_buffers" => self.gates.max_buffers.replace(whole(value, "blocks", "500")?).is_some(),
+            "must_use_index" => {
+                let is_second = !self.gates.must_use_index.is_empty();
+                self.gates.must_use_index = names(value)?;
+                is_second
             }
+            "no_seq_scan_over" => self.gates.no_seq_scan_over.replace(whole(value, "rows", "10000")?).is_some(),
+            "plan_ratio" => {
+                let ratio: Option<f64> = value.parse().ok().filter(|ratio: &f64| ratio.is_finite() && *ratio >= 1.0);
+                let ratio = ratio.ok_or_else(|| format!("`{value}` is no ratio: write 1 or more, as in 1.5"))?;
+                self.limits.plan_ratio.replace(ratio).is_some()
+            }
+            "plan_blocks" => self.limits.plan_blocks.replace(whole(value, "blocks", "100")?).is_some(),
+            "query_ms" => self.limits.query_ms.replace(whole(value, "milliseconds", "5000")?).is_some(),
             "set" => {
                 let (name, value) = setting(value)?;
                 let is_second = self.settings.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name));
@@ -141,6 +167,20 @@ impl Header {
         };
         let what = if set.is_empty() { key.to_owned() } else { format!("{key} {set}") };
         if is_second { Err(format!("`{what}:` is given twice for {}: keep one", self.name)) } else { Ok(()) }
+    }
+}
+
+/// A whole number of something.
+fn whole(text: &str, of: &str, example: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| format!("`{text}` is no number of {of}: write it as in {example}"))
+}
+
+/// Names between commas, as SQL spells them: `orders_idx`, `sales."Odd idx"`.
+fn names(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().any(String::is_empty) {
+        true => Err(format!("`{text}` is no list of indexes: write names with commas between them")),
+        false => Ok(names),
     }
 }
 
@@ -217,7 +257,7 @@ mod tests {
         for (key, value) in [("weight", "1.5"), ("max_buffers", "500"), ("set", "jit TO off"), ("set", "a.b='c=d'")] {
             header.add(key, "", value, 0).expect(value);
         }
-        assert_eq!((header.weight, header.max_buffers), (Some(1.5), Some(500)));
+        assert_eq!((header.weight, header.gates.max_buffers), (Some(1.5), Some(500)));
         assert_eq!(header.settings, [("jit".into(), "off".into()), ("a.b".into(), "'c=d'".into())]);
         for (key, value) in [
             ("weight", "0"),

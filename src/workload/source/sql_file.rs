@@ -98,7 +98,8 @@ fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<
         parameters,
         weight: header.weight.unwrap_or(1.0),
         expect: header.expect,
-        max_buffers: header.max_buffers,
+        gates: header.gates,
+        limits: header.limits,
         role: header.role,
         settings: header.settings,
         search_path: header.search_path,
@@ -143,6 +144,7 @@ fn list(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Limits;
 
     fn file(text: &str) -> Arc<SourceFile> {
         Arc::new(SourceFile { path: "q.sql".into(), name: "q.sql".into(), text: text.into() })
@@ -161,6 +163,11 @@ mod tests {
             -- The customer's own page; note: it is cached.\n\
             -- weight: 120\n\
             -- max_buffers: 500\n\
+            -- must_use_index: orders_status_idx, sales.\"Odd idx\"\n\
+            -- no_seq_scan_over: 10_000\n\
+            -- plan_ratio: 3\n\
+            -- plan_blocks: 20\n\
+            -- query_ms: 5000\n\
             -- role: web\n\
             -- set: work_mem = 8MB\n\
             -- set: jit = off\n\
@@ -183,11 +190,15 @@ mod tests {
         assert_eq!(query.sets[1].values, ["2::bigint", "('new')"]);
         assert_eq!(query.owner.as_deref(), Some("checkout"));
         assert_eq!(query.expect.as_deref(), Some("rows"));
-        assert_eq!((query.weight, query.max_buffers), (120.0, Some(500)));
+        assert_eq!((query.weight, query.gates.max_buffers), (120.0, Some(500)));
+        assert_eq!(query.gates.must_use_index, ["orders_status_idx", "sales.\"Odd idx\""]);
+        assert_eq!(query.gates.no_seq_scan_over, Some(10_000));
+        let limits = Limits { plan_ratio: Some(3.0), plan_blocks: Some(20), query_ms: Some(5_000) };
+        assert_eq!(query.limits, limits);
         assert_eq!(query.role.as_deref(), Some("web"));
         assert_eq!(query.settings, [("work_mem".into(), "8MB".into()), ("jit".into(), "off".into())]);
         assert_eq!(query.search_path.as_deref(), Some("shop, public"));
-        assert_eq!(query.file.position(query.offset).line, 15);
+        assert_eq!(query.file.position(query.offset).line, 20);
         assert_eq!((queries[1].name.as_str(), queries[1].weight), ("count-orders", 1.0));
         assert!(queries[1].sets.is_empty());
     }
@@ -222,6 +233,9 @@ mod tests {
         assert!(message("-- name: a\n-- ower: x\nSELECT 1").starts_with("q.sql:2: `ower:` is no header line"));
         assert!(message("-- nmae: a\nSELECT 1").contains("q.sql:1: `nmae:` is no header line: did you mean `name:`?"));
         assert!(message("-- name: a\n--\n-- weight: often\nSELECT 1").starts_with("q.sql:3: `often` is no weight"));
+        assert!(message("-- name: a\n-- plan_ratio: 0.5\nSELECT 1").starts_with("q.sql:2: `0.5` is no ratio"));
+        assert!(message("-- name: a\n-- must_use_index: a,,b\nSELECT 1").contains("is no list of indexes"));
+        assert!(message("-- name: a\n-- no_seq_scan_over: many\nSELECT 1").contains("is no number of rows"));
         assert!(
             message("-- name: a\n-- owner: x\n-- owner: y\nSELECT 1").starts_with("q.sql:3: `owner:` is given twice")
         );

@@ -1,0 +1,208 @@
+//! Absolute budgets of a query: what its plan and its work must never be, whatever they were before.
+
+use crate::report::human::count;
+use crate::snapshot::Snapshot;
+use crate::snapshot::catalog::{Catalog, Relation};
+use crate::snapshot::plan::{Captured, IndexUse, QueryPlan, RelationName, quote_identifier_if_needed};
+use crate::workload::Gates;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A budget that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missed {
+    /// One execution touched more blocks.
+    MaxBuffers {
+        /// `max_buffers`.
+        limit: u64,
+        /// Blocks touched.
+        buffers: u64,
+    },
+    /// The plan does without the index.
+    MustUseIndex {
+        /// `must_use_index`, as registered.
+        index: String,
+    },
+    /// A large table is read from end to end.
+    NoSeqScanOver {
+        /// `no_seq_scan_over`, in rows.
+        limit: u64,
+        /// The table, qualified.
+        relation: String,
+        /// Its rows, as the statistics count them.
+        rows: u64,
+    },
+}
+
+impl Missed {
+    /// The header's word for it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Missed::MaxBuffers { .. } => "max_buffers",
+            Missed::MustUseIndex { .. } => "must_use_index",
+            Missed::NoSeqScanOver { .. } => "no_seq_scan_over",
+        }
+    }
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::MaxBuffers { limit, buffers } => {
+                write!(f, "{} blocks, max_buffers is {}", count(*buffers), count(*limit))
+            }
+            Missed::MustUseIndex { index } => write!(f, "its plan does not use {index} (must_use_index)"),
+            Missed::NoSeqScanOver { limit, relation, rows } => {
+                write!(f, "Seq Scan on {relation} with {} rows, no_seq_scan_over is {}", count(*rows), count(*limit))
+            }
+        }
+    }
+}
+
+/// What the relations of one moment are, as far as gates ask.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    catalog: &'a Catalog,
+    by_name: BTreeMap<RelationName, &'a Relation>,
+    rows: BTreeMap<RelationName, u64>,
+}
+
+impl<'a> Ground<'a> {
+    /// Of a snapshot.
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        let mut ground = Self { catalog: &snapshot.catalog, by_name: BTreeMap::new(), rows: BTreeMap::new() };
+        for (oid, relation) in &snapshot.catalog.relations {
+            let name = RelationName::new(&relation.schema, &relation.name);
+            if let Some(rows) = snapshot.sizes.get(oid).and_then(|size| size.rows) {
+                ground.rows.insert(name.clone(), rows.max(0.0) as u64);
+            }
+            ground.by_name.insert(name, relation);
+        }
+        ground
+    }
+
+    /// Budgets that a capture of that moment misses. `buffers`: what one execution touched, where that is known.
+    pub fn missed(&self, gates: &Gates, captured: &Captured, buffers: Option<u64>) -> Vec<Missed> {
+        let Some(plan) = captured.plan() else { return Vec::new() };
+        let mut missed = Vec::new();
+        if let (Some(limit), Some(buffers)) = (gates.max_buffers, buffers)
+            && buffers > limit
+        {
+            missed.push(Missed::MaxBuffers { limit, buffers });
+        }
+        let used = plan.indexes();
+        let unused = gates.must_use_index.iter().filter(|index| !used.iter().any(|used| self.is(used, index)));
+        missed.extend(unused.map(|index| Missed::MustUseIndex { index: index.clone() }));
+        missed.extend(gates.no_seq_scan_over.and_then(|limit| self.largest_scan(plan, limit)));
+        missed
+    }
+
+    /// Whether the index is the one that is meant, or a partition's part of it.
+    fn is(&self, used: &IndexUse, meant: &str) -> bool {
+        let named = |name: &RelationName| {
+            name.name == meant || quote_identifier_if_needed(&name.name) == meant || name.qualified() == meant
+        };
+        if named(&used.index) {
+            return true;
+        }
+        let mut next = self.by_name.get(&used.index).copied();
+        while let Some(relation) = next {
+            if named(&RelationName::new(&relation.schema, &relation.name)) {
+                return true;
+            }
+            next = relation.parent.and_then(|parent| self.catalog.relations.get(&parent));
+        }
+        false
+    }
+
+    fn largest_scan(&self, plan: &QueryPlan, limit: u64) -> Option<Missed> {
+        let scans = plan.nodes().into_iter().filter(|node| node.node_type == "Seq Scan");
+        let sized = scans.filter_map(|node| {
+            let relation = node.relation_name()?;
+            let rows = self.rows.get(&relation).copied()?;
+            (rows > limit).then(|| (rows, relation.qualified()))
+        });
+        sized.max().map(|(rows, relation)| Missed::NoSeqScanOver { limit, relation, rows })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::catalog::RelationKind;
+    use crate::snapshot::plan::Work;
+
+    /// `orders` with 5,000 rows and its partition's index `part_idx` below `orders_idx`.
+    fn catalog() -> Catalog {
+        let relation = |oid: u32, name: &str, parent: Option<u32>| Relation {
+            oid,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            qualified: format!("public.{name}"),
+            kind: RelationKind::Index,
+            owner: "app".to_owned(),
+            filenode: oid,
+            toast: None,
+            parent,
+            is_partition: parent.is_some(),
+            persistence: 'p',
+            extension: None,
+        };
+        let mut catalog = Catalog::default();
+        for relation in
+            [relation(1, "orders_idx", None), relation(2, "part_idx", Some(1)), relation(3, "Odd idx", None)]
+        {
+            catalog.relations.insert(relation.oid, relation);
+        }
+        catalog
+    }
+
+    fn ground(catalog: &Catalog) -> Ground<'_> {
+        let by_name =
+            catalog.relations.values().map(|relation| (RelationName::new(&relation.schema, &relation.name), relation));
+        Ground { catalog, by_name: by_name.collect(), rows: [(RelationName::new("public", "orders"), 5_000)].into() }
+    }
+
+    fn plan(node: &str) -> Captured {
+        let text =
+            format!(r#"[{{"Plan": {{"Schema": "public", "Relation Name": "orders", "Alias": "orders", {node}}}}}]"#);
+        Captured::Measured(QueryPlan::from_explain_json(&text).expect("a plan"), Work::default())
+    }
+
+    fn keys(gates: Gates, captured: &Captured, buffers: Option<u64>) -> Vec<&'static str> {
+        ground(&catalog()).missed(&gates, captured, buffers).iter().map(Missed::key).collect()
+    }
+
+    #[test]
+    fn each_gate_fires_above_its_limit_and_not_at_it() {
+        let scan = plan(r#""Node Type": "Seq Scan""#);
+        let gates = |max_buffers, no_seq_scan_over| Gates { max_buffers, no_seq_scan_over, ..Gates::default() };
+        assert_eq!(keys(gates(Some(100), None), &scan, Some(101)), ["max_buffers"]);
+        assert!(keys(gates(Some(100), None), &scan, Some(100)).is_empty());
+        assert!(keys(gates(Some(100), None), &scan, None).is_empty());
+        assert_eq!(keys(gates(None, Some(4_999)), &scan, None), ["no_seq_scan_over"]);
+        assert!(keys(gates(None, Some(5_000)), &scan, None).is_empty());
+        let index = plan(r#""Node Type": "Index Scan", "Index Name": "part_idx""#);
+        assert!(keys(gates(None, Some(1)), &index, None).is_empty());
+    }
+
+    #[test]
+    fn an_index_is_known_by_its_names_and_by_its_parts() {
+        let index = |name: &str| plan(&format!(r#""Node Type": "Index Scan", "Index Name": "{name}""#));
+        let must = |name: &str| Gates { must_use_index: vec![name.to_owned()], ..Gates::default() };
+        for (used, meant) in [
+            ("part_idx", "part_idx"),
+            ("part_idx", "public.part_idx"),
+            ("part_idx", "orders_idx"),
+            ("part_idx", "public.orders_idx"),
+            ("Odd idx", "Odd idx"),
+            ("Odd idx", "\"Odd idx\""),
+            ("Odd idx", "public.\"Odd idx\""),
+        ] {
+            assert!(keys(must(meant), &index(used), None).is_empty(), "{used} {meant}");
+        }
+        for meant in ["orders_id", "sales.part_idx", "Odd idx"] {
+            assert_eq!(keys(must(meant), &index("part_idx"), None), ["must_use_index"], "{meant}");
+        }
+    }
+}

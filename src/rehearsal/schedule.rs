@@ -1,0 +1,97 @@
+//! Which passes a run has, and how each is run: under the budget, timed, told.
+
+use super::budget::{self, needs};
+use super::{Pass, Plan, Ready, Rehearsal, RehearsalError};
+use crate::report::v1::PassName;
+use std::time::{Duration, Instant};
+
+/// Passes asked for.
+pub(super) struct Wanted {
+    pub measure: bool,
+    pub prove: bool,
+    /// `None`: when a plan changed.
+    pub attribute: Option<bool>,
+}
+
+impl Wanted {
+    pub(super) fn new(passes: &[String]) -> Self {
+        let named = |name: &str| passes.iter().any(|pass| pass == name || pass == "all");
+        if passes.is_empty() {
+            return Self { measure: true, prove: true, attribute: None };
+        }
+        // Everything else compares with what the measured run saw.
+        Self { measure: true, prove: named("prove"), attribute: Some(named("attribute")) }
+    }
+}
+
+impl Wanted {
+    /// Every pass there is, in order, and whether it may be run.
+    pub(super) fn each(&self) -> [(PassName, bool); 3] {
+        [
+            (PassName::Measure, self.measure),
+            (PassName::Prove, self.prove),
+            (PassName::Attribute, self.attribute != Some(false)),
+        ]
+    }
+}
+
+/// Runs a pass under the budget and notes how long it took.
+pub(super) async fn timed(
+    plan: &Ready<'_>,
+    rehearsal: &mut Rehearsal,
+    name: PassName,
+    pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
+) -> Result<(), RehearsalError> {
+    plan.progress.say(&format!("{} …", name.name()));
+    let (started, copies) = (Instant::now(), plan.budget.copies_made());
+    rehearsal.under_way = Some((name, started));
+    let how = || budget::how_it_goes(name, started, &plan.activity);
+    let result = plan.progress.while_waiting(within_time(plan, pass(rehearsal)), how).await;
+    let interrupted = plan.activity.running();
+    plan.activity.end();
+    rehearsal.under_way = None;
+    debug_assert!(
+        plan.budget.copies_made() - copies <= needs(name, rehearsal.migrations.len() > 1).copies as usize,
+        "{} made more copies than the estimate says",
+        name.name()
+    );
+    let out_of_budget = matches!(result, Err(RehearsalError::OutOfTime));
+    rehearsal.passes.push(Pass {
+        name,
+        ran: result.is_ok(),
+        reason: result.as_ref().err().map(|error| budget::at_statement(&error.to_string(), interrupted.as_ref())),
+        crashed: result.is_err() && !out_of_budget,
+        out_of_budget,
+        duration_ms: started.elapsed().as_secs_f64() * 1000.0,
+    });
+    result
+}
+
+/// Dropping the work drops its copy, and with it the server and whatever runs there.
+pub(super) async fn within_time(
+    plan: &Plan<'_>,
+    work: impl Future<Output = Result<(), RehearsalError>>,
+) -> Result<(), RehearsalError> {
+    let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+    tokio::time::timeout(left, work).await.unwrap_or(Err(RehearsalError::OutOfTime))
+}
+
+/// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
+pub(super) fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
+    match result {
+        Err(error @ RehearsalError::OutOfTime) => Err(error),
+        Err(error) => {
+            plan.progress.say(&format!("this pass broke off: {error}"));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Why a pass was left out that could have been run.
+pub(super) const NOT_ASKED_FOR: &str = "not asked for (--passes)";
+
+pub(super) fn skip(rehearsal: &mut Rehearsal, name: PassName, reason: &str, out_of_budget: bool) {
+    let reason = Some(reason.to_owned());
+    rehearsal.passes.push(Pass { name, ran: false, reason, crashed: false, out_of_budget, duration_ms: 0.0 });
+}

@@ -1,0 +1,2 @@
+-- name: OneCustomer :one
+SELECT id FROM customers WHERE id = 5;

@@ -1,0 +1,3 @@
+CREATE INDEX orders_status_id_idx ON orders (status, id);
+DROP INDEX orders_status_idx;
+DROP INDEX orders_status_id_idx;
