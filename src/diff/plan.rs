@@ -222,7 +222,8 @@ struct Captures<'a> {
 
 impl<'a> Captures<'a> {
     fn of(before: &Snapshot, snapshot: &'a Snapshot) -> Self {
-        Self { names: Cow::Owned(Names::after(&before.catalog, &snapshot.catalog)), plans: by_key(&snapshot.plans) }
+        let names = Names::after(&before.catalog, &snapshot.catalog);
+        Self { names: Cow::Owned(names), plans: by_key(&snapshot.plans) }
     }
 
     /// Further captures under the same catalog.
@@ -301,17 +302,25 @@ pub fn changed_objects(before: Seen<'_>, after: Seen<'_>) -> Vec<String> {
 
 /// Statements after which the plan is another one than before them, from plans made after each statement.
 ///
-/// `stages` are in the order the statements ran; a query that stops or starts working counts as changed.
+/// `stages` are in the order the statements ran. A query that stops or starts working counts as changed, unless it has
+/// its old plan when it works again: between a rename and the view under the old name nobody runs it.
 pub fn causing_statements(before: Seen<'_>, stages: &[(usize, Seen<'_>)]) -> Vec<usize> {
     let mut previous = shape(before);
+    let mut broken_since = None;
     let mut causes = Vec::new();
     for (statement, stage) in stages {
-        let now = shape(*stage);
-        if now != previous {
-            causes.push(*statement);
+        match shape(*stage) {
+            None if previous.is_some() => broken_since = broken_since.or(Some(*statement)),
+            None => {}
+            now if now == previous => broken_since = None,
+            now => {
+                causes.extend(broken_since.take());
+                causes.push(*statement);
+                previous = now;
+            }
         }
-        previous = now;
     }
+    causes.extend(broken_since);
     causes
 }
 

@@ -61,7 +61,7 @@ impl Sampling {
             });
         let oids: BTreeSet<Oid> = oids.map(|relation| relation.oid).collect();
         let here = named(&catalog::read(superuser).await?, &known.catalog, &oids);
-        let names = Names::after(&known.catalog, &known.catalog);
+        let names = Names::of(&known.catalog);
         let shape = |capture: &PlanCapture| {
             capture.captured.plan().map(|plan| (capture.key.clone(), Fingerprints::of(plan, &names).shape))
         };

@@ -1,5 +1,6 @@
 //! What the names in a plan mean: indexes are their definitions, renamed relations and columns what they were before.
 
+use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Index, Relation};
 use crate::snapshot::plan::RelationName;
 use crate::snapshot::plan::expression::normalise_definition;
@@ -68,10 +69,11 @@ impl Names {
     pub fn between(before: &Catalog, after: &Catalog) -> Self {
         let (old, later) = (Self::of(before), Self::after(before, after));
         let mut names = later.clone();
+        let oids: BTreeMap<RelationName, Oid> =
+            before.relations.iter().map(|(oid, known)| (name(known), *oid)).collect();
         for (relation, meaning) in old.relations {
             // Its columns may have their new names already.
-            let renamed = before.relations.values().find(|known| name(known) == relation);
-            let now = renamed.and_then(|known| after.relations.get(&known.oid)).map(name);
+            let now = oids.get(&relation).and_then(|oid| after.relations.get(oid)).map(name);
             let columns = now.and_then(|now| later.relations.get(&now)).map(|now| now.columns.clone());
             names.relations.insert(relation, Meaning { columns: columns.unwrap_or_default(), ..meaning });
         }

@@ -196,7 +196,11 @@ fn over(node: &PlanNode, reader: &Reader<'_>) -> String {
 
 fn work_clause(old: &Captured, new: &Captured) -> String {
     let mut clause = String::new();
-    match (old.work(), new.work()) {
+    let now = match new {
+        Captured::AsBefore(_) => old.work(),
+        new => new.work(),
+    };
+    match (old.work(), now) {
         (Some(was), Some(now)) => {
             if was.buffers == now.buffers {
                 let _infallible = write!(clause, "; {} blocks as before", grouped(was.buffers));

@@ -391,4 +391,10 @@ fn the_statement_after_which_the_plan_is_another_one_is_its_cause() {
     let seen = |capture| Seen { capture, names: &names };
     let stages = [(1, seen(&index)), (2, seen(&seq)), (3, seen(&seq)), (4, seen(&gone))];
     assert_eq!(causing_statements(seen(&index), &stages), [2, 4]);
+    // Renamed, and found again under the old name: only what came after is to blame.
+    let back = [(1, seen(&gone)), (2, seen(&gone)), (3, seen(&index)), (4, seen(&seq))];
+    assert_eq!(causing_statements(seen(&index), &back), [4]);
+    let otherwise = [(1, seen(&gone)), (2, seen(&seq)), (3, seen(&gone)), (4, seen(&gone))];
+    assert_eq!(causing_statements(seen(&index), &otherwise), [1, 2, 3]);
+    assert_eq!(causing_statements(seen(&gone), &[(1, seen(&gone)), (2, seen(&seq))]), [2]);
 }
