@@ -81,7 +81,7 @@ async fn snapshot(
 }
 
 /// Tables the migration may have changed: whatever it locked more than a reader would.
-fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
+pub(super) fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
     let locked: BTreeSet<Oid> = rehearsal
         .observations
         .iter()

@@ -3,8 +3,10 @@
 //! Every key is always written. A key whose value may be unknown is `null` then, and reading a report in which a known
 //! key is missing is an error; keys this version does not know are passed over, because later ones may add some.
 
+mod measured;
 mod words;
 
+pub use measured::*;
 pub use words::*;
 
 use schemars::JsonSchema;
@@ -275,6 +277,12 @@ pub struct Query {
     pub cause: Cause,
     /// Both plans in one text, line by line; empty when they are equal.
     pub plan_diff: String,
+    /// What it pays where it writes; null unless that was asked for. Older reports have none.
+    #[serde(default)]
+    pub writes: Option<Writes>,
+    /// The time it takes, where it changed; null unless that was asked for. Older reports have none.
+    #[serde(default)]
+    pub time: Option<Time>,
 }
 
 /// One capture of a plan.
