@@ -13,6 +13,7 @@ mod production;
 mod prove;
 mod ready;
 pub(crate) mod timing;
+mod wanted;
 pub(crate) mod writes;
 
 pub(crate) use ready::Ready;
@@ -43,6 +44,7 @@ use budget::{Budget, VIOLATORS, needs};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use wanted::Wanted;
 
 /// What keeps a rehearsal from being one; nothing of it is the migration's fault.
 #[derive(Debug, Error)]
@@ -516,36 +518,6 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     on_request::measure(plan, rehearsal).await;
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
-}
-
-/// Passes asked for.
-struct Wanted {
-    measure: bool,
-    prove: bool,
-    /// `None`: when a plan changed.
-    attribute: Option<bool>,
-}
-
-impl Wanted {
-    fn new(passes: &[String]) -> Self {
-        let named = |name: &str| passes.iter().any(|pass| pass == name || pass == "all");
-        if passes.is_empty() {
-            return Self { measure: true, prove: true, attribute: None };
-        }
-        // Everything else compares with what the measured run saw.
-        Self { measure: true, prove: named("prove"), attribute: Some(named("attribute")) }
-    }
-}
-
-impl Wanted {
-    /// Every pass there is, in order, and whether it may be run.
-    fn each(&self) -> [(PassName, bool); 3] {
-        [
-            (PassName::Measure, self.measure),
-            (PassName::Prove, self.prove),
-            (PassName::Attribute, self.attribute != Some(false)),
-        ]
-    }
 }
 
 /// Runs a pass under the budget and notes how long it took.
