@@ -75,9 +75,13 @@ impl Place {
     }
 
     fn check(&self, args: &[&str]) -> Ran {
+        self.check_with(args, "SEATRIAL_COLOR", "never")
+    }
+
+    fn check_with(&self, args: &[&str], variable: &str, value: &str) -> Ran {
         let mut command = seatrial(self.project.path(), &self.state);
-        command.args(["check", "migration.sql", "--source", "source.sql", "--queries", "queries.sql"]);
-        run(command.args(args))
+        command.args(["check", "migration.sql", "--source", "source.sql", "--queries", "queries.sql"]).args(args);
+        run(command.env(variable, value))
     }
 
     fn report(&self, args: &[&str]) -> Value {
@@ -234,4 +238,23 @@ fn time_is_taken_of_changed_queries_and_changes_no_verdict() {
         }
     }
     assert!(taken > 0, "the new index changed a query: {timed}");
+}
+
+#[test]
+fn an_option_turns_off_what_the_file_turns_on_and_what_does_not_fit_is_left_out() {
+    let place = Place::new("options", "SELECT 1;\n");
+    place.write("seatrial.toml", "measure_writes = true\n");
+    let off = place.report(&["--passes", "measure", "--measure-writes=false"]);
+    assert!(queries(&off).iter().all(|each| each["writes"].is_null()));
+    let variable = place.check_with(&["--passes", "measure", "--format", "json"], "SEATRIAL_MEASURE_WRITES", "off");
+    assert!(queries(&variable.report()).iter().all(|each| each["writes"].is_null()), "{}", variable.stderr);
+    let estimate = variable.stderr.lines().find_map(|line| line.split_once("1 copy (measure 1) of ")).unwrap().1;
+    let copy: u64 = estimate.split_once(" MB").unwrap().0.parse().unwrap();
+    // Room for one copy and its 32 MB of WAL, not for two copies.
+    let disk = format!("{}MB", copy + 32 + copy / 2);
+    let tight = place.report(&["--passes", "measure", "--measure-time", "--max-disk", &disk]);
+    assert_eq!(writes(&tight, "create_order")["before"]["rows"], 1, "{}", tight["notes"]);
+    assert_eq!(tight["complete"], true);
+    let notes = tight["notes"].to_string();
+    assert!(notes.contains("the time of changed queries: not measured, --max-disk "), "{notes}");
 }

@@ -209,6 +209,9 @@ mod tests {
 
     #[test]
     fn short_times_keep_their_digits() {
-        assert_eq!(["0.034", "0.100", "1.2", "99.9", "1250"], [0.0341, 0.1, 1.234, 99.94, 1250.4].map(milliseconds).as_ref());
+        assert_eq!(
+            ["0.034", "0.100", "1.2", "99.9", "1250"],
+            [0.0341, 0.1, 1.234, 99.94, 1250.4].map(milliseconds).as_ref()
+        );
     }
 }
