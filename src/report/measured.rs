@@ -151,7 +151,7 @@ pub fn time_sentence(query: &Query) -> Option<String> {
 }
 
 fn milliseconds(time: f64) -> String {
-    if time < 0.1 {
+    if time < 0.9995 {
         format!("{time:.3}")
     } else if time < 99.95 {
         format!("{time:.1}")
