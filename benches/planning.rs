@@ -84,7 +84,7 @@ fn queries() -> Vec<HotQuery> {
     let query = |number: usize| {
         let shape = number % shapes.len();
         let (sql, parameter) = (shapes[shape](1 + number), shape >= 6);
-        let set = ParameterSet { name: "one".to_owned(), values: vec![(17 + number).to_string()] };
+        let set = ParameterSet { name: "one".to_owned(), values: vec![(17 + number).to_string()], drawn: false };
         HotQuery {
             name: format!("query_{number}"),
             owner: None,

@@ -74,6 +74,14 @@ pub struct CheckArgs {
     /// measure, prove, attribute, or all; default: measure and prove, and attribute when a plan changed.
     #[arg(long, value_name = "LIST", value_delimiter = ',', env = "SEATRIAL_PASSES")]
     pub passes: Vec<String>,
+    /// Also run the hot queries that write, on copies of their own, and report what each pays before and after.
+    #[arg(long, value_name = "BOOL", env = "SEATRIAL_MEASURE_WRITES", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    pub measure_writes: Option<bool>,
+    /// Also time the hot queries that changed, before and after in turns, on two copies at once; never a verdict.
+    #[arg(long, value_name = "BOOL", env = "SEATRIAL_MEASURE_TIME", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    pub measure_time: Option<bool>,
     /// Budget of time, such as 90s, 20m or 1h.
     #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_TIME")]
     pub max_time: Option<String>,

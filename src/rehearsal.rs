@@ -8,6 +8,7 @@ mod doubt;
 mod draw;
 pub(crate) mod foreign;
 mod ground;
+mod on_request;
 mod passes;
 mod pending;
 mod production;
@@ -16,6 +17,9 @@ mod ready;
 mod sample;
 mod schedule;
 pub(crate) mod story;
+pub(crate) mod timing;
+mod wanted;
+pub(crate) mod writes;
 
 pub(crate) use ready::Ready;
 
@@ -44,10 +48,11 @@ use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use budget::{Budget, VIOLATORS};
-use schedule::{NOT_ASKED_FOR, Wanted, budget_only, skip, timed, within_time};
+use schedule::{NOT_ASKED_FOR, budget_only, skip, timed, within_time};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use thiserror::Error;
+use wanted::Wanted;
 
 /// What keeps a rehearsal from being one; nothing of it is the migration's fault.
 #[derive(Debug, Error)]
@@ -100,6 +105,14 @@ pub enum RehearsalError {
     /// The rollback scripts cannot be made or run.
     #[error(transparent)]
     Rollback(#[from] crate::rollback::RollbackError),
+    /// What ran on the measured copy does not on another.
+    #[error("statement {statement} ran on the measured copy and fails on another one (SQLSTATE {sqlstate})")]
+    NotAgain {
+        /// Its index.
+        statement: usize,
+        /// What the server said, in five characters.
+        sqlstate: String,
+    },
     /// Not even the first pass fits.
     #[error(
         "there is no room for a copy: {why}. Free some space (seatrial clean), give --cache-dir on a bigger disk, or raise --max-disk"
@@ -269,6 +282,10 @@ pub struct Rehearsal {
     pub plans: Vec<PlanChange>,
     /// Indexes before against after.
     pub indexes: Vec<IndexEntry>,
+    /// What hot queries that write pay; empty unless asked for.
+    pub writes: Vec<writes::WriteCost>,
+    /// The time of hot queries that changed; empty unless asked for.
+    pub times: Vec<timing::QueryTime>,
     /// Data that is gone.
     pub destroyed: Vec<Destroyed>,
     /// The way back.
@@ -312,6 +329,8 @@ impl Rehearsal {
             changes: Vec::new(),
             plans: Vec::new(),
             indexes: Vec::new(),
+            writes: Vec::new(),
+            times: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
             rollbacks: Vec::new(),
@@ -439,8 +458,13 @@ impl Plan<'_> {
     }
 
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
+        self.bare_copy_with(&[]).await
+    }
+
+    /// With server settings of its own, by name and value.
+    async fn bare_copy_with(&self, settings: &[(&str, &str)]) -> Result<ScratchDatabase, RehearsalError> {
         let started = Instant::now();
-        let copy = ScratchDatabase::create(&self.base, self.run, &self.roles).await?;
+        let copy = ScratchDatabase::create_with(&self.base, self.run, &self.roles, settings).await?;
         self.budget.copied(started.elapsed());
         Ok(copy)
     }
@@ -456,7 +480,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
     let several = !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file());
     plan.budget.room_for_the_first()?;
-    plan.progress.say(&plan.budget.estimate(&asked_for, several));
+    plan.progress.say(&plan.budget.estimate(&asked_for, several, &budget::on_request(plan.settings)));
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
@@ -525,6 +549,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         budget_only(plan, blamed)?;
     }
 
+    on_request::measure(plan, rehearsal).await;
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
 }

@@ -110,7 +110,9 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
         let keys: Vec<String> = value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
         for key in keys {
             // Without these a report is still read.
-            let came_later = ADDED_LATER.contains(&key.as_str()) || (key == "rollback" && path.contains("migrations["));
+            let of_query = path.contains("queries[") && (key == "writes" || key == "time");
+            let of_migration = path.contains("migrations[") && key == "rollback";
+            let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query;
             if came_later {
                 take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
                 continue;
@@ -140,7 +142,7 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
         assert!(Report::from_json(&older.to_string()).is_ok(), "a report without {key} is read");
     }
     // The report with the fewest entries that has every kind of object.
-    let mut report = recording("regressed");
+    let mut report = measured_on_request();
     report.queries.truncate(1);
     report.findings.truncate(1);
     report.migrations.drain(2..);
@@ -165,6 +167,58 @@ fn a_report_without_single_rollbacks_still_renders() {
     for (_, format) in FORMATS {
         let Some(format) = format else { continue };
         assert!(!render(&old, format, &at(80)).contains("for each migration by itself"), "{format:?}");
+    }
+}
+
+/// A report in which the first query has what is measured on request, and an index of its table is new.
+fn measured_on_request() -> Report {
+    let mut value = serde_json::to_value(recording("regressed")).expect("JSON");
+    let side = |bytes: u64, entries: u64, hot: u64| {
+        serde_json::json!({
+            "wal_bytes": bytes, "wal_records": entries + 1, "index_entries": entries, "at_most": false, "rows": 1,
+            "hot_updates": hot, "buffers": 9, "tables": [value["indexes"][0]["table"]]
+        })
+    };
+    let writes = serde_json::json!({ "before": side(412, 3, 1), "after": side(655, 4, 0), "reason": null });
+    value["queries"][0]["writes"] = writes;
+    value["queries"][0]["time"] = serde_json::json!({
+        "before_ms": { "median": 1.2, "min": 1.1, "max": 1.4 }, "after_ms": { "median": 8.4, "min": 8.0, "max": 9.9 },
+        "runs": 9, "inside_the_noise": false
+    });
+    value["indexes"][0]["change"] = "created".into();
+    Report::from_json(&value.to_string()).expect("read")
+}
+
+#[test]
+fn what_was_measured_on_request_is_told_in_every_format() {
+    let report = measured_on_request();
+    let name = &report.queries[0].name;
+    let text = render(&report, Format::Text, &at(100));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in [
+        "What writes pay",
+        &format!("{name} (regular): 412 → 655 WAL bytes (+59 %), 3 → 4 index entries, 1 → 0 HOT updates"),
+        &format!("price a call: {name} (regular) 412 → 655 WAL bytes (+59 %), 3 → 4 index entries"),
+        "time 1.2 → 8.4 ms (9 runs, 1.1–1.4 / 8.0–9.9)",
+    ] {
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+    let markdown = render(&report, Format::Markdown, &at(100));
+    assert!(
+        markdown.contains("| 412 → 655 WAL bytes (+59 %) | 3 → 4 index entries | 1 → 0 HOT updates |"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("time 1.2 → 8.4 ms"), "{markdown}");
+    let mut older = serde_json::to_value(&report).expect("JSON");
+    for query in older["queries"].as_array_mut().expect("a list") {
+        for key in ["writes", "time"] {
+            query.as_object_mut().expect("an object").remove(key);
+        }
+    }
+    let old = Report::from_json(&older.to_string()).expect("read");
+    for (_, format) in FORMATS {
+        let Some(format) = format else { continue };
+        assert!(!render(&old, format, &at(100)).contains("WAL bytes ("), "{format:?}");
     }
 }
 

@@ -212,19 +212,17 @@ async fn fresh_samples_leave_nothing_behind() {
     let everything =
         "SELECT starelid, staattnum, stainherit, s::text FROM pg_statistic s WHERE starelid >= 16384 ORDER BY 1, 2, 3";
     let before = (text(&mut session, everything).await, counts(&mut session).await);
-    let other = place.session("samples", "seatrial_superuser").await.unwrap();
-    let looking = std::cell::RefCell::new((other, Vec::new()));
+    let mut other = place.session("samples", "seatrial_superuser").await.unwrap();
+    let mut seen = Vec::new();
     // A query that reads no table of its own has nothing to be sampled.
     resample(&mut session, &BTreeSet::new(), 1, async || Ok::<(), ServerError>(())).await.unwrap();
     let touched = touched(&mut session, "orders").await;
     resample(&mut session, &touched, 3, async || {
-        let (session, seen) = &mut *looking.borrow_mut();
-        seen.push(statistics(session, "orders").await);
+        seen.push(statistics(&mut other, "orders").await);
         Ok::<(), ServerError>(())
     })
     .await
     .unwrap();
-    let seen = looking.into_inner().1;
     assert_eq!(seen.len(), 3);
     assert!(seen.iter().all(|sample| sample.len() == 6));
     assert!(seen[0] != seen[1] || seen[1] != seen[2], "60,000 rows are sampled, not read");

@@ -152,6 +152,12 @@ keys! {
     postgres_bin: AnyText,
     /// measure, prove, attribute, or all; left out: measure and prove, and attribute when a plan changed.
     passes: Vec<PassWord>,
+    /// Also run the hot queries that write, on copies of their own, and report what each pays before and after.
+    #[schemars(extend("default" = false))]
+    measure_writes: bool,
+    /// Also time the hot queries that changed, before and after in turns, on two copies at once; never a verdict.
+    #[schemars(extend("default" = false))]
+    measure_time: bool,
     /// Budget of time, such as "90s", "20m" or "1h"; each database has its own.
     max_time: DurationText,
     /// Budget of disk, such as "500MB" or "20GB".

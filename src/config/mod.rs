@@ -96,6 +96,10 @@ pub struct Settings {
     pub postgres_bin: Option<String>,
     /// Passes asked for; empty is the default set.
     pub passes: Vec<String>,
+    /// Run hot queries that write, too.
+    pub measure_writes: bool,
+    /// Time hot queries that changed, too.
+    pub measure_time: bool,
     /// Budget of time.
     pub max_time: Option<Duration>,
     /// Budget of disk, in bytes.
@@ -265,6 +269,8 @@ impl Config {
                 if folder.0.is_empty() { folder.0 } else { self.folder.join(folder.0).to_string_lossy().into_owned() }
             })),
             passes: or(&args.passes, texts(file.passes.map(|all| all.into_iter().map(|each| each.0).collect()))),
+            measure_writes: args.measure_writes.or(file.measure_writes).unwrap_or_default(),
+            measure_time: args.measure_time.or(file.measure_time).unwrap_or_default(),
             max_time: option("--max-time", args.max_time.as_deref(), parse_duration)?
                 .or(file.max_time.map(|time| time.0)),
             max_disk: option("--max-disk", args.max_disk.as_deref(), parse_size)?.or(file.max_disk.map(|size| size.0)),

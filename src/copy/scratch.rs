@@ -74,7 +74,21 @@ impl ScratchDatabase {
     /// # Errors
     /// See [`ScratchError`].
     pub async fn create(base: &Base, run: &RunDir, roles: &Roles) -> Result<Self, ScratchError> {
-        let server = base.copy(run, Vec::new()).await?;
+        Self::create_with(base, run, roles, &[]).await
+    }
+
+    /// The same with server settings of its own, by name and value.
+    ///
+    /// # Errors
+    /// See [`ScratchError`].
+    pub async fn create_with(
+        base: &Base,
+        run: &RunDir,
+        roles: &Roles,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, ScratchError> {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let server = base.copy(run, settings).await?;
         let mut session = Session::observer(server.endpoint(), &base.record.database, "roles").await?;
         let prepared = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
         for login in &roles.hot_queries {

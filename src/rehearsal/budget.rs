@@ -1,6 +1,7 @@
 //! What each pass costs in copies, disk and time, and which passes still fit into what is left.
 
 use super::{Rehearsal, RehearsalError};
+use crate::config::Settings;
 use crate::copy::base::Base;
 use crate::diff::catalog::CatalogChange;
 use crate::progress::{Activity, Running, Word};
@@ -40,6 +41,19 @@ pub(crate) fn needs(pass: PassName, several: bool) -> Needs {
 
 /// What counting violators needs.
 pub(crate) const VIOLATORS: Needs = Needs { copies: 1, least_copies: 1, least_runs: 1 };
+
+/// What writes pay: one copy before, one after.
+pub(crate) const WRITES: Needs = Needs { copies: 2, least_copies: 2, least_runs: 1 };
+
+/// Time, before and after in turns: the one step that has both its copies at the same time.
+pub(crate) const TIMES: Needs = Needs { copies: 2, least_copies: 2, least_runs: 1 };
+
+/// What is measured beside the passes, by name: [`WRITES`], [`TIMES`].
+pub(crate) fn on_request(settings: &Settings) -> Vec<(&'static str, u32)> {
+    let writes = settings.measure_writes.then_some(("writes", WRITES.copies));
+    let times = settings.measure_time.then_some(("time", TIMES.copies));
+    writes.into_iter().chain(times).collect()
+}
 
 /// Limits of a run, and what its copies took so far.
 #[derive(Debug)]
@@ -102,21 +116,20 @@ impl Budget {
     /// What is about to be used, for people: `up to 3 copies, one at a time (measure 1, prove 2), each 242 MB …`. The time
     /// is that of making a copy, which is the least of a run.
     /// Whether `several` migrations are pending is not known yet: they may be, unless one file was named.
-    pub(crate) fn estimate(&self, passes: &[PassName], several: bool) -> String {
-        let copies: Vec<u32> = passes.iter().map(|pass| needs(*pass, several).copies).collect();
-        let each: Vec<String> =
-            passes.iter().zip(&copies).map(|(pass, copies)| format!("{} {copies}", pass.name())).collect();
-        let copies: u32 = copies.iter().sum();
+    pub(crate) fn estimate(&self, passes: &[PassName], several: bool, on_request: &[(&str, u32)]) -> String {
+        let passes = passes.iter().map(|pass| (pass.name(), needs(*pass, several).copies));
+        let all: Vec<(&str, u32)> = passes.chain(on_request.iter().copied()).collect();
+        let each: Vec<String> = all.iter().map(|(name, copies)| format!("{name} {copies}")).collect();
+        let copies: u32 = all.iter().map(|(_, copies)| copies).sum();
+        let timed = all.iter().any(|(name, _)| *name == "time");
+        let at_a_time = if timed { "one at a time and both for time" } else { "one at a time" };
         // To tenths of a second: it is no measurement.
         let time = human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0);
         let size = human::bytes(self.copy_bytes);
         let mut text = match copies {
             1 => format!("1 copy ({}) of {size}, made in about {time}", each.join(", ")),
             more => {
-                format!(
-                    "up to {more} copies, one at a time ({}), each {size} and made in about {time}",
-                    each.join(", ")
-                )
+                format!("up to {more} copies, {at_a_time} ({}), each {size} and made in about {time}", each.join(", "))
             }
         };
         if let Some(free) = self.free() {
@@ -142,6 +155,13 @@ impl Budget {
         let backup = if pass == PassName::Prove { to_save(rehearsal) } else { 0 };
         let room = Room::new(self.copy_bytes, backup, Some(wal));
         self.too_large(&room).or_else(|| self.too_long(needs(pass, rehearsal.applied > 1), rehearsal))
+    }
+
+    /// Why what is measured on request does not fit any more. Both its copies may stand there at once.
+    pub(crate) fn no_room_for(&self, needs: Needs, side_by_side: u64, rehearsal: &Rehearsal) -> Option<String> {
+        let wal: u64 = rehearsal.observations.iter().map(|each| each.wal_bytes).sum();
+        let room = Room::new(self.copy_bytes.saturating_mul(side_by_side), 0, Some(wal));
+        self.too_large(&room).or_else(|| self.too_long(needs, rehearsal))
     }
 
     /// Why there is no time for this much work.
@@ -225,7 +245,7 @@ pub fn close_passes(rehearsal: &mut Rehearsal, wanted: &[String], why: &str, out
         let duration_ms = since.elapsed().as_secs_f64() * 1e3;
         rehearsal.passes.push(super::Pass { name, ran: false, reason, crashed: false, out_of_budget, duration_ms });
     }
-    let wanted = super::schedule::Wanted::new(wanted);
+    let wanted = super::wanted::Wanted::new(wanted);
     for (name, wanted) in wanted.each() {
         if !rehearsal.passes.iter().any(|pass| pass.name == name) {
             super::schedule::skip(
@@ -304,15 +324,18 @@ mod tests {
     #[test]
     fn the_estimate_names_copies_size_time_and_limits() {
         let all = [PassName::Measure, PassName::Prove, PassName::Attribute];
-        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, false);
+        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, false, &[]);
         let beginning =
             "up to 4 copies, one at a time (measure 1, prove 2, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
-        let several = budget(242 * MB, None, None).estimate(&all, true);
+        let several = budget(242 * MB, None, None).estimate(&all, true, &[]);
         assert!(several.starts_with("up to 7 copies, one at a time (measure 1, prove 5, attribute 1), "), "{several}");
-        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], true);
+        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], true, &[]);
         assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");
+        let asked = budget(24 * MB, None, None).estimate(&[PassName::Measure], true, &[("writes", 2), ("time", 2)]);
+        let beginning = "up to 5 copies, one at a time and both for time (measure 1, writes 2, time 2), each 24 MB";
+        assert!(asked.starts_with(beginning), "{asked}");
     }
 
     #[test]
@@ -341,6 +364,14 @@ mod tests {
         assert!(why.contains("this takes 63 min 20 s or more"), "{why}");
         assert_eq!(hour.in_the_way(PassName::Attribute, &measured(1_900_000.0, 0)), None, "it migrates once");
         assert_eq!(budget(MB, None, None).in_the_way(PassName::Prove, &measured(1e12, 0)), None, "no limit");
+    }
+
+    #[test]
+    fn two_copies_side_by_side_need_twice_the_room() {
+        let tight = budget(100 * MB, Some(200 * MB), None);
+        assert_eq!(tight.no_room_for(WRITES, 1, &measured(1.0, MB)), None);
+        let why = tight.no_room_for(TIMES, 2, &measured(1.0, MB)).unwrap();
+        assert!(why.contains("it needs 232 MB, 200 MB for the copy"), "{why}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::sample::{self, Sampling};
+use super::sample::Sampling;
 use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
@@ -56,7 +56,7 @@ pub(super) async fn measure(
     rehearsal.applied = applied.migrations;
 
     let right_after = snapshot(plan, &copy, &mut superuser, rehearsal).await?;
-    let touched = touched(rehearsal, &right_after);
+    let touched = touched(rehearsal, &right_after.catalog);
     rehearsal.right_after = Some(right_after);
     settle::vacuum(&mut superuser, &touched).await?;
     if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
@@ -177,7 +177,7 @@ fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
 }
 
 /// Tables the migration may have changed: whatever it locked more than a reader would.
-fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
+fn touched(rehearsal: &Rehearsal, catalog: &Catalog) -> BTreeSet<Oid> {
     let locked: BTreeSet<Oid> = rehearsal
         .observations
         .iter()
@@ -187,7 +187,6 @@ fn touched(rehearsal: &Rehearsal, after: &Snapshot) -> BTreeSet<Oid> {
         .collect();
     let created =
         |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
-    let catalog = &after.catalog;
     catalog.relations.keys().copied().filter(|oid| catalog.is_within(*oid, &locked) || created(oid)).collect()
 }
 
@@ -259,6 +258,19 @@ pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal)
     Ok(())
 }
 
+/// Brings another copy, on which everything pending is applied, to the state the measured one settled into. `saved`: what
+/// it had before.
+pub(super) async fn settle_like_measured(
+    superuser: &mut Session,
+    rehearsal: &Rehearsal,
+    saved: &SavedStatistics,
+) -> Result<(), ServerError> {
+    let touched = touched(rehearsal, &catalog::read(superuser).await?);
+    settle::vacuum(superuser, &touched).await?;
+    settle::repair_statistics(superuser, &touched, saved).await?;
+    Ok(())
+}
+
 /// Statement by statement on a fresh copy: after which one did each changed plan change? Before and after that, the same
 /// queries under fresh samples of their tables: would the plan have changed anyway?
 pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
@@ -280,10 +292,7 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
     let after = match &rehearsal.settled {
         Some(settled) if rehearsal.failure.is_none() && !sampling.is_idle() => {
-            let touched = touched(rehearsal, settled);
-            let touched = sample::named(&catalog::read(&mut superuser).await?, &settled.catalog, &touched);
-            settle::vacuum(&mut superuser, &touched).await?;
-            settle::repair_statistics(&mut superuser, &touched, &saved).await?;
+            settle_like_measured(&mut superuser, rehearsal, &saved).await?;
             sampling.run(plan, &copy, &mut superuser, Some(settled)).await?
         }
         _ => Vec::new(),

@@ -25,7 +25,12 @@ impl<'run> std::ops::Deref for Ready<'run> {
 impl Ready<'_> {
     /// A fresh copy as the runner finds it when it begins with what is rehearsed.
     pub(super) async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
-        let copy = self.plan.bare_copy().await?;
+        self.copy_with(&[]).await
+    }
+
+    /// The same with server settings of its own, by name and value.
+    pub(super) async fn copy_with(&self, settings: &[(&str, &str)]) -> Result<ScratchDatabase, RehearsalError> {
+        let copy = self.plan.bare_copy_with(settings).await?;
         self.set_up(&copy).await?;
         Ok(copy)
     }

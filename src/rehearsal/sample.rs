@@ -91,7 +91,7 @@ impl Sampling {
 }
 
 /// Relations of one catalog by their names in another: two copies give new relations other OIDs.
-pub(super) fn named(here: &Catalog, there: &Catalog, oids: &BTreeSet<Oid>) -> BTreeSet<Oid> {
+fn named(here: &Catalog, there: &Catalog, oids: &BTreeSet<Oid>) -> BTreeSet<Oid> {
     let names: BTreeSet<&str> =
         oids.iter().filter_map(|oid| there.relations.get(oid)).map(|relation| relation.qualified.as_str()).collect();
     let here = here.relations.values().filter(|relation| names.contains(relation.qualified.as_str()));

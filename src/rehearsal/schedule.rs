@@ -1,39 +1,9 @@
-//! Which passes a run has, and how each is run: under the budget, timed, told.
+//! How each pass is run: under the budget, timed, told.
 
 use super::budget::{self, needs};
 use super::{Pass, Plan, Ready, Rehearsal, RehearsalError};
 use crate::report::v1::PassName;
 use std::time::{Duration, Instant};
-
-/// Passes asked for.
-pub(super) struct Wanted {
-    pub measure: bool,
-    pub prove: bool,
-    /// `None`: when a plan changed.
-    pub attribute: Option<bool>,
-}
-
-impl Wanted {
-    pub(super) fn new(passes: &[String]) -> Self {
-        let named = |name: &str| passes.iter().any(|pass| pass == name || pass == "all");
-        if passes.is_empty() {
-            return Self { measure: true, prove: true, attribute: None };
-        }
-        // Everything else compares with what the measured run saw.
-        Self { measure: true, prove: named("prove"), attribute: Some(named("attribute")) }
-    }
-}
-
-impl Wanted {
-    /// Every pass there is, in order, and whether it may be run.
-    pub(super) fn each(&self) -> [(PassName, bool); 3] {
-        [
-            (PassName::Measure, self.measure),
-            (PassName::Prove, self.prove),
-            (PassName::Attribute, self.attribute != Some(false)),
-        ]
-    }
-}
 
 /// Runs a pass under the budget and notes how long it took.
 pub(super) async fn timed(

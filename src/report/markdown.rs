@@ -6,7 +6,7 @@ use super::v1::{Finding, Outcome, Report};
 use super::view::{self, Tone};
 use super::visible::{clip, visible, visible_lines};
 use super::{RenderOptions, v1};
-use super::{each, human};
+use super::{each, human, measured};
 use crate::diff::plan::render;
 
 /// What the strictest forge accepts in one comment, with a margin.
@@ -220,6 +220,7 @@ fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
     let mut sections = Vec::new();
     sections.extend(refusals(report).map(|body| ("What the server said".to_owned(), body)));
     sections.extend(queries(report));
+    sections.extend(writes(report));
     sections.extend(indexes(report));
     sections.extend(locks(report).map(|body| ("Locks that make reads or writes wait".to_owned(), body)));
     sections.push(rollback(report, options));
@@ -259,6 +260,9 @@ fn queries(report: &Report) -> Option<(String, String)> {
         if let Some(cause) = view::query_cause(report, query) {
             body.push_str(&format!(", since {}", code(&cause)));
         }
+        if let Some(time) = measured::time_sentence(query) {
+            body.push_str(&format!("; {}", text(&time)));
+        }
         body.push_str("\n\n");
         if !query.plan_diff.is_empty() && !shown.contains(&query.plan_diff.as_str()) {
             shown.push(&query.plan_diff);
@@ -282,6 +286,20 @@ fn queries(report: &Report) -> Option<(String, String)> {
     Some((format!("Hot queries ({} changed)", human::count(changed.len() as u64)), body))
 }
 
+fn writes(report: &Report) -> Option<(String, String)> {
+    let rows = measured::write_rows(report);
+    if rows.is_empty() {
+        return None;
+    }
+    let mut body = "| query | WAL | index entries | HOT updates |\n|---|---|---|---|\n".to_owned();
+    for row in &rows {
+        let cell = |at: usize| row.cells.get(at).map(|cell| text(cell)).unwrap_or_default();
+        body.push_str(&format!("| {} | {} | {} | {} |\n", cell_code(&row.label), cell(0), cell(1), cell(2)));
+    }
+    body.push_str(&format!("\n{}\n", text(measured::WRITES_FOOTNOTE)));
+    Some(("What writes pay".to_owned(), body))
+}
+
 fn indexes(report: &Report) -> Option<(String, String)> {
     if report.indexes.is_empty() {
         return None;
@@ -294,6 +312,9 @@ fn indexes(report: &Report) -> Option<(String, String)> {
             text(&view::index_headline(index)),
             text(&view::index_usage(index))
         ));
+        if let Some(price) = measured::index_price(report, index) {
+            body.push_str(&format!("{}\n\n", text(&price)));
+        }
         let lines = view::index_definitions(index).into_iter().map(|(sign, sql)| format!("{sign} {}", visible(sql)));
         let definitions = lines.collect::<Vec<_>>().join("\n");
         if !definitions.is_empty() {

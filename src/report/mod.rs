@@ -6,6 +6,7 @@ pub mod build;
 pub mod each;
 pub mod human;
 pub mod markdown;
+pub mod measured;
 pub mod output;
 pub mod read;
 pub mod redact;

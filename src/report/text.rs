@@ -4,7 +4,7 @@ use super::v1::{Finding, Outcome, Report, Severity};
 use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};
-use super::{each, human};
+use super::{each, human, measured};
 use crate::diff::plan::render;
 use anstyle::{AnsiColor, Style};
 
@@ -38,6 +38,7 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     refusals(&mut page, report);
     indexes(&mut page, report);
     plans(&mut page, report);
+    writes(&mut page, report);
     locks(&mut page, report);
     rollback(&mut page, report);
     assumptions(&mut page, report);
@@ -247,6 +248,9 @@ fn indexes(page: &mut Page, report: &Report) {
             page.paragraph(&format!("      {sign} "), diff_style(sign), definition, diff_style(sign));
         }
         page.paragraph("      ", PLAIN, &view::index_usage(index), PLAIN);
+        if let Some(price) = measured::index_price(report, index) {
+            page.paragraph("      ", PLAIN, &price, PLAIN);
+        }
     }
 }
 
@@ -271,6 +275,9 @@ fn plans(page: &mut Page, report: &Report) {
         page.paragraph(&format!("  {} ", tone.mark()), style(tone), &text, PLAIN);
         if let Some(cause) = view::query_cause(report, query) {
             page.paragraph("      ", PLAIN, &format!("since {cause}"), PLAIN);
+        }
+        if let Some(time) = measured::time_sentence(query) {
+            page.paragraph("      ", PLAIN, &time, PLAIN);
         }
         if query.plan_diff.is_empty() {
             continue;
@@ -299,6 +306,20 @@ fn plans(page: &mut Page, report: &Report) {
         let text = format!("{} waited {}{}", stall.query, human::duration(stall.longest_ms), cause.unwrap_or_default());
         page.paragraph("  ✗ ", style(Tone::Bad), &text, PLAIN);
     }
+}
+
+fn writes(page: &mut Page, report: &Report) {
+    let rows = measured::write_rows(report);
+    if rows.is_empty() {
+        return;
+    }
+    page.heading("What writes pay");
+    let limit = page.shown(rows.len(), PLAN_LINES);
+    for row in &rows[..limit] {
+        page.paragraph("    ", PLAIN, &format!("{}: {}", row.label, row.cells.join(", ")), PLAIN);
+    }
+    page.more("    ", rows.len() - limit, "query");
+    page.paragraph("    ", PLAIN, measured::WRITES_FOOTNOTE, DIM);
 }
 
 fn locks(page: &mut Page, report: &Report) {

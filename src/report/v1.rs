@@ -3,9 +3,11 @@
 //! Every key is always written. A key whose value may be unknown is `null` then, and reading a report in which a known
 //! key is missing is an error; keys this version does not know are passed over, because later ones may add some.
 
+mod measured;
 mod query;
 mod words;
 
+pub use measured::*;
 pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest};
 pub use words::*;
 

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod object;
 pub mod plan;
+pub mod write;
 
 use std::collections::BTreeMap;
 

@@ -79,6 +79,10 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 
 # What is run: measure, prove, attribute, or all. Empty: measure and prove, and attribute when a plan changed.
 #passes = []
+# On request, on copies of their own: what hot queries that write pay before and after, and the time that changed ones
+# take (advice, never a verdict).
+#measure_writes = false
+#measure_time = false
 # Budgets. Left out: none.
 #   max_time = "20m"
 #   max_disk = "20GB"

@@ -5,6 +5,8 @@
 //! setting leaks into the next one. A plain EXPLAIN comes first: a run that is cut off still has its plan.
 
 mod bare;
+pub mod timing;
+pub mod writes;
 
 use super::session::{Rows, Session, quote_identifier, quote_literal};
 use crate::diff::plan::baseline::Baseline;

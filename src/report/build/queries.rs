@@ -1,5 +1,6 @@
 //! Hot queries, and how far what is said of them can be trusted.
 
+use super::super::measured;
 use super::super::v1::{self, QueryVerdict};
 use crate::diff::plan::PlanSide;
 use crate::diff::plan::verdict::Lasts;
@@ -35,6 +36,8 @@ pub(super) fn query(rehearsal: &Rehearsal, change: &PlanChange) -> v1::Query {
         }),
         note: change.diff.verdict.note.clone(),
         plan_diff: change.diff.text.clone(),
+        writes: measured::writes(rehearsal, &change.diff.key),
+        time: measured::time(rehearsal, &change.diff.key),
     }
 }
 

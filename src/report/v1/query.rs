@@ -1,6 +1,6 @@
 //! Hot queries in a report, and what shows how far they can be trusted.
 
-use super::{Lasts, PlanMode, QueryConfidence, QueryVerdict, StatisticsMethod, nullable};
+use super::{Lasts, PlanMode, QueryConfidence, QueryVerdict, StatisticsMethod, Time, Writes, nullable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,6 +46,12 @@ pub struct Query {
     pub note: Option<String>,
     /// Both plans in one text, line by line; empty when they are equal.
     pub plan_diff: String,
+    /// What it pays where it writes; null unless that was asked for. Older reports have none.
+    #[serde(default)]
+    pub writes: Option<Writes>,
+    /// The time it takes, where it changed; null unless that was asked for. Older reports have none.
+    #[serde(default)]
+    pub time: Option<Time>,
 }
 
 /// A column that had lost its statistics, or is new.
