@@ -6,6 +6,7 @@
 
 mod bare;
 pub mod timing;
+mod together;
 pub mod writes;
 
 use super::session::{Rows, Session, quote_identifier, quote_literal};
@@ -66,6 +67,9 @@ pub async fn capture<'a>(
     queries: impl IntoIterator<Item = &'a HotQuery>,
     options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
+    if !options.run_reads || options.inside_transaction {
+        return together::plan_together(session, queries, options).await;
+    }
     let mut captures = Vec::new();
     for query in queries {
         captures.extend(capture_query(session, query, options).await);
