@@ -315,3 +315,36 @@ async fn verdicts_hold_on_a_real_server() {
     let (gone, _) = verdict(session, &point, "ALTER TABLE orders RENAME customer_id TO client_id", "SELECT 1").await;
     assert_eq!(gone.verdict, Verdict::Broken);
 }
+
+#[tokio::test]
+async fn planned_together_each_query_fails_or_works_by_itself() {
+    let mut place = Place::new("together").await;
+    let session = &mut place.session;
+    session.execute("BEGIN; ALTER TABLE orders ADD COLUMN fresh int").await.expect("a transaction");
+    let of = |sql: &str, sets: &[(&str, &[&str])], name: &str| HotQuery { name: name.to_owned(), ..query(sql, sets) };
+    let mut own_settings = of("SELECT count(*) FROM orders", &[], "own settings");
+    own_settings.settings.push(("enable_seqscan".to_owned(), "off".to_owned()));
+    let queries = [
+        of("SELECT fresh FROM orders WHERE id = 5 -- uncommitted", &[], "sees it"),
+        of("SELECT FROM WHERE", &[], "syntax error"),
+        of("SELECT gone FROM orders", &[], "no such column"),
+        of("SELECT * FROM orders WHERE customer_id = $1 -- both", &[("good", &["7"]), ("bad", &["'x'"])], "sets"),
+        own_settings,
+        of("SELECT 1; SELECT 2", &[], "two statements"),
+        of("UPDATE orders SET note = 'y' WHERE id = $1", &[("one", &["5"])], "write"),
+    ];
+    let options = CaptureOptions::planning_inside_transaction();
+    let together = plan_only(session, &queries, &options).await;
+    let mut alone = Vec::new();
+    for query in &queries {
+        alone.extend(capture_query(session, query, &options).await);
+    }
+    assert_eq!(together, alone);
+    let planned = |at: usize| matches!(together[at].captured, Captured::Planned(_));
+    let planned: Vec<bool> = (0..together.len()).map(planned).collect();
+    // The last three: own settings, two statements, and the write with its set and for any value.
+    assert_eq!(planned, [true, false, false, true, false, true, true, false, true, true]);
+    assert!(!together[6].captured.plan().expect("a plan").settings.is_empty());
+    session.execute("UPDATE orders SET fresh = 1 WHERE id = 5; COMMIT").await.expect("the transaction is as it was");
+    assert_clean(session).await;
+}
