@@ -248,6 +248,8 @@ pub struct Rehearsal {
     pub migrations: Vec<Migration>,
     /// What people should know about what is pending; the layout comes first.
     pub notes: Vec<String>,
+    /// What people should know about how hot queries were measured.
+    pub query_notes: Vec<String>,
     /// Applied files that were edited since: version and file.
     pub edited: Vec<(String, String)>,
     /// The registered hot queries.
@@ -312,6 +314,7 @@ impl Rehearsal {
             under_way: None,
             migrations: Vec::new(),
             notes: Vec::new(),
+            query_notes: Vec::new(),
             edited: Vec::new(),
             queries,
             observations: Vec::new(),

@@ -190,6 +190,20 @@ async fn joins_views_partitions_and_functions_lead_to_the_column() {
 }
 
 #[tokio::test]
+async fn what_a_write_stores_is_typical_of_its_column() {
+    let mut place = Place::new("stored", ORDERS).await;
+    let update = place.sets("UPDATE orders SET note = $1 WHERE customer_id = $2", &["note", "customer_id"]).await;
+    assert_eq!(update[0].0, "note typical; customer_id most common #1, 50 %");
+    assert_eq!(update[0].1, ["E'it''s \\\\ \"x\"'", "'0'"]);
+    let insert = "INSERT INTO orders (id, customer_id, placed, even) VALUES ($1, $2, now(), $3)";
+    let insert = place.sets(insert, &["id", "customer_id", "even"]).await;
+    assert_eq!(insert.len(), 1, "what is stored changes no plan");
+    assert_eq!(insert[0].1[..2], ["'20001'", "'0'"], "a key that nobody has, a customer that many have");
+    let event = place.names("INSERT INTO events (id, kind, day) VALUES ($1, $2, $3)", &["1", "2", "3"]).await;
+    assert_eq!(event, ["$1 typical; $2 typical; $3 typical"]);
+}
+
+#[tokio::test]
 async fn odd_names_are_found() {
     let name = "é".repeat(31);
     let schema = format!(
@@ -255,8 +269,8 @@ SELECT * FROM people WHERE name = :name AND id / :by > 1;",
     let sets: Vec<&str> =
         report["queries"].as_array().expect("queries").iter().filter_map(|one| one["parameter_set"].as_str()).collect();
     assert!(sets.contains(&"name most common #1, 50 %; tag most common #1, 67 %"), "{sets:?}");
-    let notes = report["notes"].to_string();
-    assert!(notes.contains("hot query OddPeople is judged by its generic plan alone"), "{notes}");
+    let notes = report["query_notes"].to_string();
+    assert!(notes.contains("OddPeople is judged by its generic plan alone"), "{notes}");
     let mut texts = vec![ran.stdout, ran.stderr];
     let mut folders = vec![folder.path().join("out")];
     while let Some(next) = folders.pop() {

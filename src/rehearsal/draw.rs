@@ -31,9 +31,9 @@ pub(super) async fn draw(
         let undrawn = draw::draw(superuser, &mut session, mine, &options).await?;
         session.close().await;
         let note = |one: crate::workload::draw::Undrawn| {
-            format!("hot query {} is judged by its generic plan alone, without values: {}", one.query, one.reason)
+            format!("{} is judged by its generic plan alone, without values: {}", one.query, one.reason)
         };
-        rehearsal.notes.extend(undrawn.into_iter().map(note));
+        rehearsal.query_notes.extend(undrawn.into_iter().map(note));
     }
     Ok(())
 }

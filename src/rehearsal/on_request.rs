@@ -47,6 +47,6 @@ async fn step(
     if let Some(why) = why {
         let note = format!("{what}: not measured, {why}");
         plan.progress.say(&note);
-        rehearsal.notes.push(note);
+        rehearsal.query_notes.push(note);
     }
 }

@@ -45,6 +45,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
             .map(|(position, each)| migration(rehearsal, findings, each, position))
             .collect(),
         queries: rehearsal.plans.iter().map(|change| queries::query(rehearsal, change)).collect(),
+        query_notes: rehearsal.query_notes.clone(),
         statistics: queries::statistics(rehearsal),
         self_test: queries::self_test(rehearsal),
         indexes: rehearsal.indexes.iter().map(index).collect(),

@@ -61,6 +61,9 @@ pub struct Report {
     pub migrations: Vec<Migration>,
     /// Hot queries: one entry for each parameter set and plan mode.
     pub queries: Vec<Query>,
+    /// Hot queries that were judged by less than others, and why.
+    #[serde(default)]
+    pub query_notes: Vec<String>,
     /// Columns whose statistics were lost or are new, and what was done about it; all others kept theirs.
     #[serde(default)]
     pub statistics: Vec<ColumnStatistics>,

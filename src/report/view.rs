@@ -483,6 +483,8 @@ pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
     facts.extend(data.taken_at.as_ref().map(|at| format!("taken {at}")));
     out.push(("Data", facts.join(", ")));
     out.extend(data.fidelity_notes.iter().map(|note| ("", note.clone())));
+    let labelled = report.query_notes.iter().enumerate();
+    out.extend(labelled.map(|(at, note)| (if at == 0 { "Hot queries" } else { "" }, note.clone())));
     out.extend(statistics(report).map(|told| ("Statistics", told)));
     out.extend(self_test(report).map(|told| ("Self-test", told)));
     let confinement: Vec<String> = engine_facts.confinement.iter().map(|part| words(part.name())).collect();

@@ -8,6 +8,7 @@ pub mod binding;
 pub mod candidate;
 pub mod combine;
 pub mod text;
+pub mod written;
 
 /// Most sets that are kept for one query.
 pub const MOST_SETS: usize = 8;

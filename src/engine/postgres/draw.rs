@@ -14,6 +14,7 @@ use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
 use crate::workload::draw::binding::{Binding, Comparison, bindings};
 use crate::workload::draw::candidate::{ColumnStatistics, counts};
 use crate::workload::draw::combine::{Combination, Slot, combine};
+use crate::workload::draw::written::written;
 use crate::workload::draw::{MOST_SETS, Undrawn, shown, text};
 use crate::workload::{HotQuery, ParameterSet};
 use statistics::Statistics;
@@ -75,6 +76,7 @@ async fn slots(
 ) -> Result<Result<Vec<Slot>, String>, ServerError> {
     let counted = text::counts(&query.sql);
     let bound = bindings(plan);
+    let stored = written(&query.sql);
     let mut chosen: Vec<(usize, Binding, ColumnStatistics)> = Vec::new();
     let mut slots = Vec::new();
     for (index, name) in query.parameters.iter().enumerate() {
@@ -94,9 +96,17 @@ async fn slots(
                 best = Some((binding.clone(), column));
             }
         }
-        match best {
-            Some((binding, column)) => chosen.push((index, binding, column)),
-            None => {
+        match (best, stored_in(plan, &stored, index + 1)) {
+            (Some((binding, column)), _) => chosen.push((index, binding, column)),
+            (None, Some(binding)) => {
+                let column = statistics.of(superuser, session, query, &binding).await?;
+                let candidates = column.stored();
+                if candidates.is_empty() {
+                    return Ok(Err(unknown(&binding, "in which", &label, "is stored")));
+                }
+                slots.push(Slot { parameters: vec![index], label, candidates });
+            }
+            (None, None) => {
                 return Ok(Err(format!(
                     "{label} is compared with no column in a way that tells which values it takes"
                 )));
@@ -127,14 +137,26 @@ async fn slots(
         }
         let candidates = column.candidates(binding.comparison);
         if candidates.is_empty() {
-            let column = format!("{}.{}", binding.relation.qualified(), binding.column);
-            return Ok(Err(format!("the copy has no statistics about {column}, with which {label} is compared")));
+            return Ok(Err(unknown(&binding, "with which", &label, "is compared")));
         }
         slots.push(Slot { parameters: vec![index], label, candidates });
     }
     slots.sort_by_key(|slot| slot.parameters.iter().min().copied());
     slots.iter_mut().skip(MOST_VARIED).for_each(|slot| slot.candidates.truncate(1));
     Ok(Ok(slots))
+}
+
+fn unknown(binding: &Binding, how: &str, label: &str, done: &str) -> String {
+    let column = format!("{}.{}", binding.relation.qualified(), binding.column);
+    format!("the copy has no statistics about {column}, {how} {label} {done}")
+}
+
+/// The column of the table written to that a parameter is stored in.
+fn stored_in(plan: &QueryPlan, stored: &[(usize, String)], parameter: usize) -> Option<Binding> {
+    let (_, column) = stored.iter().find(|(number, _)| *number == parameter)?;
+    let target = plan.nodes().into_iter().find(|node| node.node_type == "ModifyTable")?.relation_name()?;
+    let (comparison, around) = (Comparison::Equal, (String::new(), String::new()));
+    Some(Binding { parameter, comparison, relation: target, column: column.clone(), around })
 }
 
 /// One set for each distinct plan and order of magnitude of rows, in the order given.

@@ -86,6 +86,18 @@ impl ColumnStatistics {
         candidates
     }
 
+    /// A value for a parameter that is stored in the column: one that many rows have, or where each row has its own, one
+    /// that none has.
+    pub fn stored(&self) -> Vec<Candidate> {
+        let common = self.common.first().map(|(value, _)| value);
+        let value = common.or(self.absent.as_ref()).or_else(|| self.middle());
+        match value {
+            Some(value) => vec![Candidate::new("typical", [value.clone()])],
+            None if self.nullable => vec![Candidate { kind: "NULL".to_owned(), values: vec![None] }],
+            None => Vec::new(),
+        }
+    }
+
     /// Candidates for a lower and an upper bound, in this order.
     pub fn ranges(&self) -> Vec<Candidate> {
         let last = self.histogram.len().saturating_sub(1);

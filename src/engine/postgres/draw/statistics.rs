@@ -60,7 +60,7 @@ impl Statistics {
 /// Asks in a transaction of its own, in which text means the same whatever the database or the role has set.
 async fn ask(session: &mut Session, path: &str, sql: &str) -> Result<Rows, ServerError> {
     let settings = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
-                    SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on";
+                    SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; SET LOCAL statement_timeout = '30s'";
     session.execute(&format!("BEGIN TRANSACTION READ ONLY; {settings}; {path}")).await?;
     let answer = session.query(sql).await;
     session.execute("ROLLBACK").await?;
@@ -178,10 +178,12 @@ async fn absent(superuser: &mut Session, column: &Column, name: &str) -> Result<
     granted(ask(superuser, CATALOG_ONLY, &checked).await)
 }
 
-/// A value that cannot be made, out of a type's range for one, is none; a server that is gone is an error.
+/// A value that cannot be made, out of a type's range for one, or that it takes too long to look for, is none; a server
+/// that is gone is an error.
 fn granted(answer: Result<Rows, ServerError>) -> Result<Option<String>, ServerError> {
     match answer {
         Ok(rows) => Ok(rows.scalar().map(str::to_owned)),
+        Err(error) if error.sqlstate == "57014" => Ok(None),
         Err(error) if ["22", "23", "42"].iter().any(|class| error.sqlstate.starts_with(class)) => Ok(None),
         Err(error) => Err(error),
     }
