@@ -168,7 +168,11 @@ pub fn compare_plans(
         let query = queries.get(key.query.as_str());
         let thresholds = query.map_or(*thresholds, |query| thresholds.of(query));
         let Some(mut verdict) = judge(&evidence, &thresholds) else { continue };
-        if let (Some(query), Some(after)) = (query, evidence.settled.or(evidence.right_after)) {
+        // Nobody chose the extremes of what was drawn: budgets are for values that were given, and for any.
+        let drawn = |query: &&&HotQuery| query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set);
+        if let (Some(query), Some(after)) =
+            (query.filter(|query| !drawn(query)), evidence.settled.or(evidence.right_after))
+        {
             let work = capture.captured.work();
             // What was not run again does what it did before.
             let now = match after.captured() {
