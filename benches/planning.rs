@@ -10,13 +10,11 @@ mod support;
 
 use seatrial::engine::postgres::explain::{CaptureOptions, plan_only};
 use seatrial::engine::postgres::server::SUPERUSER;
-use seatrial::migration::SourceFile;
 use seatrial::snapshot::plan::Captured;
 use seatrial::workload::{HotQuery, ParameterSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::place::Place;
 
@@ -86,20 +84,9 @@ fn queries() -> Vec<HotQuery> {
         let (sql, parameter) = (shapes[shape](1 + number), shape >= 6);
         let set = ParameterSet { name: "one".to_owned(), values: vec![(17 + number).to_string()], drawn: false };
         HotQuery {
-            name: format!("query_{number}"),
-            owner: None,
-            file: Arc::new(SourceFile { path: "q.sql".into(), name: "q.sql".to_owned(), text: sql.clone() }),
-            offset: 0,
-            sql,
             parameters: if parameter { vec!["1".to_owned()] } else { Vec::new() },
             sets: if parameter { vec![set] } else { Vec::new() },
-            weight: 1.0,
-            expect: None,
-            gates: Default::default(),
-            limits: Default::default(),
-            role: None,
-            settings: Vec::new(),
-            search_path: None,
+            ..HotQuery::bare(&format!("query_{number}"), &sql)
         }
     };
     (0..100).map(query).collect()

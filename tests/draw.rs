@@ -2,77 +2,31 @@
 
 mod support;
 
-use seatrial::copy::state::{RunDir, StateDir};
-use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::draw::draw;
 use seatrial::engine::postgres::explain::CaptureOptions;
-use seatrial::engine::postgres::launch;
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
-use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
-use seatrial::migration::SourceFile;
 use seatrial::workload::HotQuery;
 use seatrial::workload::draw::Undrawn;
-use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Weak};
-use tempfile::TempDir;
-use tokio::sync::Mutex;
-
-/// A server that lasts as long as a test uses it: those that run at the same time share it.
-struct SharedServer {
-    server: Server,
-    _run: RunDir,
-    _folder: TempDir,
-}
-
-static SHARED: Mutex<Weak<SharedServer>> = Mutex::const_new(Weak::new());
-
-impl SharedServer {
-    async fn get() -> Arc<Self> {
-        let mut shared = SHARED.lock().await;
-        if let Some(running) = shared.upgrade() {
-            return running;
-        }
-        let started = Arc::new(Self::start().await);
-        *shared = Arc::downgrade(&started);
-        started
-    }
-
-    async fn start() -> Self {
-        launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
-        let folder = tempfile::tempdir().expect("a folder");
-        // The user servers run as passes through.
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
-        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
-        let run = RunDir::create(&state).expect("a run");
-        let data_dir = run.fresh_path("data");
-        let locale = ClusterLocale::default();
-        create_cluster(&binaries, &state, &run, &locale, &data_dir).await.expect("a cluster");
-        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
-        Self { server, _run: run, _folder: folder }
-    }
-}
+use support::place::Place;
 
 /// Two sessions with a database of the test's own.
-struct Place {
+struct Drawing {
     superuser: Session,
     session: Session,
-    _shared: Arc<SharedServer>,
+    _server: Place,
 }
 
-impl Place {
+impl Drawing {
     async fn new(database: &str, schema: &str) -> Self {
-        let shared = SharedServer::get().await;
-        let connect = |database| Session::connect(shared.server.endpoint(), database, SUPERUSER, "test");
-        let mut first = connect("postgres").await.expect("a session");
-        first.execute(&format!("CREATE DATABASE {database}")).await.expect("a database");
-        first.close().await;
-        let mut session = connect(database).await.expect("a session");
+        let server = Place::new().await;
+        let create = format!("CREATE DATABASE {database}");
+        server.execute("postgres", SUPERUSER, &create).await.expect("a database");
+        let mut session = server.session(database, SUPERUSER).await.expect("a session");
         session.execute(schema).await.expect("a schema");
         session.execute("VACUUM (ANALYZE)").await.expect("statistics");
-        let superuser = connect(database).await.expect("a session");
-        Self { superuser, session, _shared: shared.clone() }
+        let superuser = server.session(database, SUPERUSER).await.expect("a session");
+        Self { superuser, session, _server: server }
     }
 
     async fn draw(&mut self, query: &mut HotQuery) -> Vec<Undrawn> {
@@ -101,23 +55,7 @@ impl Place {
 }
 
 fn query(sql: &str, parameters: &[&str]) -> HotQuery {
-    let file = SourceFile { path: "q.sql".into(), name: "q.sql".to_owned(), text: sql.to_owned() };
-    HotQuery {
-        name: "q".to_owned(),
-        owner: None,
-        file: Arc::new(file),
-        offset: 0,
-        sql: sql.to_owned(),
-        parameters: parameters.iter().map(|name| (*name).to_owned()).collect(),
-        sets: Vec::new(),
-        weight: 1.0,
-        expect: None,
-        gates: Default::default(),
-        limits: Default::default(),
-        role: None,
-        settings: Vec::new(),
-        search_path: None,
-    }
+    HotQuery { parameters: parameters.iter().map(|name| (*name).to_owned()).collect(), ..HotQuery::bare("q", sql) }
 }
 
 const ORDERS: &str = "
@@ -139,7 +77,7 @@ const ORDERS: &str = "
 
 #[tokio::test]
 async fn a_skewed_column_is_drawn_common_and_rare_and_what_plans_the_same_is_left_out() {
-    let mut place = Place::new("skewed", ORDERS).await;
+    let mut place = Drawing::new("skewed", ORDERS).await;
     let sql = "SELECT * FROM orders WHERE customer_id = $1";
     let sets = place.sets(sql, &["customer_id"]).await;
     let names: Vec<&str> = sets.iter().map(|(name, _)| name.as_str()).collect();
@@ -153,7 +91,7 @@ async fn a_skewed_column_is_drawn_common_and_rare_and_what_plans_the_same_is_lef
 
 #[tokio::test]
 async fn values_with_quotes_and_backslashes_and_nulls_arrive_whole() {
-    let mut place = Place::new("quotes", ORDERS).await;
+    let mut place = Drawing::new("quotes", ORDERS).await;
     let sets = place.sets("SELECT * FROM orders WHERE note = $1", &["note"]).await;
     assert_eq!(sets[0], ("most common #1, 33 %".to_owned(), vec!["E'it''s \\\\ \"x\"'".to_owned()]));
     assert!(sets.iter().any(|(name, values)| name == "absent" && values == &["'no such value'"]), "{sets:?}");
@@ -162,7 +100,7 @@ async fn values_with_quotes_and_backslashes_and_nulls_arrive_whole() {
 
 #[tokio::test]
 async fn arrays_ranges_and_row_counts_are_small_and_large() {
-    let mut place = Place::new("ranges", ORDERS).await;
+    let mut place = Drawing::new("ranges", ORDERS).await;
     let arrays = place.names("SELECT * FROM orders WHERE id = ANY ($1)", &["ids"]).await;
     assert!(arrays.contains(&"array of 10".to_owned()) && arrays.contains(&"array of 101".to_owned()), "{arrays:?}");
     let ranges = place.names("SELECT * FROM orders WHERE placed >= $1 AND placed < $2", &["from", "to"]).await;
@@ -176,7 +114,7 @@ async fn arrays_ranges_and_row_counts_are_small_and_large() {
 
 #[tokio::test]
 async fn joins_views_partitions_and_functions_lead_to_the_column() {
-    let mut place = Place::new("led", ORDERS).await;
+    let mut place = Drawing::new("led", ORDERS).await;
     let join = "SELECT * FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.id = $1";
     assert_eq!(place.names(join, &["id"]).await[0], "most common #1, 50 %", "the skew of the other side");
     let view = place.names("SELECT * FROM large WHERE buyer = $1", &["1"]).await;
@@ -191,7 +129,7 @@ async fn joins_views_partitions_and_functions_lead_to_the_column() {
 
 #[tokio::test]
 async fn what_a_write_stores_is_typical_of_its_column() {
-    let mut place = Place::new("stored", ORDERS).await;
+    let mut place = Drawing::new("stored", ORDERS).await;
     let update = place.sets("UPDATE orders SET note = $1 WHERE customer_id = $2", &["note", "customer_id"]).await;
     assert_eq!(update[0].0, "note typical; customer_id most common #1, 50 %");
     assert_eq!(update[0].1, ["E'it''s \\\\ \"x\"'", "'0'"]);
@@ -210,7 +148,7 @@ async fn odd_names_are_found() {
         "CREATE SCHEMA \"Od\"\"d\"; CREATE TABLE \"Od\"\"d\".\"{name}\" (\"sel.ect'\" text);
          INSERT INTO \"Od\"\"d\".\"{name}\" SELECT CASE WHEN g < 900 THEN 'a' ELSE 'b' || g END FROM generate_series(1, 1000) g;"
     );
-    let mut place = Place::new("odd", &schema).await;
+    let mut place = Drawing::new("odd", &schema).await;
     let sql = format!("SELECT * FROM \"Od\"\"d\".\"{name}\" WHERE \"sel.ect'\" = $1");
     let sets = place.sets(&sql, &["1"]).await;
     assert_eq!(sets[0], ("most common #1, 90 %".to_owned(), vec!["'a'".to_owned()]));
@@ -218,7 +156,7 @@ async fn odd_names_are_found() {
 
 #[tokio::test]
 async fn what_cannot_be_drawn_says_which_parameter_and_why() {
-    let mut place = Place::new("undrawn", ORDERS).await;
+    let mut place = Drawing::new("undrawn", ORDERS).await;
     let reason = place.reason("SELECT * FROM orders WHERE placed > now() - $1::interval", &["age"]).await;
     assert_eq!(reason, "age is compared with no column in a way that tells which values it takes");
     let reason =

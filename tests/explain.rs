@@ -12,7 +12,6 @@ use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
-use seatrial::migration::SourceFile;
 use seatrial::snapshot::plan::{Captured, PlanMode};
 use seatrial::workload::{HotQuery, ParameterSet};
 use std::os::unix::fs::PermissionsExt;
@@ -87,7 +86,6 @@ const SCHEMA: &str = "
     CREATE TABLE other.orders (id bigint PRIMARY KEY);";
 
 fn query(sql: &str, sets: &[(&str, &[&str])]) -> HotQuery {
-    let file = SourceFile { path: "q.sql".into(), name: "q.sql".to_owned(), text: sql.to_owned() };
     let count = sets.first().map_or(0, |(_, values)| values.len());
     let set = |(name, values): &(&str, &[&str])| ParameterSet {
         name: (*name).to_owned(),
@@ -95,20 +93,9 @@ fn query(sql: &str, sets: &[(&str, &[&str])]) -> HotQuery {
         drawn: false,
     };
     HotQuery {
-        name: "q".to_owned(),
-        owner: None,
-        file: Arc::new(file),
-        offset: 0,
-        sql: sql.to_owned(),
         parameters: (1..=count).map(|number| number.to_string()).collect(),
         sets: sets.iter().map(set).collect(),
-        weight: 1.0,
-        expect: None,
-        gates: Default::default(),
-        limits: Default::default(),
-        role: None,
-        settings: Vec::new(),
-        search_path: None,
+        ..HotQuery::bare("q", sql)
     }
 }
 

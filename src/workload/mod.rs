@@ -40,6 +40,29 @@ pub struct HotQuery {
     pub search_path: Option<String>,
 }
 
+impl HotQuery {
+    /// A query of which nothing is known but its name and its text, with parameters as `$n`.
+    pub fn bare(name: &str, sql: &str) -> Self {
+        let file = SourceFile { path: "query.sql".into(), name: "query.sql".to_owned(), text: sql.to_owned() };
+        Self {
+            name: name.to_owned(),
+            owner: None,
+            file: Arc::new(file),
+            offset: 0,
+            sql: sql.to_owned(),
+            parameters: Vec::new(),
+            sets: Vec::new(),
+            weight: 1.0,
+            expect: None,
+            gates: Gates::default(),
+            limits: Limits::default(),
+            role: None,
+            settings: Vec::new(),
+            search_path: None,
+        }
+    }
+}
+
 /// Absolute budgets: they need no state before to compare with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gates {

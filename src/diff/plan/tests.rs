@@ -408,24 +408,9 @@ fn budgets_are_for_given_values_and_for_any_not_for_drawn_ones() {
     let plans = || vec![of("set", PlanMode::Custom), of("", PlanMode::Generic)];
     let (before, after) = (snapshot(plans()), snapshot(plans()));
     let missed = |drawn: bool| {
-        let file = crate::migration::SourceFile { path: "q.sql".into(), name: "q.sql".into(), text: String::new() };
         let set = crate::workload::ParameterSet { name: "set".to_owned(), values: vec!["1".to_owned()], drawn };
-        let query = HotQuery {
-            name: "q".to_owned(),
-            owner: None,
-            file: std::sync::Arc::new(file),
-            offset: 0,
-            sql: String::new(),
-            parameters: vec!["1".to_owned()],
-            sets: vec![set],
-            weight: 1.0,
-            expect: None,
-            gates: crate::workload::Gates { max_buffers: Some(400), ..Default::default() },
-            limits: Default::default(),
-            role: None,
-            settings: Vec::new(),
-            search_path: None,
-        };
+        let gates = crate::workload::Gates { max_buffers: Some(400), ..Default::default() };
+        let query = HotQuery { sets: vec![set], gates, ..HotQuery::bare("q", "SELECT $1") };
         let moments = Moments::between(&before, &after);
         let diffs = compare_plans(moments, &[query], &Thresholds::default(), Values::Redacted, |_| None);
         diffs.iter().map(|diff| diff.verdict.missed.len()).collect::<Vec<_>>()
