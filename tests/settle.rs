@@ -178,6 +178,25 @@ async fn a_column_that_takes_the_place_of_another_has_that_ones_statistics() {
 }
 
 #[tokio::test]
+async fn rows_in_another_order_have_another_correlation() {
+    let place = Place::new().await;
+    let mut session = database(&place, "shuffled", "seatrial_superuser").await;
+    let correlation = "SELECT correlation FROM pg_stats WHERE tablename = 'orders' AND attname = 'id'";
+    assert_eq!(text(&mut session, correlation).await, ["1"]);
+    let migration = "CREATE TABLE shuffled (LIKE orders INCLUDING ALL); \
+        INSERT INTO shuffled SELECT * FROM orders ORDER BY md5(id::text); \
+        ALTER TABLE orders RENAME TO replaced; ALTER TABLE shuffled RENAME TO orders";
+    let before = statistics(&mut session, "orders").await;
+    let repaired = settled(&mut session, "orders", migration).await;
+    assert!(methods(&repaired).contains(&("id", &RepairMethod::Transplanted)), "{repaired:?}");
+    let bounds =
+        |lines: &[String]| lines.iter().map(|line| line.split('|').nth(7).map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(bounds(&statistics(&mut session, "orders").await), bounds(&before), "the values are the same");
+    let now: f64 = text(&mut session, correlation).await[0].parse().unwrap();
+    assert!(now.abs() < 0.1, "{now}");
+}
+
+#[tokio::test]
 async fn partitions_and_their_parent_keep_theirs() {
     let place = Place::new().await;
     let mut session = database(&place, "parts", "seatrial_superuser").await;

@@ -155,6 +155,7 @@ pub fn compare_plans(
         let samples_before: Vec<Seen<'_>> = sampled_before.iter().filter_map(|sample| sample.find(key)).collect();
         let samples_after: Vec<Seen<'_>> = sampled_after.iter().filter_map(|sample| sample.find(key)).collect();
         let doubt = doubt(capture);
+        let query = queries.get(key.query.as_str());
         let evidence = Evidence {
             before: Seen { capture, names: &before.names },
             again: again.find(key),
@@ -164,15 +165,13 @@ pub fn compare_plans(
             samples: Samples { before: &samples_before, after: &samples_after },
             growth: &growth,
             doubt: doubt.as_deref(),
+            drawn: query.is_some_and(|query| query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set)),
         };
-        let query = queries.get(key.query.as_str());
         let thresholds = query.map_or(*thresholds, |query| thresholds.of(query));
         let Some(mut verdict) = judge(&evidence, &thresholds) else { continue };
         // Nobody chose the extremes of what was drawn: budgets are for values that were given, and for any.
-        let drawn = |query: &&&HotQuery| query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set);
-        if let (Some(query), Some(after)) =
-            (query.filter(|query| !drawn(query)), evidence.settled.or(evidence.right_after))
-        {
+        let budgeted = query.filter(|_| !evidence.drawn);
+        if let (Some(query), Some(after)) = (budgeted, evidence.settled.or(evidence.right_after)) {
             let work = capture.captured.work();
             // What was not run again does what it did before.
             let now = match after.captured() {

@@ -47,6 +47,7 @@ struct Case {
     samples: (Vec<PlanCapture>, Vec<PlanCapture>),
     growth: SizeGrowth,
     doubt: Option<&'static str>,
+    drawn: bool,
     thresholds: Thresholds,
 }
 
@@ -62,6 +63,7 @@ impl Case {
             samples: (Vec::new(), Vec::new()),
             growth,
             doubt: None,
+            drawn: false,
             thresholds: Thresholds::default(),
         }
     }
@@ -86,6 +88,7 @@ impl Case {
             },
             growth: &self.growth,
             doubt: self.doubt,
+            drawn: self.drawn,
         };
         judge(&evidence, &self.thresholds).expect("a capture after")
     }
@@ -417,4 +420,23 @@ fn budgets_are_for_given_values_and_for_any_not_for_drawn_ones() {
     };
     assert_eq!(missed(false), [1, 1]);
     assert_eq!(missed(true), [0, 1]);
+}
+
+#[test]
+fn a_made_up_value_that_no_longer_fits_its_type_breaks_nothing() {
+    let mut case = Case::new(measured(INDEX, 50, 0), refused("22P02"));
+    assert_eq!(case.verdict(), Verdict::Broken);
+    case.drawn = true;
+    assert_eq!(case.verdict(), Verdict::PlanChanged);
+    case.settled = Some(refused("42703"));
+    assert_eq!(case.verdict(), Verdict::Broken);
+}
+
+#[test]
+fn a_query_that_rolls_dice_is_unchanged_where_nothing_was_done_to_it() {
+    let mut case = Case::new(measured(INDEX, 500, 0), capture(Captured::AsBefore(plan(INDEX))));
+    case.again = Some(measured(INDEX, 900, 0));
+    assert_eq!(case.verdict(), Verdict::Unchanged);
+    case.settled = Some(measured(INDEX, 510, 0));
+    assert_eq!(case.verdict(), Verdict::Unstable);
 }

@@ -197,13 +197,25 @@ pub struct Evidence<'a> {
     pub growth: &'a SizeGrowth,
     /// Why what was measured deserves less trust than usual.
     pub doubt: Option<&'a str>,
+    /// Its values were drawn, and not given.
+    pub drawn: bool,
 }
 
 impl<'a> Evidence<'a> {
     /// Two captures and nothing else.
     pub fn new(before: Seen<'a>, settled: Seen<'a>, growth: &'a SizeGrowth) -> Self {
         let (again, right_after, vacuumed, settled) = (None, None, None, Some(settled));
-        Self { before, again, right_after, vacuumed, settled, samples: Samples::default(), growth, doubt: None }
+        Self {
+            before,
+            again,
+            right_after,
+            vacuumed,
+            settled,
+            samples: Samples::default(),
+            growth,
+            doubt: None,
+            drawn: false,
+        }
     }
 }
 
@@ -236,7 +248,18 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
     let last = evidence.settled.or(evidence.right_after)?;
     let comparison = |before: Seen<'_>, after: Seen<'_>| compare(before, after, evidence.growth, thresholds);
     let mut judged = comparison(evidence.before, last);
+    // Data exceptions: nobody sends a value that was made up and is none of the parameter's new type.
+    if let Captured::Failed { sqlstate, .. } = last.captured()
+        && evidence.drawn
+        && judged.verdict == Verdict::Broken
+        && sqlstate.starts_with("22")
+    {
+        let note = "the value that was drawn for it is none of its parameter's type any more";
+        judged = judged.with(Verdict::PlanChanged, note);
+    }
     if let Some(again) = evidence.again
+        // Nothing was done to it, whatever it rolls or reads off a clock.
+        && !matches!(last.captured(), Captured::AsBefore(_))
         && !steady(evidence.before, again, thresholds)
     {
         // Only what is worse than the worst of both counts.

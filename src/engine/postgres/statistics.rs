@@ -290,6 +290,9 @@ const COMMON: f64 = 0.03;
 /// The share of values that must lie within the bounds of the other statistics.
 const WITHIN: f64 = 0.9;
 
+/// Correlations of two samples of the same rows differ by no more than this.
+const SAME_ORDER: f64 = 0.1;
+
 /// The old statistics in the new type, if a fresh sample agrees that the values are still the same: an expression in
 /// `USING`, or rows that were filled in anew, make others of them.
 async fn moved(
@@ -357,12 +360,20 @@ async fn slots(
         let values = Some(bounds.text.clone());
         slots.push(Slot { operator: lt.operator.clone(), collation: lt.collation.clone(), values, ..slot.clone() });
     }
-    // In another order, rows lie otherwise.
-    let correlation = if bounds.in_order { old } else { fresh }.slot(CORRELATION);
+    // In another order of values or of rows, rows lie otherwise.
+    let moved = match (correlation_of(old), correlation_of(fresh)) {
+        (Some(was), Some(now)) => (was - now).abs() > SAME_ORDER,
+        _ => true,
+    };
+    let correlation = if bounds.in_order && !moved { old } else { fresh }.slot(CORRELATION);
     if let Some(slot) = correlation {
         slots.push(Slot { operator: lt.operator.clone(), collation: lt.collation.clone(), ..slot.clone() });
     }
     Ok(slots)
+}
+
+fn correlation_of(statistics: &ColumnStatistics) -> Option<f64> {
+    numbers(statistics.slot(CORRELATION)?.numbers.as_deref()?).first().copied()
 }
 
 /// The equality that belongs to an order.
