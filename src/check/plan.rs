@@ -100,7 +100,12 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
         "plan/query-broken" => {
             "change the application first, or keep the old name alive (a view, a generated column) until it is"
         }
-        "plan/slower-same-plan" => "look at what grew: bloat goes with VACUUM, wider rows stay",
+        "plan/slower-same-plan" if reads_a_cause(change) => {
+            "look at what grew: bloat goes with VACUUM, wider rows stay"
+        }
+        "plan/slower-same-plan" => {
+            "its plan is the same and what it reads itself was left alone: look at the functions it calls, and at what they read"
+        }
         _ => "keep what the old plan used until something as good is there; see the plan diff",
     };
     let mut objects = change.cause.objects.clone();
@@ -129,6 +134,16 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
         "statements": change.cause.statements,
         "note": diff.verdict.note,
     }))
+}
+
+/// Whether the causes are among the tables and indexes the query itself reads.
+fn reads_a_cause(change: &PlanChange) -> bool {
+    let plan = change.diff.before.captured.plan();
+    plan.is_some_and(|plan| {
+        let tables = plan.relations().into_iter().map(|relation| relation.qualified());
+        let mut read = tables.chain(plan.indexes().into_iter().map(|used| used.index.qualified()));
+        read.any(|name| change.cause.objects.contains(&name))
+    })
 }
 
 fn lasts(change: &PlanChange) -> &'static str {

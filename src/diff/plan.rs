@@ -127,14 +127,23 @@ impl<'a> Moments<'a> {
     }
 }
 
-/// Judges every plan captured before and at least once after, in registry order. `doubt` says for a capture before why
-/// it deserves less trust than usual, if it does.
+/// What is known against a capture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// Why what was measured deserves less trust than usual.
+    pub lowers: Option<String>,
+    /// Why nobody may call it unchanged.
+    pub forbids: Option<String>,
+}
+
+/// Judges every plan captured before and at least once after, in registry order. `doubt` says what is known against a
+/// capture before.
 pub fn compare_plans(
     moments: Moments<'_>,
     queries: &[HotQuery],
     thresholds: &Thresholds,
     values: Values,
-    doubt: impl Fn(&PlanCapture) -> Option<String>,
+    doubt: impl Fn(&PlanCapture) -> Doubt,
 ) -> Vec<PlanDiff> {
     let Some(last) = moments.settled.or(moments.right_after) else { return Vec::new() };
     let growth = SizeGrowth::between(moments.before, last);
@@ -164,11 +173,14 @@ pub fn compare_plans(
             settled: settled.as_ref().and_then(|captures| captures.find(key)),
             samples: Samples { before: &samples_before, after: &samples_after },
             growth: &growth,
-            doubt: doubt.as_deref(),
+            doubt: doubt.lowers.as_deref(),
             drawn: query.is_some_and(|query| query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set)),
         };
         let thresholds = query.map_or(*thresholds, |query| thresholds.of(query));
         let Some(mut verdict) = judge(&evidence, &thresholds) else { continue };
+        if let (Some(why), Verdict::Unchanged | Verdict::PlanChanged) = (doubt.forbids, verdict.verdict) {
+            verdict = PlanVerdict { verdict: Verdict::Unstable, note: Some(why), ..verdict };
+        }
         // Nobody chose the extremes of what was drawn: budgets are for values that were given, and for any.
         let budgeted = query.filter(|_| !evidence.drawn);
         if let (Some(query), Some(after)) = (budgeted, evidence.settled.or(evidence.right_after)) {

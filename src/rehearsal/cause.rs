@@ -2,6 +2,7 @@
 
 use super::{Cause, PlanChange, Rehearsal};
 use crate::diff::index::{IndexChange, IndexChangeKind};
+use crate::diff::plan::baseline::reaches;
 use crate::diff::plan::names::Names;
 use crate::diff::plan::verdict::Verdict;
 use crate::diff::plan::{Seen, causing_statements, changed_objects};
@@ -37,21 +38,26 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     }
     // The plan is the same and the work is not: whoever rewrote or changed rows of its tables.
     let relations = relations(rehearsal, key);
-    let unexplained = objects.is_empty();
     for observation in &rehearsal.observations {
         let works = observation.rewritten.iter().chain(&observation.changed).chain(&observation.inserted);
         for work in works.filter(|work| relations.contains(&work.table) || relations.contains(&work.name)) {
-            if no_turn || unexplained || statements.contains(&observation.statement) {
+            if no_turn || statements.contains(&observation.statement) {
                 statements.push(observation.statement);
                 objects.insert(work.name.clone());
             }
         }
     }
-    if statements.is_empty() {
+    // What a function does shows in no plan: functions that have another body, indexes that went.
+    if statements.is_empty() || objects.is_empty() {
         for (name, identity) in replaced_functions(rehearsal, &key.query) {
             statements.extend(statement_for(rehearsal, None, &[&name]));
             objects.insert(identity);
         }
+    }
+    if objects.is_empty() {
+        let theirs =
+            rehearsal.indexes.iter().filter(|index| index.statement.is_some_and(|one| statements.contains(&one)));
+        objects.extend(theirs.map(|index| index.change.name.clone()));
     }
     if objects.is_empty() {
         objects = relations;
@@ -67,7 +73,7 @@ fn replaced_functions(rehearsal: &Rehearsal, query: &str) -> Vec<(String, String
     let Some(query) = rehearsal.queries.iter().find(|each| each.name == query) else { return Vec::new() };
     let replaced = before.catalog.functions.iter().filter(|(oid, was)| {
         after.catalog.functions.get(oid).is_some_and(|now| now.definition != was.definition)
-            && mentions(&query.sql, &was.name)
+            && reaches(&before.catalog, &query.sql, &was.name)
     });
     replaced.map(|(_, function)| (function.name.clone(), function.identity.clone())).collect()
 }
@@ -75,7 +81,8 @@ fn replaced_functions(rehearsal: &Rehearsal, query: &str) -> Vec<(String, String
 /// A statement after which the plan was another one.
 struct Turn {
     statement: usize,
-    /// How much it cost more than before that statement; infinite where it stopped working.
+    /// How many blocks it touched more than before that statement where it was run, else how much it cost more; infinite
+    /// where it stopped working.
     harm: f64,
     /// Indexes and tables that made the difference.
     objects: Vec<String>,
@@ -97,11 +104,15 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     let changing: BTreeSet<usize> = causing_statements(first.1, rest).into_iter().collect();
     let mut turns: Vec<Turn> = stages
         .windows(2)
-        .filter(|pair| changing.contains(&pair[1].0))
+        .filter(|pair| changing.contains(&pair[1].0) || other_work(pair[0].1, pair[1].1))
         .map(|pair| Turn {
             statement: pair[1].0,
-            harm: cost(pair[1].1) - cost(pair[0].1),
-            objects: changed_objects(pair[0].1, pair[1].1),
+            harm: harm(pair[0].1, pair[1].1),
+            // Under the same plan the tables that cost more need not be those that changed: functions read others.
+            objects: match changing.contains(&pair[1].0) {
+                true => changed_objects(pair[0].1, pair[1].1),
+                false => Vec::new(),
+            },
         })
         .collect();
     let verdict = change.diff.verdict.verdict;
@@ -114,6 +125,20 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     }
     turns.sort_by(|one, other| other.harm.total_cmp(&one.harm));
     turns
+}
+
+/// Whether a query that was run did a tenth more or less work, and more than a few blocks.
+fn other_work(before: Seen<'_>, after: Seen<'_>) -> bool {
+    let (Some(was), Some(now)) = (before.captured().work(), after.captured().work()) else { return false };
+    let other = |was: u64, now: u64| was.abs_diff(now) >= 20 && 10 * was.abs_diff(now) >= was.min(now);
+    other(was.buffers, now.buffers) || other(was.temp_blocks, now.temp_blocks)
+}
+
+fn harm(before: Seen<'_>, after: Seen<'_>) -> f64 {
+    match (before.captured().work(), after.captured().work()) {
+        (Some(was), Some(now)) => now.buffers as f64 - was.buffers as f64,
+        _ => cost(after) - cost(before),
+    }
 }
 
 fn cost(seen: Seen<'_>) -> f64 {

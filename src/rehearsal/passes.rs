@@ -4,6 +4,7 @@ use super::sample::Sampling;
 use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
+use crate::diff::plan::PlanSide;
 use crate::diff::plan::baseline::Baseline;
 use crate::diff::plan::render::Values;
 use crate::diff::plan::sentence::Story;
@@ -13,7 +14,7 @@ use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::session::Session;
+use crate::engine::postgres::session::{Session, quote_identifier};
 use crate::engine::postgres::settle;
 use crate::engine::postgres::statistics::SavedStatistics;
 use crate::engine::postgres::violators::Counter;
@@ -150,7 +151,9 @@ async fn sessions<'a>(
 fn worse_right_after<'a>(plan: &Ready<'_>, rehearsal: &'a Rehearsal) -> Vec<&'a HotQuery> {
     let (Some(before), Some(right_after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
     let moments = diff::plan::Moments::between(before, right_after);
-    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), Values::Redacted, |_| None);
+    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), Values::Redacted, |_| {
+        diff::plan::Doubt::default()
+    });
     let worse: BTreeSet<&str> = diffs
         .iter()
         .filter(|diff| diff.verdict.verdict.is_worse() && diff.verdict.verdict != Verdict::Broken)
@@ -228,7 +231,10 @@ fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     };
     let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
     let noisy = rehearsal.self_test().is_noisy();
-    let doubt = |capture: &PlanCapture| doubt::of(capture, &rehearsal.repaired, noisy);
+    let doubt = |capture: &PlanCapture| diff::plan::Doubt {
+        lowers: doubt::of(capture, &rehearsal.repaired, noisy),
+        forbids: doubt::of_triggers(rehearsal, capture),
+    };
     let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), values, doubt);
     rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
 }
@@ -256,6 +262,34 @@ pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal)
     rehearsal.violators = counter.found;
     copy.destroy().await?;
     Ok(())
+}
+
+/// Lets the migration's role become the roles that queries run as: their plans are made in its session, since nobody else
+/// sees what it has not committed. On this copy nothing else is looked at.
+async fn lend_roles(superuser: &mut Session, copy: &ScratchDatabase, queries: &[HotQuery]) -> Result<(), ServerError> {
+    let roles: BTreeSet<&str> = queries.iter().filter_map(|query| query.role.as_deref()).collect();
+    for role in roles.into_iter().filter(|role| *role != copy.target.role) {
+        let (role, to) = (quote_identifier(role), quote_identifier(&copy.target.role));
+        match superuser.execute(&format!("GRANT {role} TO {to}")).await {
+            // A member of the role it would become a member of: its own rights have to do.
+            Err(error) if error.sqlstate == "0LP01" => {}
+            granted => drop(granted?),
+        }
+    }
+    Ok(())
+}
+
+/// Queries that do other work under the same plan: only running them tells after which statement.
+fn same_plan(rehearsal: &Rehearsal) -> BTreeSet<String> {
+    let changed = rehearsal.plans.iter().filter(|change| change.needs_cause()).map(|change| &change.diff);
+    let same = changed.filter(|diff| {
+        let shown = if diff.verdict.verdict == Verdict::Transient { &diff.right_after } else { &diff.settled };
+        let shape = |side: &PlanSide| side.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.clone());
+        diff.verdict.verdict != Verdict::GrewWithTable
+            && diff.before.captured.work().is_some()
+            && shown.as_ref().is_some_and(|shown| shape(shown) == shape(&diff.before))
+    });
+    same.map(|diff| diff.key.query.clone()).collect()
 }
 
 /// Brings another copy, on which everything pending is applied, to the state the measured one settled into. `saved`: what
@@ -287,7 +321,9 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     let saved = SavedStatistics::read(&mut superuser).await?;
     let sampling = Sampling::new(rehearsal);
     let before = sampling.run(plan, &copy, &mut superuser, rehearsal.before.as_ref()).await?;
-    let mut attributor = Attributor::new(&queries);
+    lend_roles(&mut superuser, &copy, &queries).await?;
+    let run = same_plan(rehearsal);
+    let mut attributor = Attributor::new(&queries, &run, options(plan).statement_timeout);
     let last = rehearsal.observations.last().map(|observation| observation.statement);
     apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
     let after = match &rehearsal.settled {

@@ -4,6 +4,7 @@ use super::{Ready, Rehearsal, RehearsalError, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::plan::fingerprint::Fingerprints;
 use crate::diff::plan::names::Names;
+use crate::diff::plan::verdict::Verdict;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::session::Session;
@@ -24,12 +25,13 @@ pub(super) struct Sampling {
 }
 
 impl Sampling {
-    /// Queries with a plan that is another one once settled.
+    /// Queries with a plan that is another one once settled, or that does more work: rows that were changed have other
+    /// statistics before long.
     pub(super) fn new(rehearsal: &Rehearsal) -> Self {
         let changed: BTreeSet<&str> = rehearsal
             .plans
             .iter()
-            .filter(|change| change.diff.plan_changed())
+            .filter(|change| change.diff.plan_changed() || change.diff.verdict.verdict == Verdict::SlowerSamePlan)
             .filter(|change| change.diff.settled.as_ref().is_some_and(|after| after.captured.plan().is_some()))
             .map(|change| change.diff.key.query.as_str())
             .collect();

@@ -68,6 +68,10 @@ fn cells(writes: &v1::Writes) -> Vec<String> {
         if before.hot_updates != after.hot_updates {
             cells.push(change(before.hot_updates, after.hot_updates, "HOT update"));
         }
+        // Reads of a trigger, say: a few blocks more come with each index.
+        if 2 * after.buffers >= 3 * before.buffers && after.buffers - before.buffers >= 20 {
+            cells.push(change(before.buffers, after.buffers, "block touched"));
+        }
         return cells;
     }
     let mut cells = vec![writes.reason.clone().unwrap_or_else(|| "not measured".to_owned())];

@@ -169,7 +169,7 @@ pub struct Type {
 }
 
 /// A row of `pg_proc`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Function {
     /// Schema name, unquoted.
     pub schema: String,
@@ -217,7 +217,7 @@ pub struct TableObject {
 }
 
 /// Any other object: casts, operators, extensions, publications, extended statistics, ….
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct OtherObject {
     /// `pg_identify_object`'s type, such as `extension`.
     pub type_name: String,

@@ -262,6 +262,22 @@ fn a_plan_that_is_good_by_this_sample_alone_is_unstable() {
     // The same was to be had without the run.
     case.samples.0 = vec![measured(SEQ, 5000, 0)];
     assert_eq!(case.verdict(), Verdict::PlanChanged);
+    // Not by this one alone: all of them agree.
+    case.samples = (Vec::new(), vec![measured(SEQ, 5000, 0), measured(SEQ, 5000, 0)]);
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.factor), (Verdict::Regressed, Some(100.0)));
+}
+
+#[test]
+fn what_every_fresh_sample_mends_lasts_until_analyze() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(INDEX, 5000, 0));
+    case.samples.1 = vec![measured(HASH, 60, 0), measured(INDEX, 5000, 0)];
+    assert_eq!(case.verdict(), Verdict::SlowerSamePlan);
+    case.samples.1.remove(1);
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.lasts), (Verdict::Transient, Some(Lasts::UntilAnalyze)));
+    case.samples.1[0] = measured(HASH, 5000, 0);
+    assert_eq!(case.verdict(), Verdict::Regressed);
 }
 
 #[test]
@@ -287,7 +303,7 @@ fn snapshot(plans: Vec<PlanCapture>) -> Snapshot {
 
 fn compared(before: &Snapshot, right_after: Option<&Snapshot>, settled: Option<&Snapshot>) -> Vec<PlanDiff> {
     let moments = Moments { right_after, settled, ..Moments::between(before, before) };
-    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted, |_| None)
+    compare_plans(moments, &[], &Thresholds::default(), Values::Redacted, |_| Doubt::default())
 }
 
 #[test]
@@ -415,7 +431,7 @@ fn budgets_are_for_given_values_and_for_any_not_for_drawn_ones() {
         let gates = crate::workload::Gates { max_buffers: Some(400), ..Default::default() };
         let query = HotQuery { sets: vec![set], gates, ..HotQuery::bare("q", "SELECT $1") };
         let moments = Moments::between(&before, &after);
-        let diffs = compare_plans(moments, &[query], &Thresholds::default(), Values::Redacted, |_| None);
+        let diffs = compare_plans(moments, &[query], &Thresholds::default(), Values::Redacted, |_| Doubt::default());
         diffs.iter().map(|diff| diff.verdict.missed.len()).collect::<Vec<_>>()
     };
     assert_eq!(missed(false), [1, 1]);

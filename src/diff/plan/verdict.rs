@@ -271,10 +271,10 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
         }
     }
     judged = sampled(evidence, judged, comparison);
-    let mut lasts = None;
+    let mut lasts = judged.lasts;
     if let (Some(right_after), Some(_)) = (evidence.right_after, evidence.settled)
         && !judged.verdict.is_worse()
-        && judged.verdict != Verdict::Unstable
+        && !matches!(judged.verdict, Verdict::Unstable | Verdict::Transient)
     {
         let at_once = comparison(evidence.before, right_after);
         if at_once.verdict.is_worse() {
@@ -300,8 +300,9 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
     })
 }
 
-/// Whether a verdict holds under other samples of the same rows: a plan that was on the edge before is no regression of
-/// this run, and one that is good only by this sample is not safe.
+/// Whether a verdict holds under other samples of the rows: production draws one before long. What all of them mend lasts
+/// until ANALYZE, and what all of them make worse is worse; a plan that was on the edge before is no regression of this
+/// run, and one that is good only by some samples is not safe.
 fn sampled(
     evidence: &Evidence<'_>,
     judged: Comparison,
@@ -315,6 +316,12 @@ fn sampled(
         let others = before.iter().filter(|sample| other(sample, evidence.before));
         others.filter(|sample| !comparison(**sample, after).verdict.is_worse()).count()
     };
+    let new: Vec<Seen<'_>> = after.iter().copied().filter(|sample| other(sample, last)).collect();
+    let all_new = !new.is_empty() && new.len() == after.len();
+    let may_pass = matches!(judged.verdict, Verdict::Regressed | Verdict::SlowerSamePlan);
+    if may_pass && all_new && new.iter().all(|sample| !comparison(evidence.before, *sample).verdict.is_worse()) {
+        return Comparison { verdict: Verdict::Transient, lasts: Some(Lasts::UntilAnalyze), ..judged };
+    }
     if judged.verdict == Verdict::Regressed {
         return match not_worse_than(last) {
             0 => judged,
@@ -327,15 +334,24 @@ fn sampled(
             }
         };
     }
-    if judged.verdict.is_worse() || judged.verdict == Verdict::Unstable {
+    if matches!(judged.verdict, Verdict::Broken | Verdict::DidNotFinish | Verdict::Unstable) {
         return judged;
     }
-    let worse = after.iter().filter(|sample| other(sample, last)).filter(|sample| {
-        comparison(evidence.before, **sample).verdict == Verdict::Regressed && not_worse_than(**sample) == 0
-    });
-    match worse.count() {
-        0 => judged,
-        some => {
+    let worse: Vec<Comparison> = new
+        .iter()
+        .filter(|sample| not_worse_than(**sample) == 0)
+        .map(|sample| comparison(evidence.before, *sample))
+        .filter(|compared| compared.verdict == Verdict::Regressed)
+        .collect();
+    match (worse.len(), judged.verdict) {
+        (0, _) => judged,
+        (some, _) if all_new && some == after.len() => {
+            let factor = worse.iter().filter_map(|compared| compared.factor).fold(0.0, f64::max);
+            let note = format!("once ANALYZE has run, it gets another plan and does {factor:.1} times the work");
+            Comparison { factor: Some(factor), ..judged.with(Verdict::Regressed, &note) }
+        }
+        (_, Verdict::SlowerSamePlan) => judged,
+        (some, _) => {
             let note = format!(
                 "its new plan is on the edge: {some} of {} fresh samples (ANALYZE) give more work",
                 after.len()
@@ -371,12 +387,13 @@ struct Comparison {
     confidence: PlanConfidence,
     factor: Option<f64>,
     growth: f64,
+    lasts: Option<Lasts>,
     note: Option<String>,
 }
 
 impl Comparison {
     fn without_numbers(verdict: Verdict, note: Option<String>) -> Self {
-        Self { verdict, confidence: PlanConfidence::Measured, factor: None, growth: 1.0, note }
+        Self { verdict, confidence: PlanConfidence::Measured, factor: None, growth: 1.0, lasts: None, note }
     }
 
     fn with(self, verdict: Verdict, note: &str) -> Self {
@@ -458,7 +475,7 @@ fn by_work(was: Work, now: Work, growth: f64, change: Change, thresholds: &Thres
         _ if explained => Verdict::GrewWithTable,
         _ => Verdict::Unchanged,
     };
-    Comparison { verdict, confidence: PlanConfidence::Measured, factor: Some(factor), growth, note: None }
+    Comparison { verdict, confidence: PlanConfidence::Measured, factor: Some(factor), growth, lasts: None, note: None }
 }
 
 fn by_plan(cost: Cost, change: Change) -> Comparison {
@@ -473,6 +490,7 @@ fn by_plan(cost: Cost, change: Change) -> Comparison {
         confidence: PlanConfidence::Planned,
         factor: Some(cost.factor),
         growth: cost.growth,
+        lasts: None,
         note: None,
     }
 }

@@ -35,8 +35,10 @@ pub struct CaptureOptions<'a> {
     pub again: Option<&'a [PlanCapture]>,
     /// What is known of captures before: what it settles is not run.
     pub baseline: Option<&'a Baseline<'a>>,
-    /// The session has a transaction open that must survive: SAVEPOINTs instead of transactions, and nothing is run.
+    /// The session has a transaction open that must survive: SAVEPOINTs instead of transactions.
     pub inside_transaction: bool,
+    /// The session is not one of the role each query runs as, and may become it.
+    pub assume_roles: bool,
 }
 
 impl Default for CaptureOptions<'_> {
@@ -47,6 +49,7 @@ impl Default for CaptureOptions<'_> {
             again: None,
             baseline: None,
             inside_transaction: false,
+            assume_roles: false,
         }
     }
 }
@@ -67,7 +70,7 @@ pub async fn capture<'a>(
     queries: impl IntoIterator<Item = &'a HotQuery>,
     options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
-    if !options.run_reads || options.inside_transaction {
+    if !options.run_reads {
         return together::plan_together(session, queries, options).await;
     }
     let mut captures = Vec::new();
@@ -195,7 +198,7 @@ async fn inside(
     session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
     left.prepared = true;
     let execute = execute_statement(query, planning);
-    if !options.run_reads || options.inside_transaction || planning.values.is_none() {
+    if !options.run_reads || planning.values.is_none() {
         // Most captures by far: what it costs is round trips.
         let text = format!("EXPLAIN ({PLAN}) {execute}; {end}; DEALLOCATE {STATEMENT}");
         let rows = session.query(&text).await?;
@@ -256,6 +259,9 @@ async fn apply_settings(
     mode: PlanMode,
     options: &CaptureOptions<'_>,
 ) -> Result<String, Failure> {
+    if let Some(role) = query.role.as_ref().filter(|_| options.assume_roles) {
+        session.execute(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await?;
+    }
     let path = query.search_path.as_ref().map(|path| ("search_path".to_owned(), path.clone()));
     for (name, value) in query.settings.iter().cloned().chain(path) {
         session.execute(&set_local(&name, &value)).await.map_err(|error| Failure {

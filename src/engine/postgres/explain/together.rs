@@ -20,7 +20,7 @@ pub(super) async fn plan_together<'a>(
     let mut shared = Shared { open: false, options };
     let mut captures = Vec::new();
     for query in queries {
-        let planned = match script(query) {
+        let planned = match script(query, options) {
             Some((script, plannings)) => shared.plan(session, &script, plannings).await,
             None => None,
         };
@@ -41,8 +41,11 @@ pub(super) async fn plan_together<'a>(
 }
 
 /// All plans of a query in one string, if it runs under nothing of its own; each EXPLAIN answers with one row.
-fn script(query: &HotQuery) -> Option<(String, Vec<Planning<'_>>)> {
-    let alone = !query.settings.is_empty() || query.search_path.is_some() || query.limits.query_ms.is_some();
+fn script<'a>(query: &'a HotQuery, options: &CaptureOptions<'_>) -> Option<(String, Vec<Planning<'a>>)> {
+    let alone = !query.settings.is_empty()
+        || query.search_path.is_some()
+        || query.limits.query_ms.is_some()
+        || (query.role.is_some() && options.assume_roles);
     let plannings = plannings(query);
     let values = plannings.iter().flat_map(|planning| planning.values.unwrap_or_default());
     if alone || plannable(&query.sql).is_err() || values.into_iter().any(|value| expression(value).is_err()) {

@@ -1,0 +1,2 @@
+-- name: AlikeThree :one
+SELECT count(*) FROM few WHERE k === 3;

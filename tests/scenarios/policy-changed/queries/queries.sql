@@ -1,0 +1,3 @@
+-- name: OrdersOfTenant :many
+-- role: web
+SELECT count(note) FROM orders;

@@ -1,0 +1,2 @@
+CREATE FUNCTION count_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM count(*) FROM items; RETURN NEW; END $$;
+CREATE TRIGGER orders_count BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION count_items();
