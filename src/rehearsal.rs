@@ -187,7 +187,8 @@ impl PlanChange {
     pub fn needs_cause(&self) -> bool {
         let verdict = &self.diff.verdict;
         match verdict.verdict {
-            Verdict::Unchanged | Verdict::Unstable => false,
+            Verdict::Unchanged => false,
+            Verdict::Unstable => self.diff.plan_changed(),
             // Over its budget as before, with the same plan and work: nobody did that.
             Verdict::OverBudget => {
                 !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)

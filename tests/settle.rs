@@ -166,6 +166,22 @@ async fn what_is_new_or_has_other_values_is_sampled() {
 }
 
 #[tokio::test]
+async fn values_that_only_look_alike_are_sampled() {
+    let place = Place::new().await;
+    let mut session = database(&place, "alike", "seatrial_superuser").await;
+    for (migration, column) in [
+        // All bounds lie as before, and there are 42 values where there were 60,000.
+        ("ALTER TABLE orders ALTER placed TYPE date", "placed"),
+        // One value in a hundred is another.
+        ("ALTER TABLE orders ALTER total TYPE bigint USING CASE WHEN total % 50 = 7 THEN 5 ELSE total END", "total"),
+        ("ALTER TABLE orders ALTER customer_id TYPE bigint USING coalesce(customer_id, id % 3000)", "customer_id"),
+    ] {
+        let repaired = settled(&mut session, "orders", migration).await;
+        assert_eq!(methods(&repaired), [(column, &RepairMethod::Sampled)], "{migration}");
+    }
+}
+
+#[tokio::test]
 async fn a_column_that_takes_the_place_of_another_has_that_ones_statistics() {
     let place = Place::new().await;
     let mut session = database(&place, "swapped", "seatrial_superuser").await;

@@ -47,6 +47,12 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
             }
         }
     }
+    if statements.is_empty() {
+        for setting in changed_settings(change) {
+            statements.extend(statement_for(rehearsal, None, &[&setting]));
+            objects.insert(setting);
+        }
+    }
     // What a function does shows in no plan: functions that have another body, indexes that went.
     if statements.is_empty() || objects.is_empty() {
         for (name, identity) in replaced_functions(rehearsal, &key.query) {
@@ -65,6 +71,17 @@ fn cause(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     let mut named = BTreeSet::new();
     statements.retain(|statement| named.insert(*statement));
     Cause { statements, objects: objects.into_iter().collect() }
+}
+
+/// Planner settings that differ between both sides, as after `ALTER ROLE … SET`: only new sessions have them.
+fn changed_settings(change: &PlanChange) -> Vec<String> {
+    let after = change.diff.settled.as_ref().or(change.diff.right_after.as_ref());
+    let (Some(old), Some(new)) = (change.diff.before.captured.plan(), after.and_then(|after| after.captured.plan()))
+    else {
+        return Vec::new();
+    };
+    let names: BTreeSet<&String> = old.settings.keys().chain(new.settings.keys()).collect();
+    names.into_iter().filter(|name| old.settings.get(*name) != new.settings.get(*name)).cloned().collect()
 }
 
 /// Functions a query calls that have another body now: name and identity. What they do shows in no plan.

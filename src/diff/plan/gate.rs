@@ -5,7 +5,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::catalog::{Catalog, Relation};
 use crate::snapshot::plan::{Captured, IndexUse, QueryPlan, RelationName, quote_identifier_if_needed};
 use crate::workload::Gates;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A budget that was not kept.
@@ -22,6 +22,8 @@ pub enum Missed {
     MustUseIndex {
         /// `must_use_index`, as registered.
         index: String,
+        /// There is an index of this name.
+        exists: bool,
     },
     /// A large table is read from end to end.
     NoSeqScanOver {
@@ -51,7 +53,12 @@ impl fmt::Display for Missed {
             Missed::MaxBuffers { limit, buffers } => {
                 write!(f, "{} blocks, max_buffers is {}", count(*buffers), count(*limit))
             }
-            Missed::MustUseIndex { index } => write!(f, "its plan does not use {index} (must_use_index)"),
+            Missed::MustUseIndex { index, exists: true } => {
+                write!(f, "its plan does not use {index} (must_use_index)")
+            }
+            Missed::MustUseIndex { index, exists: false } => {
+                write!(f, "there is no index {index}, which its plan must use (must_use_index)")
+            }
             Missed::NoSeqScanOver { limit, relation, rows } => {
                 write!(f, "Seq Scan on {relation} with {} rows, no_seq_scan_over is {}", count(*rows), count(*limit))
             }
@@ -92,16 +99,22 @@ impl<'a> Ground<'a> {
         }
         let used = plan.indexes();
         let unused = gates.must_use_index.iter().filter(|index| !used.iter().any(|used| self.is(used, index)));
-        missed.extend(unused.map(|index| Missed::MustUseIndex { index: index.clone() }));
+        missed.extend(unused.map(|index| Missed::MustUseIndex { index: index.clone(), exists: self.exists(index) }));
         missed.extend(gates.no_seq_scan_over.and_then(|limit| self.largest_scan(plan, limit)));
         missed
     }
 
+    fn exists(&self, meant: &str) -> bool {
+        self.catalog
+            .indexes
+            .keys()
+            .filter_map(|oid| self.catalog.relations.get(oid))
+            .any(|relation| is_called(&RelationName::new(&relation.schema, &relation.name), meant))
+    }
+
     /// Whether the index is the one that is meant, or a partition's part of it.
     fn is(&self, used: &IndexUse, meant: &str) -> bool {
-        let named = |name: &RelationName| {
-            name.name == meant || quote_identifier_if_needed(&name.name) == meant || name.qualified() == meant
-        };
+        let named = |name: &RelationName| is_called(name, meant);
         if named(&used.index) {
             return true;
         }
@@ -117,13 +130,32 @@ impl<'a> Ground<'a> {
 
     fn largest_scan(&self, plan: &QueryPlan, limit: u64) -> Option<Missed> {
         let scans = plan.nodes().into_iter().filter(|node| node.node_type == "Seq Scan");
-        let sized = scans.filter_map(|node| {
-            let relation = node.relation_name()?;
-            let rows = self.rows.get(&relation).copied()?;
-            (rows > limit).then(|| (rows, relation.qualified()))
-        });
-        sized.max().map(|(rows, relation)| Missed::NoSeqScanOver { limit, relation, rows })
+        let scanned: BTreeSet<RelationName> = scans.filter_map(|node| node.relation_name()).collect();
+        // Partitions add up.
+        let mut tables: BTreeMap<String, u64> = BTreeMap::new();
+        for relation in &scanned {
+            *tables.entry(self.root(relation)).or_default() += self.rows.get(relation).copied().unwrap_or(0);
+        }
+        let largest = tables.into_iter().max_by_key(|(_, rows)| *rows).filter(|(_, rows)| *rows > limit);
+        largest.map(|(relation, rows)| Missed::NoSeqScanOver { limit, relation, rows })
     }
+
+    /// The partitioned table a partition belongs to at the top, or the table itself.
+    fn root(&self, name: &RelationName) -> String {
+        let mut top = self.by_name.get(name).copied();
+        while let Some(parent) = top.filter(|relation| relation.is_partition).and_then(|relation| relation.parent) {
+            match self.catalog.relations.get(&parent) {
+                Some(parent) => top = Some(parent),
+                None => break,
+            }
+        }
+        top.map_or_else(|| name.qualified(), |relation| relation.qualified.clone())
+    }
+}
+
+/// Whether the name is the one that is meant: bare or qualified, quoted or not.
+fn is_called(name: &RelationName, meant: &str) -> bool {
+    name.name == meant || quote_identifier_if_needed(&name.name) == meant || name.qualified() == meant
 }
 
 #[cfg(test)]

@@ -300,8 +300,8 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
     })
 }
 
-/// Whether a verdict holds under other samples of the rows: production draws one before long. What all of them mend lasts
-/// until ANALYZE, and what all of them make worse is worse; a plan that was on the edge before is no regression of this
+/// Whether a verdict holds under other samples of the rows: production draws one before long. What most of them mend lasts
+/// until ANALYZE, and what most of them make worse is worse; a plan that was on the edge before is no regression of this
 /// run, and one that is good only by some samples is not safe.
 fn sampled(
     evidence: &Evidence<'_>,
@@ -316,15 +316,16 @@ fn sampled(
         let others = before.iter().filter(|sample| other(sample, evidence.before));
         others.filter(|sample| !comparison(**sample, after).verdict.is_worse()).count()
     };
+    // Most of them, so that a plan which comes up once in a while does not decide.
+    let most = |some: usize, all: usize| 2 * some > all;
     let new: Vec<Seen<'_>> = after.iter().copied().filter(|sample| other(sample, last)).collect();
-    let all_new = !new.is_empty() && new.len() == after.len();
-    let may_pass = matches!(judged.verdict, Verdict::Regressed | Verdict::SlowerSamePlan);
-    if may_pass && all_new && new.iter().all(|sample| !comparison(evidence.before, *sample).verdict.is_worse()) {
+    let good = new.iter().filter(|sample| !comparison(evidence.before, **sample).verdict.is_worse()).count();
+    if matches!(judged.verdict, Verdict::Regressed | Verdict::SlowerSamePlan) && most(good, after.len()) {
         return Comparison { verdict: Verdict::Transient, lasts: Some(Lasts::UntilAnalyze), ..judged };
     }
     if judged.verdict == Verdict::Regressed {
         return match not_worse_than(last) {
-            0 => judged,
+            some if !most(some, before.len()) => judged,
             some => {
                 let note = format!(
                     "it was on the edge before the run: {some} of {} fresh samples (ANALYZE) alone gave as much work",
@@ -339,18 +340,17 @@ fn sampled(
     }
     let worse: Vec<Comparison> = new
         .iter()
-        .filter(|sample| not_worse_than(**sample) == 0)
+        .filter(|sample| !most(not_worse_than(**sample), before.len()))
         .map(|sample| comparison(evidence.before, *sample))
         .filter(|compared| compared.verdict == Verdict::Regressed)
         .collect();
     match (worse.len(), judged.verdict) {
-        (0, _) => judged,
-        (some, _) if all_new && some == after.len() => {
+        (some, _) if most(some, after.len()) => {
             let factor = worse.iter().filter_map(|compared| compared.factor).fold(0.0, f64::max);
             let note = format!("once ANALYZE has run, it gets another plan and does {factor:.1} times the work");
             Comparison { factor: Some(factor), ..judged.with(Verdict::Regressed, &note) }
         }
-        (_, Verdict::SlowerSamePlan) => judged,
+        (0 | 1, _) | (_, Verdict::SlowerSamePlan) => judged,
         (some, _) => {
             let note = format!(
                 "its new plan is on the edge: {some} of {} fresh samples (ANALYZE) give more work",
@@ -368,6 +368,7 @@ impl PlanVerdict {
             matches!(self.verdict, Verdict::Broken | Verdict::DidNotFinish | Verdict::Regressed | Verdict::Unstable);
         if !missed.is_empty() && !graver {
             self.verdict = Verdict::OverBudget;
+            self.note = Some(missed.iter().map(Missed::to_string).collect::<Vec<_>>().join("; "));
         }
         self.missed = missed;
         self.missed_before = missed_before;

@@ -59,6 +59,8 @@ pub fn query_headline(query: &Query) -> String {
         };
         let ratio = ratio.map(|ratio| format!(" ({ratio})")).unwrap_or_default();
         out.push_str(&match unit {
+            // Not run again, at the same cost.
+            "estimated cost" if old == new => String::new(),
             "blocks" if old == new => format!(": {new} blocks as before"),
             "blocks" => format!(": {new} blocks instead of {old}{ratio}"),
             unit => format!(": {unit} {new} instead of {old}{ratio}"),
