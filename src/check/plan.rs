@@ -78,7 +78,7 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
     let name = &diff.key.query;
     let work = works(change);
     let message = match id {
-        "plan/query-broken" => format!("{name} no longer runs: {headline}"),
+        "plan/query-broken" => format!("{name} no longer runs: {}", headline.trim_start_matches("No longer runs: ")),
         "plan/did-not-finish" => format!("{name}{set} ran into the time limit, which it did not before. {headline}"),
         "plan/transient" => format!("{name}{set} does more work until {} has run. {headline}", lasts(change)),
         "plan/over-budget" => {
