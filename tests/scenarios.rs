@@ -233,6 +233,7 @@ scenarios! {
         partitioned_volatile_default,
         policy_changed,
         rewrite_loses_visibility_map,
+        role_setting_changed,
         sqlx_concurrently_in_transaction,
         sqlx_edited_applied,
         sqlx_failure_rolls_back,

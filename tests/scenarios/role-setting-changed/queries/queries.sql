@@ -1,0 +1,2 @@
+-- name: OpenOrders :many
+SELECT id FROM orders WHERE status = 'open' AND padding <> '';
