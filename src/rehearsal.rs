@@ -2,6 +2,7 @@
 //! the value every check and every report looks at.
 
 pub(crate) mod answers;
+mod attribute;
 pub mod budget;
 pub(crate) mod cause;
 mod doubt;
@@ -549,7 +550,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         skip(rehearsal, PassName::Attribute, &why, true);
     } else {
         let blamed =
-            timed(plan, rehearsal, PassName::Attribute, async |each| passes::attribute(plan, each).await).await;
+            timed(plan, rehearsal, PassName::Attribute, async |each| attribute::attribute(plan, each).await).await;
         budget_only(plan, blamed)?;
     }
 

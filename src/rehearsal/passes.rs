@@ -1,20 +1,17 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::sample::Sampling;
 use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
-use crate::diff::plan::PlanSide;
 use crate::diff::plan::baseline::Baseline;
 use crate::diff::plan::render::Values;
 use crate::diff::plan::sentence::Story;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
-use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::observe::Observer;
-use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle;
 use crate::engine::postgres::statistics::SavedStatistics;
 use crate::engine::postgres::violators::Counter;
@@ -74,7 +71,7 @@ pub(super) async fn measure(
 }
 
 /// How hot queries are planned and run.
-fn options(plan: &Ready<'_>) -> CaptureOptions<'static> {
+pub(super) fn options(plan: &Ready<'_>) -> CaptureOptions<'static> {
     let statement_timeout = Duration::from_millis(plan.settings.thresholds.query_ms);
     CaptureOptions { statement_timeout, ..CaptureOptions::default() }
 }
@@ -211,7 +208,7 @@ fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
 }
 
 /// Puts what is known besides the plans into the first sentence of each diff.
-fn tell(rehearsal: &mut Rehearsal) {
+pub(super) fn tell(rehearsal: &mut Rehearsal) {
     let stories: Vec<Story> = rehearsal.plans.iter().map(|change| story::of(rehearsal, change)).collect();
     for (change, story) in rehearsal.plans.iter_mut().zip(&stories) {
         change.diff.tell(story);
@@ -219,7 +216,7 @@ fn tell(rehearsal: &mut Rehearsal) {
 }
 
 /// The verdict of every plan, from all that was captured so far.
-fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
+pub(super) fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     let (Some(before), Some(_)) = (&rehearsal.before, &rehearsal.settled) else { return };
     let moments = diff::plan::Moments {
         before,
@@ -264,34 +261,6 @@ pub(super) async fn count_violators(plan: &Ready<'_>, rehearsal: &mut Rehearsal)
     Ok(())
 }
 
-/// Lets the migration's role become the roles that queries run as: their plans are made in its session, since nobody else
-/// sees what it has not committed. On this copy nothing else is looked at.
-async fn lend_roles(superuser: &mut Session, copy: &ScratchDatabase, queries: &[HotQuery]) -> Result<(), ServerError> {
-    let roles: BTreeSet<&str> = queries.iter().filter_map(|query| query.role.as_deref()).collect();
-    for role in roles.into_iter().filter(|role| *role != copy.target.role) {
-        let (role, to) = (quote_identifier(role), quote_identifier(&copy.target.role));
-        match superuser.execute(&format!("GRANT {role} TO {to}")).await {
-            // A member of the role it would become a member of: its own rights have to do.
-            Err(error) if error.sqlstate == "0LP01" => {}
-            granted => drop(granted?),
-        }
-    }
-    Ok(())
-}
-
-/// Queries that do other work under the same plan: only running them tells after which statement.
-fn same_plan(rehearsal: &Rehearsal) -> BTreeSet<String> {
-    let changed = rehearsal.plans.iter().filter(|change| change.needs_cause()).map(|change| &change.diff);
-    let same = changed.filter(|diff| {
-        let shown = if diff.verdict.verdict == Verdict::Transient { &diff.right_after } else { &diff.settled };
-        let shape = |side: &PlanSide| side.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.clone());
-        diff.verdict.verdict != Verdict::GrewWithTable
-            && diff.before.captured.work().is_some()
-            && shown.as_ref().is_some_and(|shown| shape(shown) == shape(&diff.before))
-    });
-    same.map(|diff| diff.key.query.clone()).collect()
-}
-
 /// Brings another copy, on which everything pending is applied, to the state the measured one settled into. `saved`: what
 /// it had before.
 pub(super) async fn settle_like_measured(
@@ -302,42 +271,5 @@ pub(super) async fn settle_like_measured(
     let touched = touched(rehearsal, &catalog::read(superuser).await?);
     settle::vacuum(superuser, &touched).await?;
     settle::repair_statistics(superuser, &touched, saved).await?;
-    Ok(())
-}
-
-/// Statement by statement on a fresh copy: after which one did each changed plan change? Before and after that, the same
-/// queries under fresh samples of their tables: would the plan have changed anyway?
-pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let changed: BTreeSet<&str> = rehearsal
-        .plans
-        .iter()
-        .filter(|change| change.needs_cause())
-        .map(|change| change.diff.key.query.as_str())
-        .collect();
-    let queries: Vec<HotQuery> =
-        rehearsal.queries.iter().filter(|query| changed.contains(query.name.as_str())).cloned().collect();
-    let copy = plan.copy().await?;
-    let mut superuser = copy.superuser("samples").await?;
-    let saved = SavedStatistics::read(&mut superuser).await?;
-    let sampling = Sampling::new(rehearsal);
-    let before = sampling.run(plan, &copy, &mut superuser, rehearsal.before.as_ref()).await?;
-    lend_roles(&mut superuser, &copy, &queries).await?;
-    let run = same_plan(rehearsal);
-    let mut attributor = Attributor::new(&queries, &run, options(plan).statement_timeout);
-    let last = rehearsal.observations.last().map(|observation| observation.statement);
-    apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
-    let after = match &rehearsal.settled {
-        Some(settled) if rehearsal.failure.is_none() && !sampling.is_idle() => {
-            settle_like_measured(&mut superuser, rehearsal, &saved).await?;
-            sampling.run(plan, &copy, &mut superuser, Some(settled)).await?
-        }
-        _ => Vec::new(),
-    };
-    superuser.close().await;
-    copy.destroy().await?;
-    rehearsal.samples = (before, after);
-    judge(plan, rehearsal);
-    super::cause::assign(rehearsal, &attributor.steps);
-    tell(rehearsal);
     Ok(())
 }
