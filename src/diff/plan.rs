@@ -71,8 +71,7 @@ pub struct PlanDiff {
 impl PlanDiff {
     /// Whether the tree is another one once settled, or right after where nothing settled.
     pub fn plan_changed(&self) -> bool {
-        let shape = |side: &PlanSide| side.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.clone());
-        self.settled.as_ref().or(self.right_after.as_ref()).is_some_and(|after| shape(after) != shape(&self.before))
+        self.settled.as_ref().or(self.right_after.as_ref()).is_some_and(|after| after.shape() != self.before.shape())
     }
 }
 
@@ -93,6 +92,13 @@ impl PlanDiff {
             let (_, tree) = self.text.split_once('\n').unwrap_or((&self.text, ""));
             self.text = format!("{}\n{tree}", story.tell(&self.headline));
         }
+    }
+}
+
+impl PlanSide {
+    /// [`Fingerprints::shape`]; `None` when the server refused the query.
+    pub fn shape(&self) -> Option<&str> {
+        self.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.as_str())
     }
 }
 

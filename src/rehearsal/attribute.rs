@@ -3,7 +3,6 @@
 use super::sample::Sampling;
 use super::{Ready, Rehearsal, RehearsalError, cause, passes};
 use crate::copy::scratch::ScratchDatabase;
-use crate::diff::plan::PlanSide;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::apply;
@@ -70,10 +69,9 @@ fn same_plan(rehearsal: &Rehearsal) -> BTreeSet<String> {
     let changed = rehearsal.plans.iter().filter(|change| change.needs_cause()).map(|change| &change.diff);
     let same = changed.filter(|diff| {
         let shown = if diff.verdict.verdict == Verdict::Transient { &diff.right_after } else { &diff.settled };
-        let shape = |side: &PlanSide| side.fingerprints.as_ref().map(|fingerprints| fingerprints.shape.clone());
         diff.verdict.verdict != Verdict::GrewWithTable
             && diff.before.captured.work().is_some()
-            && shown.as_ref().is_some_and(|shown| shape(shown) == shape(&diff.before))
+            && shown.as_ref().is_some_and(|shown| shown.shape() == diff.before.shape())
     });
     same.map(|diff| diff.key.query.clone()).collect()
 }

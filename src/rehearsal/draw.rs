@@ -1,13 +1,11 @@
 //! Parameter sets for hot queries that were registered without.
 
-use super::{Ready, Rehearsal, RehearsalError};
+use super::{Ready, Rehearsal, RehearsalError, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::draw;
-use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::session::Session;
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// Draws them as the role each query runs as, before anything is migrated, so that all that follows uses the same
 /// sets; notes down for which queries there is nothing to draw.
@@ -17,10 +15,7 @@ pub(super) async fn draw(
     superuser: &mut Session,
     rehearsal: &mut Rehearsal,
 ) -> Result<(), RehearsalError> {
-    let options = CaptureOptions {
-        statement_timeout: Duration::from_millis(plan.settings.thresholds.query_ms),
-        ..CaptureOptions::default()
-    };
+    let options = passes::options(plan);
     let wanting = |query: &HotQuery| !query.parameters.is_empty() && query.sets.is_empty();
     let roles: BTreeSet<Option<String>> =
         rehearsal.queries.iter().filter(|query| wanting(query)).map(|query| query.role.clone()).collect();

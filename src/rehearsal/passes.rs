@@ -129,7 +129,7 @@ pub(super) async fn capture(
 }
 
 /// One session for each role, as each would see its own rows under row-level security, and its queries.
-async fn sessions<'a>(
+pub(super) async fn sessions<'a>(
     copy: &ScratchDatabase,
     queries: impl IntoIterator<Item = &'a HotQuery>,
 ) -> Result<Vec<(Session, Vec<&'a HotQuery>)>, ServerError> {

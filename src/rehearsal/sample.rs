@@ -14,7 +14,6 @@ use crate::snapshot::plan::{PlanCapture, PlanKey};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// How many samples are drawn. A plan that shows up in a fifth of all samples is seen in two runs of three.
 const SAMPLES: usize = 5;
@@ -68,8 +67,7 @@ impl Sampling {
             capture.captured.plan().map(|plan| (capture.key.clone(), Fingerprints::of(plan, &names).shape))
         };
         let mut seen: BTreeSet<(PlanKey, String)> = plans.filter_map(shape).collect();
-        let statement_timeout = Duration::from_millis(plan.settings.thresholds.query_ms);
-        let run = CaptureOptions { statement_timeout, ..CaptureOptions::default() };
+        let run = passes::options(plan);
         let mut samples = Vec::new();
         resample(superuser, &here, SAMPLES, async || {
             let queries: Vec<&HotQuery> = self.queries.iter().collect();

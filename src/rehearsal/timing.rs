@@ -1,8 +1,8 @@
 //! The time of queries that changed, before and after in turns. Needs both states at the same moment: the one place
 //! where two copies stand side by side.
 
-use super::writes::{migrate, options};
-use super::{Ready, Rehearsal, RehearsalError};
+use super::writes::migrate;
+use super::{Ready, Rehearsal, RehearsalError, passes};
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::postgres::explain::timing::{Turns, take_turns};
 use crate::snapshot::plan::{Captured, PlanKey};
@@ -49,7 +49,7 @@ pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Resu
         let (left, right) = (&before.target, &after.target);
         let mut left = left.session_as(role.unwrap_or(&left.role), "hot queries").await?;
         let mut right = right.session_as(role.unwrap_or(&right.role), "hot queries").await?;
-        if let Some(turns) = take_turns((&mut left, &mut right), &query, &key, &options(plan), TURNS).await {
+        if let Some(turns) = take_turns((&mut left, &mut right), &query, &key, &passes::options(plan), TURNS).await {
             found.push(QueryTime { key, turns });
         }
         left.close().await;

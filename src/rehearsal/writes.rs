@@ -3,14 +3,12 @@
 use super::{Ready, Rehearsal, RehearsalError, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::apply::{Unwatched, apply};
-use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::explain::writes::{SERVER_SETTINGS, Written, run_query};
 use crate::engine::postgres::statistics::SavedStatistics;
 use crate::snapshot::plan::{Captured, PlanKey, PlanMode, QueryPlan};
 use crate::snapshot::write::Write;
 use crate::workload::HotQuery;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 /// What one query that writes pays, with one set of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,19 +70,11 @@ pub(super) async fn migrate(copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Re
     Ok(())
 }
 
-/// How long one run may take.
-pub(super) fn options(plan: &Ready<'_>) -> CaptureOptions<'static> {
-    let statement_timeout = Duration::from_millis(plan.settings.thresholds.query_ms);
-    CaptureOptions { statement_timeout, ..CaptureOptions::default() }
-}
-
 async fn side(plan: &Ready<'_>, copy: ScratchDatabase, queries: &[HotQuery]) -> Result<Side, RehearsalError> {
     let mut found = Side::new();
-    let roles: BTreeSet<Option<&str>> = queries.iter().map(|query| query.role.as_deref()).collect();
-    for role in roles {
-        let mut session = copy.target.session_as(role.unwrap_or(&copy.target.role), "hot queries").await?;
-        for query in queries.iter().filter(|query| query.role.as_deref() == role) {
-            found.extend(run_query(&mut session, query, &options(plan)).await);
+    for (mut session, mine) in passes::sessions(&copy, queries).await? {
+        for query in mine {
+            found.extend(run_query(&mut session, query, &passes::options(plan)).await);
         }
         session.close().await;
     }

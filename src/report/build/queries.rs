@@ -58,7 +58,7 @@ fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummar
         total_cost: plan.root.total_cost(),
         buffers: work.map(|work| work.buffers),
         temp_blocks: work.map(|work| work.temp_blocks),
-        fingerprint: side.fingerprints.as_ref().map_or_else(String::new, |fingerprints| fingerprints.shape.clone()),
+        fingerprint: side.shape().unwrap_or_default().to_owned(),
         plan: match plan.to_json() {
             Value::Object(plan) => plan,
             _ => serde_json::Map::new(),
