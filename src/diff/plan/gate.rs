@@ -237,4 +237,31 @@ mod tests {
             assert_eq!(keys(must(meant), &index("part_idx"), None), ["must_use_index"], "{meant}");
         }
     }
+
+    #[test]
+    fn partitions_add_up_and_an_index_that_is_not_there_is_told() {
+        let mut catalog = catalog();
+        let part = Relation { oid: 4, name: "other_part".to_owned(), ..catalog.relations[&2].clone() };
+        catalog.relations.insert(4, part);
+        let mut ground = ground(&catalog);
+        ground.rows = [("part_idx", 3_000), ("other_part", 2_000)]
+            .map(|(name, rows)| (RelationName::new("public", name), rows))
+            .into();
+        let scan =
+            |name: &str| format!(r#"{{"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "{name}"}}"#);
+        let text = format!(
+            r#"[{{"Plan": {{"Node Type": "Append", "Plans": [{}, {}]}}}}]"#,
+            scan("part_idx"),
+            scan("other_part")
+        );
+        let both = Captured::Measured(QueryPlan::from_explain_json(&text).expect("a plan"), Work::default());
+        let over = |limit| Gates { no_seq_scan_over: Some(limit), ..Gates::default() };
+        let missed = ground.missed(&over(4_999), &both, None);
+        let relation = "public.orders_idx".to_owned();
+        assert_eq!(missed, [Missed::NoSeqScanOver { limit: 4_999, relation, rows: 5_000 }]);
+        assert!(ground.missed(&over(5_000), &both, None).is_empty());
+        let gates = Gates { must_use_index: vec!["gone_idx".to_owned()], ..Gates::default() };
+        let told = ground.missed(&gates, &both, None)[0].to_string();
+        assert_eq!(told, "there is no index gone_idx, which its plan must use (must_use_index)");
+    }
 }
