@@ -1,9 +1,7 @@
 //! Runs the scripts on fresh copies and compares. What is said about a rollback comes from here and nowhere else.
 
 use super::RollbackError;
-use super::backup::SaveKind;
-use super::compare::{Differences, compare_catalogs, compare_dumps};
-use super::fingerprint::{self, Depth, Fingerprints, RowDifferences, fingerprints};
+use super::fingerprint::{self, Depth, fingerprints};
 use super::generate::Scripts;
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
@@ -11,18 +9,20 @@ use crate::engine::postgres::session::Session;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::report::redact::Redactor;
-use crate::report::v1::{Comparison, RollbackVerdict};
-use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Range;
 use std::time::Instant;
 
 mod each;
+mod proof;
+mod state;
 mod without;
 mod witness;
 
 pub use each::{Step, prove_each};
+pub use proof::{Loss, RollbackProof};
+use state::{State, reapplied, state};
 
 /// A disposable copy to prove on.
 pub trait ProofCopy: Sized {
@@ -48,179 +48,11 @@ pub trait ProofGround {
     fn fresh(&mut self) -> impl Future<Output = Result<Self::Copy, RollbackError>>;
 }
 
-/// What was lost without `prepare.sql`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
-    /// `schema.table`, or `schema.table.column`.
-    pub object: String,
-    /// Rows with a value that is not there any more.
-    pub rows: u64,
-}
-
-/// What running the scripts showed. Parts are filled by [`prove`] alone and the verdict is computed from them, so that
-/// no other can be claimed.
-#[derive(Debug, Clone, Default)]
-pub struct RollbackProof {
-    schema: Option<Differences>,
-    catalog: Option<Differences>,
-    rows: Option<RowDifferences>,
-    reapplied: Option<Vec<String>>,
-    failures: Vec<String>,
-    unmodelled: Vec<String>,
-    losses: Vec<Loss>,
-    conditions: Vec<String>,
-    restored_rows: u64,
-    /// Without `prepare.sql` the rows do not come back.
-    backup_needed: bool,
-    backup_bytes: Option<u64>,
-    backup_ms: Option<f64>,
-}
-
-impl RollbackProof {
-    /// Nothing shown yet. Changed rows may be rows of a column that goes again: only a run without the backup can tell.
-    /// What is dropped, converted or set back needs it even where this data would come back by chance.
-    fn of(scripts: &Scripts) -> Self {
-        let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
-        Self { unmodelled: scripts.unmodelled.clone(), backup_needed, ..Self::default() }
-    }
-
-    /// Everything is as before.
-    #[cfg(test)]
-    pub(crate) fn exact_for_tests() -> Self {
-        Self {
-            schema: Some(Differences::default()),
-            catalog: Some(Differences::default()),
-            rows: Some(RowDifferences::default()),
-            ..Self::default()
-        }
-    }
-
-    /// The contract's word for it.
-    pub fn verdict(&self) -> RollbackVerdict {
-        let (Some(schema), Some(catalog), Some(rows)) = (&self.schema, &self.catalog, &self.rows) else {
-            return RollbackVerdict::Irreversible;
-        };
-        let schema_is_back = schema.others.is_empty() && catalog.others.is_empty();
-        if !schema_is_back || !self.unmodelled.is_empty() || !self.failures.is_empty() {
-            RollbackVerdict::Irreversible
-        } else if !rows.is_empty() {
-            RollbackVerdict::RowsLost
-        } else if self.restored_rows > 0 && self.backup_needed {
-            RollbackVerdict::RestoredFromBackup
-        } else if schema.is_empty() && catalog.is_empty() {
-            RollbackVerdict::Exact
-        } else {
-            RollbackVerdict::ExactButColumnOrder
-        }
-    }
-
-    /// Without `prepare.sql` the rollback does not even run.
-    fn needs_prepare(&mut self, error: &str) {
-        self.backup_needed = true;
-        let condition = format!("prepare.sql must have run: without it rollback.sql fails: {error}");
-        if !self.conditions.contains(&condition) {
-            self.conditions.push(condition);
-        }
-    }
-
-    /// Takes out what is told of a migration undone before this one and stays as it is: a column that stands last now,
-    /// a sequence that moved on. Adds what is left to what is told.
-    fn forget(&mut self, told: &mut BTreeSet<String>) {
-        let orders = [&mut self.schema, &mut self.catalog].into_iter().flatten().map(|part| &mut part.column_order);
-        let moved = self.rows.iter_mut().map(|rows| &mut rows.moved_on);
-        for list in orders.chain(moved) {
-            list.retain(|what| told.insert(what.clone()));
-        }
-    }
-
-    /// The dump's text, after rolling back.
-    pub fn schema(&self) -> Comparison {
-        comparison(self.schema.as_ref().map(Differences::is_empty))
-    }
-
-    /// The catalog by identity, after rolling back.
-    pub fn catalog(&self) -> Comparison {
-        comparison(self.catalog.as_ref().map(Differences::is_empty))
-    }
-
-    /// Row fingerprints and sequence positions, after rolling back.
-    pub fn rows(&self) -> Comparison {
-        comparison(self.rows.as_ref().map(RowDifferences::is_empty))
-    }
-
-    /// Migrating once more, against the first time: schema, catalog and row counts.
-    pub fn reapplied(&self) -> Comparison {
-        comparison(self.reapplied.as_ref().map(Vec::is_empty))
-    }
-
-    /// What is not as before, a sentence each.
-    pub fn differences(&self) -> Vec<String> {
-        let mut found = self.failures.clone();
-        found.extend(self.unmodelled.iter().map(|what| format!("not undone: {what}")));
-        let mut order = BTreeSet::new();
-        for part in [&self.schema, &self.catalog].into_iter().flatten() {
-            found.extend(part.others.iter().cloned());
-            order.extend(part.column_order.iter().map(|table| {
-                let name = table.split_once(' ').map_or(table.as_str(), |(_, name)| name);
-                format!("{name}: columns stand in another order")
-            }));
-        }
-        found.extend(order);
-        if let Some(rows) = &self.rows {
-            found.extend(rows.tables.values().cloned());
-            found.extend(rows.sequences.iter().cloned());
-            found.extend(rows.moved_on.iter().cloned());
-        }
-        found.extend(self.reapplied.iter().flatten().map(|what| format!("migrated once more: {what}")));
-        found
-    }
-
-    /// Tables whose rows are not as before although everything ran, with what to say about each.
-    pub fn differing_rows(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.rows.iter().flat_map(|rows| &rows.tables).map(|(table, text)| (table.as_str(), text.as_str()))
-    }
-
-    /// What is lost when `prepare.sql` does not run before the migration.
-    pub fn losses(&self) -> &[Loss] {
-        &self.losses
-    }
-
-    /// What must hold in production, with how it stood on the copy.
-    pub fn conditions(&self) -> &[String] {
-        &self.conditions
-    }
-
-    /// Size of the backup with its indexes and TOAST; none when `prepare.sql` did not come to its end.
-    pub fn backup_bytes(&self) -> Option<u64> {
-        self.backup_bytes
-    }
-
-    /// Time `prepare.sql` took, in milliseconds: a lower bound for production.
-    pub fn backup_ms(&self) -> Option<f64> {
-        self.backup_ms
-    }
-}
-
-fn comparison(equal: Option<bool>) -> Comparison {
-    match equal {
-        Some(true) => Comparison::Equal,
-        Some(false) => Comparison::Differs,
-        None => Comparison::NotRun,
-    }
-}
-
 /// How thoroughly rows are compared.
 #[derive(Debug, Clone, Default)]
 pub struct ProveOptions {
     /// Qualified names, before the migration, of the tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
-}
-
-/// Everything compared at one moment.
-struct State {
-    dump: String,
-    catalog: Catalog,
-    rows: Fingerprints,
 }
 
 /// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. What
@@ -328,9 +160,7 @@ async fn roll_back<C: ProofCopy>(
         return Ok(false);
     }
     let back = state(copy, superuser, tables, Depth::Values).await?;
-    proof.schema = Some(compare_dumps(&before.dump, &back.dump));
-    proof.catalog = Some(compare_catalogs(&before.catalog, &back.catalog));
-    proof.rows = Some(fingerprint::compare(&before.rows, &back.rows));
+    before.compare(&back, proof);
     Ok(true)
 }
 
@@ -350,19 +180,6 @@ async fn clean_up<C: ProofCopy>(
         proof.failures.push(format!("cleanup.sql leaves the schema {} behind", scripts.backup_schema));
     }
     Ok(())
-}
-
-/// Random and clock values differ from one application to the next: rows are compared by their number alone.
-fn reapplied(first: &State, again: &State) -> Vec<String> {
-    let mut found = Vec::new();
-    for differences in [compare_dumps(&first.dump, &again.dump), compare_catalogs(&first.catalog, &again.catalog)] {
-        // A column that was added again last stands elsewhere the second time: that much is said already.
-        found.extend(differences.others);
-    }
-    found.extend(fingerprint::compare(&first.rows, &again.rows).tables.into_values());
-    found.sort();
-    found.dedup();
-    found
 }
 
 async fn without_prepare<C: ProofCopy>(
@@ -390,19 +207,6 @@ async fn without_prepare<C: ProofCopy>(
     proof.backup_needed |= !proof.losses.is_empty() || !fingerprint::compare(&before, &back).is_empty();
     superuser.close().await;
     Ok(())
-}
-
-async fn state<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
-    tables: Option<&BTreeSet<String>>,
-    depth: Depth,
-) -> Result<State, RollbackError> {
-    let catalog = catalog::read(superuser).await?;
-    // After the migration a table may bear another name: there all are counted.
-    let tables = if depth == Depth::Values { tables } else { None };
-    let rows = fingerprints(superuser, &catalog, tables, depth).await?;
-    Ok(State { dump: copy.dump().await?, catalog, rows })
 }
 
 /// The role that runs migrations, quoted.
