@@ -185,18 +185,21 @@ async fn attempt(place: &Place, base: &str, recipe: &Recipe<'_>) -> Judged {
             return judged;
         }
     };
-    let mut complaint = None;
+    let complaint;
     match round_trip(&ground, &scripts).await {
         Err(failed) => complaint = Some(failed),
         Ok((before, back)) => {
-            let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await;
-            let proof = proof.expect("a proof that runs to its end");
-            judged.outcome = proof.verdict().name().to_owned();
-            complaint = complain(&scripts, &proof, &before, &back).or(complaint);
+            match prove(&mut &ground, &scripts, &ProveOptions::default()).await {
+                Ok(proof) => {
+                    judged.outcome = proof.verdict().name().to_owned();
+                    complaint = complain(&scripts, &proof, &before, &back);
+                }
+                Err(error) => complaint = Some(format!("no proof: {error}")),
+            }
         }
     }
     if complaint.is_some() && judged.outcome == "nothing to undo" {
-        judged.outcome = "a script fails".to_owned();
+        judged.outcome = "no verdict".to_owned();
     }
     judged.wrong = complaint.map(|what| {
         let all = format!(
@@ -284,6 +287,10 @@ fn complain(scripts: &Scripts, proof: &RollbackProof, before: &Holdings, back: &
     if verdict == RollbackVerdict::Irreversible && scripts.unmodelled.is_empty() {
         let first = differences.first().map_or("", String::as_str);
         return Some(format!("irreversible, and the scripts did not know: {first}{}", told()));
+    }
+    // Rows that were added and stay may be in the way of being added once more.
+    if verdict == RollbackVerdict::RowsLost {
+        return None;
     }
     let again = differences.iter().find(|told| told.starts_with("migrated once more"));
     again.map(|again| format!("{again}{}", told()))

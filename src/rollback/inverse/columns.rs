@@ -5,6 +5,7 @@ use super::super::backup::{Save, SaveKind};
 use super::super::generate::Step;
 use super::super::names::{identifier, relation_word};
 use super::super::planner::{Plan, TablePlan};
+use super::values::values;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
 use crate::snapshot::object::{Address, Class};
@@ -22,7 +23,7 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
         work.loosen(&mut steps);
     }
     for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
-        steps.extend(restore_values(plan, save));
+        steps.extend(values(plan, save));
     }
     for table in plan.tables.values() {
         let work = Work { plan, table, name: plan.before.relation_name(table.before) };
@@ -328,55 +329,4 @@ enum Conversion {
     Using(String),
     /// There is no way back: only the backup has the values.
     Impossible,
-}
-
-/// Values come back while no trigger, rule or forced row security of the table interferes.
-fn restore_values(plan: &Plan<'_>, save: &Save) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let why = format!("The saved values of {}.", save.objects().join(", "));
-    let alter = format!("ALTER TABLE {}", save.origin);
-    let survives = plan.pairing.after(Address::relation(save.table));
-    let mut open = Vec::new();
-    let mut close = Vec::new();
-    if let Some(after) = survives {
-        let triggers: Vec<_> = plan
-            .pairing
-            .iter()
-            .filter(|(_, now)| now.class == Class::Trigger && !plan.drop.contains(now))
-            .filter_map(|(before, now)| {
-                Some((plan.before.triggers.get(&before.oid)?, plan.after.triggers.get(&now.oid)?))
-            })
-            .filter(|(_, now)| now.table == after.oid && now.parent.is_none() && now.enabled != 'D')
-            .collect();
-        for (old, now) in triggers {
-            open.push(format!("{alter} DISABLE TRIGGER {};", identifier(&old.name)));
-            close.push(format!("{alter} {} TRIGGER {};", super::tables::enabling(now.enabled), identifier(&old.name)));
-        }
-        let rules: Vec<_> = plan
-            .pairing
-            .iter()
-            .filter(|(_, now)| now.class == Class::Rule && !plan.drop.contains(now))
-            .filter_map(|(before, now)| Some((plan.before.rules.get(&before.oid)?, plan.after.rules.get(&now.oid)?)))
-            .filter(|(_, now)| now.table == after.oid && now.enabled != 'D')
-            .collect();
-        for (old, now) in rules {
-            open.push(format!("{alter} DISABLE RULE {};", identifier(&old.name)));
-            close.push(format!("{alter} {} RULE {};", super::tables::enabling(now.enabled), identifier(&old.name)));
-        }
-        if plan.after.relation_details.get(&after.oid).is_some_and(|detail| detail.force_row_security) {
-            open.push(format!("{alter} NO FORCE ROW LEVEL SECURITY;"));
-            close.push(format!("{alter} FORCE ROW LEVEL SECURITY;"));
-        }
-    }
-    if !open.is_empty() {
-        steps.push(Step::new(
-            format!("{why} Triggers and rules are for the application's own changes."),
-            open.join("\n"),
-        ));
-    }
-    steps.push(Step::new(why.clone(), save.restore_sql()));
-    if !close.is_empty() {
-        steps.push(Step::new(why, close.join("\n")));
-    }
-    steps
 }

@@ -8,6 +8,7 @@ mod renames;
 mod restores;
 mod tables;
 mod types;
+mod values;
 
 use super::backup::Save;
 use super::generate::Step;
