@@ -15,6 +15,9 @@ use std::fmt;
 /// The database all cases begin with: empty, and the role's own.
 pub const TEMPLATE: &str = "template_random";
 
+/// How often one number may try before the server takes something of it.
+const ATTEMPTS: usize = 4;
+
 /// Statements of a schema and of a migration.
 #[derive(Debug, Clone, Default)]
 pub struct Case {
@@ -68,10 +71,15 @@ pub async fn build(place: &Place, base: &str, recipe: &Recipe<'_>) -> Result<Bui
     match recipe {
         Recipe::Numbers { schema, .. } => {
             for number in *schema {
-                let state = State::read(&mut session).await?;
-                let mut dice = Dice::new(*number);
-                for sql in choose(&CREATES, &mut dice)(&state, &mut dice).unwrap_or_default() {
-                    take(&mut session, &mut case.schema, sql).await;
+                let (mut dice, had) = (Dice::new(*number), case.schema.len());
+                for _ in 0..ATTEMPTS {
+                    let state = State::read(&mut session).await?;
+                    for sql in choose(&CREATES, &mut dice)(&state, &mut dice).unwrap_or_default() {
+                        take(&mut session, &mut case.schema, sql).await;
+                    }
+                    if case.schema.len() > had {
+                        break;
+                    }
                 }
             }
         }
@@ -88,10 +96,15 @@ pub async fn build(place: &Place, base: &str, recipe: &Recipe<'_>) -> Result<Bui
     match recipe {
         Recipe::Numbers { migration, .. } => {
             for number in *migration {
-                let state = State::read(&mut session).await?;
-                let mut dice = Dice::new(*number);
-                for sql in choose(&CHANGES, &mut dice)(&state, &mut dice).unwrap_or_default() {
-                    counted.take(&mut session, &mut case.migration, sql).await?;
+                let (mut dice, had) = (Dice::new(*number), case.migration.len());
+                for _ in 0..ATTEMPTS {
+                    let state = State::read(&mut session).await?;
+                    for sql in choose(&CHANGES, &mut dice)(&state, &mut dice).unwrap_or_default() {
+                        counted.take(&mut session, &mut case.migration, sql).await?;
+                    }
+                    if case.migration.len() > had {
+                        break;
+                    }
                 }
             }
         }

@@ -58,7 +58,7 @@ impl Dice {
             "\"$1\"",
             "\"dotted.\"\"x\"\".y\"",
             "a_name_of_sixty_three_bytes_is_the_longest_there_is_in_postgres",
-            "\"-- Name: t; Type: TABLE; Schema: public; Owner: app\"",
+            "\"-- t; Type: VIEW\"",
             "\"back\\slash\"",
             "\"a;b\"",
             "\"(x)\"",

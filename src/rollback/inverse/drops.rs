@@ -141,12 +141,13 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
     let identity = &other.identity;
     let sql = match other.type_name.as_str() {
         "publication relation" => {
+            // The server quotes the table here, and not the publication.
             let (table, publication) = identity.rsplit_once(" in publication ")?;
-            format!("ALTER PUBLICATION {publication} DROP TABLE {table};")
+            format!("ALTER PUBLICATION {} DROP TABLE {table};", identifier(publication))
         }
         "publication namespace" => {
             let (schema, publication) = identity.rsplit_once(" in publication ")?;
-            format!("ALTER PUBLICATION {publication} DROP TABLES IN SCHEMA {schema};")
+            format!("ALTER PUBLICATION {} DROP TABLES IN SCHEMA {};", identifier(publication), identifier(schema))
         }
         "cast" => format!("DROP CAST IF EXISTS {identity};"),
         "transform" => format!("DROP TRANSFORM IF EXISTS {identity};"),
