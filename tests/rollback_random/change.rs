@@ -1,8 +1,8 @@
 //! Statements that change or drop what there is.
 
 use super::create::{
-    Maker, bound, choose, column_definition, column_setting, comment, constraint, default_of, grant, insert, one, query,
-    table_setting,
+    Maker, bound, choose, column_definition, column_setting, comment, constraint, default_of, grant, insert, one,
+    query, table_setting,
 };
 use super::dice::Dice;
 use super::state::{Part, State};
@@ -110,7 +110,11 @@ fn drop_schema(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
 fn add_column(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let table = state.table(dice)?;
     let definition = column_definition(state, dice, Some(table));
-    let more = if dice.one_in(4) { format!(", ADD COLUMN {}", column_definition(state, dice, Some(table))) } else { String::new() };
+    let more = if dice.one_in(4) {
+        format!(", ADD COLUMN {}", column_definition(state, dice, Some(table)))
+    } else {
+        String::new()
+    };
     one(format!("ALTER TABLE {} ADD COLUMN {definition}{more}", table.full))
 }
 
@@ -337,7 +341,12 @@ fn replace(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
             1 => format!("ALTER VIEW {} SET (security_barrier=true)", found.full),
             _ => {
                 let column = dice.pick(&found.columns)?;
-                format!("ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}", found.full, column.name, default_of(state, dice, &column.type_name))
+                format!(
+                    "ALTER VIEW {} ALTER COLUMN {} SET DEFAULT {}",
+                    found.full,
+                    column.name,
+                    default_of(state, dice, &column.type_name)
+                )
             }
         });
     }
@@ -352,7 +361,11 @@ fn replace(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
             "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN NEW; END$f$",
             function.full
         ),
-        _ => format!("ALTER ROUTINE {} {}", function.full, dice.word(&["COST 7", "SET work_mem = '1MB'", "SECURITY DEFINER", "STABLE"])),
+        _ => format!(
+            "ALTER ROUTINE {} {}",
+            function.full,
+            dice.word(&["COST 7", "SET work_mem = '1MB'", "SECURITY DEFINER", "STABLE"])
+        ),
     })
 }
 
@@ -369,7 +382,12 @@ fn states(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
         }
         2 => {
             let part = state.part(dice, "constraint")?;
-            format!("ALTER TABLE {} ALTER CONSTRAINT {} {}", part.on, part.name, dice.word(&["DEFERRABLE", "NOT DEFERRABLE"]))
+            format!(
+                "ALTER TABLE {} ALTER CONSTRAINT {} {}",
+                part.on,
+                part.name,
+                dice.word(&["DEFERRABLE", "NOT DEFERRABLE"])
+            )
         }
         3 => {
             let part = state.part(dice, "policy")?;
@@ -377,7 +395,12 @@ fn states(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
         }
         _ => {
             let part = state.part(dice, "trigger")?;
-            format!("ALTER TABLE {} {} TRIGGER {}", part.on, dice.word(&["DISABLE", "ENABLE REPLICA", "ENABLE ALWAYS"]), part.name)
+            format!(
+                "ALTER TABLE {} {} TRIGGER {}",
+                part.on,
+                dice.word(&["DISABLE", "ENABLE REPLICA", "ENABLE ALWAYS"]),
+                part.name
+            )
         }
     })
 }

@@ -115,7 +115,8 @@ pub fn column_definition(state: &State, dice: &mut Dice, table: Option<&Relation
 
 /// A default for a column of this type.
 pub fn default_of(state: &State, dice: &mut Dice, type_name: &str) -> String {
-    if let Some(label) = state.types.iter().find(|found| found.full == type_name).and_then(|found| found.labels.first()) {
+    if let Some(label) = state.types.iter().find(|found| found.full == type_name).and_then(|found| found.labels.first())
+    {
         return format!("'{}'::{type_name}", label.replace('\'', "''"));
     }
     match type_name {
@@ -234,12 +235,25 @@ fn function(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let id = table.columns.first().map_or("1", |column| column.name.as_str());
     one(match dice.below(8) {
         0 => format!("CREATE FUNCTION {name}(a {argument}) RETURNS {argument} LANGUAGE sql IMMUTABLE AS 'SELECT a'"),
-        1 => format!("CREATE FUNCTION {name}(a integer DEFAULT 1) RETURNS SETOF {0} LANGUAGE sql STABLE AS $f$SELECT * FROM {0}$f$", table.full),
-        2 => format!("CREATE FUNCTION {name}() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM {}; END", table.full),
-        3 => format!("CREATE PROCEDURE {name}(a integer) LANGUAGE plpgsql AS $f$BEGIN PERFORM {id} FROM {}; END$f$", table.full),
-        4 => format!("CREATE FUNCTION {name}(a integer) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a + 1'"),
+        1 => format!(
+            "CREATE FUNCTION {name}(a integer DEFAULT 1) RETURNS SETOF {0} LANGUAGE sql STABLE AS $f$SELECT * FROM {0}$f$",
+            table.full
+        ),
+        2 => format!(
+            "CREATE FUNCTION {name}() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM {}; END",
+            table.full
+        ),
+        3 => format!(
+            "CREATE PROCEDURE {name}(a integer) LANGUAGE plpgsql AS $f$BEGIN PERFORM {id} FROM {}; END$f$",
+            table.full
+        ),
+        4 => {
+            format!("CREATE FUNCTION {name}(a integer) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a + 1'")
+        }
         5 => format!("CREATE FUNCTION {name}(r {}) RETURNS text LANGUAGE sql STABLE AS 'SELECT r::text'", table.full),
-        _ => format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN coalesce(NEW, OLD); END$f$"),
+        _ => format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $f$BEGIN RETURN coalesce(NEW, OLD); END$f$"
+        ),
     })
 }
 
@@ -249,7 +263,10 @@ fn trigger(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let name = dice.name("trg");
     let on = &table.full;
     one(match dice.below(4) {
-        0 => format!("CREATE TRIGGER {name} AFTER INSERT OR DELETE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {}", function.full),
+        0 => format!(
+            "CREATE TRIGGER {name} AFTER INSERT OR DELETE ON {on} FOR EACH STATEMENT EXECUTE FUNCTION {}",
+            function.full
+        ),
         1 => format!(
             "CREATE TRIGGER {name} BEFORE UPDATE OF {} ON {on} FOR EACH ROW EXECUTE FUNCTION {}",
             column.name, function.full

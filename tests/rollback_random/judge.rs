@@ -193,15 +193,13 @@ async fn attempt(place: &Place, base: &str, recipe: &Recipe<'_>) -> Judged {
             return judged;
         }
         Err(failed) => complaint = Some(failed),
-        Ok((before, back)) => {
-            match prove(&mut &ground, &scripts, &ProveOptions::default()).await {
-                Ok(proof) => {
-                    judged.outcome = proof.verdict().name().to_owned();
-                    complaint = complain(&scripts, &proof, &before, &back);
-                }
-                Err(error) => complaint = Some(format!("no proof: {error}")),
+        Ok((before, back)) => match prove(&mut &ground, &scripts, &ProveOptions::default()).await {
+            Ok(proof) => {
+                judged.outcome = proof.verdict().name().to_owned();
+                complaint = complain(&scripts, &proof, &before, &back);
             }
-        }
+            Err(error) => complaint = Some(format!("no proof: {error}")),
+        },
     }
     if complaint.is_some() && judged.outcome == "nothing to undo" {
         judged.outcome = "no verdict".to_owned();
@@ -329,7 +327,12 @@ fn kind_of(what: &str) -> String {
         }
     }
     kind.split_whitespace()
-        .filter(|word| !word.contains('.') || word.ends_with('.') || word.starts_with("rollback.sql") || word.starts_with("prepare.sql"))
+        .filter(|word| {
+            !word.contains('.')
+                || word.ends_with('.')
+                || word.starts_with("rollback.sql")
+                || word.starts_with("prepare.sql")
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

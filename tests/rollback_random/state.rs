@@ -236,7 +236,8 @@ impl State {
 
     /// A schema and a new name in it.
     pub fn place(&self, dice: &mut Dice, stem: &str) -> String {
-        let schema = if dice.below(10) < 7 { "public" } else { dice.pick(&self.schemas).map_or("public", String::as_str) };
+        let schema =
+            if dice.below(10) < 7 { "public" } else { dice.pick(&self.schemas).map_or("public", String::as_str) };
         format!("{schema}.{}", dice.name(stem))
     }
 
@@ -251,10 +252,7 @@ impl State {
         if let Some(found) = self.types.iter().find(|found| found.full == type_name) {
             return match found.kind {
                 'e' if found.labels.is_empty() => None,
-                'e' => Some(format!(
-                    "(enum_range(NULL::{type_name}))[1 + (n % {})]",
-                    found.labels.len()
-                )),
+                'e' => Some(format!("(enum_range(NULL::{type_name}))[1 + (n % {})]", found.labels.len())),
                 'd' => Some(format!("({})::{type_name}", self.value(&found.base, depth + 1)?)),
                 _ => {
                     let each: Option<Vec<String>> =
@@ -287,9 +285,26 @@ impl State {
     /// A type for a column.
     pub fn column_type(&self, dice: &mut Dice) -> String {
         const BUILT_IN: [&str; 20] = [
-            "integer", "bigint", "smallint", "text", "text", "character varying(20)", "numeric(10,2)", "boolean", "date",
-            "timestamp with time zone", "timestamp without time zone", "uuid", "jsonb", "json", "bytea", "inet",
-            "integer[]", "double precision", "character(5)", "int4range",
+            "integer",
+            "bigint",
+            "smallint",
+            "text",
+            "text",
+            "character varying(20)",
+            "numeric(10,2)",
+            "boolean",
+            "date",
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "uuid",
+            "jsonb",
+            "json",
+            "bytea",
+            "inet",
+            "integer[]",
+            "double precision",
+            "character(5)",
+            "int4range",
         ];
         match dice.below(10) {
             0..7 => dice.word(&BUILT_IN).to_owned(),
