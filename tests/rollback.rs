@@ -7,7 +7,8 @@ use seatrial::engine::ServerError;
 use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
-use seatrial::migration::script::split;
+use seatrial::engine::postgres::volatile;
+use seatrial::migration::script::{StatementKind, kind, split};
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
 use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
@@ -96,6 +97,19 @@ impl ProofCopy for Copy<'_> {
     }
 }
 
+/// Statements that may have written to a table: those that write rows, or may run others that do, and name it.
+fn writers(migration: &str, table: &str) -> Vec<String> {
+    let name = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
+    let spans = split(migration).expect("a migration that can be cut into statements");
+    let writes = |sql: &&str| {
+        use StatementKind as Kind;
+        let rows = matches!(kind(sql), Kind::Insert | Kind::Update | Kind::Delete | Kind::Truncate);
+        let hidden = matches!(kind(sql), Kind::Merge | Kind::With | Kind::Do | Kind::Call | Kind::Select);
+        hidden || (rows && sql.contains(name))
+    };
+    spans.into_iter().map(|span| &migration[span]).filter(writes).map(str::to_owned).collect()
+}
+
 struct Outcome {
     scripts: Scripts,
     proof: RollbackProof,
@@ -125,9 +139,11 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
     let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
+    let volatile = volatile::read(&mut superuser).await.map_err(|error| format!("functions: {error}"))?;
     superuser.close().await;
     copy.destroy().await.map_err(|error| format!("a copy that goes: {error}"))?;
 
+    let migration = read("migration.sql");
     let changed: Vec<ChangedTable> = expected["changed"]
         .as_array()
         .into_iter()
@@ -137,6 +153,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
             inserted: table["inserted"].as_u64().unwrap_or(0),
             updated: table["updated"].as_u64().unwrap_or(0),
             deleted: table["deleted"].as_u64().unwrap_or(0),
+            statements: Some(writers(&migration, table["name"].as_str().expect("a table"))),
         })
         .collect();
     let history: Vec<String> =
@@ -149,6 +166,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         changed: &changed,
         title: &name,
         backup_schema: catalog::BACKUP_SCHEMA,
+        volatile: Some(&volatile),
     });
     let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");

@@ -33,8 +33,8 @@ pub(crate) struct Needs {
 pub(crate) fn needs(pass: PassName, several: bool) -> Needs {
     match pass {
         // All migrations together, and each by itself.
-        PassName::Prove if several => Needs { copies: 5, least_copies: 2, least_runs: 3 },
-        PassName::Prove => Needs { copies: 2, least_copies: 1, least_runs: 2 },
+        PassName::Prove if several => Needs { copies: 7, least_copies: 2, least_runs: 3 },
+        PassName::Prove => Needs { copies: 4, least_copies: 1, least_runs: 2 },
         _ => Needs { copies: 1, least_copies: 1, least_runs: 1 },
     }
 }

@@ -7,6 +7,7 @@ use super::inverse;
 use super::names::identifier;
 use super::planner::Plan;
 use crate::snapshot::catalog::Catalog;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What the scripts are made from.
@@ -28,6 +29,10 @@ pub struct Input<'a> {
     /// The schema `prepare.sql` saves into: [`BACKUP_SCHEMA`](crate::engine::postgres::catalog::BACKUP_SCHEMA), with
     /// more behind it where backups of several migrations stand side by side.
     pub backup_schema: &'a str,
+    /// Names of functions that may give another answer the next time, see
+    /// [`volatile::read`](crate::engine::postgres::volatile::read). None where nothing may be told from the statements:
+    /// then whole tables are saved.
+    pub volatile: Option<&'a BTreeSet<String>>,
 }
 
 /// What a migration did to the rows of one table that survives it.
@@ -41,6 +46,8 @@ pub struct ChangedTable {
     pub updated: u64,
     /// Rows deleted; a truncated table counts all it had.
     pub deleted: u64,
+    /// The statements that did it, in order; none where something ran whose doings its text does not tell.
+    pub statements: Option<Vec<String>>,
 }
 
 /// The scripts, and what is known about them before they ever ran.
@@ -85,7 +92,7 @@ impl Step {
 /// Writes the scripts that undo what happened between two catalogs.
 pub fn generate(input: &Input<'_>) -> Scripts {
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
-    let saved = backup::saves(&mut plan, input.changed, input.backup_schema);
+    let saved = backup::saves(&mut plan, input.changed, input.backup_schema, input.volatile);
     let conditions = conditions::conditions(&plan, &saved);
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
