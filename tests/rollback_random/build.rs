@@ -146,7 +146,7 @@ impl Counted {
             session.execute("ROLLBACK TO SAVEPOINT statement").await?;
             return Ok(());
         }
-        taken.push(sql);
+        taken.push(sql.clone());
         if !truncates && !changes_rows {
             return Ok(());
         }
@@ -167,6 +167,7 @@ impl Counted {
                 table.inserted += inserted;
                 table.updated += updated;
                 table.deleted += deleted;
+                table.statements.get_or_insert_default().push(sql.clone());
             }
         }
         Ok(())

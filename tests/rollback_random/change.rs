@@ -1,8 +1,8 @@
 //! Statements that change or drop what there is.
 
 use super::create::{
-    Maker, bound, choose, column_definition, column_setting, comment, constraint, default_of, grant, insert, one,
-    query, table_setting,
+    Maker, bound, choose, column_definition, column_setting, comment, default_of, grant, insert, one, query,
+    table_setting,
 };
 use super::dice::Dice;
 use super::state::{Part, State};
@@ -439,16 +439,25 @@ fn parents(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
 /// Rows change, come and go.
 fn rows(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let (table, column) = state.column(dice)?;
-    let on = &table.full;
-    let value = state.value(&column.type_name, 0).map(|value| format!("(SELECT {value} FROM (VALUES (3)) AS v (n))"));
+    let (on, name) = (&table.full, &column.name);
+    let value = match column.type_name.as_str() {
+        "text" if dice.one_in(2) => Some(format!("{name} || 'x'")),
+        "integer" | "bigint" if dice.one_in(2) => Some(format!("{name} + 1")),
+        type_name => state.value(type_name, "3", 0),
+    };
+    let other = &dice.pick(&table.columns)?.name;
+    let which = match dice.below(4) {
+        0 => String::new(),
+        1 => format!(" WHERE {other} IS NOT NULL"),
+        2 => format!(" WHERE length({other}::text) % 2 = 0"),
+        _ => format!(" WHERE hashtext({other}::text) % 2 = 0"),
+    };
     one(match dice.below(8) {
         0 => format!("TRUNCATE {on}{}{}", dice.word(&["", " RESTART IDENTITY"]), dice.cascade()),
-        1 => format!("DELETE FROM {on}"),
-        2 => format!("DELETE FROM {on} WHERE hashtext({}::text) % 2 = 0", column.name),
+        1 | 2 => format!("DELETE FROM {on}{which}"),
         3 => return insert(state, dice),
-        4 => format!("UPDATE {on} SET {} = NULL", column.name),
-        5 => format!("UPDATE {on} SET {0} = {1} WHERE {0} IS NULL", column.name, value?),
-        6 => format!("UPDATE {on} SET {} = DEFAULT", column.name),
-        _ => format!("UPDATE {on} SET {} = {}", column.name, value?),
+        4 => format!("UPDATE {on} SET {name} = NULL{which}"),
+        5 => format!("UPDATE {on} SET {name} = DEFAULT{which}"),
+        _ => format!("UPDATE {on} SET {name} = {}{which}", value?),
     })
 }

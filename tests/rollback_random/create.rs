@@ -2,7 +2,7 @@
 //! to find out.
 
 use super::dice::Dice;
-use super::state::{Relation, State};
+use super::state::{Column, Relation, State};
 
 /// Makes statements from what there is; none where there is nothing to make them from.
 pub type Maker = fn(&State, &mut Dice) -> Option<Vec<String>>;
@@ -455,35 +455,38 @@ pub fn table_setting(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     })
 }
 
-/// Rows for a table.
+/// Rows for a table: from a query, or spelled out.
 pub fn insert(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let table = state.table(dice)?;
-    let (mut names, mut values) = (Vec::new(), Vec::new());
-    for column in &table.columns {
-        let skipped = column.generated || (column.has_default && dice.one_in(2)) || (column.identity && dice.one_in(2));
-        if skipped {
-            continue;
+    let skipped = |column: &Column, dice: &mut Dice| {
+        column.generated || ((column.has_default || column.identity) && dice.one_in(2))
+    };
+    let columns: Vec<&Column> = table.columns.iter().filter(|column| !skipped(column, dice)).collect();
+    let nulls: Vec<bool> = columns.iter().map(|column| !column.not_null && dice.one_in(3)).collect();
+    let row = |n: &str| -> Vec<String> {
+        let mut values = Vec::new();
+        for (column, nulls) in columns.iter().zip(&nulls) {
+            let value = state.value(&column.type_name, n, 0).unwrap_or_else(|| "NULL".to_owned());
+            let is_key = ["id", "k"].contains(&column.name.as_str()) || column.name.starts_with("ref");
+            values.push(match &column.type_name[..] {
+                "integer" | "bigint" if is_key => n.to_owned(),
+                _ if *nulls => format!("CASE WHEN {n} % 3 <> 0 THEN {value} END"),
+                _ => value,
+            });
         }
-        let Some(value) = state.value(&column.type_name, 0) else { continue };
-        let value = match column.name.as_str() {
-            "id" | "k" => "n".to_owned(),
-            _ if column.type_name == "integer" && column.name.starts_with("ref") => "n".to_owned(),
-            _ if !column.not_null && dice.one_in(3) => format!("CASE WHEN n % 3 <> 0 THEN {value} END"),
-            _ => value,
-        };
-        names.push(column.name.clone());
-        values.push(value);
-    }
+        values
+    };
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let (first, count) = (dice.below(3) * 10 + 1, 1 + dice.below(8));
-    let last = first + count;
+    let into = format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE", table.full, names.join(", "));
     one(if names.is_empty() {
         format!("INSERT INTO {} DEFAULT VALUES", table.full)
+    } else if dice.one_in(3) {
+        let rows: Vec<String> =
+            (first..first + 2).map(|number| format!("({})", row(&number.to_string()).join(", "))).collect();
+        format!("{into} VALUES {}", rows.join(", "))
     } else {
-        format!(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM generate_series({first}, {last}) AS n",
-            table.full,
-            names.join(", "),
-            values.join(", ")
-        )
+        let last = first + count;
+        format!("{into} SELECT {} FROM generate_series({first}, {last}) AS n", row("n").join(", "))
     })
 }

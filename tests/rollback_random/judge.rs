@@ -6,10 +6,12 @@ use seatrial::engine::ServerError;
 use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
+use seatrial::engine::postgres::volatile;
 use seatrial::report::v1::RollbackVerdict;
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{Input, Scripts, generate};
 use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::snapshot::catalog::Catalog;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -178,32 +180,38 @@ async fn attempt(place: &Place, base: &str, recipe: &Recipe<'_>) -> Judged {
         return judged;
     }
     let ground = Ground { place, base, migration: &built.case.migration, made: Cell::new(0) };
-    let scripts = match scripts(&ground, &built).await {
-        Ok(scripts) => scripts,
+    let seen = match look(&ground).await {
+        Ok(seen) => seen,
         Err(refused) => {
             judged.outcome = format!("not the same twice: {}", kind_of(&refused));
             return judged;
         }
     };
-    let complaint;
-    match round_trip(&ground, &scripts).await {
-        // What the migration added stays, and may be what the old rules forbid. The script refuses, and that is told.
-        Err(failed) if adds_rows(&built) && is_about_rows(&failed) => {
-            judged.outcome = "added rows stand in the way".to_owned();
-            return judged;
+    let mut scripts = seen.scripts(&built, true);
+    let mut proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await;
+    if proof.as_ref().is_ok_and(|proof| proof.mistaken(&scripts)) {
+        scripts = seen.scripts(&built, false);
+        proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await;
+    }
+    let complaint = match (proof, round_trip(&ground, &scripts).await) {
+        (Err(error), _) => {
+            judged.outcome = "no proof".to_owned();
+            Some(format!("no proof: {error}"))
         }
-        Err(failed) => complaint = Some(failed),
-        Ok((before, back)) => match prove(&mut &ground, &scripts, &ProveOptions::default()).await {
-            Ok(proof) => {
-                judged.outcome = proof.verdict().name().to_owned();
-                complaint = complain(&scripts, &proof, &before, &back);
-            }
-            Err(error) => complaint = Some(format!("no proof: {error}")),
-        },
-    }
-    if complaint.is_some() && judged.outcome == "nothing to undo" {
-        judged.outcome = "no verdict".to_owned();
-    }
+        // What the migration added may stay, and may be what the old rules forbid. The script refuses, and that is told.
+        (Ok(_), Err(failed)) if adds_rows(&built) && is_about_rows(&failed) => {
+            judged.outcome = "added rows stand in the way".to_owned();
+            None
+        }
+        (Ok(_), Err(failed)) => {
+            judged.outcome = "a script fails".to_owned();
+            Some(failed)
+        }
+        (Ok(proof), Ok((before, back))) => {
+            judged.outcome = proof.verdict().name().to_owned();
+            complain(&scripts, &proof, &before, &back)
+        }
+    };
     judged.wrong = complaint.map(|what| {
         let all = format!(
             "{what}\n--- prepare.sql\n{}\n--- rollback.sql\n{}\nchanged rows: {:?}",
@@ -222,7 +230,30 @@ fn is_about_rows(failed: &str) -> bool {
     failed.contains("SQLSTATE 235") || failed.contains("nothing was changed")
 }
 
-async fn scripts<'a>(ground: &'a Ground<'a>, built: &Built) -> Result<Scripts, String> {
+/// What scripts are written from.
+struct Seen {
+    before: Catalog,
+    after: Catalog,
+    dump_before: String,
+    volatile: BTreeSet<String>,
+}
+
+impl Seen {
+    fn scripts(&self, built: &Built, told_from_statements: bool) -> Scripts {
+        generate(&Input {
+            before: &self.before,
+            after: &self.after,
+            dump_before: &self.dump_before,
+            history: &[],
+            changed: &built.changed,
+            title: "a random migration",
+            backup_schema: catalog::BACKUP_SCHEMA,
+            volatile: told_from_statements.then_some(&self.volatile),
+        })
+    }
+}
+
+async fn look<'a>(ground: &'a Ground<'a>) -> Result<Seen, String> {
     let text = |error: ServerError| error.to_string();
     let copy = ground.copy().await.map_err(text)?;
     let mut superuser = copy.superuser().await.map_err(text)?;
@@ -230,18 +261,11 @@ async fn scripts<'a>(ground: &'a Ground<'a>, built: &Built) -> Result<Scripts, S
     let dump_before = copy.dump().await.map_err(|error| error.to_string())?;
     let migrated = copy.migrate().await.map_err(text);
     let after = catalog::read(&mut superuser).await.map_err(text)?;
+    let volatile = volatile::read(&mut superuser).await.map_err(text)?;
     superuser.close().await;
     copy.destroy().await.map_err(|error| error.to_string())?;
     migrated?;
-    Ok(generate(&Input {
-        before: &before,
-        after: &after,
-        dump_before: &dump_before,
-        history: &[],
-        changed: &built.changed,
-        title: "a random migration",
-        backup_schema: catalog::BACKUP_SCHEMA,
-    }))
+    Ok(Seen { before, after, dump_before, volatile })
 }
 
 /// Everything before and after, without the proof.

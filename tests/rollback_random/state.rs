@@ -26,8 +26,6 @@ pub struct Relation {
     /// `relkind`.
     pub kind: char,
     pub is_partition: bool,
-    /// The column it is partitioned by, if it is.
-    pub partitioned_by: String,
     pub columns: Vec<Column>,
 }
 
@@ -35,12 +33,9 @@ pub struct Relation {
 #[derive(Debug, Clone)]
 pub struct Part {
     pub what: String,
-    pub table: String,
-    /// Of the table, with its schema.
+    /// Its table, with the schema.
     pub on: String,
     pub name: String,
-    /// `contype` of a constraint; `c` for an index behind one.
-    pub kind: String,
 }
 
 /// A type people made.
@@ -62,7 +57,6 @@ pub struct Type {
 pub struct Function {
     /// `schema.name(types)`.
     pub full: String,
-    pub name: String,
     pub returns: String,
     /// `prokind`.
     pub kind: char,
@@ -117,8 +111,7 @@ impl State {
         }
         let sql = format!(
             "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(relname), quote_ident(relname), relkind, \
-             relispartition, (SELECT quote_ident(attname) FROM pg_partitioned_table p JOIN pg_attribute a \
-             ON a.attrelid = p.partrelid AND attnum = partattrs[0] WHERE partrelid = c.oid) FROM pg_class c \
+             relispartition FROM pg_class c \
              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} AND relkind IN ('r', 'p', 'v', 'm', 'S') \
              ORDER BY c.oid"
         );
@@ -129,32 +122,23 @@ impl State {
                 name: row[2].clone(),
                 kind: letter(&row[3]),
                 is_partition: row[4] == "t",
-                partitioned_by: row[5].clone(),
                 columns: columns.get(&row[0]).cloned().unwrap_or_default(),
             });
         }
         let sql = format!(
-            "SELECT p.what, p.relation, p.relation::regclass, p.name, p.kind FROM ( \
-             SELECT 1 AS rank, 'constraint' AS what, oid, conrelid AS relation, quote_ident(conname) AS name, \
-             contype::text AS kind FROM pg_constraint WHERE contype <> 't' \
-             UNION ALL SELECT 2, 'trigger', oid, tgrelid, quote_ident(tgname), tgenabled::text FROM pg_trigger \
-             WHERE NOT tgisinternal \
-             UNION ALL SELECT 3, 'policy', oid, polrelid, quote_ident(polname), polcmd::text FROM pg_policy \
-             UNION ALL SELECT 4, 'rule', oid, ev_class, quote_ident(rulename), ev_type::text FROM pg_rewrite \
+            "SELECT p.what, p.relation::regclass, p.name FROM ( \
+             SELECT 1 AS rank, 'constraint' AS what, oid, conrelid AS relation, quote_ident(conname) AS name \
+             FROM pg_constraint WHERE contype <> 't' \
+             UNION ALL SELECT 2, 'trigger', oid, tgrelid, quote_ident(tgname) FROM pg_trigger WHERE NOT tgisinternal \
+             UNION ALL SELECT 3, 'policy', oid, polrelid, quote_ident(polname) FROM pg_policy \
+             UNION ALL SELECT 4, 'rule', oid, ev_class, quote_ident(rulename) FROM pg_rewrite \
              WHERE rulename <> '_RETURN' \
-             UNION ALL SELECT 5, 'index', indexrelid, indrelid, indexrelid::regclass::text, \
-             CASE WHEN EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x')) \
-             THEN 'c' ELSE '' END FROM pg_index) AS p JOIN pg_class c ON c.oid = p.relation \
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} ORDER BY rank, p.oid"
+             UNION ALL SELECT 5, 'index', indexrelid, indrelid, indexrelid::regclass::text FROM pg_index) AS p \
+             JOIN pg_class c ON c.oid = p.relation JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} \
+             ORDER BY rank, p.oid"
         );
         for row in ask(session, &sql).await? {
-            state.parts.push(Part {
-                what: row[0].clone(),
-                table: row[1].clone(),
-                on: row[2].clone(),
-                name: row[3].clone(),
-                kind: row[4].clone(),
-            });
+            state.parts.push(Part { what: row[0].clone(), on: row[1].clone(), name: row[2].clone() });
         }
         let sql = format!(
             "SELECT quote_ident(n.nspname) || '.' || quote_ident(typname), quote_ident(typname), typtype, \
@@ -175,17 +159,12 @@ impl State {
             });
         }
         let sql = format!(
-            "SELECT p.oid::regprocedure, quote_ident(proname), format_type(prorettype, NULL), prokind FROM pg_proc p \
+            "SELECT p.oid::regprocedure, format_type(prorettype, NULL), prokind FROM pg_proc p \
              JOIN pg_namespace n ON n.oid = pronamespace WHERE {OURS} AND NOT EXISTS (SELECT FROM pg_depend \
              WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'i') ORDER BY p.oid"
         );
         for row in ask(session, &sql).await? {
-            state.functions.push(Function {
-                full: row[0].clone(),
-                name: row[1].clone(),
-                returns: row[2].clone(),
-                kind: letter(&row[3]),
-            });
+            state.functions.push(Function { full: row[0].clone(), returns: row[1].clone(), kind: letter(&row[2]) });
         }
         let sql = "SELECT quote_ident(n.nspname) || '.' || quote_ident(stxname) FROM pg_statistic_ext s \
             JOIN pg_namespace n ON n.oid = stxnamespace ORDER BY s.oid";
@@ -241,43 +220,43 @@ impl State {
         format!("{schema}.{}", dice.name(stem))
     }
 
-    /// An expression of this type over an integer `n`; none where nobody has thought of one.
-    pub fn value(&self, type_name: &str, depth: u8) -> Option<String> {
+    /// An expression of this type over an integer, such as the column `n`; none where nobody has thought of one.
+    pub fn value(&self, type_name: &str, n: &str, depth: u8) -> Option<String> {
         if depth > 4 {
             return None;
         }
         if let Some(element) = type_name.strip_suffix("[]") {
-            return Some(format!("ARRAY[{}]::{type_name}", self.value(element, depth + 1)?));
+            return Some(format!("ARRAY[{}]::{type_name}", self.value(element, n, depth + 1)?));
         }
         if let Some(found) = self.types.iter().find(|found| found.full == type_name) {
             return match found.kind {
                 'e' if found.labels.is_empty() => None,
-                'e' => Some(format!("(enum_range(NULL::{type_name}))[1 + (n % {})]", found.labels.len())),
-                'd' => Some(format!("({})::{type_name}", self.value(&found.base, depth + 1)?)),
+                'e' => Some(format!("(enum_range(NULL::{type_name}))[1 + ({n} % {})]", found.labels.len())),
+                'd' => Some(format!("({})::{type_name}", self.value(&found.base, n, depth + 1)?)),
                 _ => {
                     let each: Option<Vec<String>> =
-                        found.attributes.iter().map(|(_, attribute)| self.value(attribute, depth + 1)).collect();
+                        found.attributes.iter().map(|(_, attribute)| self.value(attribute, n, depth + 1)).collect();
                     Some(format!("ROW({})::{type_name}", each?.join(", ")))
                 }
             };
         }
         let head = type_name.split('(').next().unwrap_or(type_name);
         Some(match head {
-            "smallint" | "integer" | "bigint" => format!("(n * 7 % 101)::{head}"),
-            "numeric" => "(n * 1.25)::numeric".to_owned(),
-            "real" | "double precision" => format!("(n / 3.0)::{head}"),
-            "text" | "character varying" | "character" => "('v' || n)".to_owned(),
-            "boolean" => "(n % 2 = 0)".to_owned(),
-            "date" => "(date '2024-02-27' + n)".to_owned(),
-            "timestamp without time zone" => "(timestamp '2024-02-28 23:00' + n * interval '25 minutes')".to_owned(),
-            "timestamp with time zone" => "(timestamptz '2024-03-30 23:00+00' + n * interval '25 minutes')".to_owned(),
-            "interval" => "(n * interval '1 day 2 hours')".to_owned(),
-            "uuid" => "md5(n::text)::uuid".to_owned(),
-            "jsonb" => "jsonb_build_object('a', n)".to_owned(),
-            "json" => "json_build_object('b', n, 'a', 1)".to_owned(),
-            "bytea" => "decode(md5(n::text), 'hex')".to_owned(),
-            "inet" => "('10.0.0.1'::inet + n)".to_owned(),
-            "int4range" => "int4range(n, n + 5)".to_owned(),
+            "smallint" | "integer" | "bigint" => format!("({n} * 7 % 101)::{head}"),
+            "numeric" => format!("({n} * 1.25)::numeric"),
+            "real" | "double precision" => format!("({n} / 3.0)::{head}"),
+            "text" | "character varying" | "character" => format!("('v' || {n})"),
+            "boolean" => format!("({n} % 2 = 0)"),
+            "date" => format!("(date '2024-02-27' + {n})"),
+            "timestamp without time zone" => format!("(timestamp '2024-02-28 23:00' + {n} * interval '25 minutes')"),
+            "timestamp with time zone" => format!("(timestamptz '2024-03-30 23:00+00' + {n} * interval '25 minutes')"),
+            "interval" => format!("({n} * interval '1 day 2 hours')"),
+            "uuid" => format!("md5({n}::text)::uuid"),
+            "jsonb" => format!("jsonb_build_object('a', {n})"),
+            "json" => format!("json_build_object('b', {n}, 'a', 1)"),
+            "bytea" => format!("decode(md5({n}::text), 'hex')"),
+            "inet" => format!("('10.0.0.1'::inet + {n})"),
+            "int4range" => format!("int4range({n}, {n} + 5)"),
             _ => return None,
         })
     }

@@ -33,6 +33,13 @@ pub(super) fn attributes(plan: &mut Plan<'_>) -> Vec<Step> {
     for before in plan.restore.iter().filter(|before| !is_built_outside(plan, **before)) {
         comments(plan, *before, None, &mut steps);
     }
+    // `NOT NULL` comes back with its column.
+    for oid in plan.before.constraints.keys() {
+        let address = Address::new(Class::Constraint, *oid);
+        if Plan::is_not_null(plan.before, address) && plan.pairing.after(address).is_none() {
+            comments(plan, address, None, &mut steps);
+        }
+    }
     steps
 }
 

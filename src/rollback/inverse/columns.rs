@@ -214,6 +214,9 @@ impl Work<'_, '_> {
         let generated_again = now.is_none() && old.generated.is_some();
         if old.not_null && !not_null_now && !generated_again {
             let name = self.not_null_name(number);
+            if self.requires_by_parent(number) {
+                return;
+            }
             let sql = match name {
                 Some((name, definition)) => {
                     format!("{} ADD CONSTRAINT {} {definition};", self.alter(), identifier(&name))
@@ -231,6 +234,25 @@ impl Work<'_, '_> {
             return false;
         };
         matches!(self.conversion("", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
+    }
+
+    /// Whether `NOT NULL` is a constraint of a parent's and comes back here with the parent's statement.
+    fn requires_by_parent(&self, number: i16) -> bool {
+        let (Some((old, _)), Some(now)) = (self.was(number), self.plan.after.relation_details.get(&self.table.after))
+        else {
+            return false;
+        };
+        let inherited = self.plan.before.constraints.values().any(|constraint| {
+            constraint.kind == 'n'
+                && constraint.inherited
+                && constraint.table == Some(self.table.before)
+                && constraint.columns.first() == Some(&old.name)
+        });
+        let parents = self.plan.before.relation_details.get(&self.table.before).map(|detail| &detail.parents);
+        let mut parents = parents.into_iter().flatten();
+        let stays =
+            |parent: &Oid| self.plan.pairing.relation_after(*parent).is_some_and(|after| now.parents.contains(&after));
+        inherited && parents.any(stays)
     }
 
     /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.

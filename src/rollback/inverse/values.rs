@@ -43,7 +43,7 @@ pub(super) fn values(plan: &Plan<'_>, save: &Save) -> Vec<Step> {
 /// The tables whose rows are written, as OID after and name before: those that inherit from the table, too, unless each
 /// has its own part of the backup.
 fn reached(plan: &Plan<'_>, save: &Save, after: Oid) -> Vec<(Oid, String)> {
-    let only = save.own_rows && matches!(save.kind, SaveKind::Rows(_));
+    let only = save.own_rows && !matches!(save.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
     let mut found = vec![after];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied().filter(|_| !only) {
