@@ -191,7 +191,8 @@ async fn counters(session: &mut Session) -> Result<Counts, ServerError> {
 
 /// How many rows tables have, in the third place. The server counts no truncated rows.
 async fn rows(session: &mut Session) -> Result<Counts, ServerError> {
-    let tables = "SELECT oid, oid::regclass FROM pg_class WHERE relkind = 'r' AND oid > 16383";
+    let tables = "SELECT oid, oid::regclass FROM pg_class WHERE relkind = 'r' AND oid > 16383 \
+        AND has_table_privilege(oid, 'SELECT') AND has_schema_privilege(relnamespace, 'USAGE')";
     let mut found = Counts::new();
     for row in session.query(tables).await?.rows {
         let (oid, name) = (row[0].clone().unwrap_or_default(), row[1].clone().unwrap_or_default());
