@@ -319,7 +319,7 @@ fn owner(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
 }
 
 fn revoke(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
-    let from = dice.word(&["reader", "writer", "PUBLIC", "app"]);
+    let from = dice.word(&["reader", "writer", "PUBLIC"]);
     one(format!("REVOKE ALL ON {} FROM {from}", state.relation(dice, "rpvm")?.full))
 }
 
