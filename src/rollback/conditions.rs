@@ -181,6 +181,7 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
         let name = plan.after.relation_name(table);
         let own = own_rows(plan, table);
         let query = match constraint.kind {
+            'c' if !is_understood(plan, *address) => None,
             'c' if constraint.definition.ends_with("NO INHERIT") => check_query(&own, &constraint.definition),
             'c' => check_query(&name, &constraint.definition),
             'p' | 'u' => {
@@ -215,6 +216,39 @@ fn still_there(plan: &Plan<'_>, table: u32, constraint: &crate::snapshot::catalo
             && now.definition == constraint.definition
             && plan.drop.contains(&Address::new(Class::Constraint, now.oid))
     })
+}
+
+/// Whether the old words mean the same to the migrated schema: the types and functions they speak of stand, with the
+/// same names and labels.
+fn is_understood(plan: &Plan<'_>, constraint: Address) -> bool {
+    let spoken_of = plan.before.dependencies.iter().filter(|dependency| dependency.dependent == constraint);
+    spoken_of.map(|dependency| dependency.referenced.whole()).all(|referenced| {
+        let after = plan.pairing.after(referenced);
+        match referenced.class {
+            Class::Type => {
+                let now = after.and_then(|after| plan.after.types.get(&after.oid));
+                match (plan.before.types.get(&referenced.oid), now) {
+                    (Some(old), Some(new)) => old.qualified == new.qualified && has_labels(&old.kind, &new.kind),
+                    (old, _) => old.is_none(),
+                }
+            }
+            Class::Function => {
+                let now = after.and_then(|after| plan.after.functions.get(&after.oid));
+                let old = plan.before.functions.get(&referenced.oid);
+                old.is_none_or(|old| now.is_some_and(|new| old.identity == new.identity))
+            }
+            _ => true,
+        }
+    })
+}
+
+fn has_labels(old: &TypeKind, new: &TypeKind) -> bool {
+    match (old, new) {
+        (TypeKind::Enum(old), TypeKind::Enum(new)) => {
+            old.iter().all(|(_, label)| new.iter().any(|(_, now)| now == label))
+        }
+        _ => true,
+    }
 }
 
 /// A table as keys see it: without the rows of those that inherit from it, unless they are its partitions.

@@ -159,7 +159,6 @@ impl Work<'_, '_> {
             let Some((now, _)) = self.now(old.number).filter(|_| !self.table.dropped.contains(&old.number)) else {
                 continue;
             };
-            self.identity_gone(steps, old, now);
             if !old.not_null && now.not_null {
                 steps.push(Step::new("Took nulls before.", format!("{} DROP NOT NULL;", self.column(old))));
             }
@@ -184,15 +183,6 @@ impl Work<'_, '_> {
 
     fn column(&self, old: &Column) -> String {
         format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
-    }
-
-    fn identity_gone(&self, steps: &mut Vec<Step>, old: &Column, now: &Column) {
-        if old.identity.is_none() && now.identity.is_some() {
-            steps.push(Step::new(
-                "Made an identity column by the migration.",
-                format!("{} DROP IDENTITY IF EXISTS;", self.column(old)),
-            ));
-        }
     }
 
     fn identity_kind(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {
