@@ -11,7 +11,9 @@ use seatrial::engine::postgres::volatile;
 use seatrial::migration::script::{StatementKind, kind, split};
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
-use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::rollback::prove::{
+    ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, prove_prefixes, run_script,
+};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use support::place::{Place, ROLE};
@@ -77,6 +79,23 @@ impl ProofCopy for Copy<'_> {
         }
         if !bare {
             session.execute("COMMIT").await?;
+        }
+        session.close().await;
+        Ok(())
+    }
+
+    async fn migrate_part(&self, statements: usize) -> Result<(), ServerError> {
+        let migration = &self.ground.migration;
+        let mut session = self.migration_role().await?;
+        let fails = migration.contains("-- fails");
+        for span in split(migration).expect("a migration that can be cut into statements").into_iter().take(statements)
+        {
+            match session.execute(&migration[span]).await {
+                Err(_) if fails => {}
+                done => {
+                    done?;
+                }
+            }
         }
         session.close().await;
         Ok(())
@@ -167,8 +186,16 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         title: &name,
         backup_schema: catalog::BACKUP_SCHEMA,
         volatile: Some(&volatile),
+        stepwise: migration.contains("-- no-transaction"),
     });
-    let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
+    let options = ProveOptions::default();
+    let mut proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
+    if migration.contains("-- no-transaction") {
+        let statements = split(&migration).expect("statements").len();
+        let points: Vec<usize> = (1..statements).collect();
+        let tried = prove_prefixes(&mut &ground, &scripts, &points, &options, &mut proof).await;
+        tried.map_err(|error| error.to_string())?;
+    }
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
     place.execute("postgres", SUPERUSER, &dropped).await.map_err(|error| error.to_string())?;
     Ok(Outcome { scripts, proof })
@@ -194,6 +221,12 @@ fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
         let needed = needed.as_str().expect("text");
         if !proof.conditions().iter().any(|condition| condition.contains(needed)) {
             wrong.push(format!("no condition says {needed:?}: {:?}", proof.conditions()));
+        }
+    }
+    for unwanted in expected["no_condition"].as_array().into_iter().flatten() {
+        let unwanted = unwanted.as_str().expect("text");
+        if proof.conditions().iter().any(|condition| condition.contains(unwanted)) {
+            wrong.push(format!("a condition says {unwanted:?}: {:?}", proof.conditions()));
         }
     }
     for (script, text) in [

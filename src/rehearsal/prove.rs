@@ -1,6 +1,7 @@
 //! The prove pass: writes the scripts for everything that was applied, and for each migration of it, and has them proven.
 
 use super::ground::Ground;
+use super::prefixes;
 use super::{Destroyed, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::catalog::CatalogChange;
@@ -10,6 +11,7 @@ use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
+use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, generate};
 use crate::rollback::prove::{ProveOptions, Step, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
@@ -43,6 +45,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
             title: &title.join(", "),
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
+            stepwise: stepwise(&all),
         })
     };
     let mut told = Some(&volatile);
@@ -54,6 +57,14 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         told = None;
         scripts = write(told);
         proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    }
+    let points: Vec<usize> = prefixes::points(&rehearsal.migrations)
+        .into_iter()
+        .filter(|point| rehearsal.committed.iter().any(|later| later > point))
+        .collect();
+    let comes_back = !matches!(proof.verdict(), RollbackVerdict::Irreversible | RollbackVerdict::RowsLost);
+    if stepwise(&all) && comes_back {
+        rollback::prove::prove_prefixes(&mut ground, &scripts, &points, &options, &mut proof).await?;
     }
     let saves = !scripts.saved.is_empty();
     let whole = Rollback { scripts, proof: Some(proof), reason: None };
@@ -82,6 +93,7 @@ async fn each(
             history: history(std::slice::from_ref(migration)),
             changed: changed_tables(rehearsal, &[migration], schema),
             tables: touched_tables(plan, rehearsal, &[migration], schema),
+            stepwise: stepwise(&[migration]),
         }
     };
     let applied = applied(rehearsal).len();
@@ -104,6 +116,13 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
     let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
+}
+
+/// Whether some of these commit before their end.
+fn stepwise(migrations: &[&Migration]) -> bool {
+    migrations
+        .iter()
+        .any(|migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit))
 }
 
 fn title(migration: &Migration) -> String {

@@ -7,7 +7,7 @@
 mod decide;
 mod predict;
 mod restore;
-mod statement;
+pub(super) mod statement;
 
 pub(super) use decide::{lossless, saves};
 
@@ -83,6 +83,8 @@ pub struct Added {
     pub numbered: Option<(SavedColumn, String)>,
     /// The query that gives the rows.
     pub query: String,
+    /// Queries over rows that refer to a row `t` of them.
+    pub referrers: Vec<String>,
 }
 
 /// One table of the backup.
@@ -300,14 +302,22 @@ fn row_text(keys: &[String]) -> String {
     format!("ROW({})::text", identifiers(keys))
 }
 
-/// Refuses a second run, and makes the place to save to.
-pub(super) fn guard(schema: &str) -> String {
+/// Refuses a second run.
+pub(super) fn refuse_twice(schema: &str) -> String {
     let name = identifier(schema);
-    let text = quote_literal(&name);
     format!(
-        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace({text}) IS NOT NULL THEN\n        RAISE EXCEPTION \
+        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace({}) IS NOT NULL THEN\n        RAISE EXCEPTION \
          'prepare.sql was run before: the schema {name} exists; run cleanup.sql if what it holds is no longer \
-         needed';\n    END IF;\nEND\n$seatrial$;\nCREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
+         needed';\n    END IF;\nEND\n$seatrial$;\n",
+        quote_literal(&name)
+    )
+}
+
+/// Makes the place to save to.
+pub(super) fn place(schema: &str) -> String {
+    let name = identifier(schema);
+    format!(
+        "CREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
          PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now());\n\
          -- What rollback.sql finds changed by somebody else since, and leaves as it is.\n\
          CREATE TABLE {name}.left_alone (origin text NOT NULL, row_key text NOT NULL, why text NOT NULL);\n\

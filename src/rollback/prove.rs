@@ -16,12 +16,15 @@ use std::ops::Range;
 use std::time::Instant;
 
 mod each;
+mod prefixes;
 mod proof;
 mod state;
 mod without;
 mod witness;
 
 pub use each::{Step, prove_each};
+pub(crate) use prefixes::COPIES as PREFIX_COPIES;
+pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
 use state::{State, reapplied, state};
 
@@ -33,6 +36,8 @@ pub trait ProofCopy: Sized {
     fn migration_role(&self) -> impl Future<Output = Result<Session, ServerError>>;
     /// Applies everything pending in the runner's mode, as far as it went when it was measured.
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
+    /// Applies the first so many of all pending statements, as a run that is cut off there.
+    fn migrate_part(&self, statements: usize) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
     fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
     /// `pg_dump --schema-only`, owners and privileges included.

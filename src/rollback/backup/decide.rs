@@ -1,7 +1,7 @@
 //! Decides what is saved: what is dropped, what is converted without a way back, what else the migration changes.
 
 use super::super::generate::ChangedTable;
-use super::super::names::column;
+use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
 use super::predict::{self, Reach};
 use super::{Added, Key, Save, SaveKind, SavedColumn, Written};
@@ -188,12 +188,15 @@ fn written_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BT
 /// Rows told from the statements that add them.
 fn added_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
     let before = table.before;
-    let Some(keys) = surviving_key(plan, table, &reach.assigned) else { return };
+    // Without a key, rows that are equal in everything are told apart by nobody.
+    let keys = surviving_key(plan, table, &reach.assigned).unwrap_or_default();
+    let all = plan.before.columns_of(before).filter(|column| column.generated.is_none()).count();
     for statement in &reach.statements {
         let Some(added) = predict::added(plan, table, statement, volatile) else { continue };
         let columns: Vec<SavedColumn> =
             added.numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
-        let given = keys.iter().all(|key| columns.iter().any(|column| column.name == key.name));
+        let given = keys.iter().all(|key| columns.iter().any(|column| column.name == key.name))
+            && (!keys.is_empty() || columns.len() == all);
         let numbered = match keys.as_slice() {
             [key] if !given => {
                 let number = plan.before.columns_of(before).find(|column| column.name == key.name);
@@ -205,9 +208,27 @@ fn added_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BTre
         if !given && numbered.is_none() {
             continue;
         }
-        let kind = SaveKind::Added(Added { keys: keys.clone(), numbered, query: added.query });
+        let referrers = referrers(plan, before);
+        let kind = SaveKind::Added(Added { keys: keys.clone(), numbered, query: added.query, referrers });
         found.extend(new_save(plan, before, kind, added.numbers, columns));
     }
+}
+
+/// Rows of other tables that refer to a row `t` of this one.
+fn referrers(plan: &Plan<'_>, table: Oid) -> Vec<String> {
+    let foreign_keys = plan.before.constraints.values().filter(|found| found.references == Some(table));
+    let others = foreign_keys.filter_map(|found| Some((found, found.table.filter(|from| *from != table)?)));
+    others
+        .map(|(found, from)| {
+            let pairs: Vec<String> = found
+                .columns
+                .iter()
+                .zip(&found.referenced_columns)
+                .map(|(own, other)| format!("r.{} = t.{}", identifier(own), identifier(other)))
+                .collect();
+            format!("SELECT FROM {} AS r WHERE {}", plan.before.relation_name(from), pairs.join(" AND "))
+        })
+        .collect()
 }
 
 /// What refers to rows goes after them where rows come back, and before them where rows are taken out.

@@ -243,26 +243,40 @@ pub(super) struct Added {
     pub numbers: Vec<i16>,
 }
 
-/// What an `INSERT … VALUES` adds to the rows there are; none where its values depend on more than its text.
+/// What an `INSERT` adds to the rows there are; none where that cannot be told before it runs.
 pub(super) fn added(
     plan: &Plan<'_>,
     table: &TablePlan,
     statement: &Written,
     volatile: &BTreeSet<String>,
 ) -> Option<Added> {
-    let Written::Insert { target, columns: named, rows: Some(rows), .. } = statement else { return None };
+    let Written::Insert { target, columns: named, rows, query, .. } = statement else { return None };
     let simple = Simple { plan, table, volatile };
     let columns: Vec<&Column> = if named.is_empty() {
         let unchanged = table.added.is_empty() && table.dropped.is_empty();
         let all: Vec<&Column> = plan.before.columns_of(table.before).collect();
         // A shorter list leaves the last columns out.
-        let given = rows.first().map_or(0, Vec::len);
+        let given = rows.as_ref()?.first().map_or(0, Vec::len);
         unchanged.then(|| all.into_iter().take(given).collect())?
     } else {
         named.iter().map(|name| stays(plan, table, name)).collect::<Option<_>>()?
     };
+    let numbers: Vec<i16> = columns.iter().map(|column| column.number).collect();
+    if columns.iter().any(|column| column.generated.is_some()) {
+        return None;
+    }
+    if let Some(query) = query {
+        // What it reads are other tables' rows, as they are right before the migration.
+        let names = identifiers(columns.iter().map(|column| &column.name));
+        let typed: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{0}::{1} AS {0}", identifier(&column.name), column.type_name))
+            .collect();
+        let query = format!("SELECT {} FROM (\n        {query}) AS seatrial_rows ({names})", typed.join(", "));
+        return simple.repeats(&query).then_some(Added { query, numbers });
+    }
     let mut selects = Vec::new();
-    for row in rows {
+    for row in rows.as_ref()? {
         if row.len() != columns.len() {
             return None;
         }
@@ -270,17 +284,14 @@ pub(super) fn added(
         for (column, value) in columns.iter().zip(row) {
             // No row is there to take a column from.
             let constant = simple.columns(value, target)?.is_empty() && !value.eq_ignore_ascii_case("default");
-            if !constant || column.generated.is_some() {
+            if !constant {
                 return None;
             }
             values.push(format!("({value})::{} AS {}", column.type_name, identifier(&column.name)));
         }
         selects.push(format!("SELECT {}", values.join(", ")));
     }
-    Some(Added {
-        query: selects.join("\n        UNION ALL "),
-        numbers: columns.iter().map(|column| column.number).collect(),
-    })
+    Some(Added { query: selects.join("\n        UNION ALL "), numbers })
 }
 
 /// Reads expressions of statements.
@@ -362,6 +373,22 @@ impl Simple<'_, '_> {
             }
         }
         Some(found)
+    }
+
+    /// Whether a query gives the same answer as long as nobody writes.
+    fn repeats(&self, query: &str) -> bool {
+        let all = words(query);
+        all.iter().enumerate().all(|(at, word)| {
+            let called = all.get(at + 1).is_some_and(|next| next.text == "(");
+            let moment = word.kind == TokenKind::String
+                && MOMENTS.contains(&word.text.trim_matches('\'').trim().to_lowercase().as_str());
+            let moving = word.name().is_some_and(|name| {
+                let keyword =
+                    word.kind == TokenKind::Word && name != "select" && NOT_OF_THE_ROW.contains(&name.as_str());
+                keyword || (called && self.volatile.contains(&name))
+            });
+            word.kind != TokenKind::Parameter && !moment && !moving
+        })
     }
 
     fn is_schema(&self, name: &str) -> bool {

@@ -204,9 +204,20 @@ impl Save {
         }
         if written.deletes {
             let before: Vec<String> = written.keys.iter().map(SavedColumn::matched).collect();
-            let taken = format!("(SELECT FROM {scanned} AS t WHERE {})", before.join(" AND "));
             let gone = "b.seatrial_deleted AND ";
-            steps.push(self.leave_alone(name, &written.keys, "written again since", &format!("{gone}EXISTS {taken}")));
+            let now: Vec<String> = self
+                .columns
+                .iter()
+                .map(|column| format!("t.{0}::text IS DISTINCT FROM b.{0}::text", column.plain()))
+                .collect();
+            if !now.is_empty() {
+                let other = format!(
+                    "{gone}EXISTS (\n                SELECT FROM {scanned} AS t WHERE {} AND ({}))",
+                    before.join(" AND "),
+                    now.join(" OR ")
+                );
+                steps.push(self.leave_alone(name, &written.keys, "written again since", &other));
+            }
             steps.push(self.insert_missing(name, &written.keys, gone));
         }
         steps.push(self.count_left_alone());
@@ -223,6 +234,7 @@ impl Save {
                 ),
                 String::new(),
             ),
+            None if added.keys.is_empty() => (String::new(), String::new()),
             None => {
                 let matched: Vec<String> = added.keys.iter().map(|key| format!("t.{0} = v.{0}", key.plain())).collect();
                 let there = format!("SELECT FROM {} AS t WHERE {}", self.scanned(), matched.join(" AND "));
@@ -240,45 +252,68 @@ impl Save {
     fn take_out(&self, name: &str, added: &Added) -> Vec<String> {
         let scanned = self.scanned();
         let mut steps = Vec::new();
+        // The application may have taken to using these rows: they stay then.
+        let used: Vec<String> = added.referrers.iter().map(|rows| format!("EXISTS ({rows})")).collect();
+        let used = used.join(" OR ");
+        let free = if used.is_empty() { String::new() } else { format!("\n                AND NOT ({used})") };
         match &added.numbered {
-            None => {
+            None if !added.keys.is_empty() => {
                 let matched: Vec<String> = added.keys.iter().map(SavedColumn::matched).collect();
                 let matched = matched.join(" AND ");
                 let (now, then) = (texts("t", &self.columns), texts("b", &self.columns));
                 steps.push(self.leave_alone(
                     name,
                     &added.keys,
-                    "changed or deleted since",
+                    "changed since",
                     &format!(
-                        "NOT EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND {now} IS NOT DISTINCT FROM {then})"
+                        "EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND {now} IS DISTINCT FROM {then})"
                     ),
                 ));
+                if !used.is_empty() {
+                    let there =
+                        format!("EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND ({used}))");
+                    steps.push(self.leave_alone(name, &added.keys, "referred to since", &there));
+                }
                 steps.push(format!(
-                    "DELETE FROM {scanned} AS t USING {name} AS b\n            WHERE {matched} AND {now} IS NOT DISTINCT FROM {then};"
+                    "DELETE FROM {scanned} AS t USING {name} AS b\n            WHERE {matched} AND {now} IS NOT DISTINCT FROM {then}{free};"
                 ));
             }
-            // Equal rows are told apart by their number; the first ones are the migration's.
-            Some((key, _)) => {
+            // Equal rows are told apart by their place; the first ones are the migration's.
+            numbered => {
                 let (mark, saved) = (texts("t", &self.columns), texts("b", &self.columns));
-                let key_name = key.plain();
+                let (order, later) = match numbered {
+                    Some((key, _)) => {
+                        let key = key.plain();
+                        (format!("t.{key}"), format!(" WHERE t.{key} > (SELECT max(seatrial_after) FROM {name})"))
+                    }
+                    None => ("t.ctid".to_owned(), String::new()),
+                };
                 let found = format!(
-                    "(\n                SELECT t.{key_name} AS number, md5({mark}::text) AS mark, row_number() OVER \
-                     (PARTITION BY {mark}::text ORDER BY t.{key_name}) AS place\n                FROM {scanned} AS t WHERE \
-                     t.{key_name} > (SELECT max(seatrial_after) FROM {name}))"
+                    "(\n                SELECT t.ctid AS row, md5({mark}::text) AS mark,\n                    row_number() OVER \
+                     (PARTITION BY {mark}::text ORDER BY {order}) AS place\n                FROM {scanned} AS t{later})"
                 );
                 let wanted = format!(
                     "(\n                SELECT md5({saved}::text) AS mark, row_number() OVER (PARTITION BY {saved}::text) AS place\n                \
                      FROM {name} AS b)"
                 );
                 steps.push(format!(
-                    "INSERT INTO {}.left_alone\n            SELECT {}, 'its number is not known', 'changed or deleted since'\n            \
-                     FROM {wanted} AS b WHERE NOT EXISTS (SELECT FROM {found} AS now WHERE now.mark = b.mark AND now.place = b.place);",
+                    "INSERT INTO {}.left_alone\n            SELECT {}, 'its key is not known', 'changed or deleted since'\n            \
+                     FROM {wanted} AS b WHERE NOT EXISTS (\n                SELECT FROM {found} AS now WHERE now.mark = b.mark AND now.place = b.place);",
                     identifier(&self.schema),
                     quote_literal(&self.origin)
                 ));
+                if !used.is_empty() {
+                    steps.push(format!(
+                        "INSERT INTO {}.left_alone\n            SELECT {}, t.ctid::text, 'referred to since'\n            \
+                         FROM {scanned} AS t JOIN {found} AS now ON t.ctid = now.row JOIN {wanted} AS b USING (mark, place)\n            \
+                         WHERE {used};",
+                        identifier(&self.schema),
+                        quote_literal(&self.origin)
+                    ));
+                }
                 steps.push(format!(
                     "DELETE FROM {scanned} AS t USING {found} AS now JOIN {wanted} AS b USING (mark, place)\n            \
-                     WHERE t.{key_name} = now.number;"
+                     WHERE t.ctid = now.row{free};"
                 ));
             }
         }

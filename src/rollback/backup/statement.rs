@@ -39,6 +39,8 @@ pub(super) enum Written {
         columns: Vec<String>,
         /// The rows of a `VALUES` list; none where they come from elsewhere.
         rows: Option<Vec<Vec<String>>>,
+        /// The query they come from.
+        query: Option<String>,
         /// `ON CONFLICT DO NOTHING`.
         keeps_existing: bool,
         /// `ON CONFLICT DO UPDATE`: rows that were there may change as well.
@@ -63,7 +65,7 @@ impl Written {
 
 /// One token that matters.
 #[derive(Debug, Clone)]
-pub(super) struct Word<'a> {
+pub(in crate::rollback) struct Word<'a> {
     pub text: &'a str,
     pub kind: TokenKind,
     /// Parentheses and brackets open around it.
@@ -71,12 +73,12 @@ pub(super) struct Word<'a> {
 }
 
 impl Word<'_> {
-    pub(super) fn is(&self, keyword: &str) -> bool {
+    pub(in crate::rollback) fn is(&self, keyword: &str) -> bool {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
     /// The name it spells, if it is one.
-    pub(super) fn name(&self) -> Option<String> {
+    pub(in crate::rollback) fn name(&self) -> Option<String> {
         match self.kind {
             TokenKind::Word => Some(self.text.to_lowercase()),
             TokenKind::QuotedIdentifier => Some(self.text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\"")),
@@ -86,7 +88,7 @@ impl Word<'_> {
 }
 
 /// The tokens of a text, comments and spaces left out, each with its depth; a bracket has the depth it stands at.
-pub(super) fn words(sql: &str) -> Vec<Word<'_>> {
+pub(in crate::rollback) fn words(sql: &str) -> Vec<Word<'_>> {
     let mut depth = 0_usize;
     Lexer::new(sql)
         .filter(|token| !token.kind.is_trivia())
@@ -249,7 +251,10 @@ fn insert(words: &[Word<'_>]) -> Option<Written> {
     let keeps_existing = conflict.is_some_and(|at| rest[at..].iter().any(|word| word.is("NOTHING")));
     let overwrites = conflict.is_some() && !keeps_existing;
     let ends = [conflict.map(|at| at - 1), rest.find_keyword("RETURNING")].into_iter().flatten().min();
-    let list = rest.find_keyword("VALUES").map(|at| &rest[at + 1..ends.unwrap_or(rest.len())]);
+    let list = rest
+        .find_keyword("VALUES")
+        .filter(|at| *at == overriding(rest))
+        .map(|at| &rest[at + 1..ends.unwrap_or(rest.len())]);
     let rows = list.and_then(|list| {
         let rows = list.split(|word| word.depth == 0 && word.text == ",");
         rows.map(|row| {
@@ -261,7 +266,14 @@ fn insert(words: &[Word<'_>]) -> Option<Written> {
         })
         .collect()
     });
-    Some(Written::Insert { target, columns, rows, keeps_existing, overwrites })
+    let select = rest.first().is_some_and(|word| word.is("SELECT"));
+    let query = select.then(|| text(&rest[..ends.unwrap_or(rest.len())]));
+    Some(Written::Insert { target, columns, rows, query, keeps_existing, overwrites })
+}
+
+/// Where the rows begin, behind `OVERRIDING SYSTEM VALUE`.
+fn overriding(rest: &[Word<'_>]) -> usize {
+    if rest.first().is_some_and(|word| word.is("OVERRIDING")) { 3 } else { 0 }
 }
 
 fn truncate(words: &[Word<'_>]) -> Option<Written> {
@@ -323,7 +335,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_values_list_are_read_and_others_are_not() {
-        let Some(Written::Insert { columns, rows, keeps_existing, overwrites, target }) =
+        let Some(Written::Insert { columns, rows, keeps_existing, overwrites, target, query: None }) =
             written("INSERT INTO roles (id, name) VALUES (1, upper('a,b')), (2, 'x') ON CONFLICT (id) DO NOTHING")
         else {
             unreachable!("an insert")
@@ -331,10 +343,10 @@ mod tests {
         assert_eq!((columns.join(","), target), ("id,name".to_owned(), plain("roles")));
         assert_eq!(rows.unwrap(), [["1", "upper('a,b')"], ["2", "'x'"]]);
         assert!(keeps_existing && !overwrites);
-        let Some(Written::Insert { rows, .. }) = written("INSERT INTO roles (id) SELECT 1") else {
+        let Some(Written::Insert { rows, query, .. }) = written("INSERT INTO roles (id) SELECT 1 RETURNING id") else {
             unreachable!("an insert")
         };
-        assert_eq!(rows, None);
+        assert_eq!((rows, query.unwrap().as_str()), (None, "SELECT 1"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Step {
     pub changed: Vec<ChangedTable>,
     /// Tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
+    /// As in [`Input`].
+    pub stepwise: bool,
 }
 
 /// One migration with what stood before it.
@@ -152,6 +154,7 @@ async fn survey<C: ProofCopy>(
                 title: &step.title,
                 backup_schema: &step.backup_schema,
                 volatile,
+                stepwise: step.stepwise,
             })
         })
         .collect();
