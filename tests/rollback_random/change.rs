@@ -337,7 +337,8 @@ fn replace(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     if dice.one_in(2) {
         let found = state.relation(dice, "v")?;
         return one(match dice.below(3) {
-            0 => format!("CREATE OR REPLACE VIEW {} AS {}", found.full, query(state, dice)?),
+            // Never over a view: it might be one that reads this one.
+            0 => format!("CREATE OR REPLACE VIEW {} AS {}", found.full, query(state, dice, "rp")?),
             1 => format!("ALTER VIEW {} SET (security_barrier=true)", found.full),
             _ => {
                 let column = dice.pick(&found.columns)?;

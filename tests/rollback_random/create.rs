@@ -193,9 +193,9 @@ fn heir(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     one(format!("CREATE TABLE {} ({own}) INHERITS ({})", state.place(dice, "heir"), parent.full))
 }
 
-/// A query over a table or view.
-pub fn query(state: &State, dice: &mut Dice) -> Option<String> {
-    let from = state.relation(dice, "rpvm")?;
+/// A query over a relation of one of these kinds.
+pub fn query(state: &State, dice: &mut Dice, kinds: &str) -> Option<String> {
+    let from = state.relation(dice, kinds)?;
     if from.columns.is_empty() {
         return None;
     }
@@ -220,12 +220,12 @@ pub fn query(state: &State, dice: &mut Dice) -> Option<String> {
 
 fn view(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let options = dice.word(&["", "", " WITH (security_barrier=true)", " WITH (check_option=local)"]);
-    one(format!("CREATE VIEW {}{options} AS {}", state.place(dice, "v"), query(state, dice)?))
+    one(format!("CREATE VIEW {}{options} AS {}", state.place(dice, "v"), query(state, dice, "rpvm")?))
 }
 
 fn materialized_view(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
     let data = if dice.one_in(5) { " WITH NO DATA" } else { "" };
-    one(format!("CREATE MATERIALIZED VIEW {} AS {}{data}", state.place(dice, "m"), query(state, dice)?))
+    one(format!("CREATE MATERIALIZED VIEW {} AS {}{data}", state.place(dice, "m"), query(state, dice, "rpvm")?))
 }
 
 fn function(state: &State, dice: &mut Dice) -> Option<Vec<String>> {
