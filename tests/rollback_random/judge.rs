@@ -65,6 +65,16 @@ impl ProofCopy for Copy<'_> {
         Ok(())
     }
 
+    async fn migrate_part(&self, statements: usize) -> Result<(), ServerError> {
+        let mut session = self.migration_role().await?;
+        session.execute("SET search_path = ''").await?;
+        for sql in self.ground.migration.iter().take(statements) {
+            session.execute(sql).await?;
+        }
+        session.close().await;
+        Ok(())
+    }
+
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
     }
@@ -249,6 +259,7 @@ impl Seen {
             title: "a random migration",
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile: told_from_statements.then_some(&self.volatile),
+            stepwise: false,
         })
     }
 }

@@ -5,7 +5,7 @@ use super::judge::judge;
 use crate::support::place::Place;
 
 /// How many smaller cases are tried.
-const TRIES: usize = 160;
+const TRIES: usize = 100;
 
 /// Leaves out statements, many at once and then fewer, as long as the same kind of thing is wrong.
 pub async fn smallest(place: &Place, base: &str, case: &Case, kind: &str) -> (Case, String) {
