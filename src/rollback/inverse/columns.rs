@@ -25,7 +25,11 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
     for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
         steps.extend(values(plan, save));
     }
-    for table in plan.tables.values() {
+    // What is handed down comes first, so that heirs can have something else.
+    let (heirs, others): (Vec<&TablePlan>, Vec<&TablePlan>) = plan.tables.values().partition(|table| {
+        plan.before.relation_details.get(&table.before).is_some_and(|detail| !detail.parents.is_empty())
+    });
+    for table in others.into_iter().chain(heirs) {
         let work = Work { plan, table, name: plan.before.relation_name(table.before) };
         work.finish(&mut steps);
     }
@@ -57,14 +61,15 @@ impl Work<'_, '_> {
         Some((self.plan.after.columns.get(&key)?, self.plan.after.column_details.get(&key)?))
     }
 
-    /// The parent's statement reaches the column here, too.
+    /// The parent's statement adds the column here, too.
     fn is_inherited(&self, number: i16) -> bool {
-        self.was(number).is_some_and(|(_, detail)| detail.inherited && !detail.local)
+        self.plan.added_with(self.table, number).is_some()
     }
 
     fn retype(&self, steps: &mut Vec<Step>) {
         let mut actions = Vec::new();
-        for number in self.table.retyped.iter().filter(|number| !self.is_inherited(**number)) {
+        let own = |number: &&i16| !self.plan.comes_from_parent(self.table.after, **number);
+        for number in self.table.retyped.iter().filter(own) {
             let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(*number), self.now(*number)) else {
                 continue;
             };
@@ -171,7 +176,8 @@ impl Work<'_, '_> {
             let Some((old, old_detail)) = self.was(number) else { continue };
             let again = self.table.dropped.contains(&number);
             let now = if again { None } else { self.now(number) };
-            if again && self.is_inherited(number) {
+            if again && let Some(parent) = self.plan.added_with(self.table, number) {
+                self.as_added_with(steps, number, old, old_detail, parent);
                 continue;
             }
             self.nulls(steps, number, old, now.map(|(column, _)| column));
@@ -179,6 +185,37 @@ impl Work<'_, '_> {
             self.identity_kind(steps, number, old, now.map(|(column, _)| column));
             self.storage(steps, old, old_detail, now.map(|(_, detail)| detail));
         }
+    }
+
+    /// A column that a parent's statement added here has what the parent's has, where that is handed down.
+    fn as_added_with(
+        &self,
+        steps: &mut Vec<Step>,
+        number: i16,
+        old: &Column,
+        old_detail: &ColumnDetail,
+        parent: (Oid, i16),
+    ) {
+        let (Some(parents), Some(parents_detail)) =
+            (self.plan.before.columns.get(&parent), self.plan.before.column_details.get(&parent))
+        else {
+            return;
+        };
+        if old.not_null && !parents.not_null {
+            self.nulls(steps, number, old, None);
+        }
+        if old.default != parents.default && old.generated.is_none() {
+            let set =
+                old.default.as_ref().map_or("DROP DEFAULT".to_owned(), |default| format!("SET DEFAULT {default}"));
+            steps.push(Step::new("Its own default.", format!("{} {set};", self.column(old))));
+        }
+        let handed_down = ColumnDetail {
+            statistics_target: parents_detail.statistics_target,
+            storage: parents_detail.storage,
+            compression: parents_detail.compression,
+            ..ColumnDetail::default()
+        };
+        self.storage(steps, old, old_detail, Some(&handed_down));
     }
 
     fn column(&self, old: &Column) -> String {
@@ -329,6 +366,9 @@ impl Work<'_, '_> {
             push(format!("{column} SET COMPRESSION {method};"));
         }
         for sql in super::tables::options(&column, "", &detail.options, &now.options) {
+            push(sql);
+        }
+        if let Some(sql) = super::tables::foreign_options(&column, &detail.foreign_options, &now.foreign_options) {
             push(sql);
         }
     }

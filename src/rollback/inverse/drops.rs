@@ -1,7 +1,7 @@
 //! Drops.
 
 use super::super::generate::Step;
-use super::super::names::{describe, identifier, object, relation_word};
+use super::super::names::{describe, identifier, object, other_word, relation_word};
 use super::super::order::DropOrder;
 use super::super::planner::Plan;
 use crate::snapshot::Oid;
@@ -72,8 +72,10 @@ fn cut_loose(plan: &Plan<'_>) -> Vec<Step> {
 fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<Step> {
     let after = plan.after;
     let oid = node.oid;
+    // What a table keeps when it is cut loose from its new parents is its own from then on.
     let inherited = |table: Oid, column: i16| {
-        after.column_details.get(&(table, column)).is_some_and(|detail| detail.inherited && !detail.local)
+        after.column_details.get(&(table, column)).is_some_and(|detail| !detail.local)
+            && plan.comes_from_parent(table, column)
     };
     let sql = match node.class {
         Class::Relation if node.column != 0 => {
@@ -168,7 +170,8 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
         }
         "publication namespace" => {
             let (schema, publication) = identity.rsplit_once(" in publication ")?;
-            format!("ALTER PUBLICATION {} DROP TABLES IN SCHEMA {};", identifier(publication), identifier(schema))
+            let (publication, schema) = (identifier(publication), identifier(schema));
+            format!("ALTER PUBLICATION {publication} DROP TABLES IN SCHEMA {schema};")
         }
         "cast" => format!("DROP CAST IF EXISTS {identity};"),
         "transform" => format!("DROP TRANSFORM IF EXISTS {identity};"),
@@ -177,9 +180,7 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
             format!("DROP USER MAPPING IF EXISTS FOR {role} SERVER {server};")
         }
         "subscription" => return None,
-        "statistics object" => format!("DROP STATISTICS IF EXISTS {identity};"),
-        "foreign-data wrapper" => format!("DROP FOREIGN DATA WRAPPER IF EXISTS {identity};"),
-        word => format!("DROP {} IF EXISTS {identity};", word.to_uppercase()),
+        kind => format!("DROP {} IF EXISTS {identity};", other_word(kind)),
     };
     let why = match plan.pairing.before(node) {
         Some(_) => format!("{}: put back further down as it was.", capitalised(&describe(plan.after, node))),

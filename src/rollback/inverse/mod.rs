@@ -4,6 +4,7 @@
 mod attributes;
 mod columns;
 mod drops;
+mod others;
 mod renames;
 mod restores;
 mod tables;
@@ -13,6 +14,7 @@ mod values;
 use super::backup::Save;
 use super::generate::Step;
 use super::planner::Plan;
+pub(super) use others::is_altered_in_place;
 
 /// All statements, by part.
 #[derive(Debug, Default)]
@@ -28,7 +30,8 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
     let drops = drops::first(plan, &order);
     let renamed = renames::renames(plan, &order);
     let restored = restores::restores(plan);
-    let types = types::types(plan);
+    let mut types = types::types(plan);
+    types.extend(others::others(plan));
     let columns = columns::columns(plan, saved);
     let last = drops::last(plan, &order, &renamed.away);
     let persistence = tables::persistence(plan);

@@ -4,6 +4,7 @@ use super::super::generate::Step;
 use super::super::names::{function_word, identifier, object, qualified, relation_word};
 use super::super::order::DropOrder;
 use super::super::planner::Plan;
+use super::others;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +38,9 @@ pub(super) fn renames(plan: &Plan<'_>, order: &DropOrder) -> Renamed {
     let (away_steps, away) = move_away(plan, order);
     steps.extend(away_steps);
     steps.extend(set_schema(plan));
+    steps.extend(others::schemas_back(plan, |schema| schema_now(plan, schema)));
     steps.extend(carry_out(objects(plan)));
+    steps.extend(carry_out(others(plan)));
     steps.extend(carry_out(parts(plan)));
     Renamed { steps, away }
 }
@@ -243,6 +246,27 @@ fn objects(plan: &Plan<'_>) -> Vec<Move> {
     moves
 }
 
+/// Objects of every other catalog, in their schemas of before.
+fn others(plan: &Plan<'_>) -> Vec<Move> {
+    let mut moves = Vec::new();
+    for (before, after) in plan.staying() {
+        let (Some(old), Some(new)) = (others::spelled(plan.before, before), others::spelled(plan.after, after)) else {
+            continue;
+        };
+        if old.name == new.name {
+            continue;
+        }
+        let place = old.schema.as_ref().map(|schema| format!("{}.", identifier(schema))).unwrap_or_default();
+        moves.push(Move {
+            space: format!("{}{} {place}", old.word, old.suffix),
+            from: new.name,
+            to: old.name,
+            statement: (format!("ALTER {} {place}", old.word), format!("{} RENAME TO ", old.suffix)),
+        });
+    }
+    moves
+}
+
 /// Columns and constraints, under their tables' names of before.
 fn parts(plan: &Plan<'_>) -> Vec<Move> {
     let mut moves = Vec::new();
@@ -251,7 +275,7 @@ fn parts(plan: &Plan<'_>) -> Vec<Move> {
         for old in plan.before.columns_of(table.before) {
             let key = (table.after, old.number);
             let Some(new) = plan.after.columns.get(&key) else { continue };
-            let inherited = plan.after.column_details.get(&key).is_some_and(|detail| detail.inherited && !detail.local);
+            let inherited = plan.comes_from_parent(table.after, old.number);
             if old.name != new.name && !table.added.contains(&old.number) && !inherited {
                 moves.push(Move {
                     space: format!("columns of {name}"),
