@@ -118,11 +118,9 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
 }
 
-/// Whether some of these commit before their end.
+/// Whether one of these commits before its own end.
 fn stepwise(migrations: &[&Migration]) -> bool {
-    migrations
-        .iter()
-        .any(|migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit))
+    migrations.iter().any(|migration| !prefixes::points(std::slice::from_ref(migration)).is_empty())
 }
 
 fn title(migration: &Migration) -> String {
