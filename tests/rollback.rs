@@ -188,6 +188,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
             stepwise: migration.contains("-- no-transaction"),
+            origins: &[],
         })
     };
     let mut scripts = write(Some(&volatile));

@@ -13,6 +13,7 @@ use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::origin::Origin;
 use crate::rollback::prove::{ProveOptions, Step, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
@@ -46,6 +47,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
             stepwise: stepwise(&all),
+            origins: &origins(rehearsal, &all),
         })
     };
     let mut told = Some(&volatile);
@@ -94,6 +96,7 @@ async fn each(
             changed: changed_tables(rehearsal, &[migration], schema),
             tables: touched_tables(plan, rehearsal, &[migration], schema),
             stepwise: stepwise(&[migration]),
+            origins: origins(rehearsal, &[migration]),
         }
     };
     let applied = applied(rehearsal).len();
@@ -116,6 +119,13 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
     let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
+}
+
+/// What was committed of these migrations, for the comments of the scripts.
+fn origins(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<Origin> {
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
+    committed.map(|statement| Origin::new(statement.index, statement.place(), statement.sql())).collect()
 }
 
 /// Whether one of these commits before its own end.
