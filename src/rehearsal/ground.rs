@@ -9,7 +9,7 @@ use crate::engine::postgres::session::Session;
 use crate::migration::{Migration, TransactionMode};
 use crate::progress::Activity;
 use crate::rollback::RollbackError;
-use crate::rollback::prove::{ProofCopy, ProofGround};
+use crate::rollback::prove::{DownFailure, ProofCopy, ProofGround};
 
 /// Where copies for the proof come from.
 pub(super) struct Ground<'run> {
@@ -60,6 +60,17 @@ impl ProofCopy for GroundCopy<'_> {
         }
         let applied = apply(&self.copy.target, &[migration], None, &mut Told(&self.plan.activity)).await?;
         Ok(applied.failure.map_or(Ok(()), |failure| Err(self.plan.tellable(self.migrations, failure))))
+    }
+
+    async fn take_back(&self, index: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        let Some(mut down) = self.migrations.get(index).and_then(Migration::way_back) else { return Ok(Ok(())) };
+        if down.transaction == TransactionMode::AllPending {
+            down.transaction = TransactionMode::PerMigration;
+        }
+        let run = apply(&self.copy.target, std::slice::from_ref(&down), None, &mut Told(&self.plan.activity)).await?;
+        let Some(failure) = run.failure else { return Ok(Ok(())) };
+        let statement = failure.statement;
+        Ok(Err(DownFailure { statement, error: self.plan.tellable(&[down], failure) }))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

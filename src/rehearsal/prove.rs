@@ -7,11 +7,11 @@ use crate::diff::catalog::CatalogChange;
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::{catalog, count};
 use crate::migration::script::{StatementKind, kind};
-use crate::migration::{Migration, TransactionMode};
+use crate::migration::{Down, Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::rollback::generate::{ChangedTable, Input, generate};
-use crate::rollback::prove::{ProveOptions, Step, prove_each};
+use crate::rollback::prove::{DownProof, ProveOptions, Step, prove_downs, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
@@ -49,7 +49,60 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     if !alone {
         rehearsal.rollbacks = each(plan, rehearsal, saves).await?;
     }
+    rehearsal.downs = downs(plan, rehearsal).await?;
     Ok(())
+}
+
+/// Whether any of these migrations has a hand-written way back.
+pub(super) fn have_downs(migrations: &[Migration]) -> bool {
+    migrations.iter().any(|migration| migration.down.is_some())
+}
+
+/// What the hand-written down scripts of the migrations that were applied bring back.
+async fn downs(plan: &Ready<'_>, rehearsal: &Rehearsal) -> Result<Vec<Option<DownProof>>, RehearsalError> {
+    let applied = applied(rehearsal);
+    if !have_downs(applied) {
+        return Ok(Vec::new());
+    }
+    plan.progress.say("the down scripts …");
+    let tell = |index: usize, schema: &Catalog| {
+        let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
+        let mut step = step(plan, rehearsal, migration, schema);
+        if let (Some(tables), Some(down)) = (&mut step.tables, &migration.down) {
+            tables.extend(named(down, schema));
+        }
+        step
+    };
+    let scripts: Vec<bool> = applied.iter().map(|migration| migration.down.is_some()).collect();
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
+    Ok(prove_downs(&mut ground, &scripts, tell).await?)
+}
+
+/// Tables a script names, and those whose rows may go with theirs: nobody watched what it writes to.
+fn named(down: &Down, schema: &Catalog) -> BTreeSet<String> {
+    let text: Vec<String> = down.statements.iter().map(|statement| statement.sql().to_lowercase()).collect();
+    let is_named = |relation: &&Relation| text.iter().any(|sql| sql.contains(&relation.name.to_lowercase()));
+    let mut tops: BTreeSet<Oid> = schema.relations.values().filter(is_named).map(|relation| relation.oid).collect();
+    let mut grew = true;
+    while grew {
+        let referencing = schema.constraints.values().filter(|each| each.references.is_some_and(|oid| tops.contains(&oid)));
+        let more: Vec<Oid> = referencing.filter_map(|each| each.table).filter(|oid| !tops.contains(oid)).collect();
+        grew = !more.is_empty();
+        tops.extend(more);
+    }
+    let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, &tops));
+    within.map(|relation| relation.qualified.clone()).collect()
+}
+
+/// What the proof of one migration needs to know.
+fn step(plan: &Ready<'_>, rehearsal: &Rehearsal, migration: &Migration, schema: &Catalog) -> Step {
+    Step {
+        title: title(migration),
+        backup_schema: catalog::BACKUP_SCHEMA.to_owned(),
+        history: history(std::slice::from_ref(migration)),
+        changed: changed_tables(rehearsal, &[migration], schema),
+        tables: touched_tables(plan, rehearsal, &[migration], schema),
+    }
 }
 
 /// The scripts of each migration that was applied.
@@ -57,13 +110,8 @@ async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Ve
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
         let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
-        Step {
-            title: title(migration),
-            backup_schema: schemas.get(index).cloned().unwrap_or_default(),
-            history: history(std::slice::from_ref(migration)),
-            changed: changed_tables(rehearsal, &[migration], schema),
-            tables: touched_tables(plan, rehearsal, &[migration], schema),
-        }
+        let backup_schema = schemas.get(index).cloned().unwrap_or_default();
+        Step { backup_schema, ..step(plan, rehearsal, migration, schema) }
     };
     let applied = applied(rehearsal).len();
     if applied == 0 {

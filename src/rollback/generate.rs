@@ -102,6 +102,33 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     }
 }
 
+/// Statements that bring the schema back, and nothing around them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Bare {
+    /// What may stand in a transaction, in order.
+    pub inside: Vec<String>,
+    /// Statements that take the runner's own rows out again; last in that transaction.
+    pub history: Vec<String>,
+    /// What has to stand outside of one, after it.
+    pub outside: Vec<String>,
+    /// Changes no statement undoes.
+    pub unmodelled: Vec<String>,
+}
+
+/// The statements of `rollback.sql` alone, as they are without a backup.
+pub(super) fn bare(input: &Input<'_>) -> Bare {
+    let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
+    let inverse = inverse::inverse(&mut plan, &[]);
+    let sql = |step: Step| Some(step.sql.trim().to_owned()).filter(|sql| !sql.is_empty());
+    let inside = inverse.sections.into_iter().flat_map(|(_, steps)| steps);
+    Bare {
+        inside: inside.filter_map(sql).collect(),
+        history: input.history.to_vec(),
+        outside: inverse.outside.into_iter().filter_map(sql).collect(),
+        unmodelled: plan.unmodelled,
+    }
+}
+
 /// What every transaction of these scripts begins with.
 const OPENING: &str = "BEGIN;\n-- Give up rather than make the application wait behind us.\nSET LOCAL lock_timeout = '5s';\n\
     -- Every name below is qualified.\nSET LOCAL search_path = '';\n";

@@ -14,12 +14,14 @@ use std::future::Future;
 use std::ops::Range;
 use std::time::Instant;
 
+mod downs;
 mod each;
 mod proof;
 mod state;
 mod without;
 mod witness;
 
+pub use downs::{COPIES as DOWN_COPIES, DownFailure, DownProof, prove_downs};
 pub use each::{Step, prove_each};
 pub use proof::{Loss, RollbackProof};
 use state::{State, reapplied, state};
@@ -34,6 +36,9 @@ pub trait ProofCopy: Sized {
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
     fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
+    /// Runs the hand-written down script of one migration as its runner does, its note about it included. The inner error
+    /// is the script's.
+    fn take_back(&self, index: usize) -> impl Future<Output = Result<Result<(), DownFailure>, ServerError>>;
     /// `pg_dump --schema-only`, owners and privileges included.
     fn dump(&self) -> impl Future<Output = Result<String, RollbackError>>;
     /// Removes the copy.

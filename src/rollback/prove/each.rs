@@ -166,7 +166,7 @@ async fn survey<C: ProofCopy>(
     Ok((legs, stopped))
 }
 
-fn alone_it_fails(error: &ServerError) -> String {
+pub(super) fn alone_it_fails(error: &ServerError) -> String {
     format!("it fails where it is applied by itself: {error}")
 }
 
