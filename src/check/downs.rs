@@ -23,18 +23,21 @@ fn finding(migration: &Migration, down: &Down, proof: &DownProof) -> Option<Find
     let differences = told(down, proof);
     let (line, message) = match proof.verdict() {
         DownVerdict::Exact | DownVerdict::ExactButColumnOrder | DownVerdict::NotRun => return None,
-        DownVerdict::Fails => (stopped(down, proof).unwrap_or(begin), differences.first()?.clone()),
+        DownVerdict::Fails => {
+            (stopped(down, proof).unwrap_or(begin), format!("the down script does not run: {}", differences.first()?))
+        }
         DownVerdict::RowsLost => {
             let rows: Vec<String> = proof.differing_rows().map(|(_, told)| told.to_owned()).collect();
             let rows = if rows.is_empty() { &differences } else { &rows };
             (begin, format!("the down script brings the schema back and not the rows: {}", some(rows)))
         }
         DownVerdict::Differs if down.statements.is_empty() => {
-            (begin, format!("the down script is empty, and the migration is not undone: {}", some(&differences)))
+            (begin, format!("the down script is empty, and the migration is not undone: {}", some(&proof.in_short())))
         }
-        DownVerdict::Differs => {
-            (begin, format!("the down script runs and does not bring back what was before: {}", some(&differences)))
-        }
+        DownVerdict::Differs => (
+            begin,
+            format!("the down script runs and does not bring back what was before: {}", some(&proof.in_short())),
+        ),
     };
     let rows: Vec<&str> = proof.differing_rows().map(|(_, told)| told).collect();
     let objects = proof.differing_rows().map(|(table, _)| table.to_owned()).collect();
@@ -61,7 +64,7 @@ fn finding(migration: &Migration, down: &Down, proof: &DownProof) -> Option<Find
 pub(crate) fn told(down: &Down, proof: &DownProof) -> Vec<String> {
     let failed = proof.failure().map(|failure| {
         let at = |line: usize| format!(" at {}:{line}", down.file.name);
-        format!("the down script fails{}: {}", stopped(down, proof).map_or_else(String::new, at), failure.error)
+        format!("it fails{}: {}", stopped(down, proof).map_or_else(String::new, at), failure.error)
     });
     failed.into_iter().chain(proof.differences()).collect()
 }
@@ -89,7 +92,9 @@ fn advice(proof: &DownProof, rows: &[&str]) -> String {
         }
         Some(DownVerdict::RowsLost) if !text.is_empty() => {
             let rows = rows.join("; ");
-            format!("{from}; they were run, and with them the schema is as before. No statement brings back the rows ({rows}), only {backup}:{shown}")
+            format!(
+                "{from}; they were run, and with them the schema is as before. No statement brings back the rows ({rows}), only {backup}:{shown}"
+            )
         }
         Some(_) if !text.is_empty() => format!(
             "{from}, and complete them by hand: they were run, and this is left: {}:{shown}",

@@ -349,7 +349,8 @@ mod tests {
     #[test]
     fn the_estimate_names_copies_size_time_and_limits() {
         let all = [PassName::Measure, PassName::Prove, PassName::Attribute];
-        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, Load::default(), &[]);
+        let text =
+            budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, Load::default(), &[]);
         let beginning =
             "up to 4 copies, one at a time (measure 1, prove 2, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
@@ -362,7 +363,8 @@ mod tests {
         assert!(with_downs.starts_with(beginning), "{with_downs}");
         let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[]);
         assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");
-        let asked = budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[("writes", 2), ("time", 2)]);
+        let asked =
+            budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[("writes", 2), ("time", 2)]);
         let beginning = "up to 5 copies, one at a time and both for time (measure 1, writes 2, time 2), each 24 MB";
         assert!(asked.starts_with(beginning), "{asked}");
     }

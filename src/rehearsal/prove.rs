@@ -85,7 +85,8 @@ fn named(down: &Down, schema: &Catalog) -> BTreeSet<String> {
     let mut tops: BTreeSet<Oid> = schema.relations.values().filter(is_named).map(|relation| relation.oid).collect();
     let mut grew = true;
     while grew {
-        let referencing = schema.constraints.values().filter(|each| each.references.is_some_and(|oid| tops.contains(&oid)));
+        let referencing =
+            schema.constraints.values().filter(|each| each.references.is_some_and(|oid| tops.contains(&oid)));
         let more: Vec<Oid> = referencing.filter_map(|each| each.table).filter(|oid| !tops.contains(oid)).collect();
         grew = !more.is_empty();
         tops.extend(more);

@@ -6,6 +6,7 @@ use super::dump::Dump;
 use super::inverse;
 use super::names::identifier;
 use super::planner::Plan;
+use crate::migration::script::split;
 use crate::snapshot::catalog::Catalog;
 use std::fmt::Write as _;
 
@@ -102,31 +103,29 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     }
 }
 
-/// Statements that bring the schema back, and nothing around them.
+/// Statements that bring the schema back in one transaction, and nothing around them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bare {
-    /// What may stand in a transaction, in order.
-    pub inside: Vec<String>,
-    /// Statements that take the runner's own rows out again; last in that transaction.
-    pub history: Vec<String>,
-    /// What has to stand outside of one, after it.
-    pub outside: Vec<String>,
+    /// In order, each with its semicolon.
+    pub statements: Vec<String>,
     /// Changes no statement undoes.
     pub unmodelled: Vec<String>,
 }
 
 /// The statements of `rollback.sql` alone, as they are without a backup.
-pub(super) fn bare(input: &Input<'_>) -> Bare {
-    let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
+pub(super) fn bare(before: &Catalog, after: &Catalog, dump_before: &str) -> Bare {
+    let mut plan = Plan::new(before, after, Dump::parse(dump_before));
+    plan.indexes_outside = false;
     let inverse = inverse::inverse(&mut plan, &[]);
-    let sql = |step: Step| Some(step.sql.trim().to_owned()).filter(|sql| !sql.is_empty());
-    let inside = inverse.sections.into_iter().flat_map(|(_, steps)| steps);
-    Bare {
-        inside: inside.filter_map(sql).collect(),
-        history: input.history.to_vec(),
-        outside: inverse.outside.into_iter().filter_map(sql).collect(),
-        unmodelled: plan.unmodelled,
+    let steps = inverse.sections.into_iter().flat_map(|(_, steps)| steps).chain(inverse.outside);
+    let mut statements = Vec::new();
+    for step in steps {
+        match split(&step.sql) {
+            Ok(spans) => statements.extend(spans.into_iter().map(|span| format!("{};", &step.sql[span]))),
+            Err(_) => statements.push(step.sql),
+        }
     }
+    Bare { statements, unmodelled: plan.unmodelled }
 }
 
 /// What every transaction of these scripts begins with.

@@ -48,6 +48,8 @@ pub(super) struct Plan<'a> {
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
     pub late_positions: Vec<Step>,
+    /// Ordinary indexes are built after the transaction, without blocking anybody.
+    pub indexes_outside: bool,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
@@ -77,6 +79,7 @@ impl<'a> Plan<'a> {
             replaced_types: BTreeMap::new(),
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
+            indexes_outside: true,
             clustered: [before, after].map(clustered),
             dependents,
         };

@@ -3,7 +3,7 @@
 
 mod adopt;
 
-use super::super::generate::{Bare, Input, bare};
+use super::super::generate::bare;
 use super::each::alone_it_fails;
 use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State, Step, refused, state};
 use crate::engine::ServerError;
@@ -79,6 +79,15 @@ impl DownProof {
             Some(reason) => vec![reason.clone()],
             None => self.alone.differences(),
         }
+    }
+
+    /// The same, each thing once: the catalog knows in more words what the dump's text shows.
+    pub fn in_short(&self) -> Vec<String> {
+        let shown = self.alone.schema.as_ref().map(|schema| schema.others.clone()).unwrap_or_default();
+        if shown.is_empty() {
+            return self.differences();
+        }
+        shown.into_iter().chain(self.alone.differing_rows().map(|(_, told)| told.to_owned())).collect()
     }
 
     /// What is not as before even with the lines, a sentence each.
@@ -219,47 +228,40 @@ async fn by_lines<C: ProofCopy>(
         Some((proof, back)) => (proof, back.catalog),
         None => (DownProof::default(), catalog::read(superuser).await?),
     };
-    // The runner took its row out where the script ran to its end.
+    // Where the script ran to its end, the runner took its row out.
     let noted_down = proof.failure.is_some() || proof.alone.schema.is_none();
-    let adopted = adopt(&before.catalog, &now);
-    let lines = bare(&Input {
-        before: &adopted,
-        after: &now,
-        dump_before: &before.dump,
-        history: if noted_down { &step.history } else { &[] },
-        changed: &[],
-        title: &step.title,
-        backup_schema: &step.backup_schema,
-    });
-    let mut completed = RollbackProof { unmodelled: lines.unmodelled.clone(), ..RollbackProof::default() };
-    if let Err(error) = run(copy, &lines).await? {
+    let history = if noted_down { step.history.as_slice() } else { &[] };
+    let lines = bare(&adopt(&before.catalog, &now), &now, &before.dump);
+    let mut completed = RollbackProof { unmodelled: lines.unmodelled, ..RollbackProof::default() };
+    if let Err(error) = run(copy, &lines.statements, history).await? {
         completed.failures.push(format!("the lines do not run: {error}"));
     }
     let back = state(copy, superuser, step.tables.as_ref(), Depth::Values).await?;
     before.compare(&back, &mut completed);
     completed.forget(told);
-    proof.lines = lines.inside.into_iter().chain(lines.outside).collect();
+    proof.lines = lines.statements;
     proof.completed = Some(completed);
     Ok(proof)
 }
 
-/// Runs the lines as `rollback.sql` runs its parts: what may stand in a transaction in one, the rest after it.
-async fn run<C: ProofCopy>(copy: &C, lines: &Bare) -> Result<Result<(), String>, RollbackError> {
+/// Runs the lines in one transaction, and with them what takes the runner's rows out.
+async fn run<C: ProofCopy>(
+    copy: &C,
+    lines: &[String],
+    history: &[String],
+) -> Result<Result<(), String>, RollbackError> {
     let mut session = copy.migration_role().await?;
     let opening = ["BEGIN", "SET LOCAL search_path = ''", "SET LOCAL check_function_bodies = off"];
     let between = ["SET LOCAL search_path TO DEFAULT"];
-    let inside = lines.inside.iter().map(String::as_str);
-    let history = lines.history.iter().map(String::as_str);
-    let outside = lines.outside.iter().map(String::as_str);
-    let all = opening.into_iter().chain(inside).chain(between).chain(history).chain(["COMMIT", "SET search_path = ''"]);
+    let (lines, history) = (lines.iter().map(String::as_str), history.iter().map(String::as_str));
     let mut outcome = Ok(());
-    for line in all.chain(outside) {
-        if let Err(error) = session.execute(line).await {
-            outcome = Err(refused(line, &(0..line.len()), &error));
+    for statement in opening.into_iter().chain(lines).chain(between).chain(history).chain(["COMMIT"]) {
+        if let Err(error) = session.execute(statement).await {
+            outcome = Err(refused(statement, &(0..statement.len()), &error));
             break;
         }
     }
-    // An open transaction goes with the session.
+    // A transaction that is open goes with the session.
     session.close().await;
     Ok(outcome)
 }

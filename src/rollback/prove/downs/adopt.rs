@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The catalog before, in which what `after` has under another OID or number bears that one.
 pub(super) fn adopt(before: &Catalog, after: &Catalog) -> Catalog {
     let new = Numbers::find(before, after);
-    if new.relations.is_empty() && new.types.is_empty() && new.columns.is_empty() { before.clone() } else { new.apply(before, after) }
+    if new.relations.is_empty() && new.types.is_empty() && new.columns.is_empty() {
+        before.clone()
+    } else {
+        new.apply(before, after)
+    }
 }
 
 /// New numbers of what was made again.
@@ -57,7 +61,11 @@ impl Numbers {
         for (oid, gone) in before.types.iter().filter(|(oid, _)| !after.types.contains_key(oid)) {
             let alike = made.get(gone.qualified.as_str()).filter(|(_, kind)| {
                 // Enumerations are told by their labels, elsewhere; bases and ranges cannot be told apart further.
-                matches!((&gone.kind, kind), (TypeKind::Domain { .. }, TypeKind::Domain { .. }) | (TypeKind::Composite(_), TypeKind::Composite(_)))
+                matches!(
+                    (&gone.kind, kind),
+                    (TypeKind::Domain { .. }, TypeKind::Domain { .. })
+                        | (TypeKind::Composite(_), TypeKind::Composite(_))
+                )
             });
             if let Some((made, _)) = alike {
                 found.types.insert(*oid, *made);
@@ -121,11 +129,9 @@ impl Numbers {
 
     fn address(&self, address: Address) -> Address {
         match address.class {
-            Class::Relation | Class::Default => Address {
-                oid: self.relation(address.oid),
-                column: self.column(address.oid, address.column),
-                ..address
-            },
+            Class::Relation | Class::Default => {
+                Address { oid: self.relation(address.oid), column: self.column(address.oid, address.column), ..address }
+            }
             Class::Type => Address { oid: self.type_(address.oid), ..address },
             _ => address,
         }
@@ -151,7 +157,8 @@ impl Numbers {
                 (column(key), found)
             })
             .collect();
-        catalog.column_details = rekeyed(catalog.column_details, column, |found| found.type_oid = self.type_(found.type_oid));
+        catalog.column_details =
+            rekeyed(catalog.column_details, column, |found| found.type_oid = self.type_(found.type_oid));
         for (key, found) in &catalog.columns {
             // Digests hold numbers: an expression that reads the same is the same.
             let same_text = after.columns.get(key).is_some_and(|now| now.default == found.default);
@@ -178,11 +185,15 @@ impl Numbers {
         catalog.sequences = rekeyed(catalog.sequences, relation, |found| {
             found.owned_by = found.owned_by.map(column);
         });
-        catalog.types = rekeyed(catalog.types, |oid| self.type_(oid), |found| {
-            if let TypeKind::Composite(attributes) = &mut found.kind {
-                *attributes = self.relation(*attributes);
-            }
-        });
+        catalog.types = rekeyed(
+            catalog.types,
+            |oid| self.type_(oid),
+            |found| {
+                if let TypeKind::Composite(attributes) = &mut found.kind {
+                    *attributes = self.relation(*attributes);
+                }
+            },
+        );
         for objects in [&mut catalog.triggers, &mut catalog.rules, &mut catalog.policies] {
             for object in objects.values_mut() {
                 object.table = self.relation(object.table);
