@@ -10,7 +10,7 @@ use seatrial::engine::postgres::session::Session;
 use seatrial::migration::script::split;
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
-use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use support::place::{Place, ROLE};
@@ -83,6 +83,11 @@ impl ProofCopy for Copy<'_> {
 
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
+    }
+
+    /// Fixtures have no down scripts.
+    async fn take_back(&self, _: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        Ok(Ok(()))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

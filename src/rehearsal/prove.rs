@@ -38,8 +38,11 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         title: &title.join(", "),
         backup_schema: catalog::BACKUP_SCHEMA,
     });
-    let options = ProveOptions { tables: touched_tables(plan, rehearsal, &all, &before.catalog) };
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
+    let options = ProveOptions {
+        tables: touched_tables(plan, rehearsal, &all, &before.catalog),
+        touched: written_tables(rehearsal, &all, &before.catalog),
+    };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
     let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
     let saves = !scripts.saved.is_empty();
     let whole = Rollback { scripts, proof: Some(proof), reason: None };
@@ -74,7 +77,7 @@ async fn downs(plan: &Ready<'_>, rehearsal: &Rehearsal) -> Result<Vec<Option<Dow
         step
     };
     let scripts: Vec<bool> = applied.iter().map(|migration| migration.down.is_some()).collect();
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
     Ok(prove_downs(&mut ground, &scripts, tell).await?)
 }
 
@@ -119,7 +122,7 @@ async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Ve
         return Ok(Vec::new());
     }
     plan.progress.say("each migration by itself …");
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
     Ok(prove_each(&mut ground, applied, saves, tell).await?)
 }
 
@@ -205,14 +208,19 @@ fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Cat
 /// Below this size the proof compares every table: it takes no longer than deciding.
 const SMALL_DATABASE: u64 = 64 << 20;
 
-/// Names, in `schema`, of the tables whose values the proof compares; `None` for all of them, which is also right where
-/// something ran that could commit halfway and let go of its locks before anybody saw them.
+/// Names, in `schema`, of the tables whose values the proof compares; `None` for all of them.
 fn touched_tables(
     plan: &Ready<'_>,
     rehearsal: &Rehearsal,
     migrations: &[&Migration],
     schema: &Catalog,
 ) -> Option<BTreeSet<String>> {
+    if plan.base.record.bytes < SMALL_DATABASE { None } else { written_tables(rehearsal, migrations, schema) }
+}
+
+/// Names, in `schema`, of the tables these migrations may have changed; `None` for all of them, where something ran that
+/// could commit halfway and let go of its locks before anybody saw them.
+fn written_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<String>> {
     let bare =
         |migration: &&&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
     let unseen = migrations
@@ -220,7 +228,7 @@ fn touched_tables(
         .filter(bare)
         .flat_map(|migration| &migration.statements)
         .any(|statement| matches!(kind(statement.sql()), StatementKind::Do | StatementKind::Call));
-    if unseen || plan.base.record.bytes < SMALL_DATABASE {
+    if unseen {
         return None;
     }
     let locked: BTreeSet<Oid> = observed(rehearsal, migrations)

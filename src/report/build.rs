@@ -455,7 +455,7 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
             schema: part(RollbackProof::schema),
             catalog: part(RollbackProof::catalog),
             rows: part(RollbackProof::rows),
-            plans: v1::Comparison::NotRun,
+            plans: part(RollbackProof::plans),
             reapplied: part(RollbackProof::reapplied),
         },
         differences: rollback.differences(),

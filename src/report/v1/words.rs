@@ -400,7 +400,7 @@ closed! {
         RestoredFromBackup = "restored_from_backup",
         /// The schema is equal, some rows are not.
         RowsLost = "rows_lost",
-        /// It does not bring the schema back.
+        /// It does not bring the schema back; or what it brings back is planned otherwise, or migrates to something else.
         Irreversible = "irreversible",
         /// Not generated, or not run.
         NotAttempted = "not_attempted",

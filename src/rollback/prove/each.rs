@@ -214,7 +214,7 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
         if scripts.saves_rows() {
             without::backup(copy, &mut superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
         }
-        if !roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await? {
+        if roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await?.is_none() {
             break;
         }
         proof.forget(&mut told);

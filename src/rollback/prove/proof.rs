@@ -4,6 +4,7 @@ use super::super::backup::SaveKind;
 use super::super::compare::Differences;
 use super::super::fingerprint::RowDifferences;
 use super::super::generate::Scripts;
+use super::PlanDifferences;
 use crate::report::v1::{Comparison, RollbackVerdict};
 use std::collections::BTreeSet;
 
@@ -23,6 +24,8 @@ pub struct RollbackProof {
     pub(super) schema: Option<Differences>,
     pub(super) catalog: Option<Differences>,
     pub(super) rows: Option<RowDifferences>,
+    /// None without hot queries.
+    pub(super) plans: Option<PlanDifferences>,
     pub(super) reapplied: Option<Vec<String>>,
     pub(super) failures: Vec<String>,
     pub(super) unmodelled: Vec<String>,
@@ -64,6 +67,9 @@ impl RollbackProof {
             RollbackVerdict::Irreversible
         } else if !rows.is_empty() {
             RollbackVerdict::RowsLost
+        } else if self.plans() == Comparison::Differs || self.reapplied() == Comparison::Differs {
+            // Nothing that can be named is missing, and yet this is not the state there was.
+            RollbackVerdict::Irreversible
         } else if self.restored_rows > 0 && self.backup_needed {
             RollbackVerdict::RestoredFromBackup
         } else if schema.is_empty() && catalog.is_empty() {
@@ -107,6 +113,11 @@ impl RollbackProof {
         comparison(self.rows.as_ref().map(RowDifferences::is_empty))
     }
 
+    /// How hot queries are planned, after rolling back.
+    pub fn plans(&self) -> Comparison {
+        comparison(self.plans.as_ref().map(PlanDifferences::is_empty))
+    }
+
     /// Migrating once more, against the first time: schema, catalog and row counts.
     pub fn reapplied(&self) -> Comparison {
         comparison(self.reapplied.as_ref().map(Vec::is_empty))
@@ -129,6 +140,9 @@ impl RollbackProof {
             found.extend(rows.tables.values().cloned());
             found.extend(rows.sequences.iter().cloned());
             found.extend(rows.moved_on.iter().cloned());
+        }
+        if let Some(plans) = &self.plans {
+            found.extend(plans.others.iter().chain(&plans.explained).cloned());
         }
         found.extend(self.reapplied.iter().flatten().map(|what| format!("migrated once more: {what}")));
         found
@@ -165,5 +179,94 @@ fn comparison(equal: Option<bool>) -> Comparison {
         Some(true) => Comparison::Equal,
         Some(false) => Comparison::Differs,
         None => Comparison::NotRun,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each part equal, different or not run, and everything else that speaks against it.
+    fn all() -> Vec<RollbackProof> {
+        let differences = |others: bool, order: bool| Differences {
+            others: others.then(|| "x".to_owned()).into_iter().collect(),
+            column_order: order.then(|| "public.t".to_owned()).into_iter().collect(),
+        };
+        let compared = [None, Some((false, false)), Some((true, false)), Some((false, true)), Some((true, true))];
+        let three = [None, Some(false), Some(true)];
+        let mut proofs = vec![RollbackProof::default()];
+        let mut times = |each: &dyn Fn(&RollbackProof) -> Vec<RollbackProof>| {
+            proofs = proofs.iter().flat_map(each).collect();
+        };
+        times(&|proof| {
+            compared
+                .map(|part| RollbackProof {
+                    schema: part.map(|(others, order)| differences(others, order)),
+                    ..proof.clone()
+                })
+                .to_vec()
+        });
+        times(&|proof| {
+            compared
+                .map(|part| RollbackProof {
+                    catalog: part.map(|(others, order)| differences(others, order)),
+                    ..proof.clone()
+                })
+                .to_vec()
+        });
+        times(&|proof| {
+            let rows = |differs: bool| RowDifferences {
+                tables: differs.then(|| ("public.t".to_owned(), "x".to_owned())).into_iter().collect(),
+                ..RowDifferences::default()
+            };
+            three.map(|part| RollbackProof { rows: part.map(rows), ..proof.clone() }).to_vec()
+        });
+        times(&|proof| {
+            let plans = |differs: bool| PlanDifferences {
+                others: differs.then(|| "x".to_owned()).into_iter().collect(),
+                explained: vec!["y".to_owned()],
+            };
+            three.map(|part| RollbackProof { plans: part.map(plans), ..proof.clone() }).to_vec()
+        });
+        times(&|proof| {
+            let again = |differs: bool| differs.then(|| "x".to_owned()).into_iter().collect();
+            three.map(|part| RollbackProof { reapplied: part.map(again), ..proof.clone() }).to_vec()
+        });
+        let listed = [Vec::new(), vec!["x".to_owned()]];
+        times(&|proof| listed.clone().map(|failures| RollbackProof { failures, ..proof.clone() }).to_vec());
+        times(&|proof| listed.clone().map(|unmodelled| RollbackProof { unmodelled, ..proof.clone() }).to_vec());
+        times(&|proof| {
+            [0, 1].map(|restored_rows| RollbackProof { restored_rows, backup_needed: true, ..proof.clone() }).to_vec()
+        });
+        proofs
+    }
+
+    #[test]
+    fn no_part_that_differs_leaves_a_verdict_that_says_everything_is_back() {
+        let proofs = all();
+        assert_eq!(proofs.len(), 5 * 5 * 27 * 8);
+        for proof in &proofs {
+            let order_alone = |part: &Option<Differences>| part.as_ref().is_some_and(|part| part.others.is_empty());
+            let parts = [proof.schema(), proof.catalog(), proof.rows(), proof.plans(), proof.reapplied()];
+            let whole = proof.failures.is_empty() && proof.unmodelled.is_empty();
+            let back = whole
+                && order_alone(&proof.schema)
+                && order_alone(&proof.catalog)
+                && proof.rows() == Comparison::Equal
+                && proof.plans() != Comparison::Differs
+                && proof.reapplied() != Comparison::Differs;
+            use RollbackVerdict::{Exact, ExactButColumnOrder, RestoredFromBackup};
+            let verdict = proof.verdict();
+            assert_eq!(
+                matches!(verdict, Exact | ExactButColumnOrder | RestoredFromBackup),
+                back,
+                "{verdict:?}: {proof:?}"
+            );
+            if verdict == Exact {
+                assert!(!parts.contains(&Comparison::Differs), "{proof:?}");
+                assert!(parts[..3].iter().all(|part| *part == Comparison::Equal), "{proof:?}");
+            }
+        }
+        assert!(proofs.iter().any(|proof| proof.verdict() == RollbackVerdict::Exact));
     }
 }
