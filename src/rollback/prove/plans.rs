@@ -10,7 +10,7 @@ use crate::diff::plan::names::Names;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
 use crate::engine::postgres::settle::{self, RepairMethod, RepairedColumn};
-use crate::engine::postgres::statistics::SavedStatistics;
+use crate::engine::postgres::statistics::{SavedStatistics, put_back};
 use crate::report::human;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::Catalog;
@@ -69,6 +69,7 @@ pub(super) async fn after<C: ProofCopy>(
     let touched: BTreeSet<Oid> = relations.map(|relation| relation.oid).collect();
     settle::vacuum(superuser, &touched).await?;
     let repaired = settle::repair_statistics(superuser, &touched, &planned.statistics).await?;
+    put_back(superuser, &touched, &planned.statistics).await?;
 
     let names = (Names::of(&before.catalog), Names::of(&back.catalog));
     let mut found = PlanDifferences::default();
