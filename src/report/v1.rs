@@ -346,6 +346,7 @@ pub struct MigrationDown {
     /// Statements that do what it forgets, right after it.
     pub lines: Vec<String>,
     /// What it and these lines bring back together, which was run, too; null where there are none.
+    #[serde(deserialize_with = "nullable")]
     pub with_lines: Option<DownVerdict>,
 }
 
