@@ -271,7 +271,7 @@ fn a_script_that_fails_is_told_with_its_statement_and_without_values() {
     let told = findings(&report);
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].0, "migrations/2_note.down.sql:4");
-    assert!(told[0].1.contains("2_note.down.sql:4: ") && told[0].1.contains("SQLSTATE 22P02"), "{}", told[0].1);
+    assert!(told[0].1.contains("it fails at line 4: ") && told[0].1.contains("SQLSTATE 22P02"), "{}", told[0].1);
     assert!(!report.to_string().contains("note 3"), "a value of a row: {:#}", told[0].2);
     // One string is one transaction: all of it is to be done.
     assert_eq!(lines(&report, 1), ["ALTER TABLE public.orders DROP COLUMN IF EXISTS label;"]);

@@ -7,10 +7,13 @@ use seatrial::engine::ServerError;
 use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
-use seatrial::migration::script::split;
+use seatrial::engine::postgres::volatile;
+use seatrial::migration::script::{StatementKind, kind, split};
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
-use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::rollback::prove::{
+    DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, prove_prefixes, run_script,
+};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use support::place::{Place, ROLE};
@@ -81,6 +84,23 @@ impl ProofCopy for Copy<'_> {
         Ok(())
     }
 
+    async fn migrate_part(&self, statements: usize) -> Result<(), ServerError> {
+        let migration = &self.ground.migration;
+        let mut session = self.migration_role().await?;
+        let fails = migration.contains("-- fails");
+        for span in split(migration).expect("a migration that can be cut into statements").into_iter().take(statements)
+        {
+            match session.execute(&migration[span]).await {
+                Err(_) if fails => {}
+                done => {
+                    done?;
+                }
+            }
+        }
+        session.close().await;
+        Ok(())
+    }
+
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
     }
@@ -99,6 +119,19 @@ impl ProofCopy for Copy<'_> {
         let sql = format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database);
         Ok(self.ground.place.execute("postgres", SUPERUSER, &sql).await?)
     }
+}
+
+/// Statements that may have written to a table: those that write rows, or may run others that do, and name it.
+fn writers(migration: &str, table: &str) -> Vec<String> {
+    let name = table.rsplit('.').next().unwrap_or(table).trim_matches('"');
+    let spans = split(migration).expect("a migration that can be cut into statements");
+    let writes = |sql: &&str| {
+        use StatementKind as Kind;
+        let rows = matches!(kind(sql), Kind::Insert | Kind::Update | Kind::Delete | Kind::Truncate);
+        let hidden = matches!(kind(sql), Kind::Merge | Kind::With | Kind::Do | Kind::Call | Kind::Select);
+        hidden || (rows && sql.contains(name))
+    };
+    spans.into_iter().map(|span| &migration[span]).filter(writes).map(str::to_owned).collect()
 }
 
 struct Outcome {
@@ -130,9 +163,11 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
     let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
+    let volatile = volatile::read(&mut superuser).await.map_err(|error| format!("functions: {error}"))?;
     superuser.close().await;
     copy.destroy().await.map_err(|error| format!("a copy that goes: {error}"))?;
 
+    let migration = read("migration.sql");
     let changed: Vec<ChangedTable> = expected["changed"]
         .as_array()
         .into_iter()
@@ -142,6 +177,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
             inserted: table["inserted"].as_u64().unwrap_or(0),
             updated: table["updated"].as_u64().unwrap_or(0),
             deleted: table["deleted"].as_u64().unwrap_or(0),
+            statements: Some(writers(&migration, table["name"].as_str().expect("a table"))),
         })
         .collect();
     let history: Vec<String> =
@@ -154,8 +190,17 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         changed: &changed,
         title: &name,
         backup_schema: catalog::BACKUP_SCHEMA,
+        volatile: Some(&volatile),
+        stepwise: migration.contains("-- no-transaction"),
     });
-    let proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await.map_err(|error| error.to_string())?;
+    let options = ProveOptions::default();
+    let mut proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
+    if migration.contains("-- no-transaction") {
+        let statements = split(&migration).expect("statements").len();
+        let points: Vec<usize> = (1..statements).collect();
+        let tried = prove_prefixes(&mut &ground, &scripts, &points, &options, &mut proof).await;
+        tried.map_err(|error| error.to_string())?;
+    }
     let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
     place.execute("postgres", SUPERUSER, &dropped).await.map_err(|error| error.to_string())?;
     Ok(Outcome { scripts, proof })
@@ -181,6 +226,12 @@ fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
         let needed = needed.as_str().expect("text");
         if !proof.conditions().iter().any(|condition| condition.contains(needed)) {
             wrong.push(format!("no condition says {needed:?}: {:?}", proof.conditions()));
+        }
+    }
+    for unwanted in expected["no_condition"].as_array().into_iter().flatten() {
+        let unwanted = unwanted.as_str().expect("text");
+        if proof.conditions().iter().any(|condition| condition.contains(unwanted)) {
+            wrong.push(format!("a condition says {unwanted:?}: {:?}", proof.conditions()));
         }
     }
     for (script, text) in [

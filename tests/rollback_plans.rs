@@ -160,6 +160,10 @@ impl ProofCopy for Moody<'_> {
         self.place.execute("shop", ROLE, DROP_INDEX).await
     }
 
+    async fn migrate_part(&self, _: usize) -> Result<(), ServerError> {
+        self.migrate().await
+    }
+
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
     }
@@ -217,6 +221,8 @@ async fn what_is_back_in_every_other_part_is_not_exact_while_it_is_planned_other
             changed: &[],
             title: "index",
             backup_schema: catalog::BACKUP_SCHEMA,
+            volatile: None,
+            stepwise: false,
         });
         let folder = project();
         std::fs::write(folder.path().join("queries.sql"), QUERIES).unwrap();

@@ -63,7 +63,7 @@ fn finding(migration: &Migration, down: &Down, proof: &DownProof) -> Option<Find
 /// What is not as before, with the statement it stopped at first of all.
 pub(crate) fn told(down: &Down, proof: &DownProof) -> Vec<String> {
     let failed = proof.failure().map(|failure| {
-        let at = |line: usize| format!(" at {}:{line}", down.file.name);
+        let at = |line: usize| format!(" at line {line}");
         format!("it fails{}: {}", stopped(down, proof).map_or_else(String::new, at), failure.error)
     });
     failed.into_iter().chain(proof.differences()).collect()

@@ -49,7 +49,7 @@ struct Replaced(BTreeSet<Oid>);
 
 impl Replaced {
     fn new(plan: &Plan<'_>, saved: &[Save]) -> Self {
-        let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows(_)));
+        let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_)));
         Self(rows.filter_map(|save| plan.pairing.relation_after(save.table)).collect())
     }
 

@@ -3,6 +3,7 @@
 use super::RollbackError;
 use super::fingerprint::{self, Depth, fingerprints};
 use super::generate::Scripts;
+use super::names::identifier;
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
@@ -18,6 +19,7 @@ use std::time::Instant;
 mod downs;
 mod each;
 mod plans;
+mod prefixes;
 mod proof;
 mod state;
 mod without;
@@ -26,6 +28,8 @@ mod witness;
 pub use downs::{COPIES as DOWN_COPIES, DownFailure, DownProof, prove_downs};
 pub use each::{Step, prove_each};
 pub use plans::PlanDifferences;
+pub(crate) use prefixes::COPIES as PREFIX_COPIES;
+pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
 use state::{State, reapplied, state};
 
@@ -37,6 +41,8 @@ pub trait ProofCopy: Sized {
     fn migration_role(&self) -> impl Future<Output = Result<Session, ServerError>>;
     /// Applies everything pending in the runner's mode, as far as it went when it was measured.
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
+    /// Applies the first so many of all pending statements, as a run that is cut off there.
+    fn migrate_part(&self, statements: usize) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
     fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
     /// Runs the hand-written down script of one migration as its runner does, its note about it included. The inner error
@@ -178,9 +184,20 @@ async fn roll_back<C: ProofCopy>(
         proof.failures.push(format!("rollback.sql fails: {error}"));
         return Ok(None);
     }
+    proof.left_alone = left_alone(superuser, scripts).await?;
     let back = state(copy, superuser, tables, Depth::Values).await?;
     before.compare(&back, proof);
     Ok(Some(back))
+}
+
+/// How many rows the rollback found changed since, where there is a backup.
+async fn left_alone(superuser: &mut Session, scripts: &Scripts) -> Result<u64, ServerError> {
+    if scripts.saved.is_empty() {
+        return Ok(0);
+    }
+    let count = format!("SELECT count(*) FROM {}.left_alone", identifier(&scripts.backup_schema));
+    let counted = superuser.query(&count).await?;
+    Ok(counted.scalar().and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
 /// Runs `cleanup.sql` and looks whether the backup is gone.
@@ -281,7 +298,7 @@ async fn backup_size(superuser: &mut Session, scripts: &Scripts) -> Result<(Opti
         .query(&format!(
             "SELECT sum(pg_catalog.pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = {} AND c.relkind = 'r' AND c.relname <> 'saved'",
+             WHERE n.nspname = {} AND c.relkind = 'r' AND c.relname NOT IN ('saved', 'left_alone', 'settings')",
             quote_literal(&scripts.backup_schema)
         ))
         .await?;

@@ -1,6 +1,6 @@
 //! What running the scripts showed, and the verdict that follows from it.
 
-use super::super::backup::SaveKind;
+use super::super::backup::{Save, SaveKind};
 use super::super::compare::Differences;
 use super::super::fingerprint::RowDifferences;
 use super::super::generate::Scripts;
@@ -32,6 +32,8 @@ pub struct RollbackProof {
     pub(super) losses: Vec<Loss>,
     pub(super) conditions: Vec<String>,
     pub(super) restored_rows: u64,
+    /// Rows `rollback.sql` took for changed since, on a copy nobody else writes to.
+    pub(super) left_alone: u64,
     /// Without `prepare.sql` the rows do not come back.
     pub(super) backup_needed: bool,
     pub(super) backup_bytes: Option<u64>,
@@ -42,7 +44,9 @@ impl RollbackProof {
     /// Nothing shown yet. Changed rows may be rows of a column that goes again: only a run without the backup can tell.
     /// What is dropped, converted or set back needs it even where this data would come back by chance.
     pub(super) fn of(scripts: &Scripts) -> Self {
-        let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
+        let told_by_the_run =
+            |save: &Save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_) | SaveKind::Added(_));
+        let backup_needed = !scripts.saved.iter().all(told_by_the_run);
         Self { unmodelled: scripts.unmodelled.clone(), backup_needed, ..Self::default() }
     }
 
@@ -96,6 +100,13 @@ impl RollbackProof {
         for list in orders.chain(moved) {
             list.retain(|what| told.insert(what.clone()));
         }
+    }
+
+    /// Whether what the scripts expect of the migration's own statements is not what those did: then they have to be
+    /// written without expecting anything.
+    pub fn mistaken(&self, scripts: &Scripts) -> bool {
+        let expects = |save: &Save| matches!(save.kind, SaveKind::Written(_) | SaveKind::Added(_));
+        scripts.saved.iter().any(expects) && (self.left_alone > 0 || !self.failures.is_empty())
     }
 
     /// The dump's text, after rolling back.
