@@ -8,7 +8,7 @@ use super::restores::is_built_outside;
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
-use crate::snapshot::object::{Address, Class, Type, TypeKind};
+use crate::snapshot::object::{Address, Class, DefaultPrivileges, Type, TypeKind};
 use std::collections::BTreeSet;
 
 const OWNERS: &str = "Owners.";
@@ -33,6 +33,13 @@ pub(super) fn attributes(plan: &mut Plan<'_>) -> Vec<Step> {
     }
     for before in plan.restore.iter().filter(|before| !is_built_outside(plan, **before)) {
         comments(plan, *before, None, &mut steps);
+    }
+    // `NOT NULL` comes back with its column.
+    for oid in plan.before.constraints.keys() {
+        let address = Address::new(Class::Constraint, *oid);
+        if Plan::is_not_null(plan.before, address) && plan.pairing.after(address).is_none() {
+            comments(plan, address, None, &mut steps);
+        }
     }
     steps
 }
@@ -213,11 +220,21 @@ fn column_privileges(
 }
 
 fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
-    let key = |entry: &crate::snapshot::object::DefaultPrivileges| {
-        (entry.role.clone(), entry.schema.clone(), entry.object_type)
-    };
-    let mut keys: Vec<_> =
-        plan.before.default_privileges.iter().chain(&plan.after.default_privileges).map(key).collect();
+    let key = |entry: &DefaultPrivileges| (entry.role.clone(), entry.schema.clone(), entry.object_type);
+    // At this point schemas have their names of before, and those the migration made took their entries along.
+    let now: Vec<DefaultPrivileges> = plan
+        .after
+        .default_privileges
+        .iter()
+        .filter_map(|entry| {
+            let Some(name) = &entry.schema else { return Some(entry.clone()) };
+            let (oid, _) = plan.after.schemas.iter().find(|(_, schema)| schema.name == *name)?;
+            let before = plan.pairing.before(Address::new(Class::Schema, *oid))?;
+            let schema = Some(plan.before.schemas.get(&before.oid)?.name.clone());
+            Some(DefaultPrivileges { schema, ..entry.clone() })
+        })
+        .collect();
+    let mut keys: Vec<_> = plan.before.default_privileges.iter().chain(&now).map(key).collect();
     keys.sort();
     keys.dedup();
     for (role, schema, letter) in keys {
@@ -228,12 +245,11 @@ fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
             'n' => "SCHEMAS",
             _ => "TABLES",
         };
-        let of = |catalog: &Catalog| {
-            let entry =
-                catalog.default_privileges.iter().find(|entry| key(entry) == (role.clone(), schema.clone(), letter));
+        let of = |entries: &[DefaultPrivileges]| {
+            let entry = entries.iter().find(|entry| key(entry) == (role.clone(), schema.clone(), letter));
             match entry {
                 Some(entry) => parse_all(&entry.acl),
-                None if schema.is_none() => defaults(word.trim_end_matches('S'), &role, catalog.version),
+                None if schema.is_none() => defaults(word.trim_end_matches('S'), &role, plan.before.version),
                 None => Vec::new(),
             }
         };
@@ -244,7 +260,7 @@ fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
             prefix: format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} {inside}", identifier(&role)),
             owner: &role,
         };
-        let found = changes(&target, &of(plan.after), &of(plan.before));
+        let found = changes(&target, &of(&now), &of(&plan.before.default_privileges));
         steps.extend(found.sql.into_iter().map(|sql| Step::new("Privileges of objects yet to be made.", sql)));
     }
 }

@@ -105,9 +105,16 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
             };
             format!("{on} DROP CONSTRAINT IF EXISTS {};", identifier(&constraint.name))
         }
-        // `DROP IDENTITY` takes it along.
+        // Its column stays, and its name may be wanted again.
         Class::Relation if after.sequences.get(&oid).is_some_and(|sequence| sequence.identity) => {
-            return Some(Step::default());
+            let (table, number) = after.sequences.get(&oid)?.owned_by?;
+            let column = identifier(&after.columns.get(&(table, number))?.name);
+            let word = relation_word(after.relations.get(&table)?.kind);
+            let table = after.relation_name(table);
+            return Some(Step::new(
+                "Made an identity column by the migration.",
+                format!("ALTER {word} {table} ALTER COLUMN {column} DROP IDENTITY IF EXISTS;"),
+            ));
         }
         Class::Trigger if after.triggers.get(&oid)?.parent.is_some() => return Some(Step::default()),
         Class::Other(_) => return other(plan, node),
@@ -118,7 +125,8 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
                 None => object,
             };
             let (word, rest) = split_word(&object);
-            format!("DROP {word} IF EXISTS {rest};")
+            let detached = detached(plan, node).unwrap_or_default();
+            format!("{detached}DROP {word} IF EXISTS {rest};")
         }
     };
     let why = match plan.pairing.before(node) {
@@ -133,6 +141,19 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
     Some(Step::new(why, sql))
 }
 
+/// A partition cannot be dropped while a foreign key references the table it is a part of, but it can be detached.
+fn detached(plan: &Plan<'_>, node: Address) -> Option<String> {
+    let relation = plan.after.relations.get(&node.oid).filter(|_| node.class == Class::Relation)?;
+    let parent = relation.parent.filter(|_| relation.is_partition)?;
+    let referenced = |table: Oid| plan.after.constraints.values().any(|key| key.references == Some(table));
+    let mut above = Some(parent);
+    while let Some(table) = above.filter(|table| !referenced(*table)) {
+        above = plan.after.relations.get(&table)?.parent;
+    }
+    above?;
+    Some(format!("ALTER TABLE {} DETACH PARTITION {};\n", plan.after.relation_name(parent), relation.qualified))
+}
+
 fn invalid_index(plan: &Plan<'_>, node: Address) -> Option<String> {
     let index = (node.class == Class::Relation).then(|| plan.after.indexes.get(&node.oid))??;
     (!index.valid).then(|| "An invalid index, left by a build that failed.".to_owned())
@@ -143,6 +164,7 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
     let identity = &other.identity;
     let sql = match other.type_name.as_str() {
         "publication relation" => {
+            // The server quotes the table here, and not the publication.
             let (table, publication) = identity.rsplit_once(" in publication ")?;
             format!("ALTER PUBLICATION {} DROP TABLE {table};", identifier(publication))
         }

@@ -9,6 +9,7 @@ mod renames;
 mod restores;
 mod tables;
 mod types;
+mod values;
 
 use super::backup::Save;
 use super::generate::Step;
@@ -33,6 +34,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
     types.extend(others::others(plan));
     let columns = columns::columns(plan, saved);
     let last = drops::last(plan, &order, &renamed.away);
+    let persistence = tables::persistence(plan);
     let tables = tables::tables(plan);
     let attributes = attributes::attributes(plan);
     Inverse {
@@ -43,6 +45,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
             ("types changed in place", types),
             ("columns and their values", columns),
             ("sequences and defaults", restored.after_columns),
+            ("logged and unlogged tables", persistence),
             ("views, constraints, indexes, triggers and the like", restored.late),
             ("tables and sequences changed in place", tables),
             ("what only now nothing needs any more", last),

@@ -33,7 +33,7 @@ impl Move {
 }
 
 pub(super) fn renames(plan: &Plan<'_>, order: &DropOrder) -> Renamed {
-    let mut steps = replaced_labels(plan);
+    let mut steps = replaced_labels(plan, order);
     steps.extend(carry_out(schemas(plan)));
     let (away_steps, away) = move_away(plan, order);
     steps.extend(away_steps);
@@ -46,9 +46,10 @@ pub(super) fn renames(plan: &Plan<'_>, order: &DropOrder) -> Renamed {
 }
 
 /// An enumeration that is made anew hands its values over by their labels, so these go back first.
-fn replaced_labels(plan: &Plan<'_>) -> Vec<Step> {
+fn replaced_labels(plan: &Plan<'_>, order: &DropOrder) -> Vec<Step> {
     let mut steps = Vec::new();
-    for (before, after) in &plan.replaced_types {
+    // One nobody needs is gone by now.
+    for (before, after) in plan.replaced_types.iter().filter(|(_, after)| !order.first.contains(after)) {
         let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
             continue;
         };

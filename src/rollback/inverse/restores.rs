@@ -48,6 +48,10 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
     let replaced = replaced_functions(plan);
     for address in plan.restore.clone() {
         let why = why(plan, address);
+        if let Some(sql) = validated_alone(plan, address) {
+            late.push(((OTHERS, usize::MAX), Step::new(why, sql)));
+            continue;
+        }
         if let Some((stage, mut sql)) = own_words(plan, address) {
             if let Some(validation) = validation(plan, address) {
                 sql = not_valid(&sql);
@@ -190,6 +194,27 @@ fn validation(plan: &Plan<'_>, address: Address) -> Option<Step> {
             identifier(&constraint.name)
         ),
     ))
+}
+
+/// An inherited rule that holds for all rows here although it does not for its parent's: it comes back with the parent's,
+/// as unchecked as that.
+fn validated_alone(plan: &Plan<'_>, address: Address) -> Option<String> {
+    let constraint = plan.before.constraints.get(&address.oid).filter(|_| address.class == Class::Constraint)?;
+    let table = constraint.table.filter(|_| constraint.kind == 'c' && constraint.inherited && constraint.validated)?;
+    let parents = &plan.before.relation_details.get(&table)?.parents;
+    let unchecked = plan.before.constraints.values().any(|found| {
+        found.kind == 'c'
+            && found.name == constraint.name
+            && !found.validated
+            && found.table.is_some_and(|found| parents.contains(&found))
+    });
+    unchecked.then(|| {
+        format!(
+            "ALTER TABLE {} VALIDATE CONSTRAINT {};",
+            plan.before.relation_name(table),
+            identifier(&constraint.name)
+        )
+    })
 }
 
 /// Whether something without an entry of its own is made by the entry of something else.

@@ -52,6 +52,37 @@ pub(super) fn tables(plan: &mut Plan<'_>) -> Vec<Step> {
     steps
 }
 
+/// Before foreign keys are put back: a logged table references no unlogged one.
+pub(super) fn persistence(plan: &Plan<'_>) -> Vec<Step> {
+    let changed = |address: &(Address, Address)| {
+        let (old, new) = (plan.before.relations.get(&address.0.oid)?, plan.after.relations.get(&address.1.oid)?);
+        let differs = address.0.class == Class::Relation && is_table(old.kind) && old.persistence != new.persistence;
+        differs.then_some((old, new.oid))
+    };
+    let mut left: Vec<_> = plan.staying().iter().filter_map(changed).collect();
+    let mut steps = Vec::new();
+    while !left.is_empty() {
+        let waits = |(old, table): &(&Relation, Oid)| {
+            plan.after.constraints.values().any(|key| {
+                let (Some(from), Some(to)) = (key.table, key.references) else { return false };
+                let stands = from != to && !plan.drop.contains(&Address::new(Class::Constraint, key.oid));
+                let unlogged = old.persistence == 'u';
+                let (own, other) = if unlogged { (to, from) } else { (from, to) };
+                stands
+                    && own == *table
+                    && left.iter().any(|(found, table)| *table == other && (found.persistence == 'u') == unlogged)
+            })
+        };
+        let (old, _) = left.remove(left.iter().position(|table| !waits(table)).unwrap_or(0));
+        let word = if old.persistence == 'u' { "UNLOGGED" } else { "LOGGED" };
+        steps.push(Step::new(
+            "Whether changes are logged. The table is rewritten.",
+            format!("ALTER TABLE {} SET {word};", old.qualified),
+        ));
+    }
+    steps
+}
+
 /// Triggers that enforce a foreign key fire as they did. Their names hold the OIDs of one database.
 fn enforcement(plan: &Plan<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -134,10 +165,6 @@ impl Pair<'_, '_> {
     fn table(&self, steps: &mut Vec<Step>, unmodelled: &mut Vec<String>) {
         let (old, new, alter) = (self.old_detail, self.new_detail, self.alter());
         let mut push = |why: &str, sql: String| steps.push(Step::new(why, sql));
-        if self.old.persistence != self.new.persistence {
-            let word = if self.old.persistence == 'u' { "UNLOGGED" } else { "LOGGED" };
-            push("Whether changes are logged. The table is rewritten.", format!("{alter} SET {word};"));
-        }
         if old.access_method != new.access_method
             && let Some(method) = &old.access_method
         {
