@@ -1,5 +1,6 @@
 //! What was dropped or replaced is put back from the dump of before, in the dump's order.
 
+use super::super::dump::reparsable;
 use super::super::generate::Step;
 use super::super::names::{describe, function_word, identifier, is_table, qualified};
 use super::super::planner::Plan;
@@ -55,8 +56,12 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             late.push(((OTHERS, usize::MAX), Step::new(why, sql)));
             continue;
         }
-        if let Some((stage, sql)) = own_words(plan, address) {
-            late.push(((stage, 0), Step::new(why, sql)));
+        if let Some((stage, mut sql)) = own_words(plan, address) {
+            if let Some(validation) = validation(plan, address) {
+                sql = not_valid(&sql);
+                outside.push(((1, 0), validation));
+            }
+            late.push(((stage, 0), Step::new(why, reparsable(&sql))));
             continue;
         }
         let names = entry_names(plan, address);
@@ -64,7 +69,17 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
         for (kind, schema, name) in names {
             let Some(index) = entry(plan, address, kind, schema.as_deref(), &name) else { continue };
             found = true;
-            let text = plan.dump.entries[index].text.clone();
+            let mut text = plan.dump.entries[index].text.clone();
+            // A body of a function is kept as it was written.
+            if !["FUNCTION", "PROCEDURE"].contains(&kind) {
+                text = reparsable(&text);
+            }
+            if kind == "FK CONSTRAINT"
+                && let Some(validation) = validation(plan, address)
+            {
+                text = not_valid(&text);
+                outside.push(((1, index), validation));
+            }
             let step = Step::new(why.clone(), text);
             match kind {
                 "TABLE ATTACH" if parent_survives(plan, address) => late.push(((ATTACHED_TABLES, index), step)),
@@ -158,6 +173,31 @@ fn own_words(plan: &Plan<'_>, address: Address) -> Option<(u8, String)> {
     Some((
         CHECKS,
         format!("ALTER TABLE {} ADD CONSTRAINT {name} {};", plan.before.relation_name(table), constraint.definition),
+    ))
+}
+
+fn not_valid(statement: &str) -> String {
+    format!("{} NOT VALID;", statement.trim_end().trim_end_matches(';'))
+}
+
+/// Rows are checked after the transaction, when nobody waits for it; none where the server cannot, and where a
+/// constraint was not valid before. Domains are checked at once.
+fn validation(plan: &Plan<'_>, address: Address) -> Option<Step> {
+    let constraint = plan.before.constraints.get(&address.oid)?;
+    let table = constraint.table?;
+    let kind = plan.before.relations.get(&table)?.kind;
+    let partitioned_key = constraint.kind == 'f' && kind == RelationKind::PartitionedTable;
+    let enforced = !constraint.definition.ends_with("NOT ENFORCED");
+    if !constraint.validated || !enforced || partitioned_key || kind == RelationKind::ForeignTable {
+        return None;
+    }
+    Some(Step::new(
+        "Every row is checked while the application goes on. Rows that do not satisfy it are to be put right first.",
+        format!(
+            "ALTER TABLE {} VALIDATE CONSTRAINT {};",
+            plan.before.relation_name(table),
+            identifier(&constraint.name)
+        ),
     ))
 }
 
