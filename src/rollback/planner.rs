@@ -251,9 +251,6 @@ impl<'a> Plan<'a> {
                         queue.push((before, after, true));
                     }
                 }
-                (TypeKind::Composite(_), TypeKind::Composite(_)) if self.loses_order(before, after) => {
-                    queue.push((before, after));
-                }
                 (TypeKind::Range | TypeKind::Base, _) if old.raw != new.raw => {
                     self.unmodelled.push(format!("{} was changed in place", describe(self.before, before)));
                 }
@@ -280,24 +277,6 @@ impl<'a> Plan<'a> {
                 }
             }
         }
-    }
-
-    /// Whether an attribute the migration dropped would come back behind others, of a composite type no column is made
-    /// of: one that holds values cannot be made anew.
-    fn loses_order(&self, before: Address, after: Address) -> bool {
-        let (Some(old), Some(new)) = (self.before.types.get(&before.oid), self.after.types.get(&after.oid)) else {
-            return false;
-        };
-        let (TypeKind::Composite(old), TypeKind::Composite(new)) = (&old.kind, &new.kind) else { return false };
-        let stays = |number: &i16| self.after.columns.contains_key(&(*new, *number));
-        let numbers: Vec<i16> = self.before.columns_of(*old).map(|column| column.number).collect();
-        let first_gone = numbers.iter().position(|number| !stays(number));
-        let in_between = first_gone.is_some_and(|first| numbers[first..].iter().any(stays));
-        let holds_values = self.dependents_of(after).iter().any(|dependency| {
-            let dependent = dependency.dependent;
-            dependent.class == Class::Type || (dependent.class == Class::Relation && dependent.column != 0)
-        });
-        in_between && !holds_values
     }
 
     /// Whether some table is partitioned by a column of this type: such a column keeps its type for good.
