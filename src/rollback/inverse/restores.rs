@@ -29,13 +29,15 @@ type Place = (u8, usize);
 
 const VIEWS: u8 = 0;
 const CHECKS: u8 = 1;
-const INDEXES: u8 = 2;
-const ATTACHED_TABLES: u8 = 3;
-const ATTACHED_INDEXES: u8 = 4;
-const FOREIGN_KEYS: u8 = 5;
-const OTHERS: u8 = 6;
+/// Of several over the same columns, a foreign key takes the oldest.
+const REFERENCED_INDEXES: u8 = 2;
+const INDEXES: u8 = 3;
+const ATTACHED_TABLES: u8 = 4;
+const ATTACHED_INDEXES: u8 = 5;
+const FOREIGN_KEYS: u8 = 6;
+const OTHERS: u8 = 7;
 /// Once every view says what it should: some stand as empty words until the key they need is there.
-const FILLED: u8 = 7;
+const FILLED: u8 = 8;
 
 /// One way an entry of the dump is named.
 type EntryName = (&'static str, Option<String>, String);
@@ -90,6 +92,9 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
                 "FK CONSTRAINT" => late.push(((FOREIGN_KEYS, index), step)),
                 "INDEX" if builds_alone(plan, address) => {
                     outside.push(((0, index), concurrently(plan, address, &step)));
+                }
+                "CONSTRAINT" | "INDEX" if is_referenced(plan, address) => {
+                    late.push(((REFERENCED_INDEXES, index), step))
                 }
                 "CONSTRAINT" | "INDEX" | "STATISTICS" => late.push(((INDEXES, index), step)),
                 "MATERIALIZED VIEW" => {
@@ -478,6 +483,18 @@ fn over_keys(plan: &Plan<'_>) -> BTreeSet<Address> {
         }
         found.extend(more);
     }
+}
+
+/// Whether a foreign key of before relies on this index, or on the one behind this constraint.
+fn is_referenced(plan: &Plan<'_>, address: Address) -> bool {
+    let index = match address.class {
+        Class::Constraint => plan.before.constraint_details.get(&address.oid).and_then(|detail| detail.index),
+        _ => Some(address.oid),
+    };
+    plan.before.constraints.values().filter(|constraint| constraint.kind == 'f').any(|constraint| {
+        index.is_some()
+            && plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.index == index)
+    })
 }
 
 fn is_view(plan: &Plan<'_>, address: Address) -> bool {
