@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use support::place::Place;
 
-const CASES: u64 = 20;
+const CASES: u64 = 12;
 const SEED: u64 = 1;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
