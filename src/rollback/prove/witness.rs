@@ -1,5 +1,5 @@
-//! Copies of what may be lost, to count afterwards what was. Values are kept as text, so that nothing depends on a type
-//! the migration drops.
+//! Copies of what may be lost, to count afterwards what was. Values are kept as plain text, so that nothing depends on a
+//! type or a collation the migration drops.
 
 use super::super::backup::{Key, Save, SaveKind};
 use super::super::names::identifier;
@@ -116,7 +116,7 @@ fn as_text(columns: &[String]) -> String {
         .iter()
         .map(|column| {
             let name = identifier(column);
-            format!("{name}::text AS {name}")
+            format!("{name}::text COLLATE pg_catalog.\"default\" AS {name}")
         })
         .collect();
     each.join(", ")
