@@ -23,6 +23,8 @@ struct Ground<'a> {
     place: &'a Place,
     base: String,
     migration: String,
+    /// Who migrates and runs the scripts.
+    role: &'a str,
     made: Cell<u32>,
 }
 
@@ -57,7 +59,7 @@ impl ProofCopy for Copy<'_> {
     }
 
     async fn migration_role(&self) -> Result<Session, ServerError> {
-        self.ground.place.session(&self.database, ROLE).await
+        self.ground.place.session(&self.database, self.ground.role).await
     }
 
     /// In one transaction, or statement by statement where the file says so; a statement may be meant to fail.
@@ -153,10 +155,12 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
             .await
             .map_err(|error| format!("what only a superuser can make: {error}"))?;
     }
-    place.execute(&base, ROLE, &read("schema.sql")).await.map_err(|error| format!("the schema: {error}"))?;
+    // Some objects only a superuser may make or drop.
+    let role = if expected["superuser"] == true { SUPERUSER } else { ROLE };
+    place.execute(&base, role, &read("schema.sql")).await.map_err(|error| format!("the schema: {error}"))?;
     place.execute(&base, SUPERUSER, "ANALYZE").await.map_err(|error| format!("statistics: {error}"))?;
 
-    let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), made: Cell::new(0) };
+    let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), role, made: Cell::new(0) };
     let copy = ground.copy().await.map_err(|error| format!("a copy: {error}"))?;
     let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
     let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
@@ -182,19 +186,27 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         .collect();
     let history: Vec<String> =
         expected["history"].as_array().into_iter().flatten().map(|sql| sql.as_str().expect("SQL").to_owned()).collect();
-    let scripts = generate(&Input {
-        before: &before,
-        after: &after,
-        dump_before: &dump_before,
-        history: &history,
-        changed: &changed,
-        title: &name,
-        backup_schema: catalog::BACKUP_SCHEMA,
-        volatile: Some(&volatile),
-        stepwise: migration.contains("-- no-transaction"),
-    });
+    let write = |volatile| {
+        generate(&Input {
+            before: &before,
+            after: &after,
+            dump_before: &dump_before,
+            history: &history,
+            changed: &changed,
+            title: &name,
+            backup_schema: catalog::BACKUP_SCHEMA,
+            volatile,
+            stepwise: migration.contains("-- no-transaction"),
+            origins: &[],
+        })
+    };
+    let mut scripts = write(Some(&volatile));
     let options = ProveOptions::default();
     let mut proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
+    if proof.mistaken(&scripts) {
+        scripts = write(None);
+        proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
+    }
     if migration.contains("-- no-transaction") {
         let statements = split(&migration).expect("statements").len();
         let points: Vec<usize> = (1..statements).collect();
@@ -265,24 +277,34 @@ fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
     ))
 }
 
+/// All fixtures, or those whose name contains one of the words in `SEATRIAL_TEST_FIXTURE`.
 fn fixtures() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollback");
     let only = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
+    let wanted = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        only.split(',').any(|word| name.contains(word))
+    };
     let mut found: Vec<PathBuf> = std::fs::read_dir(root)
         .expect("fixtures")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .filter(|path| path.is_dir() && wanted(path))
         .collect();
     found.sort();
     found
 }
 
+/// One of four parts, so that they can run side by side.
 async fn rehearse_some(part: usize) {
     let place = Place::new().await;
     let mut failed = Vec::new();
-    for folder in fixtures().into_iter().skip(part).step_by(2) {
+    for folder in fixtures().into_iter().skip(part).step_by(4) {
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("what is expected");
         let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        // What the server does not know yet cannot be undone on it.
+        if expected["since"].as_u64().is_some_and(|since| u64::from(place.major()) < since) {
+            continue;
+        }
         let wrong = match rehearse(&place, &folder, &expected).await {
             Ok(outcome) => judge(&expected, &outcome),
             Err(error) => Some(error),
@@ -295,13 +317,23 @@ async fn rehearse_some(part: usize) {
 }
 
 #[tokio::test]
-async fn every_other_fixture_comes_back_as_expected() {
+async fn every_fourth_fixture_comes_back_as_expected_from_the_first() {
     rehearse_some(0).await;
 }
 
 #[tokio::test]
-async fn the_remaining_fixtures_come_back_as_expected() {
+async fn every_fourth_fixture_comes_back_as_expected_from_the_second() {
     rehearse_some(1).await;
+}
+
+#[tokio::test]
+async fn every_fourth_fixture_comes_back_as_expected_from_the_third() {
+    rehearse_some(2).await;
+}
+
+#[tokio::test]
+async fn every_fourth_fixture_comes_back_as_expected_from_the_fourth() {
+    rehearse_some(3).await;
 }
 
 #[tokio::test]

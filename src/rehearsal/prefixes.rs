@@ -89,6 +89,8 @@ mod tests {
         assert_eq!(points(&[bare.clone()]), [1, 2]);
         let whole = migration(TransactionMode::PerMigration, 4, &["D", "E"]);
         assert_eq!(points(&[bare, whole]), [1, 2, 3]);
+        let whole = migration(TransactionMode::PerMigration, 1, &["A", "B"]);
+        assert!(points(&[whole]).is_empty());
         let own = migration(TransactionMode::Explicit, 1, &["BEGIN", "A", "COMMIT", "B", "C"]);
         assert_eq!(points(&[own]), [3, 4]);
     }

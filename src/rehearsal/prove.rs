@@ -13,6 +13,7 @@ use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::origin::Origin;
 use crate::rollback::prove::{DownProof, ProveOptions, Step, prove_downs, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
@@ -46,6 +47,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
             stepwise: stepwise(&all),
+            origins: &origins(rehearsal, &all),
         })
     };
     let mut told = Some(&volatile);
@@ -132,6 +134,7 @@ fn step(plan: &Ready<'_>, rehearsal: &Rehearsal, migration: &Migration, schema: 
         changed: changed_tables(rehearsal, &[migration], schema),
         tables: touched_tables(plan, rehearsal, &[migration], schema),
         stepwise: stepwise(&[migration]),
+        origins: origins(rehearsal, &[migration]),
     }
 }
 
@@ -170,11 +173,16 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
 }
 
-/// Whether some of these commit before their end.
+/// What was committed of these migrations, for the comments of the scripts.
+fn origins(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<Origin> {
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
+    committed.map(|statement| Origin::new(statement.index, statement.place(), statement.sql())).collect()
+}
+
+/// Whether one of these commits before its own end.
 fn stepwise(migrations: &[&Migration]) -> bool {
-    migrations
-        .iter()
-        .any(|migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit))
+    migrations.iter().any(|migration| !prefixes::points(std::slice::from_ref(migration)).is_empty())
 }
 
 fn title(migration: &Migration) -> String {

@@ -36,6 +36,9 @@ pub struct SavedColumn {
     pub as_text: bool,
     /// Whether a null is worth no row in the backup: it is what the column holds anyway.
     pub skip_null: bool,
+    /// The type the migration converts it to, where converting there and back by plain casts tells a value that is
+    /// still the migration's.
+    pub converted_to: Option<String>,
 }
 
 /// What one part of the backup is for.
@@ -56,8 +59,8 @@ pub enum SaveKind {
     Written(Written),
     /// Rows the migration's own statements add.
     Added(Added),
-    /// Positions of sequences the migration drops or sets back.
-    Positions(Vec<String>),
+    /// Positions of sequences the migration drops or sets back: names, and whether they count upwards.
+    Positions(Vec<(String, bool)>),
 }
 
 /// Rows told from the statements that change them, on the rows there are.
@@ -163,7 +166,8 @@ impl Save {
             ),
             SaveKind::Added(_) => format!("{}: the rows the migration adds, to tell them from others.", self.origin),
             SaveKind::Positions(sequences) => {
-                format!("Where sequences stand that the migration drops or sets back: {}.", sequences.join(", "))
+                let names: Vec<&str> = sequences.iter().map(|(name, _)| name.as_str()).collect();
+                format!("Where sequences stand that the migration drops or sets back: {}.", names.join(", "))
             }
         }
     }
@@ -177,7 +181,7 @@ impl Save {
             SaveKind::Table | SaveKind::Rows { .. } | SaveKind::Written(_) | SaveKind::Added(_) => {
                 vec![self.origin.clone()]
             }
-            SaveKind::Positions(sequences) => sequences.clone(),
+            SaveKind::Positions(sequences) => sequences.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 
@@ -227,7 +231,7 @@ impl Save {
             SaveKind::Positions(sequences) => {
                 let each: Vec<String> = sequences
                     .iter()
-                    .map(|sequence| {
+                    .map(|(sequence, _)| {
                         format!("SELECT {} AS sequence, last_value, is_called FROM {sequence}", quote_literal(sequence))
                     })
                     .collect();

@@ -6,6 +6,7 @@ use super::conditions::{self, Condition};
 use super::dump::Dump;
 use super::inverse;
 use super::names::identifier;
+use super::origin::{self, Origin};
 use super::planner::Plan;
 use super::trace;
 use crate::migration::script::split;
@@ -38,6 +39,8 @@ pub struct Input<'a> {
     pub volatile: Option<&'a BTreeSet<String>>,
     /// The migration commits on its way and can stop anywhere: the rollback must undo whatever there is.
     pub stepwise: bool,
+    /// The statements that are undone, for the comments.
+    pub origins: &'a [Origin],
 }
 
 /// What a migration did to the rows of one table that survives it.
@@ -253,7 +256,7 @@ fn rollback(
             continue;
         }
         let _ = write!(out, "\n-- {} {title} {}\n", "=".repeat(4), "=".repeat(4));
-        write_steps(&mut out, steps, input.stepwise);
+        write_steps(&mut out, steps, input.origins, input.stepwise);
     }
     if !input.history.is_empty() {
         out.push_str(
@@ -266,21 +269,22 @@ fn rollback(
     out.push_str("\nCOMMIT;\n");
     if !inverse.outside.is_empty() {
         out.push_str("\n-- ==== outside a transaction: nobody waits for these ====\nSET lock_timeout = '5s';\nSET search_path = '';\n");
-        write_steps(&mut out, &inverse.outside, false);
+        write_steps(&mut out, &inverse.outside, input.origins, false);
         out.push_str("\nRESET search_path;\nRESET lock_timeout;\n");
     }
     out
 }
 
-fn write_steps(out: &mut String, steps: &[Step], stepwise: bool) {
-    let mut last = "";
+fn write_steps(out: &mut String, steps: &[Step], origins: &[Origin], stepwise: bool) {
+    let mut last = String::new();
     for step in steps.iter().filter(|step| !step.sql.is_empty()) {
-        if step.why != last {
+        let why = format!("{}\n{}", step.why, origin::line(origins, step));
+        if why != last {
             out.push('\n');
-            for line in step.why.lines() {
+            for line in why.lines().filter(|line| !line.is_empty()) {
                 let _ = writeln!(out, "-- {line}");
             }
-            last = &step.why;
+            last = why;
         }
         let sql = if stepwise { again(&step.sql) } else { step.sql.clone() };
         let _ = writeln!(out, "{}", sql.trim_end());

@@ -13,6 +13,7 @@ pub mod generate;
 mod inverse;
 mod names;
 mod order;
+pub mod origin;
 mod planner;
 mod privileges;
 pub mod prove;

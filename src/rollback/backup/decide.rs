@@ -31,7 +31,7 @@ pub(in crate::rollback) fn saves(
     let mut hopeless = Vec::new();
     for table in plan.tables.values() {
         if !whole.contains(&table.before) {
-            lost_columns(plan, table, &mut found, &mut hopeless);
+            lost_columns(plan, table, volatile.is_some(), &mut found, &mut hopeless);
         }
     }
     by_reference(plan, &mut found);
@@ -56,6 +56,7 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
         type_name: column.type_name.clone(),
         as_text: !detail.builtin_type,
         skip_null,
+        converted_to: None,
     })
 }
 
@@ -120,6 +121,10 @@ fn changed_rows(
     let Some(reach) = reach else {
         return all_rows(plan, table, None, true, found);
     };
+    // What goes to columns that go again is nobody's loss.
+    if reach.assigned.is_empty() && !reach.deletes {
+        return Columns::Some;
+    }
     if let Some(volatile) = volatile
         && let Some(save) = written_rows(plan, table, &reach, volatile)
     {
@@ -128,9 +133,6 @@ fn changed_rows(
     }
     if reach.deletes {
         return all_rows(plan, table, None, true, found);
-    }
-    if reach.assigned.is_empty() {
-        return Columns::Some;
     }
     all_rows(plan, table, Some(&reach.assigned), false, found)
 }
@@ -258,7 +260,7 @@ fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
     });
 }
 
-fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
+fn lost_columns(plan: &Plan<'_>, table: &TablePlan, expect: bool, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
     let before = table.before;
     let Some(relation) = plan.before.relations.get(&before) else { return };
     let inherited = |number: i16| {
@@ -273,7 +275,9 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopel
             numbers.push(old.number);
             // A column that is added again without its default holds nulls: no need to save those.
             let skip_null = lost && !(old.not_null && old.default.is_some());
-            columns.extend(saved_column(plan.before, before, old.number, skip_null));
+            let saved = saved_column(plan.before, before, old.number, skip_null);
+            let converted_to = converted_to(plan, table, old.number).filter(|_| converted && expect);
+            columns.extend(saved.map(|saved| SavedColumn { converted_to, ..saved }));
         }
     }
     if columns.is_empty() {
@@ -290,6 +294,21 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopel
         None => Key::Occurrence(unchanged_columns(plan, table)),
     };
     found.extend(new_save(plan, before, SaveKind::Columns(key), numbers, columns));
+}
+
+/// The type a column was converted to, where casts lead there and back.
+fn converted_to(plan: &Plan<'_>, table: &TablePlan, number: i16) -> Option<String> {
+    const STRINGS: [Oid; 3] = [25, 1042, 1043];
+    let old = plan.before.column_details.get(&(table.before, number))?;
+    let new = plan.after.column_details.get(&(table.after, number))?;
+    let casts = |from: Oid, to: Oid| {
+        from == to || STRINGS.contains(&from) || STRINGS.contains(&to) || plan.after.casts.contains_key(&(from, to))
+    };
+    let there_and_back = casts(old.type_oid, new.type_oid) && casts(new.type_oid, old.type_oid);
+    // The text of one type is rarely another type's.
+    let readable = !STRINGS.contains(&new.type_oid) || STRINGS.contains(&old.type_oid);
+    let known = old.builtin_type && new.builtin_type && there_and_back && readable;
+    known.then(|| plan.after.columns.get(&(table.after, number)).map(|column| column.type_name.clone())).flatten()
 }
 
 /// Whether casting back what the migration converted gives the old values.
@@ -353,7 +372,7 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
                     || (after.last_value == before.last_value && before.is_called && !after.is_called)
             });
         if plan.restore.contains(&address) || set_back {
-            sequences.push(plan.before.relation_name(*oid));
+            sequences.push((plan.before.relation_name(*oid), before.increment > 0));
         }
     }
     if !sequences.is_empty() {

@@ -25,8 +25,11 @@ impl Save {
             format!("PERFORM pg_catalog.set_config(name, setting, true) FROM {}.settings;", identifier(&self.schema));
         let mut statements = vec![settings];
         statements.extend(match &self.kind {
-            SaveKind::Table => vec![self.insert_all(&name)],
-            SaveKind::Columns(Key::Columns(keys)) => vec![self.update_by_key(&name, keys)],
+            // The table was just made again, unless the migration stopped before it dropped it.
+            SaveKind::Table => {
+                vec![format!("IF NOT EXISTS (SELECT FROM ONLY {}) THEN\n            {}\n        END IF;", self.origin, self.insert_all(&name))]
+            }
+            SaveKind::Columns(Key::Columns(keys)) => self.undo_columns(&name, keys),
             SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
             SaveKind::Rows { key: Key::Columns(keys), deletes } => {
                 let update = (!self.columns.is_empty()).then(|| self.update_by_key(&name, keys));
@@ -38,9 +41,19 @@ impl Save {
             }
             SaveKind::Written(written) => self.undo_written(&name, written),
             SaveKind::Added(added) => self.take_out(&name, added),
-            SaveKind::Positions(_) => {
-                vec![format!("PERFORM pg_catalog.setval(sequence::regclass, last_value, is_called) FROM {name};")]
-            }
+            // One that has come further by itself stays there: no number is given twice.
+            SaveKind::Positions(sequences) => sequences
+                .iter()
+                .map(|(sequence, rising)| {
+                    let behind = if *rising { "<" } else { ">" };
+                    format!(
+                        "PERFORM pg_catalog.setval({0}, b.last_value, b.is_called) FROM {name} AS b, {sequence} AS now\n            \
+                         WHERE b.sequence = {0} AND (now.last_value {behind} b.last_value\n                OR now.last_value = \
+                         b.last_value AND b.is_called AND NOT now.is_called);",
+                        quote_literal(sequence)
+                    )
+                })
+                .collect(),
         });
         format!(
             "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regclass({}) IS NULL THEN\n        RAISE WARNING \
@@ -84,6 +97,40 @@ impl Save {
             self.assignments(),
             matched.join(" AND ")
         )
+    }
+
+    /// Columns that were dropped or converted. A converted value that is not what the saved one was converted to is
+    /// somebody else's.
+    fn undo_columns(&self, name: &str, keys: &[SavedColumn]) -> Vec<String> {
+        let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
+        let matched = matched.join(" AND ");
+        let mut foreign = Vec::new();
+        let set: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let plain = column.plain();
+                let Some(converted) = &column.converted_to else { return format!("{plain} = {}", column.value()) };
+                let migrated = format!("b.{plain}::{converted}::{}::text", column.type_name);
+                let now = format!("t.{plain}::text");
+                foreign.push(format!("({now} IS DISTINCT FROM {migrated} AND {now} IS DISTINCT FROM b.{plain}::text)"));
+                format!("{plain} = CASE WHEN {now} IS NOT DISTINCT FROM {migrated} THEN b.{plain} ELSE t.{plain} END")
+            })
+            .collect();
+        let update = format!(
+            "UPDATE {} AS t SET {}\n            FROM {name} AS b WHERE {matched};",
+            self.scanned(),
+            set.join(",\n                ")
+        );
+        if foreign.is_empty() {
+            return vec![update];
+        }
+        let there = format!(
+            "EXISTS (\n                SELECT FROM {} AS t WHERE {matched} AND ({}))",
+            self.scanned(),
+            foreign.join(" OR ")
+        );
+        vec![self.leave_alone(name, keys, "changed since", &there), update, self.count_left_alone()]
     }
 
     /// Puts back rows that are not there; `only` is a further condition on `b`.

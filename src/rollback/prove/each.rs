@@ -7,6 +7,7 @@
 use super::super::Rollback;
 use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
 use super::super::generate::{ChangedTable, Input, Scripts, generate};
+use super::super::origin::Origin;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State};
 use super::{check_conditions, clean_up, prepare, role, roll_back, without};
@@ -31,6 +32,8 @@ pub struct Step {
     pub tables: Option<BTreeSet<String>>,
     /// As in [`Input`].
     pub stepwise: bool,
+    /// As in [`Input`].
+    pub origins: Vec<Origin>,
 }
 
 /// One migration with what stood before it.
@@ -155,6 +158,7 @@ async fn survey<C: ProofCopy>(
                 backup_schema: &step.backup_schema,
                 volatile,
                 stepwise: step.stepwise,
+                origins: &step.origins,
             })
         })
         .collect();

@@ -105,7 +105,10 @@ impl RollbackProof {
     /// Whether what the scripts expect of the migration's own statements is not what those did: then they have to be
     /// written without expecting anything.
     pub fn mistaken(&self, scripts: &Scripts) -> bool {
-        let expects = |save: &Save| matches!(save.kind, SaveKind::Written(_) | SaveKind::Added(_));
+        let expects = |save: &Save| {
+            matches!(save.kind, SaveKind::Written(_) | SaveKind::Added(_))
+                || save.columns.iter().any(|column| column.converted_to.is_some())
+        };
         scripts.saved.iter().any(expects) && (self.left_alone > 0 || !self.failures.is_empty())
     }
 
