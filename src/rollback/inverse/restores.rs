@@ -113,7 +113,11 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             }
         }
         if !found && !comes_along(plan, address) {
-            missing.push(format!("{} cannot be put back: the dump does not have it", describe(plan.before, address)));
+            let what = describe(plan.before, address);
+            missing.push(match plan.before.indexes.get(&address.oid).filter(|index| !index.valid) {
+                Some(_) => format!("{what} was invalid before: no statement makes an index that is"),
+                None => format!("{what} cannot be put back: the dump does not have it"),
+            });
         }
     }
     plan.unmodelled.extend(missing);

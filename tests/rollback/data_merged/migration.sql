@@ -1,1 +1,0 @@
-MERGE INTO stock s USING (SELECT coalesce(a.id, o.id) AS id, a.n FROM arrivals a FULL JOIN stock o ON o.id = a.id) x ON s.id = x.id WHEN MATCHED AND x.n IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET n = s.n + x.n WHEN NOT MATCHED THEN INSERT VALUES (x.id, x.n, 'new');
