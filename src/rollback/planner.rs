@@ -127,6 +127,7 @@ impl<'a> Plan<'a> {
             if self.pairing.before(address).is_none()
                 && !Self::is_not_null(self.after, address)
                 && !Self::is_made_along(self.after, address)
+                && Self::constraint_behind(self.after, address).is_none_or(|found| self.pairing.before(found).is_none())
             {
                 self.drop.insert(address);
             }
@@ -135,10 +136,17 @@ impl<'a> Plan<'a> {
             if self.pairing.after(address).is_none()
                 && !Self::is_not_null(self.before, address)
                 && !Self::is_made_along(self.before, address)
+                && Self::constraint_behind(self.before, address).is_none_or(|found| self.pairing.after(found).is_none())
             {
                 self.restore.insert(address);
             }
         }
+    }
+
+    /// The constraint an index stands behind. Where the server built it anew, it is as much a pair as its constraint.
+    fn constraint_behind(catalog: &Catalog, address: Address) -> Option<Address> {
+        let index = catalog.indexes.get(&address.oid).filter(|_| address.class == Class::Relation)?;
+        index.constraint.map(|constraint| Address::new(Class::Constraint, constraint))
     }
 
     fn find_redefined(&mut self) {

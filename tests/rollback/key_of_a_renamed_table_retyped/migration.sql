@@ -1,0 +1,2 @@
+ALTER TABLE t RENAME TO u;
+ALTER TABLE u ALTER COLUMN id TYPE text COLLATE pg_catalog."C" USING id::text;
