@@ -291,7 +291,9 @@ fn parts(plan: &Plan<'_>) -> Vec<Move> {
         else {
             continue;
         };
-        if before.class != Class::Constraint || old.name == new.name || new.inherited {
+        // A parent's `CHECK` and `NOT NULL` are renamed with it; keys of partitions each bear a name of their own.
+        let with_parent = new.inherited && matches!(new.kind, 'c' | 'n');
+        if before.class != Class::Constraint || old.name == new.name || with_parent {
             continue;
         }
         let domain = plan.before.constraint_details.get(&before.oid).and_then(|detail| detail.domain);
