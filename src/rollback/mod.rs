@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod generate;
 mod inverse;
 mod names;
+pub mod net;
 mod order;
 mod planner;
 mod privileges;

@@ -1,6 +1,7 @@
 //! The database at one moment: catalog, plans, sizes. Pure values from here on.
 
 pub mod catalog;
+pub mod net;
 pub mod object;
 pub mod plan;
 pub mod write;

@@ -4,6 +4,7 @@
 //! left out (their relations are kept, marked, because locks are taken on them), and so are Seatrial's own schemas.
 
 mod cursor;
+pub mod net;
 mod objects;
 mod relations;
 

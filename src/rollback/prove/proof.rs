@@ -26,6 +26,8 @@ pub struct RollbackProof {
     pub(super) reapplied: Option<Vec<String>>,
     pub(super) failures: Vec<String>,
     pub(super) unmodelled: Vec<String>,
+    /// What only the rows of the system catalogs show, a sentence each.
+    pub(super) unmodelled_catalog: Vec<String>,
     pub(super) losses: Vec<Loss>,
     pub(super) conditions: Vec<String>,
     pub(super) restored_rows: u64,
@@ -60,7 +62,8 @@ impl RollbackProof {
             return RollbackVerdict::Irreversible;
         };
         let schema_is_back = schema.others.is_empty() && catalog.others.is_empty();
-        if !schema_is_back || !self.unmodelled.is_empty() || !self.failures.is_empty() {
+        let unknown = !self.unmodelled.is_empty() || !self.unmodelled_catalog.is_empty();
+        if !schema_is_back || unknown || !self.failures.is_empty() {
             RollbackVerdict::Irreversible
         } else if !rows.is_empty() {
             RollbackVerdict::RowsLost
@@ -97,9 +100,14 @@ impl RollbackProof {
         comparison(self.schema.as_ref().map(Differences::is_empty))
     }
 
-    /// The catalog by identity, after rolling back.
+    /// The catalog by identity, after rolling back: as it is modelled, and every row of the system catalogs.
     pub fn catalog(&self) -> Comparison {
-        comparison(self.catalog.as_ref().map(Differences::is_empty))
+        comparison(self.catalog.as_ref().map(|found| found.is_empty() && self.unmodelled_catalog.is_empty()))
+    }
+
+    /// What differs in the system catalogs and in nothing that is modelled: catalog, object and column in each.
+    pub fn unmodelled_catalog(&self) -> &[String] {
+        &self.unmodelled_catalog
     }
 
     /// Row fingerprints and sequence positions, after rolling back.
@@ -116,6 +124,7 @@ impl RollbackProof {
     pub fn differences(&self) -> Vec<String> {
         let mut found = self.failures.clone();
         found.extend(self.unmodelled.iter().map(|what| format!("not undone: {what}")));
+        found.extend(self.unmodelled_catalog.iter().map(|what| format!("differs and is not understood: {what}")));
         let mut order = BTreeSet::new();
         for part in [&self.schema, &self.catalog].into_iter().flatten() {
             found.extend(part.others.iter().cloned());
