@@ -147,6 +147,10 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
         ),
         // Made of an OID: which trigger it is follows from its constraint, table and function.
         ("pg_trigger", "tgname") => Form::Read("CASE WHEN x.tgisinternal THEN '' ELSE x.tgname END".to_owned()),
+        // Means something for what children inherit alone; a partition's key has it or not by the way it was attached.
+        ("pg_constraint", "connoinherit") => {
+            Form::Read("CASE WHEN x.contype IN ('c', 'n') THEN x.connoinherit END".to_owned())
+        }
         // The salt is drawn anew each time.
         ("pg_authid", "rolpassword") => {
             Form::Read("CASE WHEN x.rolpassword LIKE 'SCRAM%' THEN 'SCRAM-SHA-256' ELSE left(x.rolpassword, 3) END".to_owned())
