@@ -33,8 +33,13 @@ pub struct NetDifferences {
 impl NetDifferences {
     /// Those that nothing in `explained`, sentences about other comparisons' differences, speaks of.
     pub fn unexplained(&self, explained: &[&str]) -> Vec<String> {
-        let told = |name: &str| explained.iter().any(|sentence| names(sentence, name));
-        self.others.iter().filter(|found| !found.about.iter().any(|name| told(name))).map(|found| found.text.clone()).collect()
+        let told =
+            |name: &str| explained.iter().any(|sentence| names(sentence.split(": ").next().unwrap_or_default(), name));
+        self.others
+            .iter()
+            .filter(|found| !found.about.iter().any(|name| told(name)))
+            .map(|found| found.text.clone())
+            .collect()
     }
 }
 
@@ -213,7 +218,9 @@ fn pair(catalog: &str, mut before: Facts, mut after: Facts, found: &mut NetDiffe
         }
         for (facts, what) in [(&old, "missing"), (&new, "was not there")] {
             for fact in facts.iter().skip(paired) {
-                found.others.push(NetDifference { text: format!("{catalog} {key}: {what}"), about: fact.about.clone() });
+                found
+                    .others
+                    .push(NetDifference { text: format!("{catalog} {key}: {what}"), about: fact.about.clone() });
             }
         }
     }
@@ -226,7 +233,9 @@ fn differ(catalog: &str, key: &str, old: &Fact, new: &Fact, found: &mut NetDiffe
             continue;
         }
         if column == "place" && old.of_table {
-            found.column_order.extend(old.about.iter().filter(|table| !found.column_order.contains(table)).cloned().collect::<Vec<_>>());
+            found.column_order.extend(
+                old.about.iter().filter(|table| !found.column_order.contains(table)).cloned().collect::<Vec<_>>(),
+            );
             continue;
         }
         let text = format!("{catalog} {key}: {column} is {} instead of {}", short(is), short(was));

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod net;
 pub mod object;
 pub mod plan;
+pub mod shared;
 pub mod write;
 
 use std::collections::BTreeMap;

@@ -29,9 +29,9 @@ GRANT writer TO newcomer WITH ADMIN OPTION;
 COMMENT ON ROLE newcomer IS 'new';
 --! pg_shdescription
 COMMENT ON DATABASE seen IS 'a shop';
---! pg_database : datacl
+--! pg_database this database: datacl
 GRANT TEMPORARY ON DATABASE seen TO newcomer;
---! pg_database : datconnlimit is 7 instead of -1
+--! pg_database this database: datconnlimit is 7 instead of -1
 ALTER DATABASE seen CONNECTION LIMIT 7;
 --! pg_namespace public: nspacl
 GRANT CREATE ON SCHEMA public TO newcomer;

@@ -7,6 +7,7 @@ mod cursor;
 pub mod net;
 mod objects;
 mod relations;
+mod shared;
 
 use super::session::{Rows, Session};
 use crate::engine::ServerError;
@@ -67,7 +68,8 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
     objects::read_triggers(session, &mut catalog).await?;
     objects::read_rules_and_policies(session, &mut catalog).await?;
     objects::read_others(session, &mut catalog).await?;
-    objects::read_privileges_and_settings(session, &mut catalog).await?;
+    objects::read_privileges_and_casts(session, &mut catalog).await?;
+    shared::read_shared(session, &mut catalog).await?;
     objects::read_dependencies(session, &mut catalog).await?;
     Ok(catalog)
 }

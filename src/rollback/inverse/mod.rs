@@ -6,6 +6,7 @@ mod columns;
 mod drops;
 mod renames;
 mod restores;
+mod shared;
 mod tables;
 mod types;
 
@@ -32,6 +33,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
     let last = drops::last(plan, &order, &renamed.away);
     let tables = tables::tables(plan);
     let attributes = attributes::attributes(plan);
+    let shared = shared::shared(plan);
     Inverse {
         sections: vec![
             ("what the migration made, and what stands in the way", drops),
@@ -44,6 +46,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
             ("tables and sequences changed in place", tables),
             ("what only now nothing needs any more", last),
             ("owners, privileges, comments", attributes),
+            ("roles and the database", shared),
         ],
         outside: restored.outside,
     }

@@ -59,9 +59,6 @@ pub(super) fn tables(plan: &mut Plan<'_>) -> Vec<Step> {
             ));
         }
     }
-    if plan.before.settings != plan.after.settings {
-        unmodelled.push("settings of the database or of a role in it were changed".to_owned());
-    }
     plan.unmodelled.extend(unmodelled);
     steps.extend(std::mem::take(&mut plan.late_positions));
     steps

@@ -147,8 +147,7 @@ impl<'n> Side<'n> {
         for (name, rows) in &net.catalogs {
             let mut table = Table { rows, by_oid: HashMap::new() };
             if table.has_oid() {
-                table.by_oid =
-                    rows.lines().filter_map(|line| Some((field(line, 0)?.parse().ok()?, line))).collect();
+                table.by_oid = rows.lines().filter_map(|line| Some((field(line, 0)?.parse().ok()?, line))).collect();
             }
             tables.insert(name.as_str(), table);
         }
@@ -268,7 +267,14 @@ impl<'n> Side<'n> {
             let kind = value("tgtype").unwrap_or_default();
             return Identity { text: format!("trigger {function} {kind} of {constraint} on {on}"), ..parts };
         }
+        if catalog == "pg_database" {
+            let text = "this database".to_owned();
+            return Identity { anchors: BTreeSet::from([text.clone()]), text, hidden: false };
+        }
         let mut identity = Identity::default();
+        if catalog == "pg_db_role_setting" && number("setrole") == Some(0) {
+            identity.anchors.insert("everybody".to_owned());
+        }
         identity.text = match key(catalog) {
             Key::Qualified(schema, name, others) => {
                 let schema = self.resolved(table, line, schema, &mut identity);
@@ -278,8 +284,10 @@ impl<'n> Side<'n> {
                 if others.is_empty() {
                     plain
                 } else {
-                    let others: Vec<String> =
-                        others.iter().map(|other| self.resolved(table, line, other, &mut Identity::default())).collect();
+                    let others: Vec<String> = others
+                        .iter()
+                        .map(|other| self.resolved(table, line, other, &mut Identity::default()))
+                        .collect();
                     format!("{plain}({})", others.join(", "))
                 }
             }
@@ -308,7 +316,9 @@ impl<'n> Side<'n> {
             Key::Whole => {
                 let columns = table.rows.columns.iter().filter(|column| column.name != "oid");
                 let values: Vec<String> = columns
-                    .map(|column| format!("{} {}", column.name, self.resolved(table, line, &column.name, &mut identity)))
+                    .map(|column| {
+                        format!("{} {}", column.name, self.resolved(table, line, &column.name, &mut identity))
+                    })
                     .collect();
                 values.join(", ")
             }
@@ -371,7 +381,9 @@ impl<'n> Side<'n> {
             Refers::SubColumn(class, of) => {
                 let class = number(class).and_then(|class| self.net.classes.get(&class)).map(String::as_str);
                 match number(of) {
-                    Some(of) if class == Some("pg_class") && value != "0" && !self.is_index(of) => self.column(of, value),
+                    Some(of) if class == Some("pg_class") && value != "0" && !self.is_index(of) => {
+                        self.column(of, value)
+                    }
                     _ => value.to_owned(),
                 }
             }

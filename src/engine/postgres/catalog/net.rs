@@ -185,10 +185,12 @@ fn select(catalog: &str, columns: &[CatalogColumn], references: &References) -> 
                 own.iter().map(|column| format!("x.{column}::oid {comparison} {FIRST_NORMAL_OID}")).collect();
             each.join(joined)
         };
-        let has_public = own.iter().map(|column| format!("x.{column}::oid = {PUBLIC}")).collect::<Vec<_>>().join(" OR ");
-        let named = columns.iter().find(|column| column.type_name == "name").map_or("''".to_owned(), |column| {
-            format!("x.{}", column.name)
-        });
+        let has_public =
+            own.iter().map(|column| format!("x.{column}::oid = {PUBLIC}")).collect::<Vec<_>>().join(" OR ");
+        let named = columns
+            .iter()
+            .find(|column| column.type_name == "name")
+            .map_or("''".to_owned(), |column| format!("x.{}", column.name));
         let mut where_own = vec![conditioned("<", " AND "), format!("NOT ({has_public})")];
         where_own.extend(conditions.iter().cloned());
         system = format!(

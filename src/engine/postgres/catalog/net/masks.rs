@@ -119,7 +119,8 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
     if let Some((_, _, expression)) = TREES.iter().find(|(table, name, _)| (*table, *name) == (catalog, column)) {
         return Form::Read((*expression).to_owned());
     }
-    if let Some((_, _, kind, owner)) = PRIVILEGES.iter().find(|(table, name, ..)| (*table, *name) == (catalog, column)) {
+    if let Some((_, _, kind, owner)) = PRIVILEGES.iter().find(|(table, name, ..)| (*table, *name) == (catalog, column))
+    {
         let sorted = |list: &str| format!("(SELECT string_agg(a::text, ', ' ORDER BY a::text) FROM unnest({list}) a)");
         let own = sorted(&format!("x.{column}"));
         return Form::Read(if kind.is_empty() {
@@ -201,14 +202,11 @@ pub(super) fn only(catalog: &str) -> Option<&'static str> {
         };
     }
     Some(match catalog {
-        "pg_class" => {
-            "x.relnamespace NOT IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname ~ '^pg_toast')"
-        }
+        "pg_class" => "x.relnamespace NOT IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname ~ '^pg_toast')",
         // The columns every table has are not its own, unless somebody was given rights to one.
-        "pg_attribute" => concat!(
-            "NOT x.attisdropped AND (x.attnum > 0 OR x.attacl IS NOT NULL) AND x.attrelid NOT IN ",
-            toast!()
-        ),
+        "pg_attribute" => {
+            concat!("NOT x.attisdropped AND (x.attnum > 0 OR x.attacl IS NOT NULL) AND x.attrelid NOT IN ", toast!())
+        }
         "pg_index" => concat!("x.indexrelid NOT IN ", toast!()),
         // After DETACH and ATTACH the triggers of a foreign key have more of these rows, and do the same.
         "pg_depend" => concat!(
