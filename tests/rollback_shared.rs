@@ -17,6 +17,7 @@ use support::place::{Place, ROLE};
 const RIGHTS: &str = "ALTER ROLE app CREATEROLE; ALTER ROLE app SET work_mem = '5MB'; \
     ALTER ROLE app SET search_path = \"$user\", public; CREATE ROLE lender; GRANT lender TO app WITH ADMIN OPTION; \
     CREATE ROLE keeper NOLOGIN; GRANT keeper TO app WITH ADMIN OPTION; COMMENT ON DATABASE shop IS 'a shop, 100 % real'; \
+    ALTER ROLE app IN DATABASE shop SET application_name = 'it''s 100 % \\'; \
     GRANT TEMPORARY ON DATABASE shop TO reader";
 
 struct Outcome {
@@ -77,7 +78,7 @@ async fn settings_of_roles_and_of_the_database_come_back() {
     there_and_back(
         "ALTER ROLE app SET work_mem = '9MB'; ALTER ROLE app SET search_path = store, public; \
          ALTER ROLE app RESET search_path; ALTER ROLE app SET search_path = store; \
-         ALTER ROLE app IN DATABASE shop SET app.greeting = 'it''s 100 % true'; \
+         ALTER ROLE app IN DATABASE shop SET application_name = 'other'; \
          ALTER DATABASE shop SET statement_timeout = '8s'; ALTER DATABASE shop SET search_path = store, pg_catalog",
     )
     .await

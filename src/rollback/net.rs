@@ -69,8 +69,20 @@ pub fn compare(before: &Net, after: &Net) -> NetDifferences {
         pair(catalog, read(&old, &gone), read(&new, &come), &mut found);
         system(catalog, before, after, &mut found);
     }
+    without_large_objects(&old, &new, &mut found);
     without_parts(&mut found);
     found
+}
+
+/// How many large objects there are, and which, is what rows are compared for.
+fn without_large_objects(old: &Side<'_>, new: &Side<'_>, found: &mut NetDifferences) {
+    let numbers = |side: &Side<'_>| -> BTreeSet<String> {
+        let lines = side.tables.get("pg_largeobject_metadata").into_iter().flat_map(|table| table.rows.lines());
+        lines.filter_map(|line| field(line, 0)).map(|oid| format!("large object {oid}")).collect()
+    };
+    let (was, is) = (numbers(old), numbers(new));
+    let elsewhere: BTreeSet<&String> = was.symmetric_difference(&is).collect();
+    found.others.retain(|found| !found.about.iter().any(|name| elsewhere.contains(name)));
 }
 
 type Lines<'n> = BTreeMap<&'n str, Vec<&'n str>>;
@@ -212,10 +224,6 @@ fn pair(catalog: &str, mut before: Facts, mut after: Facts, found: &mut NetDiffe
         for (old, new) in old.iter().zip(&new) {
             differ(catalog, &key, old, new, found);
         }
-        // How many large objects there are, and which, is what rows are compared for.
-        if catalog == "pg_largeobject_metadata" {
-            continue;
-        }
         for (facts, what) in [(&old, "missing"), (&new, "was not there")] {
             for fact in facts.iter().skip(paired) {
                 found
@@ -303,4 +311,112 @@ pub(super) fn join(net: &NetDifferences, catalog: &mut Differences, schema: &Dif
     }
     let explained: Vec<&str> = catalog.others.iter().chain(&schema.others).map(String::as_str).collect();
     net.unexplained(&explained)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::net::{CatalogRows, FIELD, NULL, NetColumn, ROW, Refers};
+
+    /// A catalog of these columns (`name>catalog` refers) and rows (values separated by `|`, `-` is null).
+    fn catalog(columns: &str, rows: &[&str]) -> CatalogRows {
+        let column = |column: &str| {
+            let (name, refers) = column.split_once('>').unwrap_or((column, ""));
+            let refers = if refers.is_empty() { Refers::Nothing } else { Refers::Object(refers.to_owned()) };
+            NetColumn { name: name.to_owned(), refers }
+        };
+        let row = |row: &&str| {
+            let values: Vec<&str> = row.split('|').map(|value| if value == "-" { NULL } else { value }).collect();
+            values.join(&FIELD.to_string())
+        };
+        CatalogRows {
+            columns: columns.split('|').map(column).collect(),
+            rows: rows.iter().map(row).collect::<Vec<_>>().join(&ROW.to_string()),
+            system: String::new(),
+        }
+    }
+
+    /// Two schemas, the second one the proof's own, with these relations and their columns.
+    fn net(relations: &[&str], columns: &[&str]) -> Net {
+        let mut net = Net::default();
+        net.catalogs
+            .insert("pg_namespace".to_owned(), catalog("oid|nspname", &["2200|public", "99999|seatrial_backup"]));
+        net.catalogs.insert(
+            "pg_class".to_owned(),
+            catalog("oid|relname|relnamespace>pg_namespace|relkind|reloptions", relations),
+        );
+        net.catalogs.insert("pg_attribute".to_owned(), catalog("attrelid>pg_class|attname|attnum|attnotnull", columns));
+        net
+    }
+
+    fn texts(before: &Net, after: &Net) -> Vec<String> {
+        compare(before, after).others.into_iter().map(|found| found.text).collect()
+    }
+
+    #[test]
+    fn the_same_table_under_another_number_is_the_same() {
+        let before = net(&["20001|t|2200|r|-"], &["20001|a|1|t", "20001|b|2|f"]);
+        let after = net(&["20077|t|2200|r|-"], &["20077|b|5|f", "20077|a|3|t"]);
+        assert_eq!(compare(&before, &after), NetDifferences::default());
+    }
+
+    #[test]
+    fn a_column_no_model_knows_is_named_with_both_values() {
+        let before = net(&["20001|t|2200|r|-"], &[]);
+        let after = net(&["20001|t|2200|r|strange=1"], &[]);
+        assert_eq!(texts(&before, &after), ["pg_class public.t: reloptions is strange=1 instead of null"]);
+    }
+
+    #[test]
+    fn another_order_of_columns_is_a_class_of_its_own() {
+        let before = net(&["20001|t|2200|r|-"], &["20001|a|1|t", "20001|b|2|f"]);
+        let after = net(&["20001|t|2200|r|-"], &["20001|a|3|t", "20001|b|2|f"]);
+        let found = compare(&before, &after);
+        assert_eq!((found.column_order, found.others), (vec!["public.t".to_owned()], Vec::new()));
+    }
+
+    #[test]
+    fn rows_that_are_equal_to_the_byte_may_mean_another_table() {
+        // Two tables exchange their names: their columns' own rows stay as they are.
+        let columns = ["20001|a|1|t", "20002|a|1|f"];
+        let before = net(&["20001|t|2200|r|-", "20002|u|2200|r|-"], &columns);
+        let after = net(&["20001|u|2200|r|-", "20002|t|2200|r|-"], &columns);
+        let wanted = ["t: attnotnull is f instead of t", "u: attnotnull is t instead of f"];
+        assert_eq!(texts(&before, &after), wanted.map(|text| format!("pg_attribute a on public.{text}")));
+    }
+
+    #[test]
+    fn what_the_proof_made_itself_does_not_count() {
+        let before = net(&[], &[]);
+        let after = net(&["20001|saved|99999|r|-"], &["20001|a|1|t"]);
+        assert_eq!(compare(&before, &after), NetDifferences::default());
+    }
+
+    #[test]
+    fn a_missing_table_is_told_without_its_columns() {
+        let before = net(&["20001|t|2200|r|-"], &["20001|a|1|t"]);
+        assert_eq!(texts(&before, &net(&[], &[])), ["pg_class public.t: missing"]);
+    }
+
+    #[test]
+    fn only_what_another_comparison_is_about_is_explained() {
+        let before = net(&["20001|t|2200|r|-"], &[]);
+        let found = compare(&before, &net(&["20001|t|2200|r|x"], &[]));
+        assert_eq!(found.unexplained(&["column public.t.a, definition: int instead of bigint"]).len(), 0);
+        for other in ["table public.tt, owner: public.t instead of app", "table other.public.t, owner: x instead of y"]
+        {
+            assert_eq!(found.unexplained(&[other]).len(), 1, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_row_more_than_before_is_seen_where_rows_have_no_key() {
+        let with = |rows: &[&str]| {
+            let mut net = Net::default();
+            net.catalogs.insert("pg_depend".to_owned(), catalog("objid|deptype", rows));
+            net
+        };
+        assert_eq!(texts(&with(&["7|n", "7|n"]), &with(&["7|n", "7|n"])), Vec::<String>::new());
+        assert_eq!(texts(&with(&["7|n"]), &with(&["7|n", "7|n"])), ["pg_depend objid 7, deptype n: was not there"]);
+    }
 }

@@ -271,6 +271,10 @@ impl<'n> Side<'n> {
             let text = "this database".to_owned();
             return Identity { anchors: BTreeSet::from([text.clone()]), text, hidden: false };
         }
+        if catalog == "pg_largeobject_metadata" {
+            let text = format!("large object {}", value("oid").unwrap_or_default());
+            return Identity { anchors: BTreeSet::from([text.clone()]), text, hidden: false };
+        }
         let mut identity = Identity::default();
         if catalog == "pg_db_role_setting" && number("setrole") == Some(0) {
             identity.anchors.insert("everybody".to_owned());
@@ -374,7 +378,11 @@ impl<'n> Side<'n> {
             }
             Refers::ByClass(class) => match number(class).and_then(|class| self.net.classes.get(&class)) {
                 // Large objects are known by the catalog of their data.
-                Some(class) if class == "pg_largeobject" => format!("large object {value}"),
+                Some(class) if class == "pg_largeobject" => {
+                    let text = format!("large object {value}");
+                    within.anchors.insert(text.clone());
+                    text
+                }
                 Some(class) => object(class, value),
                 None => value.to_owned(),
             },

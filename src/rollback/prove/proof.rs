@@ -176,3 +176,20 @@ fn comparison(equal: Option<bool>) -> Comparison {
         None => Comparison::NotRun,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_catalogs_show_keeps_a_proof_from_being_exact() {
+        let mut proof = RollbackProof::exact_for_tests();
+        assert_eq!((proof.verdict(), proof.catalog()), (RollbackVerdict::Exact, Comparison::Equal));
+        proof.unmodelled_catalog.push("pg_class public.t: relstrange is 1 instead of 0".to_owned());
+        assert_eq!((proof.verdict(), proof.catalog()), (RollbackVerdict::Irreversible, Comparison::Differs));
+        assert_eq!(
+            proof.differences(),
+            ["differs and is not understood: pg_class public.t: relstrange is 1 instead of 0"]
+        );
+    }
+}

@@ -5,6 +5,7 @@ use super::super::compare::{compare_catalogs, compare_dumps};
 use super::super::fingerprint::{self, Depth, Fingerprints, fingerprints};
 use super::super::net;
 use super::{ProofCopy, RollbackProof};
+use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::Catalog;
@@ -39,12 +40,18 @@ pub(super) async fn state<C: ProofCopy>(
     tables: Option<&BTreeSet<String>>,
     depth: Depth,
 ) -> Result<State, RollbackError> {
-    let catalog = catalog::read(superuser).await?;
-    let net = catalog::net::read(superuser).await?;
-    // After the migration a table may bear another name: there all are counted.
-    let tables = if depth == Depth::Values { tables } else { None };
-    let rows = fingerprints(superuser, &catalog, tables, depth).await?;
-    Ok(State { dump: copy.dump().await?, catalog, net, rows })
+    let reading = async {
+        let catalog = catalog::read(superuser).await?;
+        let net = catalog::net::read(superuser).await?;
+        // After the migration a table may bear another name: there all are counted.
+        let tables = if depth == Depth::Values { tables } else { None };
+        let rows = fingerprints(superuser, &catalog, tables, depth).await?;
+        Ok::<_, ServerError>((catalog, net, rows))
+    };
+    // Nothing changes meanwhile, and pg_dump has a session of its own.
+    let (dump, read) = tokio::join!(copy.dump(), reading);
+    let (catalog, net, rows) = read?;
+    Ok(State { dump: dump?, catalog, net, rows })
 }
 
 /// Random and clock values differ from one application to the next: rows are compared by their number alone.
