@@ -85,6 +85,10 @@ impl ProofCopy for Copy<'_> {
         self.ground.place.execute(&self.database, ROLE, MIGRATION).await
     }
 
+    async fn migrate_part(&self, _: usize) -> Result<(), ServerError> {
+        self.migrate().await
+    }
+
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
     }
@@ -152,6 +156,9 @@ async fn parts(mut ground: &Ground<'_>) -> Result<(Scripts, Duration), RollbackE
         changed: &[],
         title: "the bench",
         backup_schema: catalog::BACKUP_SCHEMA,
+        volatile: None,
+        stepwise: false,
+        origins: &[],
     });
     told("scripts written", started);
     Ok((scripts, started.elapsed()))

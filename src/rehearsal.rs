@@ -12,6 +12,7 @@ mod ground;
 mod on_request;
 mod passes;
 mod pending;
+mod prefixes;
 mod production;
 mod prove;
 mod ready;

@@ -48,6 +48,9 @@ async fn there_and_back(migration: &str) -> Outcome {
         changed: &[],
         title: "a test",
         backup_schema: catalog::BACKUP_SCHEMA,
+        volatile: None,
+        stepwise: false,
+        origins: &[],
     });
     let mut role = place.session("shop", ROLE).await.expect("a session");
     let ran = run_script(&mut role, &scripts.rollback).await;

@@ -7,6 +7,7 @@ use crate::diff::catalog::CatalogChange;
 use crate::progress::{Activity, Running, Word};
 use crate::report::human;
 use crate::report::v1::PassName;
+use crate::rollback::prove::PREFIX_COPIES;
 use crate::snapshot::Oid;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -33,8 +34,8 @@ pub(crate) struct Needs {
 pub(crate) fn needs(pass: PassName, several: bool) -> Needs {
     match pass {
         // All migrations together, and each by itself.
-        PassName::Prove if several => Needs { copies: 5, least_copies: 2, least_runs: 3 },
-        PassName::Prove => Needs { copies: 2, least_copies: 1, least_runs: 2 },
+        PassName::Prove if several => Needs { copies: 7 + PREFIX_COPIES as u32, least_copies: 2, least_runs: 3 },
+        PassName::Prove => Needs { copies: 4 + PREFIX_COPIES as u32, least_copies: 1, least_runs: 2 },
         _ => Needs { copies: 1, least_copies: 1, least_runs: 1 },
     }
 }

@@ -52,6 +52,11 @@ impl ProofCopy for GroundCopy<'_> {
         apply(&self.copy.target, self.migrations, None, &mut Told(&self.plan.activity)).await.map(|_| ())
     }
 
+    async fn migrate_part(&self, statements: usize) -> Result<(), ServerError> {
+        let part = super::prefixes::cut_off(self.migrations, statements);
+        apply(&self.copy.target, &part, None, &mut Told(&self.plan.activity)).await.map(|_| ())
+    }
+
     async fn apply_one(&self, index: usize) -> Result<Result<(), ServerError>, ServerError> {
         let Some(mut migration) = self.migrations.get(index).cloned() else { return Ok(Ok(())) };
         // Runners that take everything pending in one transaction do the same with one.

@@ -1,16 +1,19 @@
 //! The prove pass: writes the scripts for everything that was applied, and for each migration of it, and has them proven.
 
 use super::ground::Ground;
+use super::prefixes;
 use super::{Destroyed, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::catalog::CatalogChange;
 use crate::engine::postgres::schema_dump::schema_text;
-use crate::engine::postgres::{catalog, count};
+use crate::engine::postgres::{catalog, count, volatile};
 use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
+use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::origin::Origin;
 use crate::rollback::prove::{ProveOptions, Step, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
@@ -25,35 +28,64 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
         .await
         .map_err(|error| RollbackError::Dump(error.to_string()))?;
+    let mut superuser = copy.superuser("functions").await?;
+    let volatile = volatile::read(&mut superuser).await?;
+    superuser.close().await;
     let (Some(before), Some(after)) = (&rehearsal.before, &rehearsal.right_after) else { return Ok(()) };
     let applied = applied(rehearsal);
     let title: Vec<String> = applied.iter().map(title).collect();
     let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
-    let scripts = generate(&Input {
-        before: &before.catalog,
-        after: &after.catalog,
-        dump_before: &dump,
-        history: &history(noted_down(rehearsal)),
-        changed: &changed_tables(rehearsal, &all, &before.catalog),
-        title: &title.join(", "),
-        backup_schema: catalog::BACKUP_SCHEMA,
-    });
+    let (history, changed) = (history(noted_down(rehearsal)), changed_tables(rehearsal, &all, &before.catalog));
+    let write = |volatile: Option<&BTreeSet<String>>| {
+        generate(&Input {
+            before: &before.catalog,
+            after: &after.catalog,
+            dump_before: &dump,
+            history: &history,
+            changed: &changed,
+            title: &title.join(", "),
+            backup_schema: catalog::BACKUP_SCHEMA,
+            volatile,
+            stepwise: stepwise(&all),
+            origins: &origins(rehearsal, &all),
+        })
+    };
+    let mut told = Some(&volatile);
+    let mut scripts = write(told);
     let options = ProveOptions { tables: touched_tables(plan, rehearsal, &all, &before.catalog) };
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
-    let proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    let mut proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    if proof.mistaken(&scripts) {
+        told = None;
+        scripts = write(told);
+        proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    }
+    let points: Vec<usize> = prefixes::points(&rehearsal.migrations)
+        .into_iter()
+        .filter(|point| rehearsal.committed.iter().any(|later| later > point))
+        .collect();
+    let comes_back = !matches!(proof.verdict(), RollbackVerdict::Irreversible | RollbackVerdict::RowsLost);
+    if stepwise(&all) && comes_back {
+        rollback::prove::prove_prefixes(&mut ground, &scripts, &points, &options, &mut proof).await?;
+    }
     let saves = !scripts.saved.is_empty();
     let whole = Rollback { scripts, proof: Some(proof), reason: None };
     let alone = applied.len() == 1 && rehearsal.failure.is_none();
     rehearsal.rollbacks = if alone { vec![whole.clone()] } else { Vec::new() };
     rehearsal.rollback = Some(whole);
     if !alone {
-        rehearsal.rollbacks = each(plan, rehearsal, saves).await?;
+        rehearsal.rollbacks = each(plan, rehearsal, saves, told).await?;
     }
     Ok(())
 }
 
 /// The scripts of each migration that was applied.
-async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Vec<Rollback>, RehearsalError> {
+async fn each(
+    plan: &Ready<'_>,
+    rehearsal: &Rehearsal,
+    saves: bool,
+    volatile: Option<&BTreeSet<String>>,
+) -> Result<Vec<Rollback>, RehearsalError> {
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
         let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
@@ -63,6 +95,8 @@ async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Ve
             history: history(std::slice::from_ref(migration)),
             changed: changed_tables(rehearsal, &[migration], schema),
             tables: touched_tables(plan, rehearsal, &[migration], schema),
+            stepwise: stepwise(&[migration]),
+            origins: origins(rehearsal, &[migration]),
         }
     };
     let applied = applied(rehearsal).len();
@@ -71,7 +105,7 @@ async fn each(plan: &Ready<'_>, rehearsal: &Rehearsal, saves: bool) -> Result<Ve
     }
     plan.progress.say("each migration by itself …");
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
-    Ok(prove_each(&mut ground, applied, saves, tell).await?)
+    Ok(prove_each(&mut ground, applied, saves, volatile, tell).await?)
 }
 
 /// The migrations that were applied as a whole.
@@ -85,6 +119,18 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
     let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
+}
+
+/// What was committed of these migrations, for the comments of the scripts.
+fn origins(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<Origin> {
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
+    committed.map(|statement| Origin::new(statement.index, statement.place(), statement.sql())).collect()
+}
+
+/// Whether one of these commits before its own end.
+fn stepwise(migrations: &[&Migration]) -> bool {
+    migrations.iter().any(|migration| !prefixes::points(std::slice::from_ref(migration)).is_empty())
 }
 
 fn title(migration: &Migration) -> String {
@@ -141,9 +187,15 @@ fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Cat
         let seen: BTreeMap<Oid, &str> = works.map(|work| (work.relation, work.name.as_str())).collect();
         for (oid, name) in seen {
             let Some(relation) = relation_in(rehearsal, schema, oid, name) else { continue };
-            let table = tables
-                .entry(&relation.qualified)
-                .or_insert_with(|| ChangedTable { name: relation.qualified.clone(), ..Default::default() });
+            let table = tables.entry(&relation.qualified).or_insert_with(|| ChangedTable {
+                name: relation.qualified.clone(),
+                statements: Some(Vec::new()),
+                ..Default::default()
+            });
+            match (&mut table.statements, rehearsal.sql(observation.statement)) {
+                (Some(statements), Some(sql)) => statements.push(sql.to_owned()),
+                (told, _) => *told = None,
+            }
             let deleted = rows(&observation.deleted, oid);
             table.inserted += rows(&observation.inserted, oid);
             table.deleted += deleted;

@@ -5,6 +5,9 @@
 //! as text, so that the backup does not hold on to a type the migration drops.
 
 mod decide;
+mod predict;
+mod restore;
+pub(super) mod statement;
 
 pub(super) use decide::{lossless, saves};
 
@@ -33,6 +36,9 @@ pub struct SavedColumn {
     pub as_text: bool,
     /// Whether a null is worth no row in the backup: it is what the column holds anyway.
     pub skip_null: bool,
+    /// The type the migration converts it to, where converting there and back by plain casts tells a value that is
+    /// still the migration's.
+    pub converted_to: Option<String>,
 }
 
 /// What one part of the backup is for.
@@ -42,10 +48,46 @@ pub enum SaveKind {
     Table,
     /// Columns the migration drops or converts in a way that loses something.
     Columns(Key),
-    /// All rows of a table whose rows the migration changes.
-    Rows(Key),
-    /// Positions of sequences the migration drops or sets back.
-    Positions(Vec<String>),
+    /// All rows of a table whose rows the migration changes, or the columns it assigns.
+    Rows {
+        /// How they are found again.
+        key: Key,
+        /// Rows go: those that are missing are put back.
+        deletes: bool,
+    },
+    /// Rows the migration's own statements change, and what those make of them.
+    Written(Written),
+    /// Rows the migration's own statements add.
+    Added(Added),
+    /// Positions of sequences the migration drops or sets back: names, and whether they count upwards.
+    Positions(Vec<(String, bool)>),
+}
+
+/// Rows told from the statements that change them, on the rows there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// How they are found again.
+    pub keys: Vec<SavedColumn>,
+    /// The query that finds them before the migration, with the saved columns, `seatrial_migrated` and
+    /// `seatrial_deleted`.
+    pub query: String,
+    /// Columns with an element in `seatrial_migrated`, in order.
+    pub assigned: Vec<String>,
+    /// Rows go.
+    pub deletes: bool,
+}
+
+/// Rows told from the statements that add them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The key, where the statement gives it.
+    pub keys: Vec<SavedColumn>,
+    /// Else the key column, and the sequence it takes its numbers from: rows of the migration have later ones.
+    pub numbered: Option<(SavedColumn, String)>,
+    /// The query that gives the rows.
+    pub query: String,
+    /// Queries over rows that refer to a row `t` of them.
+    pub referrers: Vec<String>,
 }
 
 /// One table of the backup.
@@ -73,8 +115,13 @@ pub struct Save {
 
 impl SavedColumn {
     fn selected(&self) -> String {
+        self.selected_from("")
+    }
+
+    /// The same behind the name of a row, such as `b.`.
+    fn selected_from(&self, row: &str) -> String {
         let plain = identifier(&self.name);
-        if self.as_text { format!("{plain}::text AS {plain}") } else { plain }
+        if self.as_text { format!("{row}{plain}::text AS {plain}") } else { format!("{row}{plain}") }
     }
 
     /// The saved value in its own type.
@@ -97,11 +144,30 @@ impl Save {
         match &self.kind {
             SaveKind::Table => format!("{} will be dropped: all its rows.", self.origin),
             SaveKind::Columns(key) => format!("{}: the values of {names}, {}.", self.origin, key.describe()),
-            SaveKind::Rows(key) => {
-                format!("{}: all rows, which the migration changes, {}.", self.origin, key.describe())
+            SaveKind::Rows { key, .. } if names.is_empty() || matches!(key, Key::Occurrence(_)) => {
+                format!("{}: all rows, some of which the migration changes, {}.", self.origin, key.describe())
             }
+            SaveKind::Rows { key, deletes: true } => {
+                format!(
+                    "{}: all rows, some of which the migration changes or deletes, {}.",
+                    self.origin,
+                    key.describe()
+                )
+            }
+            SaveKind::Rows { key, deletes: false } => {
+                format!("{}: {names} of all rows, which the migration assigns, {}.", self.origin, key.describe())
+            }
+            SaveKind::Written(written) if written.assigned.is_empty() => {
+                format!("{}: the rows the migration deletes, found by its own condition.", self.origin)
+            }
+            SaveKind::Written(_) => format!(
+                "{}: the rows the migration changes, found by its own condition; as they are, and as it makes them.",
+                self.origin
+            ),
+            SaveKind::Added(_) => format!("{}: the rows the migration adds, to tell them from others.", self.origin),
             SaveKind::Positions(sequences) => {
-                format!("Where sequences stand that the migration drops or sets back: {}.", sequences.join(", "))
+                let names: Vec<&str> = sequences.iter().map(|(name, _)| name.as_str()).collect();
+                format!("Where sequences stand that the migration drops or sets back: {}.", names.join(", "))
             }
         }
     }
@@ -112,8 +178,10 @@ impl Save {
             SaveKind::Columns(_) => {
                 self.columns.iter().map(|column| format!("{}.{}", self.origin, identifier(&column.name))).collect()
             }
-            SaveKind::Table | SaveKind::Rows(_) => vec![self.origin.clone()],
-            SaveKind::Positions(sequences) => sequences.clone(),
+            SaveKind::Table | SaveKind::Rows { .. } | SaveKind::Written(_) | SaveKind::Added(_) => {
+                vec![self.origin.clone()]
+            }
+            SaveKind::Positions(sequences) => sequences.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 
@@ -124,7 +192,8 @@ impl Save {
 
     /// The origin as rows are read from and changed in: without its heirs where they have rows of their own to save.
     fn scanned(&self) -> String {
-        let only = if self.own_rows && matches!(self.kind, SaveKind::Rows(_)) { "ONLY " } else { "" };
+        let own = !matches!(self.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
+        let only = if self.own_rows && own { "ONLY " } else { "" };
         format!("{only}{}", self.origin)
     }
 
@@ -136,13 +205,13 @@ impl Save {
             SaveKind::Table => {
                 format!("CREATE TABLE {name} AS\n    SELECT {} FROM ONLY {};", saved.join(", "), self.origin)
             }
-            SaveKind::Columns(Key::Columns(keys)) | SaveKind::Rows(Key::Columns(keys)) => {
+            SaveKind::Columns(Key::Columns(keys)) | SaveKind::Rows { key: Key::Columns(keys), .. } => {
                 let mut selected: Vec<String> = keys.iter().map(SavedColumn::selected).collect();
                 selected.extend(saved);
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 format!("CREATE TABLE {name} AS\n    SELECT {} FROM {}{worth};", selected.join(", "), self.scanned())
             }
-            SaveKind::Columns(Key::Occurrence(keys)) | SaveKind::Rows(Key::Occurrence(keys)) => {
+            SaveKind::Columns(Key::Occurrence(keys)) | SaveKind::Rows { key: Key::Occurrence(keys), .. } => {
                 let (row, names) = (row_text(keys), identifiers(self.columns.iter().map(|column| &column.name)));
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 let listed = if names.is_empty() { String::new() } else { format!(", {}", saved.join(", ")) };
@@ -153,10 +222,16 @@ impl Save {
                     self.scanned()
                 )
             }
+            SaveKind::Written(written) => format!(
+                "-- It is the migration's own words that are asked, with the names they find.\nSET LOCAL search_path TO \
+                 DEFAULT;\nCREATE TABLE {name} AS\n    {};\nSET LOCAL search_path = '';",
+                written.query
+            ),
+            SaveKind::Added(added) => self.prepare_added(&name, added),
             SaveKind::Positions(sequences) => {
                 let each: Vec<String> = sequences
                     .iter()
-                    .map(|sequence| {
+                    .map(|(sequence, _)| {
                         format!("SELECT {} AS sequence, last_value, is_called FROM {sequence}", quote_literal(sequence))
                     })
                     .collect();
@@ -189,113 +264,6 @@ impl Save {
         })
     }
 
-    /// The statement of `rollback.sql` that brings the values back, once columns and tables stand again. Without a
-    /// backup it only warns.
-    pub(super) fn restore_sql(&self) -> String {
-        let name = self.backup_name();
-        let statements: Vec<String> = match &self.kind {
-            SaveKind::Table => vec![self.insert_all(&name)],
-            SaveKind::Columns(Key::Columns(keys)) => vec![self.update_by_key(&name, keys)],
-            SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
-            SaveKind::Rows(Key::Columns(keys)) => {
-                let mut all = Vec::new();
-                if !self.columns.is_empty() {
-                    all.push(self.update_by_key(&name, keys));
-                }
-                all.push(self.insert_missing(&name, keys));
-                all
-            }
-            // Without a key there is no telling which row became which: what is there is replaced.
-            SaveKind::Rows(Key::Occurrence(_)) => {
-                vec![format!("DELETE FROM {};", self.scanned()), self.insert_all(&name)]
-            }
-            SaveKind::Positions(_) => {
-                vec![format!("PERFORM pg_catalog.setval(sequence::regclass, last_value, is_called) FROM {name};")]
-            }
-        };
-        format!(
-            "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regclass({}) IS NULL THEN\n        RAISE WARNING \
-             'prepare.sql was not run: % cannot be brought back', {};\n    ELSE\n        {}\n    END IF;\nEND\n$seatrial$;",
-            quote_literal(&name),
-            quote_literal(&self.objects().join(", ")),
-            statements.join("\n        ")
-        )
-    }
-
-    fn assignments(&self) -> String {
-        let each: Vec<String> =
-            self.columns.iter().map(|column| format!("{} = {}", identifier(&column.name), column.value())).collect();
-        each.join(", ")
-    }
-
-    fn insert_all(&self, name: &str) -> String {
-        let values: Vec<String> = self.columns.iter().map(|column| column.value()).collect();
-        if values.is_empty() {
-            return format!("INSERT INTO {} SELECT FROM {name} AS b;", self.origin);
-        }
-        format!(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE\n            SELECT {} FROM {name} AS b;",
-            self.origin,
-            identifiers(self.columns.iter().map(|column| &column.name)),
-            values.join(", ")
-        )
-    }
-
-    fn update_by_key(&self, name: &str, keys: &[SavedColumn]) -> String {
-        let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
-        let differs = match self.kind {
-            SaveKind::Rows(_) => {
-                let (now, then): (Vec<String>, Vec<String>) = self
-                    .columns
-                    .iter()
-                    .map(|column| {
-                        (
-                            format!("t.{}::text", identifier(&column.name)),
-                            format!("b.{}::text", identifier(&column.name)),
-                        )
-                    })
-                    .unzip();
-                format!(" AND ROW({}) IS DISTINCT FROM ROW({})", now.join(", "), then.join(", "))
-            }
-            _ => String::new(),
-        };
-        format!(
-            "UPDATE {} AS t SET {}\n            FROM {name} AS b WHERE {}{differs};",
-            self.scanned(),
-            self.assignments(),
-            matched.join(" AND ")
-        )
-    }
-
-    fn insert_missing(&self, name: &str, keys: &[SavedColumn]) -> String {
-        let mut names: Vec<String> = keys.iter().map(|key| identifier(&key.name)).collect();
-        let mut values: Vec<String> = keys.iter().map(SavedColumn::value).collect();
-        names.extend(self.columns.iter().map(|column| identifier(&column.name)));
-        values.extend(self.columns.iter().map(|column| column.value()));
-        let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
-        format!(
-            "INSERT INTO {origin} ({}) OVERRIDING SYSTEM VALUE\n            SELECT {} FROM {name} AS b\n            \
-             WHERE NOT EXISTS (SELECT FROM {scanned} AS t WHERE {});",
-            names.join(", "),
-            values.join(", "),
-            matched.join(" AND "),
-            origin = self.origin,
-            scanned = self.scanned(),
-        )
-    }
-
-    fn update_by_occurrence(&self, name: &str, keys: &[String]) -> String {
-        let row = row_text(keys);
-        format!(
-            "UPDATE {origin} AS t SET {}\n            FROM {name} AS b JOIN (\n                SELECT tableoid AS part, ctid AS \
-             place, md5({row}) AS seatrial_key,\n                    row_number() OVER (PARTITION BY {row} ORDER BY \
-             tableoid, ctid) AS seatrial_number\n                FROM {origin} AS t) AS now USING (seatrial_key, seatrial_number)\n            \
-             WHERE t.tableoid = now.part AND t.ctid = now.place;",
-            self.assignments(),
-            origin = self.origin,
-        )
-    }
-
     /// What must hold for everything to come back, beyond what the server checks.
     pub(super) fn conditions(&self) -> Vec<Condition> {
         let text = match &self.kind {
@@ -307,12 +275,18 @@ impl Save {
                 self.origin,
                 identifiers(self.columns.iter().map(|column| &column.name))
             ),
-            SaveKind::Rows(Key::Columns(_)) => {
+            SaveKind::Rows { key: Key::Columns(_), .. } => {
                 format!("changes made to rows of {} after prepare.sql are overwritten with what was saved", self.origin)
             }
-            SaveKind::Rows(Key::Occurrence(_)) => {
+            SaveKind::Rows { key: Key::Occurrence(_), .. } => {
                 format!("rows written to {} after prepare.sql are lost: it has no key to tell them by", self.origin)
             }
+            SaveKind::Written(_) | SaveKind::Added(_) => format!(
+                "rows of {} that were changed again after the migration are left alone: rollback.sql counts them and lists them \
+                 in {}.left_alone",
+                self.origin,
+                identifier(&self.schema)
+            ),
             SaveKind::Positions(_) => return Vec::new(),
         };
         vec![Condition { text, query: None }]
@@ -332,14 +306,27 @@ fn row_text(keys: &[String]) -> String {
     format!("ROW({})::text", identifiers(keys))
 }
 
-/// Refuses a second run, and makes the place to save to.
-pub(super) fn guard(schema: &str) -> String {
+/// Refuses a second run.
+pub(super) fn refuse_twice(schema: &str) -> String {
     let name = identifier(schema);
-    let text = quote_literal(&name);
     format!(
-        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace({text}) IS NOT NULL THEN\n        RAISE EXCEPTION \
+        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regnamespace({}) IS NOT NULL THEN\n        RAISE EXCEPTION \
          'prepare.sql was run before: the schema {name} exists; run cleanup.sql if what it holds is no longer \
-         needed';\n    END IF;\nEND\n$seatrial$;\nCREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
-         PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now());\n"
+         needed';\n    END IF;\nEND\n$seatrial$;\n",
+        quote_literal(&name)
+    )
+}
+
+/// Makes the place to save to.
+pub(super) fn place(schema: &str) -> String {
+    let name = identifier(schema);
+    format!(
+        "CREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
+         PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now());\n\
+         -- What rollback.sql finds changed by somebody else since, and leaves as it is.\n\
+         CREATE TABLE {name}.left_alone (origin text NOT NULL, row_key text NOT NULL, why text NOT NULL);\n\
+         -- What text of values depends on: rollback.sql compares under the same settings.\nCREATE TABLE {name}.settings AS\n    \
+         SELECT name, setting FROM pg_catalog.pg_settings\n    WHERE name IN ('TimeZone', 'DateStyle', 'IntervalStyle', \
+         'bytea_output', 'extra_float_digits', 'lc_monetary');\n"
     )
 }

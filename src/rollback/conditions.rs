@@ -5,6 +5,7 @@ use super::names::{column, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::Oid;
+use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, TypeKind};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -49,7 +50,7 @@ struct Replaced(BTreeSet<Oid>);
 
 impl Replaced {
     fn new(plan: &Plan<'_>, saved: &[Save]) -> Self {
-        let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows(_)));
+        let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_)));
         Self(rows.filter_map(|save| plan.pairing.relation_after(save.table)).collect())
     }
 
@@ -178,7 +179,10 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
             continue;
         }
         let name = plan.after.relation_name(table);
+        let own = own_rows(plan, table);
         let query = match constraint.kind {
+            'c' if !is_understood(plan, *address) => None,
+            'c' if constraint.definition.ends_with("NO INHERIT") => check_query(&own, &constraint.definition),
             'c' => check_query(&name, &constraint.definition),
             'p' | 'u' => {
                 let columns = identifiers(&constraint.columns);
@@ -189,10 +193,10 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
                     .collect::<Vec<_>>()
                     .join(" AND ");
                 Some(format!(
-                    "SELECT count(*) FROM (SELECT FROM {name} WHERE {known} GROUP BY {columns} HAVING count(*) > 1) AS twice"
+                    "SELECT count(*) FROM (SELECT FROM {own} WHERE {known} GROUP BY {columns} HAVING count(*) > 1) AS twice"
                 ))
             }
-            'f' => foreign_key_query(plan, &name, constraint),
+            'f' => foreign_key_query(plan, &own, constraint),
             _ => None,
         };
         let referenced = constraint.references.and_then(|referenced| plan.pairing.relation_after(referenced));
@@ -212,6 +216,46 @@ fn still_there(plan: &Plan<'_>, table: u32, constraint: &crate::snapshot::catalo
             && now.definition == constraint.definition
             && plan.drop.contains(&Address::new(Class::Constraint, now.oid))
     })
+}
+
+/// Whether the old words mean the same to the migrated schema: the types and functions they speak of stand, with the
+/// same names and labels.
+fn is_understood(plan: &Plan<'_>, constraint: Address) -> bool {
+    let spoken_of = plan.before.dependencies.iter().filter(|dependency| dependency.dependent == constraint);
+    spoken_of.map(|dependency| dependency.referenced.whole()).all(|referenced| {
+        let after = plan.pairing.after(referenced);
+        match referenced.class {
+            Class::Type => {
+                let now = after.and_then(|after| plan.after.types.get(&after.oid));
+                match (plan.before.types.get(&referenced.oid), now) {
+                    (Some(old), Some(new)) => old.qualified == new.qualified && has_labels(&old.kind, &new.kind),
+                    (old, _) => old.is_none(),
+                }
+            }
+            Class::Function => {
+                let now = after.and_then(|after| plan.after.functions.get(&after.oid));
+                let old = plan.before.functions.get(&referenced.oid);
+                old.is_none_or(|old| now.is_some_and(|new| old.identity == new.identity))
+            }
+            _ => true,
+        }
+    })
+}
+
+fn has_labels(old: &TypeKind, new: &TypeKind) -> bool {
+    match (old, new) {
+        (TypeKind::Enum(old), TypeKind::Enum(new)) => {
+            old.iter().all(|(_, label)| new.iter().any(|(_, now)| now == label))
+        }
+        _ => true,
+    }
+}
+
+/// A table as keys see it: without the rows of those that inherit from it, unless they are its partitions.
+fn own_rows(plan: &Plan<'_>, table: Oid) -> String {
+    let ordinary = plan.after.relations.get(&table).is_some_and(|relation| relation.kind == RelationKind::Table);
+    let only = if ordinary { "ONLY " } else { "" };
+    format!("{only}{}", plan.after.relation_name(table))
 }
 
 fn check_query(table: &str, definition: &str) -> Option<String> {
@@ -241,7 +285,7 @@ fn foreign_key_query(
     Some(format!(
         "SELECT count(*) FROM {table} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {})",
         known.join(" AND "),
-        plan.after.relation_name(referenced),
+        own_rows(plan, referenced),
         joined.join(" AND ")
     ))
 }

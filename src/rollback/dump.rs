@@ -66,6 +66,12 @@ impl Dump {
         self.by_key.get(&key)?.first().copied()
     }
 
+    /// Positions of all entries of this kind, schema and name: operators of one name differ in their types alone.
+    pub fn find_all(&self, kind: &str, schema: Option<&str>, name: &str) -> &[usize] {
+        let key = (kind.to_owned(), schema.map(str::to_owned), name.to_owned());
+        self.by_key.get(&key).map_or(&[], Vec::as_slice)
+    }
+
     /// Entries of schemas in `hidden`, and these schemas themselves, taken out.
     pub fn without_schemas(mut self, hidden: impl Fn(&str) -> bool) -> Self {
         self.entries.retain(|entry| {

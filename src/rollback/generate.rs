@@ -1,12 +1,16 @@
 //! Writes the three scripts.
 
+use super::again::again;
 use super::backup::{self, Save, SaveKind};
 use super::conditions::{self, Condition};
 use super::dump::Dump;
 use super::inverse;
 use super::names::identifier;
+use super::origin::{self, Origin};
 use super::planner::Plan;
+use super::trace;
 use crate::snapshot::catalog::Catalog;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What the scripts are made from.
@@ -28,6 +32,14 @@ pub struct Input<'a> {
     /// The schema `prepare.sql` saves into: [`BACKUP_SCHEMA`](crate::engine::postgres::catalog::BACKUP_SCHEMA), with
     /// more behind it where backups of several migrations stand side by side.
     pub backup_schema: &'a str,
+    /// Names of functions that may give another answer the next time, see
+    /// [`volatile::read`](crate::engine::postgres::volatile::read). None where nothing may be told from the statements:
+    /// then whole tables are saved.
+    pub volatile: Option<&'a BTreeSet<String>>,
+    /// The migration commits on its way and can stop anywhere: the rollback must undo whatever there is.
+    pub stepwise: bool,
+    /// The statements that are undone, for the comments.
+    pub origins: &'a [Origin],
 }
 
 /// What a migration did to the rows of one table that survives it.
@@ -41,6 +53,8 @@ pub struct ChangedTable {
     pub updated: u64,
     /// Rows deleted; a truncated table counts all it had.
     pub deleted: u64,
+    /// The statements that did it, in order; none where something ran whose doings its text does not tell.
+    pub statements: Option<Vec<String>>,
 }
 
 /// The scripts, and what is known about them before they ever ran.
@@ -85,15 +99,16 @@ impl Step {
 /// Writes the scripts that undo what happened between two catalogs.
 pub fn generate(input: &Input<'_>) -> Scripts {
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
-    let saved = backup::saves(&mut plan, input.changed, input.backup_schema);
+    let saved = backup::saves(&mut plan, input.changed, input.backup_schema, input.volatile);
     let conditions = conditions::conditions(&plan, &saved);
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
     unmodelled.sort();
     unmodelled.dedup();
+    let traces = trace::traces(&plan);
     Scripts {
-        prepare: prepare(input, &saved),
-        rollback: rollback(input, &inverse, &conditions, &unmodelled),
+        prepare: prepare(input, &saved, &traces),
+        rollback: rollback(input, &inverse, &conditions, &unmodelled, &traces),
         cleanup: cleanup(input, &saved),
         saved,
         backup_schema: input.backup_schema.to_owned(),
@@ -118,7 +133,7 @@ fn header(out: &mut String, file: &str, title: &str, lines: &[&str]) {
     );
 }
 
-fn prepare(input: &Input<'_>, saved: &[Save]) -> String {
+fn prepare(input: &Input<'_>, saved: &[Save], traces: &[String]) -> String {
     let mut out = String::new();
     if saved.is_empty() {
         header(
@@ -145,7 +160,9 @@ fn prepare(input: &Input<'_>, saved: &[Save]) -> String {
     out.push_str(
         "-- An error is better than a backup that row security made incomplete.\nSET LOCAL row_security = off;\n",
     );
-    let _ = write!(out, "\n{}", backup::guard(input.backup_schema));
+    let schema = input.backup_schema;
+    let not_yet = trace::not_yet(traces, input.history);
+    let _ = write!(out, "\n{}{not_yet}{}", backup::refuse_twice(schema), backup::place(schema));
     for save in saved {
         let _ = write!(out, "\n-- {}\n{}\n", save.describe(), save.prepare_sql());
     }
@@ -168,7 +185,13 @@ fn cleanup(input: &Input<'_>, saved: &[Save]) -> String {
     out
 }
 
-fn rollback(input: &Input<'_>, inverse: &inverse::Inverse, conditions: &[Condition], unmodelled: &[String]) -> String {
+fn rollback(
+    input: &Input<'_>,
+    inverse: &inverse::Inverse,
+    conditions: &[Condition],
+    unmodelled: &[String],
+    traces: &[String],
+) -> String {
     let mut out = String::new();
     header(
         &mut out,
@@ -181,6 +204,11 @@ fn rollback(input: &Input<'_>, inverse: &inverse::Inverse, conditions: &[Conditi
     );
     for what in unmodelled {
         let _ = writeln!(out, "-- NOT UNDONE: {what}");
+    }
+    // One that stops half-way is undone from wherever it stands, as often as it takes.
+    if !input.stepwise {
+        out.push_str(&trace::still(traces));
+        out.push('\n');
     }
     let counted: Vec<&Condition> = conditions.iter().filter(|condition| condition.query.is_some()).collect();
     if !counted.is_empty() {
@@ -202,7 +230,7 @@ fn rollback(input: &Input<'_>, inverse: &inverse::Inverse, conditions: &[Conditi
             continue;
         }
         let _ = write!(out, "\n-- {} {title} {}\n", "=".repeat(4), "=".repeat(4));
-        write_steps(&mut out, steps);
+        write_steps(&mut out, steps, input.origins, input.stepwise);
     }
     if !input.history.is_empty() {
         out.push_str(
@@ -215,22 +243,24 @@ fn rollback(input: &Input<'_>, inverse: &inverse::Inverse, conditions: &[Conditi
     out.push_str("\nCOMMIT;\n");
     if !inverse.outside.is_empty() {
         out.push_str("\n-- ==== outside a transaction: nobody waits for these ====\nSET lock_timeout = '5s';\nSET search_path = '';\n");
-        write_steps(&mut out, &inverse.outside);
+        write_steps(&mut out, &inverse.outside, input.origins, false);
         out.push_str("\nRESET search_path;\nRESET lock_timeout;\n");
     }
     out
 }
 
-fn write_steps(out: &mut String, steps: &[Step]) {
-    let mut last = "";
+fn write_steps(out: &mut String, steps: &[Step], origins: &[Origin], stepwise: bool) {
+    let mut last = String::new();
     for step in steps.iter().filter(|step| !step.sql.is_empty()) {
-        if step.why != last {
+        let why = format!("{}\n{}", step.why, origin::line(origins, step));
+        if why != last {
             out.push('\n');
-            for line in step.why.lines() {
+            for line in why.lines().filter(|line| !line.is_empty()) {
                 let _ = writeln!(out, "-- {line}");
             }
-            last = &step.why;
+            last = why;
         }
-        let _ = writeln!(out, "{}", step.sql.trim_end());
+        let sql = if stepwise { again(&step.sql) } else { step.sql.clone() };
+        let _ = writeln!(out, "{}", sql.trim_end());
     }
 }

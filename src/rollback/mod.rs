@@ -3,6 +3,7 @@
 //! [`generate::generate`] writes the scripts from two catalogs and a dump; [`prove::prove`] runs them on fresh copies.
 //! A verdict comes only from that run.
 
+mod again;
 pub mod backup;
 pub mod compare;
 pub mod conditions;
@@ -13,9 +14,11 @@ mod inverse;
 mod names;
 pub mod net;
 mod order;
+pub mod origin;
 mod planner;
 mod privileges;
 pub mod prove;
+mod trace;
 
 use crate::engine::ServerError;
 use crate::report::v1::RollbackVerdict;

@@ -103,14 +103,19 @@ pub(super) fn object(catalog: &Catalog, address: Address) -> Option<String> {
         }
         Class::Other(_) => {
             let other = catalog.others.get(&address)?;
-            let word = match other.type_name.as_str() {
-                "statistics object" => "STATISTICS".to_owned(),
-                word => word.to_uppercase(),
-            };
-            format!("{word} {}", other.identity)
+            format!("{} {}", other_word(&other.type_name), other.identity)
         }
         Class::Default => return None,
     })
+}
+
+/// What `ALTER`, `DROP` and `COMMENT ON` call an object of this type of `pg_identify_object`.
+pub(super) fn other_word(type_name: &str) -> String {
+    match type_name {
+        "statistics object" => "STATISTICS".to_owned(),
+        "foreign-data wrapper" => "FOREIGN DATA WRAPPER".to_owned(),
+        word => word.to_uppercase(),
+    }
 }
 
 /// The object in a sentence: `column public.orders.note`, `index public.orders_idx`.
@@ -120,6 +125,9 @@ pub(super) fn describe(catalog: &Catalog, address: Address) -> String {
     }
     if address.class == Class::Relation && address.column != 0 {
         return format!("column {}", column(catalog, address.oid, address.column));
+    }
+    if let Some(other) = catalog.others.get(&address) {
+        return format!("{} {}", other_word(&other.type_name).to_lowercase(), other.identity);
     }
     match object(catalog, address) {
         Some(name) => match name.split_once(' ') {

@@ -6,6 +6,7 @@
 
 use super::dump::Dump;
 use super::generate::Step;
+use super::inverse::is_altered_in_place;
 use super::names::{describe, is_table};
 use crate::diff::pairing::{Pairing, addresses};
 use crate::snapshot::Oid;
@@ -50,6 +51,8 @@ pub(super) struct Plan<'a> {
     pub late_positions: Vec<Step>,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
+    /// Types of typed tables, by table, before and after.
+    pub of_type: [BTreeMap<Oid, Address>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
 }
 
@@ -57,6 +60,15 @@ pub(super) struct Plan<'a> {
 fn clustered(catalog: &Catalog) -> BTreeMap<Oid, Oid> {
     let details = catalog.index_details.iter().filter(|(_, detail)| detail.clustered);
     details.filter_map(|(index, _)| Some((catalog.indexes.get(index)?.table, *index))).collect()
+}
+
+/// A typed table depends as a whole on its type; any other on the types of its columns alone.
+fn of_type(catalog: &Catalog) -> BTreeMap<Oid, Address> {
+    let on_types = catalog.dependencies.iter().filter(|found| {
+        let dependent = found.dependent;
+        found.referenced.class == Class::Type && dependent == Address::relation(dependent.oid)
+    });
+    on_types.map(|found| (found.dependent.oid, found.referenced)).collect()
 }
 
 impl<'a> Plan<'a> {
@@ -78,6 +90,7 @@ impl<'a> Plan<'a> {
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
             clustered: [before, after].map(clustered),
+            of_type: [before, after].map(of_type),
             dependents,
         };
         plan.find_unpaired();
@@ -94,14 +107,26 @@ impl<'a> Plan<'a> {
             && catalog.constraints.get(&address.oid).is_some_and(|constraint| constraint.kind == 'n')
     }
 
+    /// Whether the server makes it along with something else: the cast of a range type to its multirange.
+    fn is_made_along(catalog: &Catalog, address: Address) -> bool {
+        catalog.others.get(&address).is_some_and(|other| other.type_name == "cast")
+            && catalog.dependencies.iter().any(|found| found.dependent == address && found.kind == 'i')
+    }
+
     fn find_unpaired(&mut self) {
         for address in addresses(self.after) {
-            if self.pairing.before(address).is_none() && !Self::is_not_null(self.after, address) {
+            if self.pairing.before(address).is_none()
+                && !Self::is_not_null(self.after, address)
+                && !Self::is_made_along(self.after, address)
+            {
                 self.drop.insert(address);
             }
         }
         for address in addresses(self.before) {
-            if self.pairing.after(address).is_none() && !Self::is_not_null(self.before, address) {
+            if self.pairing.after(address).is_none()
+                && !Self::is_not_null(self.before, address)
+                && !Self::is_made_along(self.before, address)
+            {
                 self.restore.insert(address);
             }
         }
@@ -176,14 +201,10 @@ impl<'a> Plan<'a> {
                 let (Some(old), Some(new)) = (before.others.get(&address), after.others.get(&address)) else {
                     return false;
                 };
-                if old.raw == new.raw && old.identity == new.identity {
-                    return false;
+                if old.type_name == "extension" && old.raw != new.raw {
+                    self.unmodelled.push(format!("settings of {} were changed", describe(before, address)));
                 }
-                if old.type_name == "extension" {
-                    self.unmodelled.push(format!("{} was updated or moved", describe(before, address)));
-                    return false;
-                }
-                true
+                old.raw != new.raw && !is_altered_in_place(&old.type_name)
             }
             Class::Schema | Class::Type | Class::Default => false,
         }
@@ -390,6 +411,7 @@ impl<'a> Plan<'a> {
             // What the server makes along with a range type comes and goes with it.
             Class::Function if !self.after.functions.contains_key(&dependent.oid) => return None,
             Class::Type if !self.after.types.contains_key(&dependent.oid) => return None,
+            Class::Other(_) if Self::is_made_along(self.after, dependent) => return None,
             _ => {}
         }
         let dependent = dependent.whole();
@@ -450,6 +472,38 @@ impl<'a> Plan<'a> {
                 && old.partition_bound == new.partition_bound
         };
         new.parents.iter().copied().filter(|parent| !stays(*parent)).collect()
+    }
+
+    /// Parents a table has after the migration that it is not cut loose from.
+    pub(super) fn staying_parents(&self, after: Oid) -> Vec<Oid> {
+        let new = self.tables.get(&after).map(|table| self.new_parents(table)).unwrap_or_default();
+        let all = self.after.relation_details.get(&after).map(|detail| detail.parents.clone()).unwrap_or_default();
+        all.into_iter().filter(|parent| !new.contains(parent)).collect()
+    }
+
+    /// Whether a parent that stays reaches this column of after with its own statements.
+    pub(super) fn comes_from_parent(&self, after: Oid, number: i16) -> bool {
+        let name = self.after.columns.get(&(after, number)).map(|column| &column.name);
+        self.after.column_details.get(&(after, number)).is_some_and(|detail| detail.inherited)
+            && self
+                .staying_parents(after)
+                .into_iter()
+                .any(|parent| self.after.columns_of(parent).any(|found| Some(&found.name) == name))
+    }
+
+    /// The column of a parent, before, with which this one is added again.
+    pub(super) fn added_with(&self, table: &TablePlan, number: i16) -> Option<(Oid, i16)> {
+        let name = &self.before.columns.get(&(table.before, number))?.name;
+        let inherited = self.before.column_details.get(&(table.before, number))?.inherited;
+        let stays = self.staying_parents(table.after);
+        let parents = self.before.relation_details.get(&table.before)?.parents.iter();
+        let mut parents = parents.filter(|parent| {
+            inherited && self.pairing.relation_after(**parent).is_some_and(|after| stays.contains(&after))
+        });
+        parents.find_map(|parent| {
+            let column = self.before.columns_of(*parent).find(|column| column.name == *name)?;
+            Some((*parent, column.number))
+        })
     }
 
     /// Whether a surviving table is detached before anything else is done.

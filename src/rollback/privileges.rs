@@ -1,6 +1,7 @@
 //! Privileges: what an `aclitem` says, and the statements that lead from one list of them to another.
 
 use super::names::identifier;
+use crate::engine::postgres::session::quote_literal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Letters of `aclitem` with the privileges they stand for.
@@ -80,6 +81,8 @@ pub(super) fn defaults(kind: &str, owner: &str, version: u32) -> Vec<AclItem> {
         "FUNCTION" | "PROCEDURE" | "ROUTINE" => ("X", "X"),
         "TYPE" | "DOMAIN" => ("U", "U"),
         "SCHEMA" => ("UC", ""),
+        "FOREIGN SERVER" | "FOREIGN DATA WRAPPER" => ("U", ""),
+        "LANGUAGE" => ("U", "U"),
         _ => ("", ""),
     };
     [(owner, owners), ("", publics)]
@@ -106,42 +109,105 @@ pub(super) struct Target<'a> {
     pub column: Option<&'a str>,
     /// Put before `GRANT` and `REVOKE`, such as `ALTER DEFAULT PRIVILEGES FOR ROLE app `.
     pub prefix: String,
+    /// Owner of the object, who grants unless somebody passes on what they hold.
+    pub owner: &'a str,
 }
 
-/// Statements that make `current` into `wanted`. Grants of the same kind by several grantors count as one.
-pub(super) fn statements(target: &Target<'_>, current: &[AclItem], wanted: &[AclItem]) -> Vec<String> {
+impl Target<'_> {
+    fn revoke(&self, grantee: &str, cascade: &str) -> String {
+        let column = self.column.map(|column| format!(" ({})", identifier(column))).unwrap_or_default();
+        format!("{}REVOKE ALL{column} ON {} FROM {}{cascade};", self.prefix, self.object, grantee_name(grantee))
+    }
+
+    fn grants(&self, grantee: &str, held: &Held) -> Vec<String> {
+        let mut found = Vec::new();
+        for grantable in [false, true] {
+            let names = privilege_names(held, grantable, self.column);
+            if !names.is_empty() {
+                let option = if grantable { " WITH GRANT OPTION" } else { "" };
+                let grantee = grantee_name(grantee);
+                found.push(format!("{}GRANT {names} ON {} TO {grantee}{option};", self.prefix, self.object));
+            }
+        }
+        found
+    }
+}
+
+/// Statements that lead from one list of privileges to another.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub sql: Vec<String>,
+    /// Grantees from whom everything is revoked on the way: on a table, what they hold on its columns goes as well.
+    pub revoked: BTreeSet<String>,
+}
+
+/// Makes `current` into `wanted`. Where anyone but the owner granted something, everything is granted anew by whoever
+/// did; elsewhere only what differs.
+pub(super) fn changes(target: &Target<'_>, current: &[AclItem], wanted: &[AclItem]) -> Changes {
+    let foreign = |item: &&AclItem| !item.grantor.is_empty() && item.grantor != target.owner;
+    if current.iter().chain(wanted).any(|item| foreign(&item)) {
+        return granted_anew(target, current, wanted);
+    }
     let (current, wanted) = (by_grantee(current), by_grantee(wanted));
-    let mut found = Vec::new();
+    let mut found = Changes::default();
     for (grantee, held) in &current {
-        let keep = wanted.get(grantee);
-        if keep != Some(held) {
-            let column = target.column.map(|column| format!(" ({})", identifier(column))).unwrap_or_default();
-            found.push(format!(
-                "{}REVOKE ALL{column} ON {} FROM {};",
-                target.prefix,
-                target.object,
-                grantee_name(grantee)
-            ));
+        if wanted.get(grantee) != Some(held) {
+            found.sql.push(target.revoke(grantee, ""));
+            found.revoked.insert(grantee.clone());
         }
     }
     for (grantee, held) in &wanted {
-        if current.get(grantee) == Some(held) {
-            continue;
-        }
-        for grantable in [false, true] {
-            let names = privilege_names(held, grantable, target.column);
-            if !names.is_empty() {
-                let option = if grantable { " WITH GRANT OPTION" } else { "" };
-                found.push(format!(
-                    "{}GRANT {names} ON {} TO {}{option};",
-                    target.prefix,
-                    target.object,
-                    grantee_name(grantee)
-                ));
-            }
+        if current.get(grantee) != Some(held) {
+            found.sql.extend(target.grants(grantee, held));
         }
     }
     found
+}
+
+fn granted_anew(target: &Target<'_>, current: &[AclItem], wanted: &[AclItem]) -> Changes {
+    let by_both = |items: &[AclItem]| -> BTreeMap<(String, String), Held> {
+        items.iter().map(|item| ((item.grantee.clone(), item.grantor.clone()), item.privileges.clone())).collect()
+    };
+    let mut found = Changes::default();
+    if by_both(current) == by_both(wanted) {
+        return found;
+    }
+    for item in current.iter().filter(|item| item.grantor == target.owner) {
+        // What was passed on goes along.
+        found.sql.push(target.revoke(&item.grantee, " CASCADE"));
+        found.revoked.insert(item.grantee.clone());
+    }
+    let (mut ready, mut waiting): (Vec<&AclItem>, Vec<&AclItem>) =
+        wanted.iter().partition(|item| item.grantor == target.owner);
+    // Whoever passes something on must hold it.
+    while !ready.is_empty() {
+        let mut holders = BTreeSet::new();
+        for item in ready {
+            let grants = target.grants(&item.grantee, &item.privileges);
+            match item.grantor == target.owner {
+                true => found.sql.extend(grants),
+                false => found.sql.push(as_grantor(&item.grantor, &grants)),
+            }
+            holders.insert(item.grantee.clone());
+        }
+        (ready, waiting) = waiting.into_iter().partition(|item| holders.contains(&item.grantor));
+    }
+    found
+}
+
+/// Grants in the name of somebody else; in one's own where one may not.
+fn as_grantor(grantor: &str, grants: &[String]) -> String {
+    let body = |indent: &str| grants.iter().map(|grant| format!("{indent}{grant}\n")).collect::<String>();
+    format!(
+        "DO $seatrial$\nDECLARE\n    was text := pg_catalog.current_setting('role');\nBEGIN\n    PERFORM \
+         pg_catalog.set_config('role', {}, true);\n{}    PERFORM pg_catalog.set_config('role', was, true);\nEXCEPTION \
+         WHEN insufficient_privilege THEN\n    RAISE WARNING 'not a member of %: what it granted is granted by % instead', \
+         {}, current_user;\n{}END\n$seatrial$;",
+        quote_literal(grantor),
+        body("    "),
+        quote_literal(grantor),
+        body("    ")
+    )
 }
 
 /// The same for comparing: privileges by grantee, grantors left out.
@@ -176,7 +242,7 @@ mod tests {
     use super::*;
 
     fn table() -> Target<'static> {
-        Target { object: "TABLE public.t".to_owned(), column: None, prefix: String::new() }
+        Target { object: "TABLE public.t".to_owned(), column: None, prefix: String::new(), owner: "app" }
     }
 
     #[test]
@@ -193,7 +259,7 @@ mod tests {
         let current = parse_all(&["app=arw/app".to_owned(), "reader=r/app".to_owned(), "gone=r/app".to_owned()]);
         let wanted = parse_all(&["app=arw/app".to_owned(), "reader=r*w/app".to_owned()]);
         assert_eq!(
-            statements(&table(), &current, &wanted),
+            changes(&table(), &current, &wanted).sql,
             [
                 "REVOKE ALL ON TABLE public.t FROM gone;",
                 "REVOKE ALL ON TABLE public.t FROM reader;",
@@ -207,6 +273,15 @@ mod tests {
     fn the_order_of_items_does_not_matter() {
         let one = parse_all(&["a=r/app".to_owned(), "b=r/app".to_owned()]);
         let other = parse_all(&["b=r/app".to_owned(), "a=r/app".to_owned()]);
-        assert!(statements(&table(), &one, &other).is_empty());
+        assert_eq!(changes(&table(), &one, &other), Changes::default());
+    }
+
+    #[test]
+    fn what_was_passed_on_is_granted_by_whoever_did() {
+        let wanted = parse_all(&["a=r*/app".to_owned(), "b=r/a".to_owned()]);
+        let found = changes(&table(), &[], &wanted).sql;
+        assert_eq!(found[0], "GRANT SELECT ON TABLE public.t TO a WITH GRANT OPTION;");
+        assert!(found[1].contains("set_config('role', 'a', true)") && found[1].contains("TO b;"), "{}", found[1]);
+        assert_eq!(changes(&table(), &wanted, &wanted), Changes::default());
     }
 }

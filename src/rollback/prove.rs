@@ -3,6 +3,7 @@
 use super::RollbackError;
 use super::fingerprint::{self, Depth, fingerprints};
 use super::generate::Scripts;
+use super::names::identifier;
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
@@ -15,12 +16,15 @@ use std::ops::Range;
 use std::time::Instant;
 
 mod each;
+mod prefixes;
 mod proof;
 mod state;
 mod without;
 mod witness;
 
 pub use each::{Step, prove_each};
+pub(crate) use prefixes::COPIES as PREFIX_COPIES;
+pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
 use state::{State, reapplied, state};
 
@@ -32,6 +36,8 @@ pub trait ProofCopy: Sized {
     fn migration_role(&self) -> impl Future<Output = Result<Session, ServerError>>;
     /// Applies everything pending in the runner's mode, as far as it went when it was measured.
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
+    /// Applies the first so many of all pending statements, as a run that is cut off there.
+    fn migrate_part(&self, statements: usize) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
     fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
     /// `pg_dump --schema-only`, owners and privileges included.
@@ -159,9 +165,20 @@ async fn roll_back<C: ProofCopy>(
         proof.failures.push(format!("rollback.sql fails: {error}"));
         return Ok(false);
     }
+    proof.left_alone = left_alone(superuser, scripts).await?;
     let back = state(copy, superuser, tables, Depth::Values).await?;
     before.compare(&back, proof);
     Ok(true)
+}
+
+/// How many rows the rollback found changed since, where there is a backup.
+async fn left_alone(superuser: &mut Session, scripts: &Scripts) -> Result<u64, ServerError> {
+    if scripts.saved.is_empty() {
+        return Ok(0);
+    }
+    let count = format!("SELECT count(*) FROM {}.left_alone", identifier(&scripts.backup_schema));
+    let counted = superuser.query(&count).await?;
+    Ok(counted.scalar().and_then(|count| count.parse().ok()).unwrap_or_default())
 }
 
 /// Runs `cleanup.sql` and looks whether the backup is gone.
@@ -262,7 +279,7 @@ async fn backup_size(superuser: &mut Session, scripts: &Scripts) -> Result<(Opti
         .query(&format!(
             "SELECT sum(pg_catalog.pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = {} AND c.relkind = 'r' AND c.relname <> 'saved'",
+             WHERE n.nspname = {} AND c.relkind = 'r' AND c.relname NOT IN ('saved', 'left_alone', 'settings')",
             quote_literal(&scripts.backup_schema)
         ))
         .await?;

@@ -144,9 +144,9 @@ pub struct RelationDetail {
     pub acl: Vec<String>,
     /// `COMMENT ON`.
     pub comment: Option<String>,
-    /// `reloptions`, sorted.
+    /// `reloptions`, in order.
     pub options: Vec<String>,
-    /// `reloptions` of its TOAST table, sorted.
+    /// `reloptions` of its TOAST table, in order.
     pub toast_options: Vec<String>,
     /// `relrowsecurity`.
     pub row_security: bool,
@@ -172,6 +172,8 @@ pub struct RelationDetail {
     pub raw: String,
     /// Its row type.
     pub row_type: Oid,
+    /// `ftoptions` of a foreign table, in order.
+    pub foreign_options: Vec<String>,
 }
 
 /// What [`Column`] does not say.
@@ -195,7 +197,7 @@ pub struct ColumnDetail {
     pub default_storage: bool,
     /// `attcompression`, where set.
     pub compression: Option<char>,
-    /// `attoptions`, sorted.
+    /// `attoptions`, in order.
     pub options: Vec<String>,
     /// `attislocal`.
     pub local: bool,
@@ -203,6 +205,8 @@ pub struct ColumnDetail {
     pub inherited: bool,
     /// Digest of the stored default: unchanged by renames.
     pub default_raw: String,
+    /// `attfdwoptions` of a foreign table's column, in order.
+    pub foreign_options: Vec<String>,
 }
 
 /// What [`Index`] does not say.
@@ -222,6 +226,8 @@ pub struct IndexDetail {
     pub raw: String,
     /// Attribute numbers of the key and included columns; 0 is an expression.
     pub attributes: Vec<i16>,
+    /// Statistics targets that are set, by attribute number of the index.
+    pub statistics_targets: Vec<(i16, i32)>,
 }
 
 /// What [`Constraint`] does not say.

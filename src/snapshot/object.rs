@@ -221,18 +221,23 @@ pub struct TableObject {
 pub struct OtherObject {
     /// `pg_identify_object`'s type, such as `extension`.
     pub type_name: String,
-    /// Schema name, unquoted, where it has one.
+    /// Schema name, unquoted, where it has one; for an extension the one its objects are in.
     pub schema: Option<String>,
-    /// Name, unquoted, where it has one.
+    /// Name, unquoted, where that alone tells it from others of its type.
     pub name: Option<String>,
     /// `pg_identify_object`'s identity.
     pub identity: String,
-    /// Deparsed where the server can; an extension's version.
+    /// Deparsed where the server can; an extension's version; options of a text search dictionary, dictionaries of a
+    /// text search configuration by type of token.
     pub definition: Option<String>,
     /// `COMMENT ON`.
     pub comment: Option<String>,
-    /// Digest of its row.
+    /// Digest of its row, and of what belongs to an operator family: unchanged by what can be altered in place.
     pub raw: String,
+    /// Owner's name, where it has one.
+    pub owner: Option<String>,
+    /// Effective privileges of a language, foreign-data wrapper or server, sorted.
+    pub acl: Vec<String>,
 }
 
 /// A row of `pg_default_acl`.

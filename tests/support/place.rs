@@ -42,6 +42,11 @@ impl Place {
         place
     }
 
+    /// Major version of its server.
+    pub fn major(&self) -> u32 {
+        self.binaries.major
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> &Endpoint {
         self.server.endpoint()

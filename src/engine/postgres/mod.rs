@@ -20,3 +20,4 @@ pub mod settle;
 pub mod statistics;
 mod under_way;
 pub mod violators;
+pub mod volatile;

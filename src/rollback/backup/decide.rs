@@ -1,24 +1,40 @@
 //! Decides what is saved: what is dropped, what is converted without a way back, what else the migration changes.
 
 use super::super::generate::ChangedTable;
-use super::super::names::column;
+use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
-use super::{Key, Save, SaveKind, SavedColumn};
+use super::predict::{self, Reach};
+use super::{Added, Key, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::object::Address;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Decides what is saved, in a schema of this name.
-pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, changed: &[ChangedTable], schema: &str) -> Vec<Save> {
+/// Decides what is saved, in a schema of this name. `volatile` as in [`Input`](super::super::generate::Input); none
+/// where nothing may be told from statements.
+pub(in crate::rollback) fn saves(
+    plan: &mut Plan<'_>,
+    changed: &[ChangedTable],
+    schema: &str,
+    volatile: Option<&BTreeSet<String>>,
+) -> Vec<Save> {
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
-    let changed_tables = changed_tables(plan, changed, &mut found);
-    let mut hopeless = Vec::new();
-    for table in plan.tables.values() {
-        if !changed_tables.contains(&table.before) {
-            lost_columns(plan, table, &mut found, &mut hopeless);
+    let mut whole = BTreeSet::new();
+    for change in changed {
+        let table = plan.tables.values().find(|table| plan.before.relation_name(table.before) == change.name);
+        let Some(table) = table else { continue };
+        if changed_rows(plan, table, change, volatile, &mut found) == Columns::All {
+            whole.insert(table.before);
         }
     }
+    let mut hopeless = Vec::new();
+    for table in plan.tables.values() {
+        if !whole.contains(&table.before) {
+            lost_columns(plan, table, volatile.is_some(), &mut found, &mut hopeless);
+        }
+    }
+    by_reference(plan, &mut found);
     plan.unmodelled.extend(hopeless);
     positions(plan, &mut found);
     for (index, save) in found.iter_mut().enumerate() {
@@ -40,6 +56,7 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
         type_name: column.type_name.clone(),
         as_text: !detail.builtin_type,
         skip_null,
+        converted_to: None,
     })
 }
 
@@ -76,35 +93,174 @@ fn dropped_tables(plan: &Plan<'_>, found: &mut Vec<Save>) {
     }
 }
 
-fn changed_tables(plan: &Plan<'_>, changed: &[ChangedTable], found: &mut Vec<Save>) -> Vec<Oid> {
-    let mut tables = Vec::new();
-    for change in changed {
-        // Rows that were only added destroy nothing; taking them out again could take out the application's own.
-        if change.updated + change.deleted == 0 {
-            continue;
-        }
-        let table = plan.tables.values().find(|table| plan.before.relation_name(table.before) == change.name);
-        let Some(table) = table else { continue };
-        let before = table.before;
-        let key = match surviving_key(plan, table) {
-            Some(key) => Key::Columns(key),
-            None => Key::Occurrence(Vec::new()),
-        };
-        let is_key = |name: &String| matches!(&key, Key::Columns(keys) if keys.iter().any(|key| key.name == *name));
-        let numbers: Vec<i16> = plan
-            .before
-            .columns_of(before)
-            .filter(|column| column.generated.is_none() && !is_key(&column.name))
-            .map(|column| column.number)
-            .collect();
-        let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
-        found.extend(new_save(plan, before, SaveKind::Rows(key), numbers, columns));
-        tables.push(before);
-    }
-    tables
+/// Which columns of a table's rows are saved for all that changes about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    /// Every one: what is dropped or converted is among them.
+    All,
+    /// Some, or of some rows only.
+    Some,
 }
 
-fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
+/// Rows that statements change, delete and add.
+fn changed_rows(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    change: &ChangedTable,
+    volatile: Option<&BTreeSet<String>>,
+    found: &mut Vec<Save>,
+) -> Columns {
+    let reach = predict::reach(plan, table, change);
+    if let (Some(reach), Some(volatile)) = (&reach, volatile) {
+        added_rows(plan, table, reach, volatile, found);
+    }
+    // Rows that were only added destroy nothing.
+    if change.updated + change.deleted == 0 {
+        return Columns::Some;
+    }
+    let Some(reach) = reach else {
+        return all_rows(plan, table, None, true, found);
+    };
+    // What goes to columns that go again is nobody's loss.
+    if reach.assigned.is_empty() && !reach.deletes {
+        return Columns::Some;
+    }
+    if let Some(volatile) = volatile
+        && let Some(save) = written_rows(plan, table, &reach, volatile)
+    {
+        found.push(save);
+        return Columns::Some;
+    }
+    if reach.deletes {
+        return all_rows(plan, table, None, true, found);
+    }
+    all_rows(plan, table, Some(&reach.assigned), false, found)
+}
+
+/// All rows of a table, with all columns or those that are assigned.
+fn all_rows(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    assigned: Option<&BTreeSet<i16>>,
+    deletes: bool,
+    found: &mut Vec<Save>,
+) -> Columns {
+    let before = table.before;
+    let nothing = BTreeSet::new();
+    let key = match surviving_key(plan, table, assigned.unwrap_or(&nothing)) {
+        Some(key) => Key::Columns(key),
+        None => Key::Occurrence(Vec::new()),
+    };
+    let (keys, assigned) = match &key {
+        Key::Columns(keys) => (keys.as_slice(), assigned),
+        Key::Occurrence(_) => (&[][..], None),
+    };
+    let numbers: Vec<i16> = plan
+        .before
+        .columns_of(before)
+        .filter(|column| column.generated.is_none() && keys.iter().all(|key| key.name != column.name))
+        .filter(|column| assigned.is_none_or(|assigned| assigned.contains(&column.number)))
+        .map(|column| column.number)
+        .collect();
+    let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
+    found.extend(new_save(plan, before, SaveKind::Rows { key, deletes }, numbers, columns));
+    if assigned.is_none() { Columns::All } else { Columns::Some }
+}
+
+/// Rows told from the statements that change them; none where those need more than their rows.
+fn written_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BTreeSet<String>) -> Option<Save> {
+    let before = table.before;
+    let keys = surviving_key(plan, table, &BTreeSet::new())?;
+    let is_key = |name: &str| keys.iter().any(|key| key.name == name);
+    let numbers: Vec<i16> = plan
+        .before
+        .columns_of(before)
+        .filter(|column| column.generated.is_none() && !is_key(&column.name))
+        .filter(|column| reach.deletes || reach.assigned.contains(&column.number))
+        .map(|column| column.number)
+        .collect();
+    let columns: Vec<SavedColumn> =
+        numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
+    let saved: Vec<SavedColumn> = keys.iter().chain(&columns).cloned().collect();
+    let effect = predict::effect(plan, table, reach, volatile, &saved)?;
+    let written = Written { keys, query: effect.query, assigned: effect.assigned, deletes: reach.deletes };
+    new_save(plan, before, SaveKind::Written(written), numbers, columns)
+}
+
+/// Rows told from the statements that add them.
+fn added_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
+    let before = table.before;
+    // Without a key, rows that are equal in everything are told apart by nobody.
+    let keys = surviving_key(plan, table, &reach.assigned).unwrap_or_default();
+    let all = plan.before.columns_of(before).filter(|column| column.generated.is_none()).count();
+    for statement in &reach.statements {
+        let Some(added) = predict::added(plan, table, statement, volatile) else { continue };
+        let columns: Vec<SavedColumn> =
+            added.numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
+        let given = keys.iter().all(|key| columns.iter().any(|column| column.name == key.name))
+            && (!keys.is_empty() || columns.len() == all);
+        let numbered = match keys.as_slice() {
+            [key] if !given => {
+                let number = plan.before.columns_of(before).find(|column| column.name == key.name);
+                let sequence = number.and_then(|column| predict::sequence_of(plan, table, column.number));
+                sequence.map(|sequence| (key.clone(), plan.before.relation_name(sequence)))
+            }
+            _ => None,
+        };
+        if !given && numbered.is_none() {
+            continue;
+        }
+        let referrers = referrers(plan, before);
+        let kind = SaveKind::Added(Added { keys: keys.clone(), numbered, query: added.query, referrers });
+        found.extend(new_save(plan, before, kind, added.numbers, columns));
+    }
+}
+
+/// Rows of other tables that refer to a row `t` of this one.
+fn referrers(plan: &Plan<'_>, table: Oid) -> Vec<String> {
+    let foreign_keys = plan.before.constraints.values().filter(|found| found.references == Some(table));
+    let others = foreign_keys.filter_map(|found| Some((found, found.table.filter(|from| *from != table)?)));
+    others
+        .map(|(found, from)| {
+            let pairs: Vec<String> = found
+                .columns
+                .iter()
+                .zip(&found.referenced_columns)
+                .map(|(own, other)| format!("r.{} = t.{}", identifier(own), identifier(other)))
+                .collect();
+            format!("SELECT FROM {} AS r WHERE {}", plan.before.relation_name(from), pairs.join(" AND "))
+        })
+        .collect()
+}
+
+/// What refers to rows goes after them where rows come back, and before them where rows are taken out.
+fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
+    let mut depth: BTreeMap<Oid, usize> = BTreeMap::new();
+    let references: Vec<(Oid, Oid)> = plan
+        .before
+        .constraints
+        .values()
+        .filter_map(|constraint| Some((constraint.table?, constraint.references?)))
+        .filter(|(from, to)| from != to)
+        .collect();
+    // Longer chains than there are tables go round in a circle.
+    for _ in 0..found.len().min(64) {
+        for (from, to) in &references {
+            let below = depth.get(to).copied().unwrap_or(0) + 1;
+            let own = depth.entry(*from).or_default();
+            *own = (*own).max(below.min(64));
+        }
+    }
+    found.sort_by_key(|save| {
+        let depth = depth.get(&save.table).copied().unwrap_or(0);
+        match save.kind {
+            SaveKind::Added(_) => (0, 64 - depth),
+            _ => (1, depth),
+        }
+    });
+}
+
+fn lost_columns(plan: &Plan<'_>, table: &TablePlan, expect: bool, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
     let before = table.before;
     let Some(relation) = plan.before.relations.get(&before) else { return };
     let inherited = |number: i16| {
@@ -119,7 +275,9 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopel
             numbers.push(old.number);
             // A column that is added again without its default holds nulls: no need to save those.
             let skip_null = lost && !(old.not_null && old.default.is_some());
-            columns.extend(saved_column(plan.before, before, old.number, skip_null));
+            let saved = saved_column(plan.before, before, old.number, skip_null);
+            let converted_to = converted_to(plan, table, old.number).filter(|_| converted && expect);
+            columns.extend(saved.map(|saved| SavedColumn { converted_to, ..saved }));
         }
     }
     if columns.is_empty() {
@@ -131,11 +289,26 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, found: &mut Vec<Save>, hopel
         );
         return;
     }
-    let key = match surviving_key(plan, table) {
+    let key = match surviving_key(plan, table, &BTreeSet::new()) {
         Some(key) => Key::Columns(key),
         None => Key::Occurrence(unchanged_columns(plan, table)),
     };
     found.extend(new_save(plan, before, SaveKind::Columns(key), numbers, columns));
+}
+
+/// The type a column was converted to, where casts lead there and back.
+fn converted_to(plan: &Plan<'_>, table: &TablePlan, number: i16) -> Option<String> {
+    const STRINGS: [Oid; 3] = [25, 1042, 1043];
+    let old = plan.before.column_details.get(&(table.before, number))?;
+    let new = plan.after.column_details.get(&(table.after, number))?;
+    let casts = |from: Oid, to: Oid| {
+        from == to || STRINGS.contains(&from) || STRINGS.contains(&to) || plan.after.casts.contains_key(&(from, to))
+    };
+    let there_and_back = casts(old.type_oid, new.type_oid) && casts(new.type_oid, old.type_oid);
+    // The text of one type is rarely another type's.
+    let readable = !STRINGS.contains(&new.type_oid) || STRINGS.contains(&old.type_oid);
+    let known = old.builtin_type && new.builtin_type && there_and_back && readable;
+    known.then(|| plan.after.columns.get(&(table.after, number)).map(|column| column.type_name.clone())).flatten()
 }
 
 /// Whether casting back what the migration converted gives the old values.
@@ -152,14 +325,15 @@ fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
     same(plan.before, table.before) == same(plan.after, table.after) || lossless(&old.type_name, &new.type_name)
 }
 
-/// Columns that identify a row before, and still do after the rollback without any help from the backup.
-fn surviving_key(plan: &Plan<'_>, table: &TablePlan) -> Option<Vec<SavedColumn>> {
+/// Columns that identify a row before, and still do after the rollback without any help from the backup; none of them
+/// among `assigned`.
+fn surviving_key(plan: &Plan<'_>, table: &TablePlan, assigned: &BTreeSet<i16>) -> Option<Vec<SavedColumn>> {
     let before = table.before;
     let stays = |name: &String| {
         plan.before.columns_of(before).find(|column| column.name == *name).is_some_and(|column| {
             let gone = table.dropped.contains(&column.number);
             let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
-            column.not_null && !gone && !converted && column.generated.is_none()
+            column.not_null && !gone && !converted && !assigned.contains(&column.number) && column.generated.is_none()
         })
     };
     let mut keys: Vec<_> = plan
@@ -198,7 +372,7 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
                     || (after.last_value == before.last_value && before.is_called && !after.is_called)
             });
         if plan.restore.contains(&address) || set_back {
-            sequences.push(plan.before.relation_name(*oid));
+            sequences.push((plan.before.relation_name(*oid), before.increment > 0));
         }
     }
     if !sequences.is_empty() {

@@ -1,14 +1,15 @@
 //! Owners, privileges and comments: of what stayed where they changed, of what was made again in full.
 
 use super::super::generate::Step;
-use super::super::names::{identifier, is_table, object};
+use super::super::names::{identifier, is_table, object, qualified};
 use super::super::planner::Plan;
-use super::super::privileges::{AclItem, Target, defaults, parse_all, statements};
+use super::super::privileges::{AclItem, Target, changes, defaults, parse_all};
 use super::restores::is_built_outside;
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
-use crate::snapshot::object::{Address, Class};
+use crate::snapshot::object::{Address, Class, DefaultPrivileges, Type, TypeKind};
+use std::collections::BTreeSet;
 
 const OWNERS: &str = "Owners.";
 const PRIVILEGES: &str = "Privileges.";
@@ -33,6 +34,13 @@ pub(super) fn attributes(plan: &mut Plan<'_>) -> Vec<Step> {
     for before in plan.restore.iter().filter(|before| !is_built_outside(plan, **before)) {
         comments(plan, *before, None, &mut steps);
     }
+    // `NOT NULL` comes back with its column.
+    for oid in plan.before.constraints.keys() {
+        let address = Address::new(Class::Constraint, *oid);
+        if Plan::is_not_null(plan.before, address) && plan.pairing.after(address).is_none() {
+            comments(plan, address, None, &mut steps);
+        }
+    }
     steps
 }
 
@@ -48,6 +56,11 @@ fn owner_of(catalog: &Catalog, address: Address) -> Option<String> {
             // A sequence tied to a column has its table's owner.
             let tied = catalog.sequences.get(&oid).is_some_and(|sequence| sequence.owned_by.is_some());
             (own && !tied).then(|| relation.owner.clone())
+        }
+        // An extension keeps whoever made it.
+        Class::Other(_) => {
+            let other = catalog.others.get(&address)?;
+            other.owner.clone().filter(|_| !["extension", "user mapping"].contains(&other.type_name.as_str()))
         }
         _ => None,
     }
@@ -77,7 +90,9 @@ fn acl_of(catalog: &Catalog, address: Address) -> Option<(&'static str, String, 
         Class::Function => {
             let found = catalog.functions.get(&oid)?;
             let word = if found.kind == 'p' { "PROCEDURE" } else { "FUNCTION" };
-            (word, found.identity.clone(), found.owner.clone(), parse_all(&found.acl))
+            // Of an aggregate, too, `GRANT` takes the types alone.
+            let name = format!("{}({})", qualified(&found.schema, &found.name), found.arguments);
+            (word, name, found.owner.clone(), parse_all(&found.acl))
         }
         Class::Relation => {
             let relation = catalog.relations.get(&oid)?;
@@ -94,13 +109,23 @@ fn acl_of(catalog: &Catalog, address: Address) -> Option<(&'static str, String, 
                 parse_all(&catalog.relation_details.get(&oid)?.acl),
             )
         }
+        Class::Other(_) => {
+            let other = catalog.others.get(&address)?;
+            let word = match other.type_name.as_str() {
+                "server" => "FOREIGN SERVER",
+                "foreign-data wrapper" => "FOREIGN DATA WRAPPER",
+                "language" => "LANGUAGE",
+                _ => return None,
+            };
+            (word, other.identity.clone(), other.owner.clone()?, parse_all(&other.acl))
+        }
         _ => return None,
     })
 }
 
 fn privileges(plan: &Plan<'_>, before: Address, after: Option<Address>, steps: &mut Vec<Step>) {
     let Some((word, name, owner, wanted)) = acl_of(plan.before, before) else { return };
-    let target = Target { object: format!("{word} {name}"), column: None, prefix: String::new() };
+    let target = Target { object: format!("{word} {name}"), column: None, prefix: String::new(), owner: &owner };
     let current = match after {
         Some(after) => match acl_of(plan.after, after) {
             Some((_, _, new_owner, items)) => reowned(items, &new_owner, &owner),
@@ -108,11 +133,11 @@ fn privileges(plan: &Plan<'_>, before: Address, after: Option<Address>, steps: &
         },
         None => new_privileges(plan, word, before, &owner),
     };
-    let mut found = statements(&target, &current, &wanted);
+    let mut found = changes(&target, &current, &wanted);
     if before.class == Class::Relation && word == "TABLE" {
-        found.extend(column_privileges(plan, before.oid, after.map(|after| after.oid), &target, !found.is_empty()));
+        found.sql.extend(column_privileges(plan, before.oid, after.map(|after| after.oid), &target, &found.revoked));
     }
-    steps.extend(found.into_iter().map(|sql| Step::new(PRIVILEGES, sql)));
+    steps.extend(found.sql.into_iter().map(|sql| Step::new(PRIVILEGES, sql)));
 }
 
 /// `ALTER … OWNER TO` rewrites the list as well.
@@ -137,12 +162,13 @@ fn new_privileges(plan: &Plan<'_>, word: &str, before: Address, owner: &str) -> 
         "SEQUENCE" => 'S',
         "TYPE" => 'T',
         "SCHEMA" => 'n',
-        _ => 'f',
+        "FUNCTION" | "PROCEDURE" => 'f',
+        _ => return defaults(word, owner, plan.before.version),
     };
     // Never equal to what is wanted, so that it is revoked whatever was really granted.
     let uncertain = |mut item: AclItem| {
         item.privileges.insert(('?', false));
-        item
+        AclItem { grantor: owner.to_owned(), ..item }
     };
     let mut items = defaults(word, owner, plan.before.version);
     let all = plan.before.default_privileges.iter().chain(&plan.after.default_privileges);
@@ -163,7 +189,7 @@ fn column_privileges(
     before: Oid,
     after: Option<Oid>,
     target: &Target<'_>,
-    table_revoked: bool,
+    revoked: &BTreeSet<String>,
 ) -> Vec<String> {
     let mut found = Vec::new();
     for old in plan.before.columns_of(before) {
@@ -180,19 +206,35 @@ fn column_privileges(
         if wanted.is_empty() && current.is_empty() {
             continue;
         }
-        let column = Target { object: target.object.clone(), column: Some(&old.name), prefix: String::new() };
-        let current = if table_revoked { Vec::new() } else { parse_all(current) };
-        found.extend(statements(&column, &current, &parse_all(wanted)));
+        let column = Target {
+            object: target.object.clone(),
+            column: Some(&old.name),
+            prefix: String::new(),
+            owner: target.owner,
+        };
+        let current: Vec<AclItem> =
+            parse_all(current).into_iter().filter(|item| !revoked.contains(&item.grantee)).collect();
+        found.extend(changes(&column, &current, &parse_all(wanted)).sql);
     }
     found
 }
 
 fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
-    let key = |entry: &crate::snapshot::object::DefaultPrivileges| {
-        (entry.role.clone(), entry.schema.clone(), entry.object_type)
-    };
-    let mut keys: Vec<_> =
-        plan.before.default_privileges.iter().chain(&plan.after.default_privileges).map(key).collect();
+    let key = |entry: &DefaultPrivileges| (entry.role.clone(), entry.schema.clone(), entry.object_type);
+    // At this point schemas have their names of before, and those the migration made took their entries along.
+    let now: Vec<DefaultPrivileges> = plan
+        .after
+        .default_privileges
+        .iter()
+        .filter_map(|entry| {
+            let Some(name) = &entry.schema else { return Some(entry.clone()) };
+            let (oid, _) = plan.after.schemas.iter().find(|(_, schema)| schema.name == *name)?;
+            let before = plan.pairing.before(Address::new(Class::Schema, *oid))?;
+            let schema = Some(plan.before.schemas.get(&before.oid)?.name.clone());
+            Some(DefaultPrivileges { schema, ..entry.clone() })
+        })
+        .collect();
+    let mut keys: Vec<_> = plan.before.default_privileges.iter().chain(&now).map(key).collect();
     keys.sort();
     keys.dedup();
     for (role, schema, letter) in keys {
@@ -203,12 +245,11 @@ fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
             'n' => "SCHEMAS",
             _ => "TABLES",
         };
-        let of = |catalog: &Catalog| {
-            let entry =
-                catalog.default_privileges.iter().find(|entry| key(entry) == (role.clone(), schema.clone(), letter));
+        let of = |entries: &[DefaultPrivileges]| {
+            let entry = entries.iter().find(|entry| key(entry) == (role.clone(), schema.clone(), letter));
             match entry {
                 Some(entry) => parse_all(&entry.acl),
-                None if schema.is_none() => defaults(word.trim_end_matches('S'), &role, catalog.version),
+                None if schema.is_none() => defaults(word.trim_end_matches('S'), &role, plan.before.version),
                 None => Vec::new(),
             }
         };
@@ -217,9 +258,10 @@ fn default_privileges(plan: &Plan<'_>, steps: &mut Vec<Step>) {
             object: word.to_owned(),
             column: None,
             prefix: format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} {inside}", identifier(&role)),
+            owner: &role,
         };
-        let found = statements(&target, &of(plan.after), &of(plan.before));
-        steps.extend(found.into_iter().map(|sql| Step::new("Privileges of objects yet to be made.", sql)));
+        let found = changes(&target, &of(&now), &of(&plan.before.default_privileges));
+        steps.extend(found.sql.into_iter().map(|sql| Step::new("Privileges of objects yet to be made.", sql)));
     }
 }
 
@@ -247,21 +289,26 @@ fn comments(plan: &Plan<'_>, before: Address, after: Option<Address>, steps: &mu
     {
         steps.push(Step::new(COMMENTS, comment(&name, wanted.as_deref())));
     }
-    if before.class != Class::Relation {
-        return;
-    }
-    for old in plan.before.columns_of(before.oid) {
+    // Attributes of a composite type are columns of a relation that stands for it.
+    let relation = |catalog: &Catalog, address: Address| match (address.class, catalog.types.get(&address.oid)) {
+        (Class::Relation, _) => Some(address.oid),
+        (Class::Type, Some(Type { kind: TypeKind::Composite(relation), .. })) => Some(*relation),
+        _ => None,
+    };
+    let Some(old_relation) = relation(plan.before, before) else { return };
+    let new_relation = after.and_then(|after| relation(plan.after, after));
+    for old in plan.before.columns_of(old_relation) {
         let wanted =
-            plan.before.column_details.get(&(before.oid, old.number)).and_then(|detail| detail.comment.clone());
-        let again = after
-            .and_then(|after| plan.tables.get(&after.oid))
+            plan.before.column_details.get(&(old_relation, old.number)).and_then(|detail| detail.comment.clone());
+        let again = new_relation
+            .and_then(|after| plan.tables.get(&after))
             .is_some_and(|table| table.dropped.contains(&old.number));
-        let current = after
+        let current = new_relation
             .filter(|_| !again)
-            .and_then(|after| plan.after.column_details.get(&(after.oid, old.number)))
+            .and_then(|after| plan.after.column_details.get(&(after, old.number)))
             .and_then(|detail| detail.comment.clone());
         if wanted != current {
-            let name = format!("COLUMN {}.{}", plan.before.relation_name(before.oid), identifier(&old.name));
+            let name = format!("COLUMN {}.{}", plan.before.relation_name(old_relation), identifier(&old.name));
             steps.push(Step::new(COMMENTS, comment(&name, wanted.as_deref())));
         }
     }

@@ -5,6 +5,7 @@ use super::super::backup::{Save, SaveKind};
 use super::super::generate::Step;
 use super::super::names::{identifier, relation_word};
 use super::super::planner::{Plan, TablePlan};
+use super::values::values;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
 use crate::snapshot::object::{Address, Class};
@@ -22,9 +23,13 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
         work.loosen(&mut steps);
     }
     for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
-        steps.extend(restore_values(plan, save));
+        steps.extend(values(plan, save));
     }
-    for table in plan.tables.values() {
+    // What is handed down comes first, so that heirs can have something else.
+    let (heirs, others): (Vec<&TablePlan>, Vec<&TablePlan>) = plan.tables.values().partition(|table| {
+        plan.before.relation_details.get(&table.before).is_some_and(|detail| !detail.parents.is_empty())
+    });
+    for table in others.into_iter().chain(heirs) {
         let work = Work { plan, table, name: plan.before.relation_name(table.before) };
         work.finish(&mut steps);
     }
@@ -56,14 +61,15 @@ impl Work<'_, '_> {
         Some((self.plan.after.columns.get(&key)?, self.plan.after.column_details.get(&key)?))
     }
 
-    /// The parent's statement reaches the column here, too.
+    /// The parent's statement adds the column here, too.
     fn is_inherited(&self, number: i16) -> bool {
-        self.was(number).is_some_and(|(_, detail)| detail.inherited && !detail.local)
+        self.plan.added_with(self.table, number).is_some()
     }
 
     fn retype(&self, steps: &mut Vec<Step>) {
         let mut actions = Vec::new();
-        for number in self.table.retyped.iter().filter(|number| !self.is_inherited(**number)) {
+        let own = |number: &&i16| !self.plan.comes_from_parent(self.table.after, **number);
+        for number in self.table.retyped.iter().filter(own) {
             let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(*number), self.now(*number)) else {
                 continue;
             };
@@ -158,7 +164,6 @@ impl Work<'_, '_> {
             let Some((now, _)) = self.now(old.number).filter(|_| !self.table.dropped.contains(&old.number)) else {
                 continue;
             };
-            self.identity_gone(steps, old, now);
             if !old.not_null && now.not_null {
                 steps.push(Step::new("Took nulls before.", format!("{} DROP NOT NULL;", self.column(old))));
             }
@@ -171,7 +176,8 @@ impl Work<'_, '_> {
             let Some((old, old_detail)) = self.was(number) else { continue };
             let again = self.table.dropped.contains(&number);
             let now = if again { None } else { self.now(number) };
-            if again && self.is_inherited(number) {
+            if again && let Some(parent) = self.plan.added_with(self.table, number) {
+                self.as_added_with(steps, number, old, old_detail, parent);
                 continue;
             }
             self.nulls(steps, number, old, now.map(|(column, _)| column));
@@ -181,17 +187,39 @@ impl Work<'_, '_> {
         }
     }
 
-    fn column(&self, old: &Column) -> String {
-        format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
+    /// A column that a parent's statement added here has what the parent's has, where that is handed down.
+    fn as_added_with(
+        &self,
+        steps: &mut Vec<Step>,
+        number: i16,
+        old: &Column,
+        old_detail: &ColumnDetail,
+        parent: (Oid, i16),
+    ) {
+        let (Some(parents), Some(parents_detail)) =
+            (self.plan.before.columns.get(&parent), self.plan.before.column_details.get(&parent))
+        else {
+            return;
+        };
+        if old.not_null && !parents.not_null {
+            self.nulls(steps, number, old, None);
+        }
+        if old.default != parents.default && old.generated.is_none() {
+            let set =
+                old.default.as_ref().map_or("DROP DEFAULT".to_owned(), |default| format!("SET DEFAULT {default}"));
+            steps.push(Step::new("Its own default.", format!("{} {set};", self.column(old))));
+        }
+        let handed_down = ColumnDetail {
+            statistics_target: parents_detail.statistics_target,
+            storage: parents_detail.storage,
+            compression: parents_detail.compression,
+            ..ColumnDetail::default()
+        };
+        self.storage(steps, old, old_detail, Some(&handed_down));
     }
 
-    fn identity_gone(&self, steps: &mut Vec<Step>, old: &Column, now: &Column) {
-        if old.identity.is_none() && now.identity.is_some() {
-            steps.push(Step::new(
-                "Made an identity column by the migration.",
-                format!("{} DROP IDENTITY IF EXISTS;", self.column(old)),
-            ));
-        }
+    fn column(&self, old: &Column) -> String {
+        format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
     }
 
     fn identity_kind(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {
@@ -213,6 +241,9 @@ impl Work<'_, '_> {
         let generated_again = now.is_none() && old.generated.is_some();
         if old.not_null && !not_null_now && !generated_again {
             let name = self.not_null_name(number);
+            if self.requires_by_parent(number) {
+                return;
+            }
             let sql = match name {
                 Some((name, definition)) => {
                     format!("{} ADD CONSTRAINT {} {definition};", self.alter(), identifier(&name))
@@ -230,6 +261,25 @@ impl Work<'_, '_> {
             return false;
         };
         matches!(self.conversion("", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
+    }
+
+    /// Whether `NOT NULL` is a constraint of a parent's and comes back here with the parent's statement.
+    fn requires_by_parent(&self, number: i16) -> bool {
+        let (Some((old, _)), Some(now)) = (self.was(number), self.plan.after.relation_details.get(&self.table.after))
+        else {
+            return false;
+        };
+        let inherited = self.plan.before.constraints.values().any(|constraint| {
+            constraint.kind == 'n'
+                && constraint.inherited
+                && constraint.table == Some(self.table.before)
+                && constraint.columns.first() == Some(&old.name)
+        });
+        let parents = self.plan.before.relation_details.get(&self.table.before).map(|detail| &detail.parents);
+        let mut parents = parents.into_iter().flatten();
+        let stays =
+            |parent: &Oid| self.plan.pairing.relation_after(*parent).is_some_and(|after| now.parents.contains(&after));
+        inherited && parents.any(stays)
     }
 
     /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.
@@ -318,6 +368,9 @@ impl Work<'_, '_> {
         for sql in super::tables::options(&column, "", &detail.options, &now.options) {
             push(sql);
         }
+        if let Some(sql) = super::tables::foreign_options(&column, &detail.foreign_options, &now.foreign_options) {
+            push(sql);
+        }
     }
 }
 
@@ -328,55 +381,4 @@ enum Conversion {
     Using(String),
     /// There is no way back: only the backup has the values.
     Impossible,
-}
-
-/// Values come back while no trigger, rule or forced row security of the table interferes.
-fn restore_values(plan: &Plan<'_>, save: &Save) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let why = format!("The saved values of {}.", save.objects().join(", "));
-    let alter = format!("ALTER TABLE {}", save.origin);
-    let survives = plan.pairing.after(Address::relation(save.table));
-    let mut open = Vec::new();
-    let mut close = Vec::new();
-    if let Some(after) = survives {
-        let triggers: Vec<_> = plan
-            .pairing
-            .iter()
-            .filter(|(_, now)| now.class == Class::Trigger && !plan.drop.contains(now))
-            .filter_map(|(before, now)| {
-                Some((plan.before.triggers.get(&before.oid)?, plan.after.triggers.get(&now.oid)?))
-            })
-            .filter(|(_, now)| now.table == after.oid && now.parent.is_none() && now.enabled != 'D')
-            .collect();
-        for (old, now) in triggers {
-            open.push(format!("{alter} DISABLE TRIGGER {};", identifier(&old.name)));
-            close.push(format!("{alter} {} TRIGGER {};", super::tables::enabling(now.enabled), identifier(&old.name)));
-        }
-        let rules: Vec<_> = plan
-            .pairing
-            .iter()
-            .filter(|(_, now)| now.class == Class::Rule && !plan.drop.contains(now))
-            .filter_map(|(before, now)| Some((plan.before.rules.get(&before.oid)?, plan.after.rules.get(&now.oid)?)))
-            .filter(|(_, now)| now.table == after.oid && now.enabled != 'D')
-            .collect();
-        for (old, now) in rules {
-            open.push(format!("{alter} DISABLE RULE {};", identifier(&old.name)));
-            close.push(format!("{alter} {} RULE {};", super::tables::enabling(now.enabled), identifier(&old.name)));
-        }
-        if plan.after.relation_details.get(&after.oid).is_some_and(|detail| detail.force_row_security) {
-            open.push(format!("{alter} NO FORCE ROW LEVEL SECURITY;"));
-            close.push(format!("{alter} FORCE ROW LEVEL SECURITY;"));
-        }
-    }
-    if !open.is_empty() {
-        steps.push(Step::new(
-            format!("{why} Triggers and rules are for the application's own changes."),
-            open.join("\n"),
-        ));
-    }
-    steps.push(Step::new(why.clone(), save.restore_sql()));
-    if !close.is_empty() {
-        steps.push(Step::new(why, close.join("\n")));
-    }
-    steps
 }

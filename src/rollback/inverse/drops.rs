@@ -1,7 +1,7 @@
 //! Drops.
 
 use super::super::generate::Step;
-use super::super::names::{describe, identifier, object, relation_word};
+use super::super::names::{describe, identifier, object, other_word, relation_word};
 use super::super::order::DropOrder;
 use super::super::planner::Plan;
 use crate::snapshot::Oid;
@@ -72,8 +72,10 @@ fn cut_loose(plan: &Plan<'_>) -> Vec<Step> {
 fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<Step> {
     let after = plan.after;
     let oid = node.oid;
+    // What a table keeps when it is cut loose from its new parents is its own from then on.
     let inherited = |table: Oid, column: i16| {
-        after.column_details.get(&(table, column)).is_some_and(|detail| detail.inherited && !detail.local)
+        after.column_details.get(&(table, column)).is_some_and(|detail| !detail.local)
+            && plan.comes_from_parent(table, column)
     };
     let sql = match node.class {
         Class::Relation if node.column != 0 => {
@@ -103,9 +105,16 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
             };
             format!("{on} DROP CONSTRAINT IF EXISTS {};", identifier(&constraint.name))
         }
-        // `DROP IDENTITY` takes it along.
+        // Its column stays, and its name may be wanted again.
         Class::Relation if after.sequences.get(&oid).is_some_and(|sequence| sequence.identity) => {
-            return Some(Step::default());
+            let (table, number) = after.sequences.get(&oid)?.owned_by?;
+            let column = identifier(&after.columns.get(&(table, number))?.name);
+            let word = relation_word(after.relations.get(&table)?.kind);
+            let table = after.relation_name(table);
+            return Some(Step::new(
+                "Made an identity column by the migration.",
+                format!("ALTER {word} {table} ALTER COLUMN {column} DROP IDENTITY IF EXISTS;"),
+            ));
         }
         Class::Trigger if after.triggers.get(&oid)?.parent.is_some() => return Some(Step::default()),
         Class::Other(_) => return other(plan, node),
@@ -116,7 +125,8 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
                 None => object,
             };
             let (word, rest) = split_word(&object);
-            format!("DROP {word} IF EXISTS {rest};")
+            let detached = detached(plan, node).unwrap_or_default();
+            format!("{detached}DROP {word} IF EXISTS {rest};")
         }
     };
     let why = match plan.pairing.before(node) {
@@ -131,6 +141,19 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
     Some(Step::new(why, sql))
 }
 
+/// A partition cannot be dropped while a foreign key references the table it is a part of, but it can be detached.
+fn detached(plan: &Plan<'_>, node: Address) -> Option<String> {
+    let relation = plan.after.relations.get(&node.oid).filter(|_| node.class == Class::Relation)?;
+    let parent = relation.parent.filter(|_| relation.is_partition)?;
+    let referenced = |table: Oid| plan.after.constraints.values().any(|key| key.references == Some(table));
+    let mut above = Some(parent);
+    while let Some(table) = above.filter(|table| !referenced(*table)) {
+        above = plan.after.relations.get(&table)?.parent;
+    }
+    above?;
+    Some(format!("ALTER TABLE {} DETACH PARTITION {};\n", plan.after.relation_name(parent), relation.qualified))
+}
+
 fn invalid_index(plan: &Plan<'_>, node: Address) -> Option<String> {
     let index = (node.class == Class::Relation).then(|| plan.after.indexes.get(&node.oid))??;
     (!index.valid).then(|| "An invalid index, left by a build that failed.".to_owned())
@@ -141,11 +164,13 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
     let identity = &other.identity;
     let sql = match other.type_name.as_str() {
         "publication relation" => {
+            // The server quotes the table here, and not the publication.
             let (table, publication) = identity.rsplit_once(" in publication ")?;
-            format!("ALTER PUBLICATION {publication} DROP TABLE {table};")
+            format!("ALTER PUBLICATION {} DROP TABLE {table};", identifier(publication))
         }
         "publication namespace" => {
             let (schema, publication) = identity.rsplit_once(" in publication ")?;
+            let (publication, schema) = (identifier(publication), identifier(schema));
             format!("ALTER PUBLICATION {publication} DROP TABLES IN SCHEMA {schema};")
         }
         "cast" => format!("DROP CAST IF EXISTS {identity};"),
@@ -155,9 +180,7 @@ fn other(plan: &Plan<'_>, node: Address) -> Option<Step> {
             format!("DROP USER MAPPING IF EXISTS FOR {role} SERVER {server};")
         }
         "subscription" => return None,
-        "statistics object" => format!("DROP STATISTICS IF EXISTS {identity};"),
-        "foreign-data wrapper" => format!("DROP FOREIGN DATA WRAPPER IF EXISTS {identity};"),
-        word => format!("DROP {} IF EXISTS {identity};", word.to_uppercase()),
+        kind => format!("DROP {} IF EXISTS {identity};", other_word(kind)),
     };
     let why = match plan.pairing.before(node) {
         Some(_) => format!("{}: put back further down as it was.", capitalised(&describe(plan.after, node))),

@@ -4,15 +4,18 @@
 mod attributes;
 mod columns;
 mod drops;
+mod others;
 mod renames;
 mod restores;
 mod shared;
 mod tables;
 mod types;
+mod values;
 
 use super::backup::Save;
 use super::generate::Step;
 use super::planner::Plan;
+pub(super) use others::is_altered_in_place;
 
 /// All statements, by part.
 #[derive(Debug, Default)]
@@ -28,9 +31,11 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
     let drops = drops::first(plan, &order);
     let renamed = renames::renames(plan, &order);
     let restored = restores::restores(plan);
-    let types = types::types(plan);
+    let mut types = types::types(plan);
+    types.extend(others::others(plan));
     let columns = columns::columns(plan, saved);
     let last = drops::last(plan, &order, &renamed.away);
+    let persistence = tables::persistence(plan);
     let tables = tables::tables(plan);
     let attributes = attributes::attributes(plan);
     let shared = shared::shared(plan);
@@ -42,6 +47,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
             ("types changed in place", types),
             ("columns and their values", columns),
             ("sequences and defaults", restored.after_columns),
+            ("logged and unlogged tables", persistence),
             ("views, constraints, indexes, triggers and the like", restored.late),
             ("tables and sequences changed in place", tables),
             ("what only now nothing needs any more", last),

@@ -4,6 +4,7 @@ use super::super::generate::Step;
 use super::super::names::{function_word, identifier, object, qualified, relation_word};
 use super::super::order::DropOrder;
 use super::super::planner::Plan;
+use super::others;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,20 +33,23 @@ impl Move {
 }
 
 pub(super) fn renames(plan: &Plan<'_>, order: &DropOrder) -> Renamed {
-    let mut steps = replaced_labels(plan);
+    let mut steps = replaced_labels(plan, order);
     steps.extend(carry_out(schemas(plan)));
     let (away_steps, away) = move_away(plan, order);
     steps.extend(away_steps);
     steps.extend(set_schema(plan));
+    steps.extend(others::schemas_back(plan, |schema| schema_now(plan, schema)));
     steps.extend(carry_out(objects(plan)));
+    steps.extend(carry_out(others(plan)));
     steps.extend(carry_out(parts(plan)));
     Renamed { steps, away }
 }
 
 /// An enumeration that is made anew hands its values over by their labels, so these go back first.
-fn replaced_labels(plan: &Plan<'_>) -> Vec<Step> {
+fn replaced_labels(plan: &Plan<'_>, order: &DropOrder) -> Vec<Step> {
     let mut steps = Vec::new();
-    for (before, after) in &plan.replaced_types {
+    // One nobody needs is gone by now.
+    for (before, after) in plan.replaced_types.iter().filter(|(_, after)| !order.first.contains(after)) {
         let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
             continue;
         };
@@ -242,6 +246,27 @@ fn objects(plan: &Plan<'_>) -> Vec<Move> {
     moves
 }
 
+/// Objects of every other catalog, in their schemas of before.
+fn others(plan: &Plan<'_>) -> Vec<Move> {
+    let mut moves = Vec::new();
+    for (before, after) in plan.staying() {
+        let (Some(old), Some(new)) = (others::spelled(plan.before, before), others::spelled(plan.after, after)) else {
+            continue;
+        };
+        if old.name == new.name {
+            continue;
+        }
+        let place = old.schema.as_ref().map(|schema| format!("{}.", identifier(schema))).unwrap_or_default();
+        moves.push(Move {
+            space: format!("{}{} {place}", old.word, old.suffix),
+            from: new.name,
+            to: old.name,
+            statement: (format!("ALTER {} {place}", old.word), format!("{} RENAME TO ", old.suffix)),
+        });
+    }
+    moves
+}
+
 /// Columns and constraints, under their tables' names of before.
 fn parts(plan: &Plan<'_>) -> Vec<Move> {
     let mut moves = Vec::new();
@@ -250,7 +275,7 @@ fn parts(plan: &Plan<'_>) -> Vec<Move> {
         for old in plan.before.columns_of(table.before) {
             let key = (table.after, old.number);
             let Some(new) = plan.after.columns.get(&key) else { continue };
-            let inherited = plan.after.column_details.get(&key).is_some_and(|detail| detail.inherited && !detail.local);
+            let inherited = plan.comes_from_parent(table.after, old.number);
             if old.name != new.name && !table.added.contains(&old.number) && !inherited {
                 moves.push(Move {
                     space: format!("columns of {name}"),

@@ -4,9 +4,10 @@ use super::super::generate::Step;
 use super::super::names::{describe, function_word, identifier, is_table, qualified};
 use super::super::planner::Plan;
 use super::drops::capitalised;
+use super::others::spelled;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
-use crate::snapshot::object::{Address, Class, TypeKind};
+use crate::snapshot::object::{Address, Class, Function, TypeKind};
 use std::collections::BTreeSet;
 
 /// The statements by phase.
@@ -46,6 +47,10 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
     let replaced = replaced_functions(plan);
     for address in plan.restore.clone() {
         let why = why(plan, address);
+        if let Some(sql) = validated_alone(plan, address) {
+            late.push(((OTHERS, usize::MAX), Step::new(why, sql)));
+            continue;
+        }
         if let Some((stage, sql)) = own_words(plan, address) {
             late.push(((stage, 0), Step::new(why, sql)));
             continue;
@@ -53,7 +58,7 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
         let names = entry_names(plan, address);
         let mut found = false;
         for (kind, schema, name) in names {
-            let Some(index) = plan.dump.find(kind, schema.as_deref(), &name) else { continue };
+            let Some(index) = entry(plan, address, kind, schema.as_deref(), &name) else { continue };
             found = true;
             let text = plan.dump.entries[index].text.clone();
             let step = Step::new(why.clone(), text);
@@ -151,6 +156,27 @@ fn own_words(plan: &Plan<'_>, address: Address) -> Option<(u8, String)> {
     ))
 }
 
+/// An inherited rule that holds for all rows here although it does not for its parent's: it comes back with the parent's,
+/// as unchecked as that.
+fn validated_alone(plan: &Plan<'_>, address: Address) -> Option<String> {
+    let constraint = plan.before.constraints.get(&address.oid).filter(|_| address.class == Class::Constraint)?;
+    let table = constraint.table.filter(|_| constraint.kind == 'c' && constraint.inherited && constraint.validated)?;
+    let parents = &plan.before.relation_details.get(&table)?.parents;
+    let unchecked = plan.before.constraints.values().any(|found| {
+        found.kind == 'c'
+            && found.name == constraint.name
+            && !found.validated
+            && found.table.is_some_and(|found| parents.contains(&found))
+    });
+    unchecked.then(|| {
+        format!(
+            "ALTER TABLE {} VALIDATE CONSTRAINT {};",
+            plan.before.relation_name(table),
+            identifier(&constraint.name)
+        )
+    })
+}
+
 /// Whether something without an entry of its own is made by the entry of something else.
 fn comes_along(plan: &Plan<'_>, address: Address) -> bool {
     let before = plan.before;
@@ -165,6 +191,33 @@ fn comes_along(plan: &Plan<'_>, address: Address) -> bool {
         Class::Trigger => before.triggers.get(&address.oid).is_some_and(|trigger| trigger.parent.is_some()),
         _ => false,
     }
+}
+
+/// Position of an entry in the dump. Operators, their classes and families may share a name with others.
+fn entry(plan: &Plan<'_>, address: Address, kind: &str, schema: Option<&str>, name: &str) -> Option<usize> {
+    let all = plan.dump.find_all(kind, schema, name);
+    let other = plan.before.others.get(&address).filter(|_| all.len() > 1);
+    let fits = |text: &str| match other.and_then(|other| Some((other, spelled(plan.before, address)?))) {
+        Some((other, spelled)) if other.type_name == "operator" => {
+            let argument = |word: &str| {
+                text.lines()
+                    .find_map(|line| line.trim().strip_prefix(word))
+                    .map_or("NONE", |rest| rest.trim_end_matches(','))
+            };
+            let types = format!("({},{})", argument("LEFTARG = "), argument("RIGHTARG = "));
+            types.replace("pg_catalog.", "") == spelled.suffix.replace("pg_catalog.", "")
+        }
+        Some((_, spelled)) => text.contains(spelled.suffix.trim_end()),
+        None => true,
+    };
+    all.iter().copied().find(|index| fits(&plan.dump.entries[*index].text))
+}
+
+/// The words the dump makes an object with.
+pub(super) fn entry_of(plan: &Plan<'_>, address: Address) -> Option<String> {
+    let names = entry_names(plan, address);
+    let found = names.into_iter().find_map(|(kind, schema, name)| entry(plan, address, kind, schema.as_deref(), &name));
+    found.map(|index| plan.dump.entries[index].text.clone())
 }
 
 /// How the dump names an object's entries.
@@ -190,7 +243,7 @@ fn entry_names(plan: &Plan<'_>, address: Address) -> Vec<EntryName> {
         Class::Function => match before.functions.get(&oid) {
             Some(function) => one(
                 function_word(function.kind),
-                Some((Some(function.schema.clone()), format!("{}({})", function.name, function.arguments))),
+                Some((Some(function.schema.clone()), format!("{}({})", function.name, arguments(function)))),
             ),
             None => Vec::new(),
         },
@@ -212,6 +265,11 @@ fn entry_names(plan: &Plan<'_>, address: Address) -> Vec<EntryName> {
         Class::Other(_) => other_entries(plan, address),
         Class::Default => Vec::new(),
     }
+}
+
+/// As in the header of a dump's entry: an aggregate without any has a star.
+fn arguments(function: &Function) -> &str {
+    if function.kind == 'a' && function.arguments.is_empty() { "*" } else { &function.arguments }
 }
 
 fn relation_entries(plan: &Plan<'_>, oid: Oid) -> Vec<EntryName> {
@@ -250,7 +308,7 @@ fn relation_entries(plan: &Plan<'_>, oid: Oid) -> Vec<EntryName> {
 
 fn other_entries(plan: &Plan<'_>, address: Address) -> Vec<EntryName> {
     let Some(other) = plan.before.others.get(&address) else { return Vec::new() };
-    let name = other.name.clone().unwrap_or_default();
+    let name = spelled(plan.before, address).map(|spelled| spelled.name).or(other.name.clone()).unwrap_or_default();
     let by = |kind: &'static str, schema: Option<String>, name: String| vec![(kind, schema, name)];
     match other.type_name.as_str() {
         "extension" => by("EXTENSION", None, name),
@@ -269,7 +327,9 @@ fn other_entries(plan: &Plan<'_>, address: Address) -> Vec<EntryName> {
             .take(1)
             .collect(),
         "publication namespace" => match other.identity.rsplit_once(" in publication ") {
-            Some((schema, publication)) => by("PUBLICATION TABLES IN SCHEMA", None, format!("{publication} {schema}")),
+            Some((schema, publication)) => {
+                by("PUBLICATION TABLES IN SCHEMA", Some(schema.to_owned()), format!("{publication} {schema}"))
+            }
             None => Vec::new(),
         },
         "event trigger" => by("EVENT TRIGGER", None, name),

@@ -6,7 +6,7 @@
 use super::super::generate::Step;
 use super::super::names::identifier;
 use super::super::planner::Plan;
-use super::super::privileges::{Target, parse_all, statements};
+use super::super::privileges::{Target, changes, parse_all};
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::shared::{Membership, Role, Scope, Shared};
 use std::collections::BTreeMap;
@@ -208,11 +208,17 @@ fn database(before: &Shared, after: &Shared, steps: &mut Vec<Step>) {
         push("Comments.", in_database("COMMENT ON DATABASE", &format!("IS {text}")));
     }
     if old.acl != new.acl {
-        let target = Target { object: "DATABASE \0".to_owned(), column: None, prefix: String::new() };
-        for sql in statements(&target, &parse_all(&new.acl), &parse_all(&old.acl)) {
-            if let Some((start, rest)) = sql.trim_end_matches(';').split_once(" \0 ") {
-                push("Privileges.", in_database(start, rest));
-            }
+        let (object, prefix) = ("DATABASE \0".to_owned(), String::new());
+        let target = Target { object, column: None, prefix, owner: &new.owner };
+        for sql in changes(&target, &parse_all(&new.acl), &parse_all(&old.acl)).sql {
+            push(
+                "Privileges.",
+                match sql.trim_end_matches(';').split_once(" \0 ") {
+                    Some((start, rest)) => in_database(start, rest),
+                    // Whoever granted it is made to grant again.
+                    None => sql,
+                },
+            );
         }
     }
     if old.owner != new.owner {

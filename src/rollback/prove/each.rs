@@ -7,6 +7,7 @@
 use super::super::Rollback;
 use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
 use super::super::generate::{ChangedTable, Input, Scripts, generate};
+use super::super::origin::Origin;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State};
 use super::{check_conditions, clean_up, prepare, role, roll_back, without};
@@ -29,6 +30,10 @@ pub struct Step {
     pub changed: Vec<ChangedTable>,
     /// Tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
+    /// As in [`Input`].
+    pub stepwise: bool,
+    /// As in [`Input`].
+    pub origins: Vec<Origin>,
 }
 
 /// One migration with what stood before it.
@@ -44,7 +49,7 @@ struct Leg {
 }
 
 /// Writes and proves the scripts of each of the first `count` pending migrations. `tell` says what is known about one,
-/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together.
+/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together; `volatile` is [`Input`]'s.
 ///
 /// One copy shows the schemas, and what comes back without a backup. A second one is made where something has to be saved,
 /// and one more for those before a migration that does not come back, so that they are not judged by what it leaves behind.
@@ -56,10 +61,11 @@ pub async fn prove_each<G: ProofGround>(
     ground: &mut G,
     count: usize,
     saves: bool,
+    volatile: Option<&BTreeSet<String>>,
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<Vec<Rollback>, RollbackError> {
     let copy = ground.fresh().await?;
-    let surveyed = survey(&copy, count, saves, tell).await;
+    let surveyed = survey(&copy, count, saves, volatile, tell).await;
     let (mut legs, mut open, mut climbs) = (Vec::new(), 0, 2);
     let surveyed = match surveyed {
         Ok((found, stopped)) => {
@@ -111,6 +117,7 @@ async fn survey<C: ProofCopy>(
     copy: &C,
     count: usize,
     saves: bool,
+    volatile: Option<&BTreeSet<String>>,
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<(Vec<Leg>, Option<String>), RollbackError> {
     let mut superuser = copy.superuser().await?;
@@ -150,6 +157,9 @@ async fn survey<C: ProofCopy>(
                 changed: &step.changed,
                 title: &step.title,
                 backup_schema: &step.backup_schema,
+                volatile,
+                stepwise: step.stepwise,
+                origins: &step.origins,
             })
         })
         .collect();

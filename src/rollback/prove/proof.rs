@@ -1,6 +1,6 @@
 //! What running the scripts showed, and the verdict that follows from it.
 
-use super::super::backup::SaveKind;
+use super::super::backup::{Save, SaveKind};
 use super::super::compare::Differences;
 use super::super::fingerprint::RowDifferences;
 use super::super::generate::Scripts;
@@ -31,6 +31,8 @@ pub struct RollbackProof {
     pub(super) losses: Vec<Loss>,
     pub(super) conditions: Vec<String>,
     pub(super) restored_rows: u64,
+    /// Rows `rollback.sql` took for changed since, on a copy nobody else writes to.
+    pub(super) left_alone: u64,
     /// Without `prepare.sql` the rows do not come back.
     pub(super) backup_needed: bool,
     pub(super) backup_bytes: Option<u64>,
@@ -41,7 +43,9 @@ impl RollbackProof {
     /// Nothing shown yet. Changed rows may be rows of a column that goes again: only a run without the backup can tell.
     /// What is dropped, converted or set back needs it even where this data would come back by chance.
     pub(super) fn of(scripts: &Scripts) -> Self {
-        let backup_needed = scripts.saved.iter().any(|save| !matches!(save.kind, SaveKind::Rows(_)));
+        let told_by_the_run =
+            |save: &Save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_) | SaveKind::Added(_));
+        let backup_needed = !scripts.saved.iter().all(told_by_the_run);
         Self { unmodelled: scripts.unmodelled.clone(), backup_needed, ..Self::default() }
     }
 
@@ -93,6 +97,16 @@ impl RollbackProof {
         for list in orders.chain(moved) {
             list.retain(|what| told.insert(what.clone()));
         }
+    }
+
+    /// Whether what the scripts expect of the migration's own statements is not what those did: then they have to be
+    /// written without expecting anything.
+    pub fn mistaken(&self, scripts: &Scripts) -> bool {
+        let expects = |save: &Save| {
+            matches!(save.kind, SaveKind::Written(_) | SaveKind::Added(_))
+                || save.columns.iter().any(|column| column.converted_to.is_some())
+        };
+        scripts.saved.iter().any(expects) && (self.left_alone > 0 || !self.failures.is_empty())
     }
 
     /// The dump's text, after rolling back.
@@ -180,6 +194,7 @@ fn comparison(equal: Option<bool>) -> Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_only_the_catalogs_show_keeps_a_proof_from_being_exact() {
@@ -191,5 +206,81 @@ mod tests {
             proof.differences(),
             ["differs and is not understood: pg_class public.t: relstrange is 1 instead of 0"]
         );
+    }
+
+    /// Not compared, equal, columns in another order, something else, both.
+    fn differences() -> impl Strategy<Value = Option<Differences>> {
+        (0..5_u8).prop_map(|kind| {
+            let some = |wanted: bool| if wanted { vec!["TABLE public.t".to_owned()] } else { Vec::new() };
+            (kind > 0).then(|| Differences { column_order: some(kind == 2 || kind == 4), others: some(kind >= 3) })
+        })
+    }
+
+    /// Not compared, equal, moved on, set back, a table that differs.
+    fn rows() -> impl Strategy<Value = Option<RowDifferences>> {
+        (0..5_u8).prop_map(|kind| {
+            let some = |wanted: bool| if wanted { vec!["public.s".to_owned()] } else { Vec::new() };
+            (kind > 0).then(|| RowDifferences {
+                tables: some(kind == 4).into_iter().map(|name| (name, "its rows are not there".to_owned())).collect(),
+                sequences: some(kind == 3),
+                moved_on: some(kind == 2),
+            })
+        })
+    }
+
+    fn told() -> impl Strategy<Value = Vec<String>> {
+        any::<bool>().prop_map(|any| if any { vec!["something".to_owned()] } else { Vec::new() })
+    }
+
+    prop_compose! {
+        fn proofs()(
+            schema in differences(),
+            catalog in differences(),
+            rows in rows(),
+            failures in told(),
+            unmodelled in told(),
+            unmodelled_catalog in told(),
+            restored_rows in 0..2_u64,
+            backup_needed in any::<bool>(),
+        ) -> RollbackProof {
+            RollbackProof {
+                schema,
+                catalog,
+                rows,
+                failures,
+                unmodelled,
+                unmodelled_catalog,
+                restored_rows,
+                backup_needed,
+                ..RollbackProof::default()
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn exact_is_never_said_with_a_part_that_is_not_equal(proof in proofs()) {
+            let parts = [proof.schema(), proof.catalog(), proof.rows()];
+            let all_equal = parts.iter().all(|part| *part == Comparison::Equal);
+            let quiet = proof.failures.is_empty() && proof.unmodelled.is_empty();
+            let from_backup = proof.restored_rows > 0 && proof.backup_needed;
+            prop_assert_eq!(proof.verdict() == RollbackVerdict::Exact, all_equal && quiet && !from_backup);
+        }
+
+        #[test]
+        fn nothing_is_said_to_be_back_that_was_not_compared(proof in proofs()) {
+            let not_run = [proof.schema(), proof.catalog(), proof.rows()].contains(&Comparison::NotRun);
+            prop_assert!(!not_run || proof.verdict() == RollbackVerdict::Irreversible);
+        }
+
+        #[test]
+        fn rows_that_differ_are_never_called_restored(proof in proofs()) {
+            use RollbackVerdict::{Irreversible, RowsLost};
+            prop_assert!(
+                proof.rows() != Comparison::Differs || matches!(proof.verdict(), RowsLost | Irreversible)
+            );
+        }
     }
 }

@@ -12,32 +12,73 @@ use crate::snapshot::object::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Catalogs of [`OtherObject`]s, with the first server version that has them.
-const OTHER_CATALOGS: [(&str, u32); 23] = [
-    ("pg_extension", 0),
-    ("pg_cast", 0),
-    ("pg_operator", 0),
-    ("pg_opclass", 0),
-    ("pg_opfamily", 0),
-    ("pg_collation", 0),
-    ("pg_conversion", 0),
-    ("pg_ts_config", 0),
-    ("pg_ts_dict", 0),
-    ("pg_ts_parser", 0),
-    ("pg_ts_template", 0),
-    ("pg_event_trigger", 0),
-    ("pg_foreign_data_wrapper", 0),
-    ("pg_foreign_server", 0),
-    ("pg_user_mapping", 0),
-    ("pg_language", 0),
-    ("pg_publication", 0),
-    ("pg_publication_rel", 0),
-    ("pg_publication_namespace", 150_000),
-    ("pg_subscription", 0),
-    ("pg_statistic_ext", 0),
-    ("pg_transform", 0),
-    ("pg_am", 0),
+/// A catalog of [`OtherObject`]s.
+struct OtherCatalog {
+    name: &'static str,
+    /// The first server version that has it.
+    since: u32,
+    /// What the names of its columns begin with.
+    prefix: &'static str,
+    /// Columns besides name, schema, owner and privileges that are restored in place or follow from others.
+    apart: &'static [&'static str],
+    /// Letter of `acldefault`, where its objects have privileges.
+    acl: Option<char>,
+}
+
+const fn other(name: &'static str, prefix: &'static str) -> OtherCatalog {
+    OtherCatalog { name, since: 0, prefix, apart: &[], acl: None }
+}
+
+const OTHER_CATALOGS: [OtherCatalog; 23] = [
+    OtherCatalog { apart: &["extversion", "extnamespace"], ..other("pg_extension", "ext") },
+    other("pg_cast", "cast"),
+    // Commutators and negators are tied and untied with their partner.
+    OtherCatalog { apart: &["oprcom", "oprnegate"], ..other("pg_operator", "opr") },
+    other("pg_opclass", "opc"),
+    other("pg_opfamily", "opf"),
+    other("pg_collation", "coll"),
+    other("pg_conversion", "con"),
+    other("pg_ts_config", "cfg"),
+    OtherCatalog { apart: &["dictinitoption"], ..other("pg_ts_dict", "dict") },
+    other("pg_ts_parser", "prs"),
+    other("pg_ts_template", "tmpl"),
+    other("pg_event_trigger", "evt"),
+    OtherCatalog { acl: Some('F'), ..other("pg_foreign_data_wrapper", "fdw") },
+    OtherCatalog { acl: Some('S'), ..other("pg_foreign_server", "srv") },
+    other("pg_user_mapping", "um"),
+    OtherCatalog { acl: Some('l'), ..other("pg_language", "lan") },
+    other("pg_publication", "pub"),
+    other("pg_publication_rel", "pr"),
+    OtherCatalog { since: 150_000, ..other("pg_publication_namespace", "pn") },
+    other("pg_subscription", "sub"),
+    other("pg_statistic_ext", "stx"),
+    other("pg_transform", "trf"),
+    other("pg_am", "am"),
 ];
+
+impl OtherCatalog {
+    /// Its rows as OID of the catalog, OID, digest, owner and privileges.
+    fn select(&self) -> String {
+        let Self { name, prefix, .. } = self;
+        let own = ["name", "namespace", "owner", "acl"].map(|column| format!("{prefix}{column}"));
+        let left_out: Vec<&str> =
+            own.iter().map(String::as_str).chain(self.apart.iter().copied()).chain(["oid"]).collect();
+        let left_out = left_out.join(",");
+        let acl = match self.acl {
+            Some(letter) => {
+                let owner = format!("x.{prefix}owner");
+                format!("array_to_string(coalesce(x.{prefix}acl, acldefault('{letter}', {owner})), E'\\x1f')")
+            }
+            None => "NULL".to_owned(),
+        };
+        format!(
+            "SELECT '{name}'::regclass::oid AS classid, x.oid, md5((to_jsonb(x) - \
+             '{{{left_out}}}'::text[])::text) AS raw, \
+             (to_jsonb(x) ->> '{prefix}owner')::oid AS owner, {acl} AS acl \
+             FROM {name} x WHERE x.oid >= {FIRST_NORMAL_OID}"
+        )
+    }
+}
 
 pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
@@ -123,7 +164,7 @@ pub(super) async fn read_functions(session: &mut Session, catalog: &mut Catalog)
             "WITH {EXTENSION_MEMBERS}
              SELECT p.oid, n.nspname, p.proname,
                quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' ||
-                 CASE WHEN p.prokind = 'a' THEN pg_get_function_identity_arguments(p.oid)
+                 CASE WHEN p.prokind = 'a' THEN coalesce(nullif(pg_get_function_identity_arguments(p.oid), ''), '*')
                    ELSE oidvectortypes(p.proargtypes) END || ')',
                oidvectortypes(p.proargtypes), p.prokind,
                CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END, pg_get_userbyid(p.proowner),
@@ -240,24 +281,31 @@ fn table_object(row: &mut Cursor<'_>) -> Result<(Oid, TableObject), ServerError>
 
 pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let version = catalog.version;
-    let selects: Vec<String> = OTHER_CATALOGS
-        .iter()
-        .filter(|(_, since)| version >= *since)
-        .map(|(name, _)| {
-            format!(
-                "SELECT '{name}'::regclass::oid AS classid, x.oid, md5((to_jsonb(x) - 'oid')::text) AS raw \
-                 FROM {name} x WHERE x.oid >= {FIRST_NORMAL_OID}"
-            )
-        })
-        .collect();
+    let selects: Vec<String> =
+        OTHER_CATALOGS.iter().filter(|catalog| version >= catalog.since).map(OtherCatalog::select).collect();
     let rows = session
         .query(&format!(
             "WITH {EXTENSION_MEMBERS}, found AS ({})
-             SELECT f.classid, f.oid, i.type, i.schema, i.name, i.identity,
+             SELECT f.classid, f.oid, i.type,
+               coalesce(i.schema, (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n
+                 ON n.oid = e.extnamespace WHERE f.classid = 'pg_extension'::regclass AND e.oid = f.oid)),
+               i.name, i.identity,
                CASE WHEN f.classid = 'pg_statistic_ext'::regclass THEN pg_get_statisticsobjdef(f.oid)
-                 WHEN f.classid = 'pg_extension'::regclass THEN (SELECT extversion FROM pg_extension e WHERE e.oid = f.oid) END,
+                 WHEN f.classid = 'pg_extension'::regclass
+                   THEN (SELECT extversion FROM pg_extension e WHERE e.oid = f.oid)
+                 WHEN f.classid = 'pg_ts_dict'::regclass
+                   THEN (SELECT coalesce(dictinitoption, '') FROM pg_ts_dict d WHERE d.oid = f.oid)
+                 WHEN f.classid = 'pg_ts_config'::regclass
+                   THEN (SELECT coalesce(string_agg(t.alias || ': ' || m.mapdict::regdictionary, ', '
+                       ORDER BY m.maptokentype, m.mapseqno), '') FROM pg_ts_config c, ts_token_type(c.cfgparser) t,
+                     pg_ts_config_map m WHERE c.oid = f.oid AND m.mapcfg = f.oid AND m.maptokentype = t.tokid) END,
                (SELECT description FROM pg_description d WHERE d.classoid = f.classid AND d.objoid = f.oid
-                 AND d.objsubid = 0), f.raw
+                 AND d.objsubid = 0),
+               f.raw || CASE WHEN f.classid = 'pg_opfamily'::regclass
+                 THEN md5(concat((SELECT string_agg((to_jsonb(o) - 'oid')::text, '' ORDER BY o.oid) FROM pg_amop o
+                     WHERE o.amopfamily = f.oid), (SELECT string_agg((to_jsonb(p) - 'oid')::text, '' ORDER BY p.oid)
+                     FROM pg_amproc p WHERE p.amprocfamily = f.oid))) ELSE '' END,
+               pg_get_userbyid(f.owner), f.acl
              FROM found f, LATERAL pg_identify_object(f.classid, f.oid, 0) i
              WHERE NOT EXISTS (SELECT FROM members m WHERE m.classid = f.classid AND m.objid = f.oid)",
             selects.join(" UNION ALL ")
@@ -267,16 +315,26 @@ pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) ->
         let address = Address::new(Class::Other(row.number()?), row.number()?);
         let object = OtherObject {
             type_name: row.text(),
-            schema: row.optional(),
-            name: row.optional(),
+            schema: row.optional().map(|name| unquoted(&name)),
+            name: row.optional().map(|name| unquoted(&name)),
             identity: row.text(),
             definition: row.optional(),
             comment: row.optional(),
             raw: row.text(),
+            owner: row.optional(),
+            acl: row.sorted_list(),
         };
         catalog.others.insert(address, object);
         Ok(())
     })
+}
+
+/// What `quote_ident` made of a name, taken back.
+fn unquoted(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
 }
 
 pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {

@@ -44,7 +44,8 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
                (SELECT string_agg(inhparent::text, E'\\x1f' ORDER BY inhseqno) FROM pg_inherits
                  WHERE inhrelid = c.oid),
                CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
-               md5(r.ev_action::text), c.reltype
+               md5(r.ev_action::text), c.reltype,
+               (SELECT array_to_string(ftoptions, E'\\x1f') FROM pg_foreign_table f WHERE f.ftrelid = c.oid)
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
              LEFT JOIN members mt ON mt.classid = 'pg_type'::regclass AND mt.objid = c.reltype AND c.relkind = 'c'
@@ -66,8 +67,8 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
         let detail = RelationDetail {
             acl: row.sorted_list(),
             comment: row.optional(),
-            options: row.sorted_list(),
-            toast_options: row.sorted_list(),
+            options: row.list(),
+            toast_options: row.list(),
             row_security: row.flag(),
             force_row_security: row.flag(),
             replica_identity: row.character('d'),
@@ -80,6 +81,7 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
             view: row.optional(),
             raw: row.text(),
             row_type: row.number()?,
+            foreign_options: row.list(),
         };
         let parent = detail.parents.first().copied();
         catalog.relation_details.insert(oid, detail);
@@ -116,7 +118,7 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
                array_to_string(a.attacl, E'\\x1f'), col_description(a.attrelid, a.attnum),
                CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
                a.attstorage, a.attstorage = t.typstorage, {compression}, array_to_string(a.attoptions, E'\\x1f'),
-               a.attislocal, a.attinhcount > 0, md5(d.adbin::text)
+               a.attislocal, a.attinhcount > 0, md5(d.adbin::text), array_to_string(a.attfdwoptions, E'\\x1f')
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -147,10 +149,11 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
             storage: row.character('p'),
             default_storage: row.flag(),
             compression: row.optional_character(),
-            options: row.sorted_list(),
+            options: row.list(),
             local: row.flag(),
             inherited: row.flag(),
             default_raw: row.text(),
+            foreign_options: row.list(),
         };
         catalog.columns.insert((table, number), column);
         catalog.column_details.insert((table, number), detail);
@@ -170,7 +173,9 @@ pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -
                i.indisready, i.indexprs IS NOT NULL,
                md5((to_jsonb(i) - '{{indexrelid,indisvalid,indisready,indislive,indcheckxmin,indisreplident,indisclustered}}'::text[])::text
                  || c.relam),
-               replace(i.indkey::text, ' ', E'\\x1f')
+               replace(i.indkey::text, ' ', E'\\x1f'),
+               (SELECT string_agg(a.attnum || ' ' || a.attstattarget, E'\\x1f' ORDER BY a.attnum) FROM pg_attribute a
+                 WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_class t ON t.oid = i.indrelid AND t.relkind <> 't'
              JOIN pg_am am ON am.oid = c.relam
@@ -205,11 +210,20 @@ pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -
             has_expressions: row.flag(),
             raw: row.text(),
             attributes: row.numbers()?,
+            statistics_targets: statistics_targets(&row.list()),
         };
         catalog.indexes.insert(oid, index);
         catalog.index_details.insert(oid, detail);
         Ok(())
     })
+}
+
+/// Statistics targets by attribute number, from `number target`.
+fn statistics_targets(list: &[String]) -> Vec<(i16, i32)> {
+    list.iter()
+        .filter_map(|item| item.split_once(' '))
+        .filter_map(|(number, target)| Some((number.parse().ok()?, target.parse().ok()?)))
+        .collect()
 }
 
 /// An index definition with the index's own name left out.

@@ -1,0 +1,408 @@
+//! What the migration's own statements make of the rows there are, as a query over the rows before.
+//!
+//! Where a statement reads nothing but the row it changes, and gives the same answer whenever it is asked, `prepare.sql`
+//! can tell on production's rows which ones the migration is going to change, and into what. So only those are saved,
+//! and `rollback.sql` knows a value that is still the migration's from one written since. Nothing is taken on trust: on
+//! the copy every predicted row must be found as predicted, or the scripts are written without it.
+
+use super::super::generate::ChangedTable;
+use super::super::names::{identifier, identifiers};
+use super::super::planner::{Plan, TablePlan};
+use super::statement::{Target, Written, words, written};
+use crate::migration::script::lexer::TokenKind;
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, Column};
+use crate::snapshot::object::{Address, Class};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// What statements do to one table, read from their text.
+pub(super) struct Reach {
+    /// In the order they ran.
+    pub statements: Vec<Written>,
+    /// Attribute numbers, before, of the columns they assign.
+    pub assigned: BTreeSet<i16>,
+    /// Rows go.
+    pub deletes: bool,
+}
+
+/// Reads what changed a table; none where something else than its own statements may have had a hand in it.
+pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &ChangedTable) -> Option<Reach> {
+    if has_helpers(plan, table) {
+        return None;
+    }
+    let texts = change.statements.as_ref()?;
+    let statements: Vec<Written> = texts.iter().map(String::as_str).map(written).collect::<Option<_>>()?;
+    let mut reach = Reach { statements: Vec::new(), assigned: BTreeSet::new(), deletes: false };
+    let (mut updates, mut inserts) = (false, false);
+    for statement in &statements {
+        if !statement.targets().iter().any(|target| is_of(plan, table, target)) {
+            return None;
+        }
+        match statement {
+            Written::Update { assigned, .. } => {
+                updates = true;
+                for (name, _) in assigned {
+                    reach.assigned.extend(numbers(plan, table, name)?);
+                }
+            }
+            Written::Delete { .. } | Written::Truncate { .. } => reach.deletes = true,
+            Written::Insert { overwrites, .. } => {
+                inserts = true;
+                if *overwrites {
+                    return None;
+                }
+            }
+        }
+    }
+    // Rows that move to another partition, rows a foreign key takes along.
+    let explained =
+        (change.updated == 0 || updates) && (change.deleted == 0 || reach.deletes) && (change.inserted == 0 || inserts);
+    reach.statements = statements;
+    explained.then_some(reach)
+}
+
+/// Whether triggers or rules of the table can do more than a statement says.
+fn has_helpers(plan: &Plan<'_>, table: &TablePlan) -> bool {
+    let helps = |catalog: &Catalog, oid: Oid| {
+        let mut all = catalog.triggers.values().chain(catalog.rules.values());
+        all.any(|found| found.table == oid && found.enabled != 'D')
+    };
+    helps(plan.before, table.before) || helps(plan.after, table.after)
+}
+
+/// Whether a statement that names this target writes to the table: it is the table, or one it is a part of.
+fn is_of(plan: &Plan<'_>, table: &TablePlan, target: &Target) -> bool {
+    let named = |catalog: &Catalog, oid: Oid| {
+        let mut next = Some(oid);
+        while let Some(relation) = next.and_then(|oid| catalog.relations.get(&oid)) {
+            let schema = target.schema.as_ref().is_none_or(|schema| *schema == relation.schema);
+            if schema && relation.name == target.name {
+                return true;
+            }
+            next = relation.parent.filter(|_| !target.only);
+        }
+        false
+    };
+    named(plan.before, table.before) || named(plan.after, table.after)
+}
+
+/// The columns of before that a name may mean while the migration runs; none where it means nothing that is known.
+/// Columns the migration adds go again: there is nothing of before in them.
+fn numbers(plan: &Plan<'_>, table: &TablePlan, name: &str) -> Option<Vec<i16>> {
+    let find = |catalog: &Catalog, oid: Oid| {
+        catalog.columns_of(oid).find(|column| column.name == name).map(|column| column.number)
+    };
+    let (old, new) = (find(plan.before, table.before), find(plan.after, table.after));
+    if old.is_none() && new.is_none() {
+        return None;
+    }
+    let added = |number: &i16| table.added.contains(number) && !table.dropped.contains(number);
+    Some(old.into_iter().chain(new.filter(|number| !added(number))).collect())
+}
+
+/// The rows a table's statements change, with what becomes of them.
+pub(super) struct Effect {
+    /// `SELECT` that gives, for each such row, its saved columns, `seatrial_migrated` and `seatrial_deleted`.
+    pub query: String,
+    /// Columns with an element in `seatrial_migrated`, in order.
+    pub assigned: Vec<String>,
+}
+
+/// A column that is the same before and after, and means the same to every statement in between.
+fn stays<'c>(plan: &Plan<'c>, table: &TablePlan, name: &str) -> Option<&'c Column> {
+    let column = plan.before.columns_of(table.before).find(|column| column.name == name)?;
+    let number = column.number;
+    let now = plan.after.columns.get(&(table.after, number))?;
+    let same = now.name == column.name
+        && now.type_name == column.type_name
+        && !table.retyped.contains(&number)
+        && !table.dropped.contains(&number);
+    same.then_some(column)
+}
+
+/// Puts the statements one upon the other. `saved` are the columns the backup takes, as they are written in a select
+/// list after the row's name; none where one of the statements needs more than its row.
+pub(super) fn effect(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    reach: &Reach,
+    volatile: &BTreeSet<String>,
+    saved: &[super::SavedColumn],
+) -> Option<Effect> {
+    let simple = Simple { plan, table, volatile };
+    let mut needed: BTreeSet<i16> = reach.assigned.clone();
+    let changing: Vec<&Written> =
+        reach.statements.iter().filter(|statement| !matches!(statement, Written::Insert { .. })).collect();
+    for statement in &changing {
+        match statement {
+            Written::Update { target, assigned, condition, joined } => {
+                for (name, value) in assigned {
+                    // What is assigned to a column that goes again matters to nobody.
+                    if numbers(plan, table, name)?.is_empty() {
+                        continue;
+                    }
+                    let column = stays(plan, table, name)?;
+                    needed.insert(column.number);
+                    needed.extend(simple.columns(value.as_ref()?, target)?);
+                }
+                if *joined {
+                    return None;
+                }
+                needed.extend(simple.columns(condition.as_deref().unwrap_or_default(), target)?);
+            }
+            Written::Delete { target, condition, joined } => {
+                if *joined {
+                    return None;
+                }
+                needed.extend(simple.columns(condition.as_deref().unwrap_or_default(), target)?);
+            }
+            Written::Truncate { .. } | Written::Insert { .. } => {}
+        }
+    }
+    let columns: Vec<&Column> =
+        needed.iter().map(|number| plan.before.columns.get(&(table.before, *number))).collect::<Option<_>>()?;
+    let names = identifiers(columns.iter().map(|column| &column.name));
+    let listed = if names.is_empty() { String::new() } else { format!("{names}, ") };
+    let mut query = format!(
+        "SELECT seatrial_row AS seatrial_before, {listed}false AS seatrial_deleted\n        FROM ONLY {} AS seatrial_row",
+        plan.before.relation_name(table.before)
+    );
+    for statement in &changing {
+        query = layer(&columns, statement, &query);
+    }
+    let assigned: Vec<&Column> =
+        columns.iter().filter(|column| reach.assigned.contains(&column.number)).copied().collect();
+    let now: Vec<String> = assigned.iter().map(|column| format!("{}::text", identifier(&column.name))).collect();
+    let then: Vec<String> =
+        assigned.iter().map(|column| format!("(seatrial_before).{}::text", identifier(&column.name))).collect();
+    let mut kept: Vec<String> = saved.iter().map(|column| column.selected_from("(seatrial_before).")).collect();
+    if !now.is_empty() {
+        kept.push(format!("ARRAY[{}] AS seatrial_migrated", now.join(", ")));
+    }
+    kept.push("seatrial_deleted".to_owned());
+    let mut changed = vec!["seatrial_deleted".to_owned()];
+    if !now.is_empty() {
+        changed.push(format!("ROW({}) IS DISTINCT FROM ROW({})", now.join(", "), then.join(", ")));
+    }
+    let query = format!(
+        "SELECT {}\n    FROM (\n        {query}) AS seatrial_effect\n    WHERE {}",
+        kept.join(", "),
+        changed.join(" OR ")
+    );
+    Some(Effect { query, assigned: assigned.iter().map(|column| column.name.clone()).collect() })
+}
+
+/// One statement over the rows the ones before it left.
+fn layer(columns: &[&Column], statement: &Written, rows: &str) -> String {
+    let mut list = String::from("seatrial_before");
+    let (alias, deleted) = match statement {
+        Written::Update { target, assigned, condition, .. } => {
+            for column in columns {
+                let name = identifier(&column.name);
+                let value = assigned.iter().find(|(assigned, _)| *assigned == column.name);
+                let _ = match (value.and_then(|(_, value)| value.as_ref()), condition) {
+                    (Some(value), Some(condition)) => write!(
+                        list,
+                        ", CASE WHEN ({condition}) THEN ({value})::{} ELSE {name} END AS {name}",
+                        column.type_name
+                    ),
+                    (Some(value), None) => write!(list, ", ({value})::{} AS {name}", column.type_name),
+                    (None, _) => write!(list, ", {name}"),
+                };
+            }
+            (&target.alias, "seatrial_deleted".to_owned())
+        }
+        Written::Delete { target, condition, .. } => {
+            for column in columns {
+                let _ = write!(list, ", {}", identifier(&column.name));
+            }
+            let deleted = match condition {
+                Some(condition) => format!("seatrial_deleted OR coalesce(({condition}), false)"),
+                None => "true".to_owned(),
+            };
+            (&target.alias, deleted)
+        }
+        Written::Truncate { targets } => {
+            for column in columns {
+                let _ = write!(list, ", {}", identifier(&column.name));
+            }
+            let Some(first) = targets.first() else { return rows.to_owned() };
+            (&first.alias, "true".to_owned())
+        }
+        Written::Insert { .. } => return rows.to_owned(),
+    };
+    format!("SELECT {list}, {deleted} AS seatrial_deleted\n        FROM ({rows}) AS {}", identifier(alias))
+}
+
+/// Rows an `INSERT` is going to add.
+pub(super) struct Added {
+    /// `SELECT` that gives them.
+    pub query: String,
+    /// Attribute numbers of the columns it lists.
+    pub numbers: Vec<i16>,
+}
+
+/// What an `INSERT` adds to the rows there are; none where that cannot be told before it runs.
+pub(super) fn added(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    statement: &Written,
+    volatile: &BTreeSet<String>,
+) -> Option<Added> {
+    let Written::Insert { target, columns: named, rows, query, .. } = statement else { return None };
+    let simple = Simple { plan, table, volatile };
+    let columns: Vec<&Column> = if named.is_empty() {
+        let unchanged = table.added.is_empty() && table.dropped.is_empty();
+        let all: Vec<&Column> = plan.before.columns_of(table.before).collect();
+        // A shorter list leaves the last columns out.
+        let given = rows.as_ref()?.first().map_or(0, Vec::len);
+        unchanged.then(|| all.into_iter().take(given).collect())?
+    } else {
+        named.iter().map(|name| stays(plan, table, name)).collect::<Option<_>>()?
+    };
+    let numbers: Vec<i16> = columns.iter().map(|column| column.number).collect();
+    if columns.iter().any(|column| column.generated.is_some()) {
+        return None;
+    }
+    if let Some(query) = query {
+        // What it reads are other tables' rows, as they are right before the migration.
+        let names = identifiers(columns.iter().map(|column| &column.name));
+        let typed: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{0}::{1} AS {0}", identifier(&column.name), column.type_name))
+            .collect();
+        let query = format!("SELECT {} FROM (\n        {query}) AS seatrial_rows ({names})", typed.join(", "));
+        return simple.repeats(&query).then_some(Added { query, numbers });
+    }
+    let mut selects = Vec::new();
+    for row in rows.as_ref()? {
+        if row.len() != columns.len() {
+            return None;
+        }
+        let mut values = Vec::new();
+        for (column, value) in columns.iter().zip(row) {
+            // No row is there to take a column from.
+            let constant = simple.columns(value, target)?.is_empty() && !value.eq_ignore_ascii_case("default");
+            if !constant {
+                return None;
+            }
+            values.push(format!("({value})::{} AS {}", column.type_name, identifier(&column.name)));
+        }
+        selects.push(format!("SELECT {}", values.join(", ")));
+    }
+    Some(Added { query: selects.join("\n        UNION ALL "), numbers })
+}
+
+/// Reads expressions of statements.
+struct Simple<'a, 'p> {
+    plan: &'a Plan<'p>,
+    table: &'a TablePlan,
+    volatile: &'a BTreeSet<String>,
+}
+
+/// Words that stand for the moment, the session or other rows.
+const NOT_OF_THE_ROW: [&str; 14] = [
+    "select",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "current_user",
+    "session_user",
+    "user",
+    "current_role",
+    "current_catalog",
+    "current_schema",
+    "system_user",
+    "default",
+];
+
+/// Strings that become another moment each time they are read.
+const MOMENTS: [&str; 5] = ["now", "today", "tomorrow", "yesterday", "allballs"];
+
+impl Simple<'_, '_> {
+    /// The columns an expression reads; none where it reads anything else, or a column the migration changes.
+    fn columns(&self, expression: &str, target: &Target) -> Option<BTreeSet<i16>> {
+        let all = words(expression);
+        let mut found = BTreeSet::new();
+        for (at, word) in all.iter().enumerate() {
+            if word.kind == TokenKind::Parameter {
+                return None;
+            }
+            if word.kind == TokenKind::String {
+                let literal = word.text.trim_matches('\'').trim().to_lowercase();
+                if MOMENTS.contains(&literal.as_str()) {
+                    return None;
+                }
+            }
+            let Some(name) = word.name() else { continue };
+            let keyword = word.kind == TokenKind::Word && NOT_OF_THE_ROW.contains(&name.as_str());
+            let dotted = |at: usize| all.get(at).is_some_and(|word| word.text == ".");
+            let before_dot = dotted(at + 1);
+            let after_dot = at > 0 && dotted(at - 1);
+            let called = all.get(at + 1).is_some_and(|next| next.text == "(");
+            if keyword || (called && self.volatile.contains(&name)) || (before_dot && after_dot) {
+                return None;
+            }
+            if called {
+                continue;
+            }
+            if before_dot {
+                // A schema before a function's or a type's name is no harm; another table's column would be.
+                if name != target.alias && !self.is_schema(&name) {
+                    return None;
+                }
+                continue;
+            }
+            let is_type = at > 0 && all[at - 1].text == "::";
+            let known = |catalog: &Catalog, oid: Oid| catalog.columns_of(oid).any(|column| column.name == name);
+            if known(self.plan.before, self.table.before) || known(self.plan.after, self.table.after) {
+                if is_type {
+                    continue;
+                }
+                let column = stays(self.plan, self.table, &name)?;
+                if column.generated.is_some() {
+                    return None;
+                }
+                found.insert(column.number);
+            } else if name == target.alias && !is_type {
+                // The whole row.
+                return None;
+            }
+        }
+        Some(found)
+    }
+
+    /// Whether a query gives the same answer as long as nobody writes.
+    fn repeats(&self, query: &str) -> bool {
+        let all = words(query);
+        all.iter().enumerate().all(|(at, word)| {
+            let called = all.get(at + 1).is_some_and(|next| next.text == "(");
+            let moment = word.kind == TokenKind::String
+                && MOMENTS.contains(&word.text.trim_matches('\'').trim().to_lowercase().as_str());
+            let moving = word.name().is_some_and(|name| {
+                let keyword =
+                    word.kind == TokenKind::Word && name != "select" && NOT_OF_THE_ROW.contains(&name.as_str());
+                keyword || (called && self.volatile.contains(&name))
+            });
+            word.kind != TokenKind::Parameter && !moment && !moving
+        })
+    }
+
+    fn is_schema(&self, name: &str) -> bool {
+        name == "pg_catalog" || self.plan.before.schemas.values().any(|schema| schema.name == name)
+    }
+}
+
+/// The sequence a column takes its values from by default.
+pub(super) fn sequence_of(plan: &Plan<'_>, table: &TablePlan, number: i16) -> Option<Oid> {
+    let owned = |catalog: &Catalog, oid: Oid| {
+        catalog.sequences.iter().find(|(_, sequence)| sequence.owned_by == Some((oid, number))).map(|(oid, _)| *oid)
+    };
+    let sequence = owned(plan.before, table.before)?;
+    let still = plan.pairing.after(Address::new(Class::Relation, sequence)).map(|after| after.oid);
+    let rising = plan.before.sequences.get(&sequence).is_some_and(|found| found.increment > 0 && !found.cycle);
+    (rising && owned(plan.after, table.after) == still).then_some(sequence)
+}

@@ -1,0 +1,1 @@
+DROP VIEW v; DROP AGGREGATE joined(text); CREATE AGGREGATE joined(text) (SFUNC = join_up, STYPE = text); DROP AGGREGATE everything(*); DROP AGGREGATE "Summe ""x""" (VARIADIC int[]); CREATE AGGREGATE fresh(int) (SFUNC = int4pl, STYPE = int);

@@ -1,0 +1,1 @@
+DROP VIEW v; DROP CAST (int AS pair); CREATE CAST (int AS pair) WITH FUNCTION to_pair(int); DROP CAST (pair AS "Odd Pair"); CREATE CAST ("Odd Pair" AS pair) WITH INOUT; ALTER TYPE "Odd Pair" RENAME TO even_pair;

@@ -1,0 +1,3 @@
+CREATE TABLE base (id int PRIMARY KEY, n int CONSTRAINT positive CHECK (n > 0), m int CONSTRAINT alone CHECK (m > 0) NO INHERIT); CREATE TABLE heir (extra int) INHERITS (base);
+ALTER TABLE base ADD CONSTRAINT someday CHECK (id < 1000000) NOT VALID; ALTER TABLE base ADD CONSTRAINT soon CHECK (id > -5) NOT VALID;
+INSERT INTO base VALUES (1, 1, 1); INSERT INTO heir VALUES (2, 2, 2, 2); COMMENT ON CONSTRAINT alone ON base IS 'not for heirs';

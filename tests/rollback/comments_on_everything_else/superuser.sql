@@ -1,0 +1,1 @@
+CREATE EXTENSION citext; ALTER EXTENSION citext SET SCHEMA public;

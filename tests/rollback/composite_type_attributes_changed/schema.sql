@@ -1,0 +1,1 @@
+CREATE TYPE address AS (street text, zip varchar(5), "Ort" text COLLATE "C"); COMMENT ON COLUMN address.zip IS 'five'; CREATE FUNCTION show(address) RETURNS text LANGUAGE sql AS 'SELECT ($1).street'; CREATE TYPE unused AS (a int, b int);

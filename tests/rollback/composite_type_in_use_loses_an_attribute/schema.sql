@@ -1,0 +1,1 @@
+CREATE TYPE address AS (street text, zip text, town text); CREATE TABLE houses (id int PRIMARY KEY, a address, many address[]); INSERT INTO houses SELECT i, ROW('s' || i, 'z' || i, 't')::address, ARRAY[ROW('s', 'z', 't')::address] FROM generate_series(1, 4) i;

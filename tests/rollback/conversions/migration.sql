@@ -1,0 +1,1 @@
+DROP CONVERSION from_latin; ALTER CONVERSION "to latin" RENAME TO to_latin; CREATE CONVERSION fresh FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;

@@ -1,0 +1,1 @@
+CREATE DOMAIN code AS varchar(9) NOT NULL CHECK (VALUE ~ '^[a-z]') DEFAULT 'a'; GRANT USAGE ON DOMAIN code TO reader; CREATE TABLE codes (id int PRIMARY KEY, code code, more text); INSERT INTO codes SELECT i, 'c' || i, 'm' FROM generate_series(1, 5) i; CREATE FUNCTION first(code) RETURNS text LANGUAGE sql AS 'SELECT left($1, 1)'; CREATE INDEX codes_code ON codes (code);

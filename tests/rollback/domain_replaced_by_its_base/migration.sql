@@ -1,0 +1,1 @@
+DROP VIEW v; ALTER TABLE stock ALTER n TYPE int; DROP DOMAIN positive; CREATE VIEW v AS SELECT n + 1 AS n FROM stock;

@@ -1,0 +1,1 @@
+CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE TABLE stock (id int PRIMARY KEY, n positive DEFAULT 1, CHECK (n < 1000)); INSERT INTO stock SELECT i, i FROM generate_series(1, 6) i; CREATE VIEW v AS SELECT n FROM stock;

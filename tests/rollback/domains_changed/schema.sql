@@ -1,0 +1,2 @@
+CREATE DOMAIN "E-Mail" AS text COLLATE "C" DEFAULT 'x@y' CONSTRAINT "has @" CHECK (VALUE LIKE '%@%') CONSTRAINT short CHECK (length(VALUE) < 100); CREATE DOMAIN work AS "E-Mail" NOT NULL; CREATE DOMAIN amount AS numeric(8,2); ALTER DOMAIN amount ADD CONSTRAINT pos CHECK (VALUE > 0) NOT VALID; COMMENT ON DOMAIN amount IS 'money'; COMMENT ON CONSTRAINT short ON DOMAIN "E-Mail" IS 's';
+CREATE TABLE people (id int PRIMARY KEY, e "E-Mail", w work, a amount); INSERT INTO people SELECT i, 'a@b', 'c@d', i FROM generate_series(1, 5) i;

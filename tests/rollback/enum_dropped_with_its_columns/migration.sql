@@ -1,0 +1,1 @@
+DROP TYPE "Cat's state" CASCADE;

@@ -1,0 +1,1 @@
+CREATE SCHEMA audit; CREATE TABLE audit.log (at timestamptz, tag text); CREATE FUNCTION audit.note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN IF TG_TAG NOT LIKE ''%SCHEMA'' THEN NULL; END IF; END'; CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION audit.note(); CREATE EVENT TRIGGER noted_drops ON sql_drop EXECUTE FUNCTION audit.note();

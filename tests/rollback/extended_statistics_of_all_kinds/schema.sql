@@ -1,0 +1,2 @@
+CREATE TABLE facts (a int, b int, c text, d date); INSERT INTO facts SELECT i % 5, i % 3, 'c' || i % 4, date '2026-01-01' + i FROM generate_series(1, 80) i;
+CREATE STATISTICS s1 (ndistinct, dependencies, mcv) ON a, b, c FROM facts; CREATE STATISTICS s2 ON (a + b), lower(c) FROM facts; CREATE STATISTICS "Statistik, drei" (mcv) ON b, d FROM facts; ALTER STATISTICS s1 SET STATISTICS 250; COMMENT ON STATISTICS s2 IS 'of expressions';

@@ -1,0 +1,1 @@
+CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION pg_trgm; ALTER TABLE t ALTER v TYPE ext.citext; CREATE INDEX t_trgm ON t USING gin ((v::text) gin_trgm_ops); ALTER TABLE t ADD COLUMN e ext.citext DEFAULT 'x'; CREATE FUNCTION f(ext.citext) RETURNS int LANGUAGE sql AS 'SELECT 1';

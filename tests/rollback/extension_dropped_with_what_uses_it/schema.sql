@@ -1,0 +1,1 @@
+CREATE EXTENSION citext; COMMENT ON EXTENSION citext IS 'words'; CREATE TABLE t (id int PRIMARY KEY, v citext NOT NULL DEFAULT 'x', w text); INSERT INTO t SELECT i, 'v' || i, 'w' FROM generate_series(1, 9) i; CREATE INDEX t_w ON t ((w::citext)); CREATE FUNCTION f(citext) RETURNS citext LANGUAGE sql AS 'SELECT $1'; CREATE DOMAIN d AS citext; CREATE VIEW x AS SELECT v FROM t;

@@ -1,0 +1,1 @@
+CREATE SCHEMA ext; CREATE EXTENSION citext; CREATE TABLE t (id int PRIMARY KEY, v citext DEFAULT 'x'); INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 9) i; CREATE UNIQUE INDEX t_v ON t (v); CREATE VIEW w AS SELECT v FROM t WHERE v = 'V1';

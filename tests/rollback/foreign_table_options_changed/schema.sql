@@ -1,0 +1,1 @@
+CREATE SERVER far FOREIGN DATA WRAPPER bare; CREATE FOREIGN TABLE remote (id int OPTIONS (column_name 'ID'), v varchar(5)) SERVER far OPTIONS (table_name 't', batch '5'); CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'hidden');

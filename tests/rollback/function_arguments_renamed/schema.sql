@@ -1,0 +1,1 @@
+CREATE FUNCTION add(a int, b int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2'; CREATE TABLE t (id int PRIMARY KEY DEFAULT add(1, 2), n int CHECK (add(n, 1) > 0), g int GENERATED ALWAYS AS (add(7, 8)) STORED); CREATE INDEX t_n ON t (add(n, 3)); INSERT INTO t (id, n) VALUES (1, 2);

@@ -1,0 +1,1 @@
+DROP FUNCTION uses(); DROP VIEW prices; DROP FUNCTION price_of(items, numeric); CREATE FUNCTION price_of(i items, factor numeric DEFAULT 2) RETURNS numeric LANGUAGE sql AS 'SELECT $1.price * $2'; CREATE VIEW prices AS SELECT id, price_of(items) AS p FROM items;

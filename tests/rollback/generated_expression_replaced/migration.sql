@@ -1,0 +1,4 @@
+DROP VIEW large;
+ALTER TABLE rectangles DROP COLUMN area;
+ALTER TABLE rectangles ADD COLUMN area numeric GENERATED ALWAYS AS (a * b * 2) STORED;
+ALTER TABLE rectangles ALTER COLUMN word DROP EXPRESSION;

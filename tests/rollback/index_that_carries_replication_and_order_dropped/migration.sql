@@ -1,0 +1,1 @@
+DROP INDEX marked_id; DROP INDEX marked_v;

@@ -1,0 +1,1 @@
+CREATE TABLE a (id int NOT NULL, v text DEFAULT 'a', CONSTRAINT positive CHECK (id > 0)); CREATE TABLE b (id int NOT NULL, w text); CREATE TABLE c (own int, id int NOT NULL) INHERITS (a, b); CREATE TABLE d (id int NOT NULL, v text, CONSTRAINT positive CHECK (id > 0)); INSERT INTO a VALUES (1); INSERT INTO c VALUES (2, 'c', 'w', 3); INSERT INTO d VALUES (4, 'd');

@@ -1,0 +1,1 @@
+ALTER TABLE bookings DROP CONSTRAINT in_room; ALTER TABLE rooms DROP CONSTRAINT rooms_pkey; ALTER TABLE rooms ADD CONSTRAINT rooms_unique UNIQUE (id, during WITHOUT OVERLAPS);

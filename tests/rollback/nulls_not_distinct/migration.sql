@@ -1,0 +1,3 @@
+ALTER TABLE slots DROP CONSTRAINT one_null; ALTER TABLE slots ADD CONSTRAINT one_null UNIQUE (a);
+DROP INDEX slots_b; CREATE UNIQUE INDEX slots_b ON slots (b);
+CREATE UNIQUE INDEX slots_ab ON slots (a, b) NULLS NOT DISTINCT;

@@ -1,0 +1,1 @@
+ALTER OPERATOR FAMILY loose USING btree DROP OPERATOR 1 (int, text);

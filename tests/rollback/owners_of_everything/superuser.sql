@@ -1,0 +1,1 @@
+GRANT CREATE ON DATABASE "base_owners_of_everything" TO archivist;

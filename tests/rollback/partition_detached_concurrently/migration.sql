@@ -1,0 +1,2 @@
+-- no-transaction
+ALTER TABLE q DETACH PARTITION q_1 CONCURRENTLY;

@@ -1,0 +1,1 @@
+DROP INDEX s_v; CREATE INDEX s_new ON ONLY s (v); CREATE INDEX s_1_new ON s_1 (v); CREATE INDEX s_2_new ON s_2 (v); ALTER INDEX s_new ATTACH PARTITION s_1_new; ALTER INDEX s_new ATTACH PARTITION s_2_new; CREATE INDEX s_lower ON s (lower(v)) WHERE id > 5;

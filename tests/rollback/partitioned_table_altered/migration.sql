@@ -1,0 +1,1 @@
+ALTER TABLE meter RENAME COLUMN value TO reading; ALTER TABLE meter ALTER reading TYPE bigint; ALTER TABLE meter DROP COLUMN note; ALTER TABLE meter ADD COLUMN unit text NOT NULL DEFAULT 'kWh'; CREATE INDEX meter_unit ON meter (unit, reading);

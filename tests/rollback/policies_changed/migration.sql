@@ -1,0 +1,1 @@
+ALTER POLICY mine ON docs TO stranger USING (level > 0); ALTER POLICY "never, ever" ON docs RENAME TO sometimes; ALTER POLICY adds ON docs WITH CHECK (level = 2); DROP POLICY gone ON docs; CREATE POLICY fresh ON docs FOR UPDATE USING (true); ALTER TABLE docs FORCE ROW LEVEL SECURITY;

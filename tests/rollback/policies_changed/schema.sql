@@ -1,0 +1,2 @@
+CREATE TABLE docs (id int PRIMARY KEY, owner_name text, level int); INSERT INTO docs VALUES (1, 'app', 1);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON docs AS PERMISSIVE FOR SELECT TO reader, writer USING (owner_name = current_user); CREATE POLICY "never, ever" ON docs AS RESTRICTIVE USING (level < 10) WITH CHECK (level < 5); CREATE POLICY adds ON docs FOR INSERT TO PUBLIC WITH CHECK (level = 1); CREATE POLICY gone ON docs FOR DELETE TO stranger USING (EXISTS (SELECT 1 FROM docs d WHERE d.id = docs.level)); COMMENT ON POLICY gone ON docs IS 'self';

@@ -1,0 +1,2 @@
+CREATE TABLE t (id integer PRIMARY KEY);
+CREATE PUBLICATION "odd.Name" FOR TABLE t;

@@ -1,0 +1,1 @@
+ALTER PUBLICATION p DROP TABLE two; ALTER PUBLICATION p ADD TABLE published.three; ALTER PUBLICATION p SET (publish = 'delete', publish_via_partition_root = true); ALTER PUBLICATION "Öffentlich ""2""" ADD TABLE two; ALTER PUBLICATION "Öffentlich ""2""" DROP TABLE published.three; CREATE PUBLICATION gone FOR TABLE one; DROP PUBLICATION gone; CREATE PUBLICATION fresh FOR TABLE one;

@@ -1,0 +1,1 @@
+CREATE TABLE one (id int PRIMARY KEY, v text); CREATE TABLE two (id int PRIMARY KEY); CREATE TABLE published.three (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE one, two WITH (publish = 'insert, update'); CREATE PUBLICATION "Öffentlich ""2""" FOR TABLE published.three; COMMENT ON PUBLICATION p IS 'p'; ALTER TABLE one REPLICA IDENTITY FULL;

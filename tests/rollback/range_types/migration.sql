@@ -1,0 +1,1 @@
+ALTER TABLE spans DROP COLUMN during; DROP TYPE "Zeit-Raum"; ALTER TYPE kept RENAME TO renamed; CREATE TYPE fresh AS RANGE (SUBTYPE = int8);

@@ -1,0 +1,2 @@
+CREATE FUNCTION time_diff(time, time) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT EXTRACT(EPOCH FROM ($1 - $2))::float8'; CREATE TYPE "Zeit-Raum" AS RANGE (SUBTYPE = time, SUBTYPE_DIFF = time_diff); COMMENT ON TYPE "Zeit-Raum" IS 'hours'; CREATE TABLE spans (id int PRIMARY KEY, during "Zeit-Raum"); INSERT INTO spans SELECT i, "Zeit-Raum"('08:00', '09:00') FROM generate_series(1, 3) i; CREATE INDEX spans_during ON spans USING gist (during);
+CREATE TYPE kept AS RANGE (SUBTYPE = float8); CREATE TABLE keeps (r kept); INSERT INTO keeps VALUES (kept(1, 2));

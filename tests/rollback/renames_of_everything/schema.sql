@@ -1,0 +1,7 @@
+CREATE SCHEMA old_schema; CREATE TABLE old_table (old_column int CONSTRAINT old_check CHECK (old_column > 0), other text); CREATE INDEX old_index ON old_table (other); INSERT INTO old_table VALUES (1, 'x');
+CREATE SEQUENCE old_sequence; CREATE VIEW old_view AS SELECT other AS old_name FROM old_table; CREATE MATERIALIZED VIEW old_matview AS SELECT other AS old_name FROM old_table; CREATE INDEX old_matview_index ON old_matview (old_name);
+CREATE FUNCTION old_function(a int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE PROCEDURE old_procedure(a int) LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE old_aggregate(int) (SFUNC = int4pl, STYPE = int);
+CREATE TYPE old_enum AS ENUM ('old label'); CREATE TYPE old_composite AS (old_attribute int); CREATE DOMAIN old_domain AS int CONSTRAINT old_domain_check CHECK (VALUE > 0); CREATE TYPE old_range AS RANGE (SUBTYPE = int);
+CREATE FUNCTION trig() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER old_trigger BEFORE INSERT ON old_table FOR EACH ROW EXECUTE FUNCTION trig();
+CREATE RULE old_rule AS ON UPDATE TO old_table DO ALSO NOTHING; CREATE POLICY old_policy ON old_table USING (true); CREATE STATISTICS old_statistics ON old_column, other FROM old_table;
+CREATE COLLATION old_collation FROM "C"; CREATE PUBLICATION old_publication FOR TABLE old_table; CREATE TEXT SEARCH CONFIGURATION old_config (COPY = simple); CREATE TEXT SEARCH DICTIONARY old_dictionary (TEMPLATE = simple); CREATE CONVERSION old_conversion FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;

@@ -1,0 +1,1 @@
+CREATE TABLE secrets (id int PRIMARY KEY, owner_name text, body text); INSERT INTO secrets SELECT i, 'o' || i, 'b' FROM generate_series(1, 6) i; ALTER TABLE secrets ENABLE ROW LEVEL SECURITY; ALTER TABLE secrets FORCE ROW LEVEL SECURITY; CREATE POLICY own ON secrets USING (owner_name = current_user); CREATE POLICY other ON secrets FOR SELECT USING (body IS NOT NULL);

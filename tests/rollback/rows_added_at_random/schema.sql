@@ -1,0 +1,2 @@
+CREATE TABLE log (at integer, what text);
+INSERT INTO log VALUES (1, 'same'), (2, 'more');

@@ -1,0 +1,1 @@
+INSERT INTO customers (email) VALUES ('x@example.test'), ('y@example.test') ON CONFLICT DO NOTHING;

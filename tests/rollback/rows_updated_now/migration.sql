@@ -1,0 +1,1 @@
+UPDATE orders SET note = now()::text WHERE id < 10;

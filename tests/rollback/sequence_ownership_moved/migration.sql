@@ -1,0 +1,1 @@
+ALTER SEQUENCE one_id_seq OWNED BY two.id; ALTER SEQUENCE two_n_seq OWNED BY NONE; ALTER SEQUENCE free OWNED BY one.other; ALTER SEQUENCE two_n_seq RENAME TO loose_seq;

@@ -1,0 +1,1 @@
+CREATE TEXT SEARCH CONFIGURATION c (COPY = english); CREATE TEXT SEARCH CONFIGURATION d (PARSER = "default"); ALTER TEXT SEARCH CONFIGURATION d ADD MAPPING FOR asciiword WITH english_stem, simple; CREATE TABLE t (id int, body text); CREATE INDEX t_body ON t USING gin (to_tsvector('c', body)); INSERT INTO t VALUES (1, 'the houses');

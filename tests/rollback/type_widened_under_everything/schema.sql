@@ -1,0 +1,11 @@
+CREATE TABLE users (id int PRIMARY KEY, login varchar(20) NOT NULL DEFAULT 'nobody', kind varchar(5), CONSTRAINT login_lower CHECK (login = lower(login)), CONSTRAINT kinds CHECK (kind IN ('a', 'b')));
+INSERT INTO users SELECT i, 'u' || i, CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END FROM generate_series(1, 25) i;
+ALTER TABLE users ADD COLUMN shout text GENERATED ALWAYS AS (upper(login)) STORED;
+CREATE UNIQUE INDEX users_login ON users (lower(login)); CREATE INDEX users_kind ON users (id) WHERE kind = 'a';
+CREATE INDEX users_plain ON users (login varchar_pattern_ops);
+CREATE VIEW logins AS SELECT login, login || '@x' AS address FROM users; CREATE VIEW more AS SELECT * FROM logins WHERE login <> '';
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER on_login BEFORE UPDATE OF login ON users FOR EACH ROW WHEN (NEW.login <> OLD.login) EXECUTE FUNCTION touch();
+CREATE RULE ruled AS ON UPDATE TO users WHERE NEW.login = 'root' DO INSTEAD NOTHING;
+CREATE POLICY own ON users USING (login = current_user); CREATE STATISTICS users_stat ON lower(login), kind FROM users;
+COMMENT ON CONSTRAINT kinds ON users IS 'two'; COMMENT ON INDEX users_login IS 'one each'; COMMENT ON POLICY own ON users IS 'mine';

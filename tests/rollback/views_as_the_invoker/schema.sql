@@ -1,0 +1,1 @@
+CREATE TABLE t (id int PRIMARY KEY, v text); CREATE VIEW a WITH (security_invoker) AS SELECT * FROM t; CREATE VIEW b AS SELECT * FROM a;

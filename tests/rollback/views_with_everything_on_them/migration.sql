@@ -1,0 +1,1 @@
+DROP VIEW "Sicht ""1""" CASCADE; CREATE VIEW "Sicht ""1""" AS SELECT id FROM t;

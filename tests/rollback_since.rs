@@ -1,0 +1,161 @@
+//! What the application writes between migration and rollback is left alone. Every test rehearses with the built
+//! program, then runs the scripts it wrote on another server, with writes in between.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::rollback::prove::run_script;
+use serde_json::Value;
+use support::place::{Place, ROLE};
+use support::{project, run, seatrial, state_folder};
+
+const SOURCE: &str = "CREATE TABLE public.accounts (id integer PRIMARY KEY, email text NOT NULL, level numeric(6,2), state text);
+INSERT INTO public.accounts SELECT i, 'a' || i || '@example.test', i + 0.25, 'new' FROM generate_series(1, 20) AS i;
+CREATE TABLE public.plans (id serial PRIMARY KEY, name text NOT NULL UNIQUE);
+INSERT INTO public.plans (name) VALUES ('free');
+CREATE TABLE public.subscriptions (account_id integer PRIMARY KEY REFERENCES public.accounts (id), plan_id integer REFERENCES public.plans (id));
+";
+
+/// A rehearsed migration, and a server on which it can be tried with its scripts.
+struct Trial {
+    place: Place,
+    report: Value,
+    migration: String,
+}
+
+impl Trial {
+    async fn of(migration: &str, verdict: &str) -> Self {
+        let folder = project();
+        let roles = format!("CREATE ROLE {ROLE} NOLOGIN;\nGRANT CREATE, USAGE ON SCHEMA public TO {ROLE};\n");
+        let owners: String = ["accounts", "plans", "subscriptions"]
+            .map(|table| format!("ALTER TABLE public.{table} OWNER TO {ROLE};\n"))
+            .concat();
+        std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{owners}")).unwrap();
+        std::fs::write(folder.path().join("1_change.sql"), migration).unwrap();
+        let mut command = seatrial(folder.path(), &state_folder("rollback-since"));
+        command.args(["check", "1_change.sql", "--source", "source.sql", "--format", "json", "--fail-on", "never"]);
+        let ran = run(&mut command);
+        assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+        let report = ran.report();
+        assert_eq!(report["rollback"]["verdict"], verdict, "{:#}", report["rollback"]);
+        let place = Place::new().await;
+        place.execute("postgres", SUPERUSER, "CREATE DATABASE shop OWNER app").await.unwrap();
+        place.execute("shop", SUPERUSER, "GRANT CREATE, USAGE ON SCHEMA public TO app").await.unwrap();
+        place.execute("shop", ROLE, SOURCE).await.unwrap();
+        Self { place, report, migration: migration.to_owned() }
+    }
+
+    /// What a script or any other SQL does; the server's refusal if it does not.
+    async fn send(&self, sql: &str) -> Result<(), String> {
+        let mut session = self.place.session("shop", ROLE).await.unwrap();
+        let outcome = run_script(&mut session, sql).await;
+        session.close().await;
+        outcome
+    }
+
+    async fn script(&self, name: &str) -> Result<(), String> {
+        self.send(self.report["rollback"]["scripts"][name].as_str().unwrap()).await
+    }
+
+    async fn ask(&self, query: &str) -> String {
+        let mut session = self.place.session("shop", ROLE).await.unwrap();
+        let rows = session.query(query).await.unwrap_or_else(|error| panic!("{error}\n{query}"));
+        session.close().await;
+        rows.scalar().unwrap_or("nothing").to_owned()
+    }
+
+    /// Prepare, migrate, let the application write, roll back.
+    async fn with_writes(&self, writes: &str) {
+        self.script("prepare").await.unwrap();
+        self.send(&self.migration).await.unwrap();
+        self.send(writes).await.unwrap();
+        self.script("rollback").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_updated_row_that_was_changed_again_keeps_the_later_value() {
+    let trial =
+        Trial::of("UPDATE accounts SET state = 'old', level = level * 2 WHERE id <= 10;", "restored_from_backup").await;
+    trial
+        .with_writes(
+            "UPDATE accounts SET state = 'blocked' WHERE id = 3; DELETE FROM accounts WHERE id = 4;
+             UPDATE accounts SET email = 'changed@example.test' WHERE id = 5; UPDATE accounts SET state = 'paid' WHERE id = 15;",
+        )
+        .await;
+    let now = "SELECT string_agg(id || state || level, ' ' ORDER BY id) FROM accounts WHERE id IN (2, 3, 4, 5, 15)";
+    assert_eq!(trial.ask(now).await, "2new2.25 3blocked3.25 5new5.25 15paid15.25");
+    let left = "SELECT string_agg(origin || ' ' || row_key || ' ' || why, '; ' ORDER BY row_key) FROM seatrial_backup.left_alone";
+    assert_eq!(trial.ask(left).await, "public.accounts 3 changed since; public.accounts 4 deleted since");
+    assert_eq!(trial.ask("SELECT count(*) FROM seatrial_backup.\"001_accounts\"").await, "10");
+    trial.script("cleanup").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_row_comes_back_unless_somebody_wrote_it_again() {
+    let trial = Trial::of("DELETE FROM accounts WHERE id > 15;", "restored_from_backup").await;
+    trial
+        .with_writes(
+            "INSERT INTO accounts VALUES (16, 'again@example.test', 1, 'again'); DELETE FROM accounts WHERE id = 2;",
+        )
+        .await;
+    assert_eq!(trial.ask("SELECT count(*) FROM accounts").await, "19");
+    assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 16").await, "again");
+    assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 17").await, "new");
+    assert_eq!(trial.ask("SELECT why FROM seatrial_backup.left_alone").await, "written again since");
+}
+
+#[tokio::test]
+async fn an_added_row_goes_unless_it_is_in_use() {
+    let trial =
+        Trial::of("INSERT INTO plans (name) VALUES ('team'), ('large'), ('huge');", "restored_from_backup").await;
+    trial
+        .with_writes(
+            "INSERT INTO subscriptions SELECT 1, id FROM plans WHERE name = 'team';
+             UPDATE plans SET name = 'enormous' WHERE name = 'huge'; INSERT INTO plans (name) VALUES ('own');",
+        )
+        .await;
+    assert_eq!(trial.ask("SELECT string_agg(name, ' ' ORDER BY name) FROM plans").await, "enormous free own team");
+    assert_eq!(
+        trial.ask("SELECT string_agg(why, ', ' ORDER BY why) FROM seatrial_backup.left_alone").await,
+        "changed or deleted since, referred to since"
+    );
+}
+
+#[tokio::test]
+async fn a_narrowed_value_that_was_changed_again_keeps_the_later_value() {
+    let trial = Trial::of("ALTER TABLE accounts ALTER COLUMN level TYPE integer;", "restored_from_backup").await;
+    trial.with_writes("UPDATE accounts SET level = 99 WHERE id = 3;").await;
+    let now = "SELECT string_agg(level::text, ' ' ORDER BY id) FROM accounts WHERE id IN (2, 3, 4)";
+    assert_eq!(trial.ask(now).await, "2.25 99.00 4.25");
+    assert_eq!(trial.ask("SELECT row_key FROM seatrial_backup.left_alone").await, "3");
+}
+
+#[tokio::test]
+async fn rows_of_production_are_saved_and_not_those_of_the_copy() {
+    let trial = Trial::of("UPDATE accounts SET state = 'old' WHERE level > 15;", "restored_from_backup").await;
+    trial.send("UPDATE accounts SET level = 50, state = 'own' WHERE id < 3").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    assert_eq!(trial.ask("SELECT count(*) FROM seatrial_backup.\"001_accounts\"").await, "8");
+    assert_eq!(trial.ask("SELECT count(*) FROM accounts WHERE state = 'own'").await, "2");
+    assert_eq!(trial.ask("SELECT count(*) FROM seatrial_backup.left_alone").await, "0");
+}
+
+#[tokio::test]
+async fn scripts_refuse_out_of_turn() {
+    let trial = Trial::of("ALTER TABLE accounts DROP COLUMN state;", "restored_from_backup").await;
+    let early = trial.script("rollback").await.unwrap_err();
+    assert!(early.contains("there is nothing to undo"), "{early}");
+    trial.send(&trial.migration).await.unwrap();
+    let late = trial.script("prepare").await.unwrap_err();
+    assert!(late.contains("the migration has run already"), "{late}");
+    // Without prepare.sql the column comes back empty.
+    trial.script("rollback").await.unwrap();
+    assert_eq!(trial.ask("SELECT count(state) FROM accounts").await, "0");
+    trial.script("prepare").await.unwrap();
+    let twice = trial.script("prepare").await.unwrap_err();
+    assert!(twice.contains("was run before"), "{twice}");
+    let again = trial.script("rollback").await.unwrap_err();
+    assert!(again.contains("there is nothing to undo"), "{again}");
+}
