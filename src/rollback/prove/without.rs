@@ -55,8 +55,8 @@ async fn attempt(
     if !proof.backup_needed {
         proof.backup_needed = match fingerprints(session, &before.catalog, tables, Depth::Values).await {
             Ok(back) => !fingerprint::compare(&before.rows, &back).is_empty(),
-            // A table or a column that is not there.
-            Err(error) if error.sqlstate.starts_with("42") => true,
+            // A table or a column that is not there, a materialized view that is not filled.
+            Err(error) if error.sqlstate.starts_with("42") || error.sqlstate == "55000" => true,
             Err(error) => return Err(error),
         };
     }

@@ -151,7 +151,7 @@ pub(super) async fn losses(superuser: &mut Session, witnesses: &[Witness]) -> Re
         // Where the table or the column is not there, nothing of it is.
         let counted = match compared {
             Ok(rows) => rows,
-            Err(error) if error.sqlstate.starts_with("42") => {
+            Err(error) if error.sqlstate.starts_with("42") || error.sqlstate == "55000" => {
                 superuser.execute("ROLLBACK TO SAVEPOINT counting").await?;
                 superuser.query(&format!("SELECT count(*) FROM {}{worth}", witness.copy)).await?
             }
