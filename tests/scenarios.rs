@@ -220,6 +220,7 @@ scenarios! {
         hot_query_fails_before,
         hot_query_function_replaced,
         index_type_changed,
+        large_object_granted,
         large_object_unlinked,
         lock_timeout_local_and_over,
         lock_timeout_reset_in_script,
