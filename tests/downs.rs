@@ -194,9 +194,10 @@ fn a_table_made_again_lacks_only_what_the_script_forgets() {
     assert_eq!(
         listed,
         [
-            "ALTER TABLE ONLY public.orders\n    ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);",
+            "ALTER TABLE ONLY public.orders\n    ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) NOT VALID;",
             "ALTER TABLE public.orders ADD COLUMN note text;",
             "ALTER TABLE public.orders ALTER COLUMN status SET DEFAULT 'new'::text;",
+            "ALTER TABLE public.orders VALIDATE CONSTRAINT orders_customer_id_fkey;",
             "COMMENT ON COLUMN public.orders.status IS 'where it is on its way';",
             "CREATE INDEX orders_status_idx ON public.orders USING btree (status);",
         ]

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_run_is_cut_off_only_where_something_is_committed() {
         let bare = migration(TransactionMode::None, 1, &["A", "B", "C"]);
-        assert_eq!(points(&[bare.clone()]), [1, 2]);
+        assert_eq!(points(std::slice::from_ref(&bare)), [1, 2]);
         let whole = migration(TransactionMode::PerMigration, 4, &["D", "E"]);
         assert_eq!(points(&[bare, whole]), [1, 2, 3]);
         let whole = migration(TransactionMode::PerMigration, 1, &["A", "B"]);
