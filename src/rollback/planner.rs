@@ -4,6 +4,8 @@
 //! whatever hangs on something that is dropped, or on a column whose type goes back, is taken down first and put back
 //! from the text it had before: a server that converts a type there and back rewrites expressions on the way.
 
+mod foreign_keys;
+
 use super::dump::Dump;
 use super::generate::Step;
 use super::inverse::is_altered_in_place;
@@ -57,6 +59,8 @@ pub(super) struct Plan<'a> {
     pub indexes_outside: bool,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
+    /// Indexes of before, or their constraints, that foreign keys which are put back point to.
+    pub pointed_at: BTreeSet<Address>,
     /// Types of typed tables, by table, before and after.
     pub of_type: [BTreeMap<Oid, Address>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
@@ -99,6 +103,7 @@ impl<'a> Plan<'a> {
             late_positions: Vec::new(),
             indexes_outside: true,
             clustered: [before, after].map(clustered),
+            pointed_at: BTreeSet::new(),
             of_type: [before, after].map(of_type),
             dependents,
         };
@@ -107,6 +112,7 @@ impl<'a> Plan<'a> {
         plan.replace_types();
         plan.find_columns();
         plan.close();
+        plan.bind_foreign_keys();
         plan
     }
 

@@ -87,6 +87,8 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
                 "INDEX" if builds_alone(plan, address) => {
                     outside.push(((0, index), concurrently(plan, address, &step)));
                 }
+                // Of several that would do, a foreign key takes the oldest.
+                "CONSTRAINT" | "INDEX" if plan.pointed_at.contains(&address) => late.push(((INDEXES, 0), step)),
                 "CONSTRAINT" | "INDEX" | "STATISTICS" => late.push(((INDEXES, index), step)),
                 "MATERIALIZED VIEW" => {
                     late.push(((stage_of_view(plan, address), index), refreshed(plan, address, step)))
