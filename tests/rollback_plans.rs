@@ -222,8 +222,8 @@ async fn what_is_back_in_every_other_part_is_not_exact_while_it_is_planned_other
             title: "index",
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile: None,
-            origins: &[],
             stepwise: false,
+            origins: &[],
         });
         let folder = project();
         std::fs::write(folder.path().join("queries.sql"), QUERIES).unwrap();

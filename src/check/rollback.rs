@@ -55,6 +55,19 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             .with(json!({ "unmodelled": rollback.scripts.unmodelled })),
         );
     }
+    let unknown = proof.unmodelled_catalog();
+    if !unknown.is_empty() {
+        findings.push(
+            Finding::measured(
+                "rollback/unmodelled",
+                None,
+                Vec::new(),
+                format!("after rollback.sql the system catalogs differ in what is not understood: {}", some(unknown)),
+                "find out what these catalog columns mean for you, and complete the script by hand".to_owned(),
+            )
+            .with(json!({ "catalogs": unknown })),
+        );
+    }
     findings
 }
 

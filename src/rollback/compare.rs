@@ -6,6 +6,7 @@ use crate::diff::pairing::addresses;
 use crate::engine::postgres::catalog::is_own_schema;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::object::{Address, Class, TypeKind};
+use crate::snapshot::shared::{Membership, Shared};
 use std::collections::BTreeMap;
 
 /// What a comparison found.
@@ -175,10 +176,33 @@ impl Identities {
         for (constraint, states) in &catalog.enforcement {
             found.fact(&describe(catalog, Address::new(Class::Constraint, *constraint)), "its triggers", states);
         }
-        for (role, setting) in &catalog.settings {
-            found.fact(&format!("setting for {role:?}"), setting, "set");
-        }
+        found.shared(&catalog.shared);
         found
+    }
+
+    fn shared(&mut self, shared: &Shared) {
+        for role in shared.roles.values() {
+            let key = format!("role {}", identifier(&role.name));
+            let attributes: Vec<&str> = role.attributes.iter().map(String::as_str).collect();
+            self.fact(&key, "attributes", &attributes.join(" "));
+            self.fact(&key, "password", if role.password.is_some() { "set" } else { "none" });
+            self.optional(&key, "comment", role.comment.as_ref());
+        }
+        for Membership { role, member, grantor, options } in &shared.memberships {
+            let key = format!("membership of {} in {}", identifier(member), identifier(role));
+            let given: Vec<&str> = options.iter().filter(|(_, given)| *given).map(|(word, _)| word.as_str()).collect();
+            self.fact(&key, &format!("by {}", identifier(grantor)), &format!("with {given:?}"));
+        }
+        for (scope, settings) in &shared.settings {
+            let role = scope.role.as_deref().map_or("everybody".to_owned(), identifier);
+            let place = if scope.in_database { " in this database" } else { "" };
+            for (name, value) in settings {
+                self.fact(&format!("setting for {role}{place}"), name, value);
+            }
+        }
+        let database = &shared.database;
+        self.common("this database", &database.owner, &database.acl, database.comment.as_ref());
+        self.fact("this database", "connection limit", &database.connection_limit.to_string());
     }
 
     fn fact(&mut self, key: &str, what: &str, value: &str) {

@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod generate;
 mod inverse;
 mod names;
+pub mod net;
 mod order;
 pub mod origin;
 mod planner;

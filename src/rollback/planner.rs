@@ -59,8 +59,6 @@ pub(super) struct Plan<'a> {
     pub indexes_outside: bool,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
-    /// Indexes of before, or their constraints, that foreign keys which are put back point to.
-    pub pointed_at: BTreeSet<Address>,
     /// Types of typed tables, by table, before and after.
     pub of_type: [BTreeMap<Oid, Address>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
@@ -103,7 +101,6 @@ impl<'a> Plan<'a> {
             late_positions: Vec::new(),
             indexes_outside: true,
             clustered: [before, after].map(clustered),
-            pointed_at: BTreeSet::new(),
             of_type: [before, after].map(of_type),
             dependents,
         };

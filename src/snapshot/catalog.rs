@@ -5,6 +5,7 @@ use super::object::{
     Address, DefaultPrivileges, Dependency, Function, OtherObject, Schema, Sequence, TableObject, Type,
 };
 use super::plan::quote_identifier_if_needed;
+use super::shared::Shared;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `pg_class.relkind`.
@@ -292,8 +293,8 @@ pub struct Catalog {
     pub enforcement: BTreeMap<Oid, String>,
     /// `castcontext` of every cast the server has, by source and target type: `e`, `a` or `i`.
     pub casts: BTreeMap<(Oid, Oid), char>,
-    /// `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET`: role (empty for all) and setting.
-    pub settings: BTreeSet<(String, String)>,
+    /// Roles, memberships, settings, the database itself.
+    pub shared: Shared,
 }
 
 impl Catalog {

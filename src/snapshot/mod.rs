@@ -1,8 +1,10 @@
 //! The database at one moment: catalog, plans, sizes. Pure values from here on.
 
 pub mod catalog;
+pub mod net;
 pub mod object;
 pub mod plan;
+pub mod shared;
 pub mod write;
 
 use std::collections::BTreeMap;

@@ -4,8 +4,10 @@
 //! left out (their relations are kept, marked, because locks are taken on them), and so are Seatrial's own schemas.
 
 mod cursor;
+pub mod net;
 mod objects;
 mod relations;
+mod shared;
 
 use super::session::{Rows, Session};
 use crate::engine::ServerError;
@@ -66,7 +68,8 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
     objects::read_triggers(session, &mut catalog).await?;
     objects::read_rules_and_policies(session, &mut catalog).await?;
     objects::read_others(session, &mut catalog).await?;
-    objects::read_privileges_and_settings(session, &mut catalog).await?;
+    objects::read_privileges_and_casts(session, &mut catalog).await?;
+    shared::read_shared(session, &mut catalog).await?;
     objects::read_dependencies(session, &mut catalog).await?;
     Ok(catalog)
 }

@@ -7,6 +7,7 @@ mod drops;
 mod others;
 mod renames;
 mod restores;
+mod shared;
 mod tables;
 mod types;
 mod values;
@@ -37,6 +38,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
     let persistence = tables::persistence(plan);
     let tables = tables::tables(plan);
     let attributes = attributes::attributes(plan);
+    let shared = shared::shared(plan);
     Inverse {
         sections: vec![
             ("what the migration made, and what stands in the way", drops),
@@ -50,6 +52,7 @@ pub(super) fn inverse(plan: &mut Plan<'_>, saved: &[Save]) -> Inverse {
             ("tables and sequences changed in place", tables),
             ("what only now nothing needs any more", last),
             ("owners, privileges, comments", attributes),
+            ("roles and the database", shared),
         ],
         outside: restored.outside,
     }

@@ -29,17 +29,23 @@ type Place = (u8, usize);
 
 const VIEWS: u8 = 0;
 const CHECKS: u8 = 1;
-const INDEXES: u8 = 2;
-const ATTACHED_TABLES: u8 = 3;
-const ATTACHED_INDEXES: u8 = 4;
-const FOREIGN_KEYS: u8 = 5;
-const OTHERS: u8 = 6;
+/// Of several over the same columns, a foreign key takes the oldest.
+const REFERENCED_INDEXES: u8 = 2;
+const INDEXES: u8 = 3;
+const ATTACHED_TABLES: u8 = 4;
+const ATTACHED_INDEXES: u8 = 5;
+const FOREIGN_KEYS: u8 = 6;
+const OTHERS: u8 = 7;
+/// Once every view says what it should: some stand as empty words until the key they need is there.
+const FILLED: u8 = 8;
 
 /// One way an entry of the dump is named.
 type EntryName = (&'static str, Option<String>, String);
 
 pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
     let late_objects = late_objects(plan);
+    let over_keys = over_keys(plan);
+    let stage_of_view = |address| if over_keys.contains(&address) { INDEXES } else { VIEWS };
     let mut early: Vec<(Place, Step)> = Vec::new();
     let mut after_columns: Vec<(Place, Step)> = Vec::new();
     let mut late: Vec<(Place, Step)> = Vec::new();
@@ -88,15 +94,18 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
                     outside.push(((0, index), concurrently(plan, address, &step)));
                 }
                 // Of several that would do, a foreign key takes the oldest.
-                "CONSTRAINT" | "INDEX" if plan.pointed_at.contains(&address) => late.push(((INDEXES, 0), step)),
+                "CONSTRAINT" | "INDEX" if is_referenced(plan, address) => {
+                    late.push(((REFERENCED_INDEXES, index), step))
+                }
                 "CONSTRAINT" | "INDEX" | "STATISTICS" => late.push(((INDEXES, index), step)),
                 "MATERIALIZED VIEW" => {
-                    late.push(((stage_of_view(plan, address), index), refreshed(plan, address, step)))
+                    late.extend(refresh(plan, address).map(|sql| ((FILLED, index), Step::new(why.clone(), sql))));
+                    late.push(((stage_of_view(address), index), step));
                 }
-                "VIEW" => late.push(((stage_of_view(plan, address), index), step)),
+                "VIEW" => late.push(((stage_of_view(address), index), step)),
                 _ if is_early(plan, address) && kind != "ROW SECURITY" => {
                     if late_objects.contains(&address) {
-                        late.push(((stage_of_view(plan, address), index), step));
+                        late.push(((stage_of_view(address), index), step));
                     } else {
                         early.push(((0, index), step));
                     }
@@ -450,14 +459,47 @@ fn late_objects(plan: &Plan<'_>) -> BTreeSet<Address> {
     }
 }
 
-/// A view that groups by a key it does not list depends on the constraint, and comes after it.
-fn stage_of_view(plan: &Plan<'_>, address: Address) -> u8 {
-    let needs_constraint = plan.before.dependencies.iter().any(|dependency| {
-        dependency.dependent.whole() == address
-            && dependency.referenced.class == Class::Constraint
-            && plan.restore.contains(&dependency.referenced)
-    });
-    if needs_constraint { INDEXES } else { VIEWS }
+/// What comes after a constraint because it needs it: a view that groups by a key without listing all it shows, and
+/// whatever reads that one. A plain view does not wait where the dump has empty words that stand for it.
+fn over_keys(plan: &Plan<'_>) -> BTreeSet<Address> {
+    let waits = |address: Address| {
+        let relation = plan.before.relations.get(&address.oid).filter(|_| address.class == Class::Relation);
+        let stood_for = relation.is_some_and(|relation| {
+            plan.dump.find("RULE", Some(&relation.schema), &format!("{} _RETURN", relation.name)).is_some()
+        });
+        plan.restore.contains(&address) && !stood_for && address.class != Class::Constraint
+    };
+    let needs = |found: &BTreeSet<Address>, referenced: Address| {
+        found.contains(&referenced.whole())
+            || (referenced.class == Class::Constraint && plan.restore.contains(&referenced))
+    };
+    let mut found = BTreeSet::new();
+    loop {
+        let more: Vec<Address> = plan
+            .before
+            .dependencies
+            .iter()
+            .filter(|dependency| needs(&found, dependency.referenced))
+            .map(|dependency| dependency.dependent.whole())
+            .filter(|dependent| waits(*dependent) && !found.contains(dependent))
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// Whether a foreign key of before relies on this index, or on the one behind this constraint.
+fn is_referenced(plan: &Plan<'_>, address: Address) -> bool {
+    let index = match address.class {
+        Class::Constraint => plan.before.constraint_details.get(&address.oid).and_then(|detail| detail.index),
+        _ => Some(address.oid),
+    };
+    plan.before.constraints.values().filter(|constraint| constraint.kind == 'f').any(|constraint| {
+        index.is_some()
+            && plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.index == index)
+    })
 }
 
 fn is_view(plan: &Plan<'_>, address: Address) -> bool {
@@ -474,13 +516,9 @@ fn parent_survives(plan: &Plan<'_>, address: Address) -> bool {
     parent.is_some_and(|parent| !plan.restores_relation(parent))
 }
 
-fn refreshed(plan: &Plan<'_>, address: Address, step: Step) -> Step {
+fn refresh(plan: &Plan<'_>, address: Address) -> Option<String> {
     let populated = plan.before.relation_details.get(&address.oid).is_some_and(|detail| detail.populated);
-    if !populated {
-        return step;
-    }
-    let name = plan.before.relation_name(address.oid);
-    Step { sql: format!("{}\nREFRESH MATERIALIZED VIEW {name};", step.sql), ..step }
+    populated.then(|| format!("REFRESH MATERIALIZED VIEW {};", plan.before.relation_name(address.oid)))
 }
 
 /// Whether an index can be built outside the transaction: nothing relies on it but speed.

@@ -44,9 +44,6 @@ pub(super) fn tables(plan: &mut Plan<'_>) -> Vec<Step> {
         }
     }
     steps.extend(enforcement(plan));
-    if plan.before.settings != plan.after.settings {
-        unmodelled.push("settings of the database or of a role in it were changed".to_owned());
-    }
     plan.unmodelled.extend(unmodelled);
     steps.extend(std::mem::take(&mut plan.late_positions));
     steps
@@ -458,7 +455,7 @@ mod tests {
         assert_eq!(
             foreign_options("ALTER FOREIGN TABLE public.t", &wanted, &current).as_deref(),
             Some(
-                "ALTER FOREIGN TABLE public.t OPTIONS (DROP fetch, DROP \"table\", ADD \"table\" 'a', ADD \"Batch\" '5');"
+                "ALTER FOREIGN TABLE public.t OPTIONS (DROP \"fetch\", DROP \"table\", ADD \"table\" 'a', ADD \"Batch\" '5');"
             )
         );
         assert_eq!(foreign_options("ALTER FOREIGN TABLE public.t", &wanted, &wanted), None);

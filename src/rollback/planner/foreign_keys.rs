@@ -30,14 +30,6 @@ impl Plan<'_> {
             }
             self.close();
         }
-        self.pointed_at = self
-            .restore
-            .iter()
-            .filter(|address| address.class == Class::Constraint)
-            .filter(|address| self.before.constraints.get(&address.oid).is_some_and(|found| found.kind == 'f'))
-            .filter_map(|address| self.before.constraint_details.get(&address.oid)?.index)
-            .map(|index| self.enforcing(self.before, index))
-            .collect();
     }
 
     /// Indexes of after that stay and would be taken before the one a foreign key pointed to.

@@ -125,6 +125,7 @@ async fn survey<C: ProofCopy>(
     let mut stopped = None;
     for index in 0..count {
         let catalog = catalog::read(&mut superuser).await?;
+        let net = catalog::net::read(&mut superuser).await?;
         let dump = copy.dump().await?;
         let step = tell(index, &catalog);
         let rows = if saves {
@@ -134,7 +135,7 @@ async fn survey<C: ProofCopy>(
             fingerprints(&mut superuser, &catalog, step.tables.as_ref(), Depth::Values).await?
         };
         let applied = copy.apply_one(index).await?;
-        seen.push((step, State { dump, catalog, rows }));
+        seen.push((step, State { dump, catalog, net, rows }));
         if let Err(error) = applied {
             stopped = Some(alone_it_fails(&error));
             break;

@@ -29,6 +29,8 @@ pub struct RollbackProof {
     pub(super) reapplied: Option<Vec<String>>,
     pub(super) failures: Vec<String>,
     pub(super) unmodelled: Vec<String>,
+    /// What only the rows of the system catalogs show, a sentence each.
+    pub(super) unmodelled_catalog: Vec<String>,
     pub(super) losses: Vec<Loss>,
     pub(super) conditions: Vec<String>,
     pub(super) restored_rows: u64,
@@ -67,7 +69,8 @@ impl RollbackProof {
             return RollbackVerdict::Irreversible;
         };
         let schema_is_back = schema.others.is_empty() && catalog.others.is_empty();
-        if !schema_is_back || !self.unmodelled.is_empty() || !self.failures.is_empty() {
+        let unknown = !self.unmodelled.is_empty() || !self.unmodelled_catalog.is_empty();
+        if !schema_is_back || unknown || !self.failures.is_empty() {
             RollbackVerdict::Irreversible
         } else if !rows.is_empty() {
             RollbackVerdict::RowsLost
@@ -117,9 +120,14 @@ impl RollbackProof {
         comparison(self.schema.as_ref().map(Differences::is_empty))
     }
 
-    /// The catalog by identity, after rolling back.
+    /// The catalog by identity, after rolling back: as it is modelled, and every row of the system catalogs.
     pub fn catalog(&self) -> Comparison {
-        comparison(self.catalog.as_ref().map(Differences::is_empty))
+        comparison(self.catalog.as_ref().map(|found| found.is_empty() && self.unmodelled_catalog.is_empty()))
+    }
+
+    /// What differs in the system catalogs and in nothing that is modelled: catalog, object and column in each.
+    pub fn unmodelled_catalog(&self) -> &[String] {
+        &self.unmodelled_catalog
     }
 
     /// Row fingerprints and sequence positions, after rolling back.
@@ -141,6 +149,7 @@ impl RollbackProof {
     pub fn differences(&self) -> Vec<String> {
         let mut found = self.failures.clone();
         found.extend(self.unmodelled.iter().map(|what| format!("not undone: {what}")));
+        found.extend(self.unmodelled_catalog.iter().map(|what| format!("differs and is not understood: {what}")));
         let mut order = BTreeSet::new();
         for part in [&self.schema, &self.catalog].into_iter().flatten() {
             found.extend(part.others.iter().cloned());
@@ -200,6 +209,18 @@ fn comparison(equal: Option<bool>) -> Comparison {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_only_the_catalogs_show_keeps_a_proof_from_being_exact() {
+        let mut proof = RollbackProof::exact_for_tests();
+        assert_eq!((proof.verdict(), proof.catalog()), (RollbackVerdict::Exact, Comparison::Equal));
+        proof.unmodelled_catalog.push("pg_class public.t: relstrange is 1 instead of 0".to_owned());
+        assert_eq!((proof.verdict(), proof.catalog()), (RollbackVerdict::Irreversible, Comparison::Differs));
+        assert_eq!(
+            proof.differences(),
+            ["differs and is not understood: pg_class public.t: relstrange is 1 instead of 0"]
+        );
+    }
+
     /// Each part equal, different or not run, and everything else that speaks against it.
     fn all() -> Vec<RollbackProof> {
         let differences = |others: bool, order: bool| Differences {
@@ -250,6 +271,9 @@ mod tests {
         times(&|proof| listed.clone().map(|failures| RollbackProof { failures, ..proof.clone() }).to_vec());
         times(&|proof| listed.clone().map(|unmodelled| RollbackProof { unmodelled, ..proof.clone() }).to_vec());
         times(&|proof| {
+            listed.clone().map(|unmodelled_catalog| RollbackProof { unmodelled_catalog, ..proof.clone() }).to_vec()
+        });
+        times(&|proof| {
             [0, 1].map(|restored_rows| RollbackProof { restored_rows, backup_needed: true, ..proof.clone() }).to_vec()
         });
         proofs
@@ -258,11 +282,11 @@ mod tests {
     #[test]
     fn no_part_that_differs_leaves_a_verdict_that_says_everything_is_back() {
         let proofs = all();
-        assert_eq!(proofs.len(), 5 * 5 * 27 * 8);
+        assert_eq!(proofs.len(), 5 * 5 * 27 * 16);
         for proof in &proofs {
             let order_alone = |part: &Option<Differences>| part.as_ref().is_some_and(|part| part.others.is_empty());
             let parts = [proof.schema(), proof.catalog(), proof.rows(), proof.plans(), proof.reapplied()];
-            let whole = proof.failures.is_empty() && proof.unmodelled.is_empty();
+            let whole = proof.failures.is_empty() && proof.unmodelled.is_empty() && proof.unmodelled_catalog.is_empty();
             let back = whole
                 && order_alone(&proof.schema)
                 && order_alone(&proof.catalog)

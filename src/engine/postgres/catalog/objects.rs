@@ -6,13 +6,11 @@ use crate::engine::ServerError;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::Catalog;
+use crate::snapshot::net::FIRST_NORMAL_OID;
 use crate::snapshot::object::{
     Address, Class, DefaultPrivileges, Dependency, Function, OtherObject, Schema, TableObject, Type, TypeKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The first OID a server gives to objects made after `initdb`.
-const FIRST_NORMAL_OID: Oid = 16_384;
 
 /// A catalog of [`OtherObject`]s.
 struct OtherCatalog {
@@ -339,10 +337,7 @@ fn unquoted(name: &str) -> String {
     }
 }
 
-pub(super) async fn read_privileges_and_settings(
-    session: &mut Session,
-    catalog: &mut Catalog,
-) -> Result<(), ServerError> {
+pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
         .query(
             "SELECT pg_get_userbyid(d.defaclrole), n.nspname, d.defaclobjtype, array_to_string(d.defaclacl, E'\\x1f') \
@@ -356,17 +351,6 @@ pub(super) async fn read_privileges_and_settings(
             object_type: row.character('r'),
             acl: row.sorted_list(),
         });
-        Ok(())
-    })?;
-    let rows = session
-        .query(
-            "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, unnest(s.setconfig) \
-             FROM pg_db_role_setting s \
-             WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))",
-        )
-        .await?;
-    each(&rows, |row| {
-        catalog.settings.insert((row.text(), row.text()));
         Ok(())
     })?;
     let rows = session.query("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;

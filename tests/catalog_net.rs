@@ -1,0 +1,98 @@
+//! What the net over all system catalogs sees, and what it rightly does not: single changes to one database, and changes
+//! that go there and back. Needs a server; what it reads differs from version to version.
+
+mod support;
+
+use seatrial::engine::postgres::catalog::net;
+use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::engine::postgres::session::Session;
+use seatrial::migration::script::split;
+use seatrial::rollback::net::{NetDifferences, compare};
+use support::place::{Place, ROLE};
+
+/// One of everything.
+const SCHEMA: &str = include_str!("catalog_net/schema.sql");
+/// Changes that must be seen, each below a line `--! what must be said about it`.
+const SEEN: &str = include_str!("catalog_net/seen.sql");
+/// Changes after which everything is the same, each below a line `--! what it is`.
+const UNSEEN: &str = include_str!("catalog_net/unseen.sql");
+
+/// The parts of a file, with what stands behind `--!`; `since` some version of the server where it says so.
+fn parts(file: &'static str, version: u32) -> Vec<(&'static str, &'static str)> {
+    file.split("--! ")
+        .skip(1)
+        .filter_map(|part| part.split_once('\n'))
+        .filter(|(_, sql)| {
+            let since = sql.split_once("-- since ").and_then(|(_, rest)| rest.split_whitespace().next());
+            since.is_none_or(|since| version >= since.parse().expect("a version"))
+        })
+        .collect()
+}
+
+async fn shop(place: &Place, name: &str) -> (Session, u32) {
+    let created = format!("CREATE DATABASE {name} OWNER {ROLE}");
+    place.execute("postgres", SUPERUSER, &created).await.expect("a database");
+    let mut session = place.session(name, SUPERUSER).await.expect("a session");
+    let version = session.query("SHOW server_version_num").await.expect("a version");
+    let version = version.scalar().and_then(|version| version.parse().ok()).expect("a number");
+    run(&mut session, SCHEMA).await;
+    (session, version)
+}
+
+/// Statement by statement; one below `-- fails` is meant to.
+async fn run(session: &mut Session, sql: &str) {
+    for span in split(sql).expect("statements") {
+        let fails = sql[..span.start].trim_end().ends_with("-- fails") || sql[span.clone()].contains("-- fails");
+        let done = session.execute(&sql[span.clone()]).await;
+        assert_eq!(done.is_err(), fails, "{}: {done:?}", &sql[span]);
+    }
+}
+
+fn texts(found: &NetDifferences) -> Vec<String> {
+    let order = found.column_order.iter().map(|table| format!("order of columns in {table}"));
+    found.others.iter().map(|other| other.text.clone()).chain(order).collect()
+}
+
+#[tokio::test]
+async fn every_single_change_is_seen_and_named() {
+    let place = Place::new().await;
+    let (mut session, version) = shop(&place, "seen").await;
+    let mut wrong = Vec::new();
+    let changes = parts(SEEN, version);
+    assert!(changes.len() >= 60, "{} changes", changes.len());
+    let mut before = net::read(&mut session).await.expect("a net");
+    for (expected, sql) in changes {
+        run(&mut session, sql).await;
+        let after = net::read(&mut session).await.expect("a net");
+        let found = texts(&compare(&before, &after));
+        if !found.iter().any(|text| text.contains(expected)) {
+            wrong.push(format!("{}\n  nothing says {expected:?}: {found:#?}", sql.trim()));
+        }
+        before = after;
+    }
+    session.close().await;
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_comes_back_as_it_was_is_the_same() {
+    let place = Place::new().await;
+    let (mut session, version) = shop(&place, "unseen").await;
+    let mut wrong = Vec::new();
+    let changes = parts(UNSEEN, version);
+    assert!(changes.len() >= 25, "{} changes", changes.len());
+    let mut before = net::read(&mut session).await.expect("a net");
+    let again = net::read(&mut session).await.expect("a net");
+    assert_eq!(compare(&before, &again), NetDifferences::default(), "nothing was done");
+    for (what, sql) in changes {
+        run(&mut session, sql).await;
+        let after = net::read(&mut session).await.expect("a net");
+        let found = texts(&compare(&before, &after));
+        if !found.is_empty() {
+            wrong.push(format!("{what}: {found:#?}"));
+        }
+        before = after;
+    }
+    session.close().await;
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -1,0 +1,2 @@
+CREATE TABLE t (id integer PRIMARY KEY);
+SELECT lo_create(4711);
