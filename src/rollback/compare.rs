@@ -112,12 +112,27 @@ struct Identities {
     order: BTreeMap<String, Vec<String>>,
 }
 
+/// A foreign key to a partitioned table has a part for each partition, whose name is the server's own affair.
+fn part_of_key(catalog: &Catalog, address: Address) -> Option<String> {
+    let constraint = catalog.constraints.get(&address.oid).filter(|_| address.class == Class::Constraint)?;
+    let mut whole = None;
+    let mut next = catalog.constraint_details.get(&address.oid)?.parent;
+    while let Some(parent) = next.filter(|parent| {
+        constraint.kind == 'f' && catalog.constraints.get(parent).is_some_and(|found| found.table == constraint.table)
+    }) {
+        whole = Some(parent);
+        next = catalog.constraint_details.get(&parent).and_then(|detail| detail.parent);
+    }
+    let whole = describe(catalog, Address::new(Class::Constraint, whole?));
+    Some(format!("{whole}, its part for {}", catalog.relation_name(constraint.references?)))
+}
+
 impl Identities {
     fn of(catalog: &Catalog) -> Self {
         let mut found = Self::default();
         for address in addresses(catalog) {
             // On another table than before, an inherited object has the same name: its table is part of the key.
-            let key = describe(catalog, address);
+            let key = part_of_key(catalog, address).unwrap_or_else(|| describe(catalog, address));
             match address.class {
                 Class::Relation => found.relation(catalog, address, &key),
                 Class::Constraint => found.constraint(catalog, address, &key),

@@ -77,7 +77,7 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
             if inherited {
                 continue;
             }
-            if old.not_null && !new.not_null {
+            if old.not_null && !new.not_null && !unchecked_not_null(plan, table.before, &old.name) {
                 found.push(Condition {
                     text: format!("no row of {name} has a null in {}", identifier(&new.name)),
                     query: replaced.countable(
@@ -97,6 +97,13 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
             }
         }
     }
+}
+
+/// A `NOT NULL` that did not hold for all rows before, which it can from version 18 on.
+fn unchecked_not_null(plan: &Plan<'_>, table: Oid, column: &String) -> bool {
+    plan.before.constraints.values().any(|found| {
+        found.kind == 'n' && found.table == Some(table) && found.columns.first() == Some(column) && !found.validated
+    })
 }
 
 /// A condition that finds values of the wider type that do not fit the narrower one they go back to.

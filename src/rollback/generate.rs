@@ -9,6 +9,7 @@ use super::names::identifier;
 use super::origin::{self, Origin};
 use super::planner::Plan;
 use super::trace;
+use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
@@ -205,10 +206,21 @@ fn cleanup(input: &Input<'_>, saved: &[Save]) -> String {
     };
     header(&mut out, "cleanup.sql", &format!("after {} has proven itself", input.title), &[does]);
     if !saved.is_empty() {
-        let schema = identifier(input.backup_schema);
-        let _ = write!(out, "SET lock_timeout = '5s';\nDROP SCHEMA IF EXISTS {schema} CASCADE;\nRESET lock_timeout;\n");
+        let _ = write!(out, "SET lock_timeout = '5s';\n{}\nRESET lock_timeout;\n", drop_backup(input.backup_schema));
     }
     out
+}
+
+/// Where an event trigger refuses drops, at least the rows go.
+fn drop_backup(schema: &str) -> String {
+    let (name, literal) = (identifier(schema), quote_literal(schema));
+    format!(
+        "DO $seatrial$\nDECLARE\n    kept regclass;\nBEGIN\n    DROP SCHEMA IF EXISTS {name} CASCADE;\nEXCEPTION WHEN \
+         raise_exception THEN\n    FOR kept IN SELECT c.oid::regclass FROM pg_catalog.pg_class AS c JOIN \
+         pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace\n        WHERE n.nspname = {literal} AND c.relkind = \
+         'r'\n    LOOP\n        EXECUTE pg_catalog.format('TRUNCATE %s', kept);\n    END LOOP;\n    RAISE WARNING '% is \
+         empty but stays: an event trigger refuses to drop it (%)', {literal}, SQLERRM;\nEND\n$seatrial$;"
+    )
 }
 
 fn rollback(

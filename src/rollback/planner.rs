@@ -4,6 +4,8 @@
 //! whatever hangs on something that is dropped, or on a column whose type goes back, is taken down first and put back
 //! from the text it had before: a server that converts a type there and back rewrites expressions on the way.
 
+mod foreign_keys;
+
 use super::dump::Dump;
 use super::generate::Step;
 use super::inverse::is_altered_in_place;
@@ -107,6 +109,7 @@ impl<'a> Plan<'a> {
         plan.replace_types();
         plan.find_columns();
         plan.close();
+        plan.bind_foreign_keys();
         plan
     }
 

@@ -93,6 +93,7 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
                 "INDEX" if builds_alone(plan, address) => {
                     outside.push(((0, index), concurrently(plan, address, &step)));
                 }
+                // Of several that would do, a foreign key takes the oldest.
                 "CONSTRAINT" | "INDEX" if is_referenced(plan, address) => {
                     late.push(((REFERENCED_INDEXES, index), step))
                 }

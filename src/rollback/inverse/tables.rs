@@ -299,6 +299,16 @@ impl Pair<'_, '_> {
         else {
             return;
         };
+        let owner = |plan: &Plan<'_>| {
+            let (table, _) = new.owned_by?;
+            let before = plan.before.relations.get(&plan.pairing.relation_before(table)?)?;
+            Some(before.persistence != plan.after.relations.get(&table)?.persistence)
+        };
+        // One that belongs to a table whose persistence changes goes with it.
+        if self.old.persistence != self.new.persistence && owner(self.plan) != Some(true) {
+            let word = if self.old.persistence == 'u' { "UNLOGGED" } else { "LOGGED" };
+            steps.push(Step::new("Whether changes are logged.", format!("{} SET {word};", self.alter())));
+        }
         if old.parameters() != new.parameters() {
             let (kind, start, increment, minimum, maximum, cache, cycle) = old.parameters();
             let cycle = if cycle { "CYCLE" } else { "NO CYCLE" };

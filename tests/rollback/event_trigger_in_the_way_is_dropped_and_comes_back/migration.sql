@@ -1,0 +1,1 @@
+DROP EVENT TRIGGER no_rewrites; DROP FUNCTION refuse(); ALTER TABLE t ADD COLUMN w int;

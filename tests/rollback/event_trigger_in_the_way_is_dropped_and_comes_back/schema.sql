@@ -1,0 +1,1 @@
+CREATE TABLE t (id int PRIMARY KEY, v text); CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'; CREATE EVENT TRIGGER no_rewrites ON table_rewrite WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION refuse(); COMMENT ON EVENT TRIGGER no_rewrites IS 'slow';

@@ -1,0 +1,1 @@
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN IF current_user = ''app'' THEN RAISE EXCEPTION ''nothing is dropped here''; END IF; END'; CREATE EVENT TRIGGER no_drops ON sql_drop WHEN TAG IN ('DROP SCHEMA', 'DROP TABLE') EXECUTE FUNCTION refuse();

@@ -1,0 +1,1 @@
+ALTER TABLE "P ""1""" SET (fillfactor = 90); ALTER TABLE "P ""1""" RESET (autovacuum_enabled); ALTER TABLE "P ""1""" ALTER "x y" SET STATISTICS 5; ALTER TABLE "P Q" ALTER "x y" SET STORAGE EXTERNAL; ALTER TABLE "P ""1""" RENAME TO "P 'one'";

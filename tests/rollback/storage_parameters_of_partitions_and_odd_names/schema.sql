@@ -1,0 +1,1 @@
+CREATE TABLE "P Q" (id int, "x y" text) PARTITION BY RANGE (id); CREATE TABLE "P ""1""" PARTITION OF "P Q" FOR VALUES FROM (0) TO (10) WITH (fillfactor = 60, autovacuum_enabled = off); INSERT INTO "P Q" SELECT i, 'x' FROM generate_series(1, 9) i; CREATE INDEX "I ""1""" ON "P Q" ("x y");
