@@ -18,7 +18,7 @@ use seatrial::rollback::compare::{compare_catalogs, compare_dumps};
 use seatrial::rollback::fingerprint::{Depth, fingerprints};
 use seatrial::rollback::generate::{Input, Scripts, generate};
 use seatrial::rollback::net;
-use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, prove};
+use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, prove};
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -91,6 +91,10 @@ impl ProofCopy for Copy<'_> {
 
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
+    }
+
+    async fn take_back(&self, _: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        unreachable!("no down script is proven here")
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

@@ -46,10 +46,11 @@ use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
+use crate::rollback::prove::DownProof;
 use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
-use budget::{Budget, VIOLATORS};
+use budget::{Budget, Load, VIOLATORS};
 use schedule::{NOT_ASKED_FOR, budget_only, skip, timed, within_time};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -297,6 +298,8 @@ pub struct Rehearsal {
     pub rollback: Option<Rollback>,
     /// The way back of each migration that was applied as a whole, in their order; empty when it was not proven.
     pub rollbacks: Vec<Rollback>,
+    /// What the hand-written down scripts of the same migrations bring back, where there are any; empty when none was run.
+    pub downs: Vec<Option<DownProof>>,
     /// Hides values of user data.
     pub redactor: Redactor,
 }
@@ -340,6 +343,7 @@ impl Rehearsal {
             destroyed: Vec::new(),
             rollback: None,
             rollbacks: Vec::new(),
+            downs: Vec::new(),
             redactor,
         }
     }
@@ -484,9 +488,12 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     let wanted = Wanted::new(&plan.settings.passes);
     let asked_for: Vec<PassName> =
         wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
-    let several = !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file());
+    let load = Load {
+        several: !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file()),
+        downs: plan.trees.iter().flat_map(|tree| &tree.files).any(|file| file.down.is_some()),
+    };
     plan.budget.room_for_the_first()?;
-    plan.progress.say(&plan.budget.estimate(&asked_for, several, &budget::on_request(plan.settings)));
+    plan.progress.say(&plan.budget.estimate(&asked_for, load, &budget::on_request(plan.settings)));
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);

@@ -127,7 +127,7 @@ fn reads(name: &str) {
     assert_eq!(versions, expected.files, "{}", expected.promise);
     let everything = pending(&tree, None, None).expect("everything can be cut");
     let down = everything.migrations.iter().filter_map(|migration| {
-        let statements = migration.down.as_ref()?.iter().map(|statement| statement.sql().to_owned());
+        let statements = migration.down.as_ref()?.statements.iter().map(|statement| statement.sql().to_owned());
         Some((migration.version.clone(), statements.collect()))
     });
     assert_eq!(down.collect::<BTreeMap<_, Vec<_>>>(), expected.down, "{}", expected.promise);

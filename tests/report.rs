@@ -111,7 +111,7 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
         for key in keys {
             // Without these a report is still read.
             let of_query = path.contains("queries[") && (key == "writes" || key == "time");
-            let of_migration = path.contains("migrations[") && key == "rollback";
+            let of_migration = path.contains("migrations[") && (key == "rollback" || key == "down");
             let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query;
             if came_later {
                 take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
@@ -161,12 +161,15 @@ fn a_report_without_single_rollbacks_still_renders() {
     assert!(new.contains("for each migration by itself"), "{new}");
     let mut value = serde_json::to_value(&report).expect("JSON");
     for migration in value["migrations"].as_array_mut().expect("a list") {
-        migration.as_object_mut().expect("an object").remove("rollback");
+        for key in ["rollback", "down"] {
+            migration.as_object_mut().expect("an object").remove(key);
+        }
     }
     let old = Report::from_json(&value.to_string()).expect("read");
     for (_, format) in FORMATS {
         let Some(format) = format else { continue };
-        assert!(!render(&old, format, &at(80)).contains("for each migration by itself"), "{format:?}");
+        let told = render(&old, format, &at(80));
+        assert!(!told.contains("for each migration by itself") && !told.contains("down script"), "{format:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use seatrial::migration::script::{StatementKind, kind, split};
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
 use seatrial::rollback::prove::{
-    ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, prove_prefixes, run_script,
+    DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, prove_prefixes, run_script,
 };
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,11 @@ impl ProofCopy for Copy<'_> {
 
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
+    }
+
+    /// Fixtures have no down scripts.
+    async fn take_back(&self, _: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        Ok(Ok(()))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

@@ -5,12 +5,15 @@ mod allow;
 mod apply;
 mod config;
 mod data;
+mod downs;
 mod identifier;
 mod index;
 mod lock;
 mod plan;
 mod rollback;
 mod schema;
+
+pub(crate) use downs::told;
 
 use crate::config::Thresholds;
 use crate::rehearsal::Rehearsal;
@@ -48,6 +51,8 @@ pub struct Finding {
     pub advice: String,
     /// [`crate::migration::Statement::index`] of the statement that causes it.
     pub statement: Option<usize>,
+    /// Where to look, where that is neither the statement nor the hot query: a file's name and a 1-based line.
+    pub place: Option<(String, usize)>,
     /// Hot query concerned.
     pub query: Option<String>,
     /// Qualified names.
@@ -74,11 +79,17 @@ impl Finding {
             message,
             advice,
             statement,
+            place: None,
             query: None,
             objects,
             evidence: Value::Object(serde_json::Map::new()),
             suppressed_by: None,
         }
+    }
+
+    fn at(mut self, file: &str, line: usize) -> Self {
+        self.place = Some((file.to_owned(), line));
+        self
     }
 
     fn with(mut self, evidence: Value) -> Self {
@@ -152,6 +163,7 @@ const CHECKS: &[Check] = &[
     schema::check,
     identifier::check,
     rollback::check,
+    downs::check,
     config::check,
 ];
 

@@ -81,7 +81,7 @@ fn writer(rehearsal: &Rehearsal, table: &str) -> Option<usize> {
 }
 
 /// The first few, and how many more.
-fn some(items: &[String]) -> String {
+pub(super) fn some(items: &[String]) -> String {
     let shown = items.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
     match items.len().saturating_sub(3) {
         0 => shown,

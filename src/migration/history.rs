@@ -2,7 +2,7 @@
 
 use super::git::Changed;
 use super::layout::{self, Layout, MigrationFile, MigrationTree, cut};
-use super::{Migration, MigrationError, SourceFile};
+use super::{Down, Migration, MigrationError, SourceFile};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -289,7 +289,17 @@ fn migrations(
         let statements = cut::number(file.file(), cuts, next);
         next += statements.len();
         let down = match &file.down {
-            Some(script) => Some(cut::number(&script.file, layout.cut(tree, file, script)?, 1)),
+            Some(script) => {
+                let cuts = layout.cut(tree, file, script)?;
+                let (transaction, in_transaction) = layout.grouping_down(tree, file, script, &cuts);
+                Some(Down {
+                    file: Arc::clone(&script.file),
+                    start: script.parts.first().map_or(0, |part| part.start),
+                    transaction: transaction.unwrap_or(grouping.transaction),
+                    in_transaction,
+                    statements: cut::number(&script.file, cuts, 1),
+                })
+            }
             None => None,
         };
         *previous = Some(file.version.clone());

@@ -139,8 +139,43 @@ pub struct Migration {
     pub session: Vec<String>,
     /// In the order they run.
     pub statements: Vec<Statement>,
-    /// The statements of the hand-written script that undoes it, if the layout has one; numbered from 1 on their own.
-    pub down: Option<Vec<Statement>>,
+    /// The hand-written script that undoes it, if the layout has one.
+    pub down: Option<Down>,
     /// What the runner notes down.
     pub history: Option<HistoryWrite>,
+}
+
+/// The hand-written script that undoes a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    /// The file it stands in.
+    pub file: Arc<SourceFile>,
+    /// Byte offset of `file.text` where it begins: a file may hold both directions.
+    pub start: usize,
+    /// How the runner groups it.
+    pub transaction: TransactionMode,
+    /// Whether the runner takes its history row out in the script's own transaction.
+    pub in_transaction: bool,
+    /// In the order they run, numbered from 1 on their own.
+    pub statements: Vec<Statement>,
+}
+
+impl Migration {
+    /// The way back as its runner runs it: the script, then its history row goes. `None` without a script.
+    pub fn way_back(&self) -> Option<Self> {
+        let down = self.down.as_ref()?;
+        let history = self.history.as_ref().map(|history| HistoryWrite {
+            table: history.table.clone(),
+            applied: history.undo.clone(),
+            in_transaction: down.in_transaction,
+            ..HistoryWrite::default()
+        });
+        Some(Self {
+            transaction: down.transaction,
+            statements: down.statements.clone(),
+            down: None,
+            history,
+            ..self.clone()
+        })
+    }
 }

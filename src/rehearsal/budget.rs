@@ -4,10 +4,11 @@ use super::{Rehearsal, RehearsalError};
 use crate::config::Settings;
 use crate::copy::base::Base;
 use crate::diff::catalog::CatalogChange;
+use crate::migration::Migration;
 use crate::progress::{Activity, Running, Word};
 use crate::report::human;
 use crate::report::v1::PassName;
-use crate::rollback::prove::PREFIX_COPIES;
+use crate::rollback::prove::{DOWN_COPIES, PREFIX_COPIES};
 use crate::snapshot::Oid;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,14 +31,37 @@ pub(crate) struct Needs {
     pub least_runs: u32,
 }
 
-/// What a pass needs, where one migration is pending or `several`; violators are counted on one more copy, of which the measured pass knows nothing.
-pub(crate) fn needs(pass: PassName, several: bool) -> Needs {
-    match pass {
-        // All migrations together, and each by itself.
-        PassName::Prove if several => Needs { copies: 7 + PREFIX_COPIES as u32, least_copies: 2, least_runs: 3 },
-        PassName::Prove => Needs { copies: 4 + PREFIX_COPIES as u32, least_copies: 1, least_runs: 2 },
-        _ => Needs { copies: 1, least_copies: 1, least_runs: 1 },
+/// What there is to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// More than one migration is pending.
+    pub several: bool,
+    /// Some have a hand-written down script.
+    pub downs: bool,
+}
+
+impl Load {
+    /// Of what is pending.
+    pub(crate) fn of(migrations: &[Migration]) -> Self {
+        Self { several: migrations.len() > 1, downs: super::prove::have_downs(migrations) }
     }
+}
+
+/// What a pass needs; violators are counted on one more copy, of which the measured pass knows nothing.
+pub(crate) fn needs(pass: PassName, load: Load) -> Needs {
+    let mut needs = Needs { copies: 1, least_copies: 1, least_runs: 1 };
+    if pass != PassName::Prove {
+        return needs;
+    }
+    // All migrations together, and each by itself.
+    (needs.copies, needs.least_copies, needs.least_runs) = if load.several { (7, 2, 3) } else { (4, 1, 2) };
+    needs.copies += PREFIX_COPIES as u32;
+    if load.downs {
+        needs.copies += DOWN_COPIES;
+        needs.least_copies += 1;
+        needs.least_runs += 1;
+    }
+    needs
 }
 
 /// What counting violators needs.
@@ -116,9 +140,9 @@ impl Budget {
 
     /// What is about to be used, for people: `up to 3 copies, one at a time (measure 1, prove 2), each 242 MB …`. The time
     /// is that of making a copy, which is the least of a run.
-    /// Whether `several` migrations are pending is not known yet: they may be, unless one file was named.
-    pub(crate) fn estimate(&self, passes: &[PassName], several: bool, on_request: &[(&str, u32)]) -> String {
-        let passes = passes.iter().map(|pass| (pass.name(), needs(*pass, several).copies));
+    /// Which migrations are pending is not known yet, so `load` is what they may be.
+    pub(crate) fn estimate(&self, passes: &[PassName], load: Load, on_request: &[(&str, u32)]) -> String {
+        let passes = passes.iter().map(|pass| (pass.name(), needs(*pass, load).copies));
         let all: Vec<(&str, u32)> = passes.chain(on_request.iter().copied()).collect();
         let each: Vec<String> = all.iter().map(|(name, copies)| format!("{name} {copies}")).collect();
         let copies: u32 = all.iter().map(|(_, copies)| copies).sum();
@@ -155,7 +179,8 @@ impl Budget {
         let wal: u64 = rehearsal.observations.iter().map(|each| each.wal_bytes).sum();
         let backup = if pass == PassName::Prove { to_save(rehearsal) } else { 0 };
         let room = Room::new(self.copy_bytes, backup, Some(wal));
-        self.too_large(&room).or_else(|| self.too_long(needs(pass, rehearsal.applied > 1), rehearsal))
+        let applied = rehearsal.migrations.get(..rehearsal.applied).unwrap_or_default();
+        self.too_large(&room).or_else(|| self.too_long(needs(pass, Load::of(applied)), rehearsal))
     }
 
     /// Why what is measured on request does not fit any more. Both its copies may stand there at once.
@@ -325,16 +350,22 @@ mod tests {
     #[test]
     fn the_estimate_names_copies_size_time_and_limits() {
         let all = [PassName::Measure, PassName::Prove, PassName::Attribute];
-        let text = budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, false, &[]);
+        let text =
+            budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, Load::default(), &[]);
         let beginning =
-            "up to 4 copies, one at a time (measure 1, prove 2, attribute 1), each 242 MB and made in about 1.1 s; ";
+            "up to 8 copies, one at a time (measure 1, prove 6, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
-        let several = budget(242 * MB, None, None).estimate(&all, true, &[]);
-        assert!(several.starts_with("up to 7 copies, one at a time (measure 1, prove 5, attribute 1), "), "{several}");
-        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], true, &[]);
+        let several_pending = Load { several: true, ..Load::default() };
+        let several = budget(242 * MB, None, None).estimate(&all, several_pending, &[]);
+        assert!(several.starts_with("up to 11 copies, one at a time (measure 1, prove 9, attribute 1), "), "{several}");
+        let with_downs = budget(242 * MB, None, None).estimate(&all, Load { downs: true, ..Load::default() }, &[]);
+        let beginning = "up to 10 copies, one at a time (measure 1, prove 8, attribute 1), ";
+        assert!(with_downs.starts_with(beginning), "{with_downs}");
+        let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[]);
         assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");
-        let asked = budget(24 * MB, None, None).estimate(&[PassName::Measure], true, &[("writes", 2), ("time", 2)]);
+        let asked =
+            budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[("writes", 2), ("time", 2)]);
         let beginning = "up to 5 copies, one at a time and both for time (measure 1, writes 2, time 2), each 24 MB";
         assert!(asked.starts_with(beginning), "{asked}");
     }

@@ -1,20 +1,25 @@
 //! Copies for the proof: the same base, the same migrations, applied the same way.
 
-use super::Ready;
+use super::{Ready, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Moment, Ran, Watch, apply};
+use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::{Migration, TransactionMode};
 use crate::progress::Activity;
 use crate::rollback::RollbackError;
-use crate::rollback::prove::{ProofCopy, ProofGround};
+use crate::rollback::prove::{DownFailure, ProofCopy, ProofGround};
+use crate::snapshot::plan::PlanCapture;
+use crate::workload::HotQuery;
 
 /// Where copies for the proof come from.
 pub(super) struct Ground<'run> {
     pub plan: &'run Ready<'run>,
     pub migrations: &'run [Migration],
+    /// The hot queries.
+    pub queries: &'run [HotQuery],
     /// A copy that is there already and untouched.
     pub first: Option<ScratchDatabase>,
 }
@@ -23,6 +28,7 @@ pub(super) struct Ground<'run> {
 pub(super) struct GroundCopy<'run> {
     plan: &'run Ready<'run>,
     migrations: &'run [Migration],
+    queries: &'run [HotQuery],
     copy: ScratchDatabase,
 }
 
@@ -34,7 +40,7 @@ impl<'run> ProofGround for Ground<'run> {
             Some(copy) => copy,
             None => self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?,
         };
-        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, copy })
+        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, queries: self.queries, copy })
     }
 }
 
@@ -65,6 +71,23 @@ impl ProofCopy for GroundCopy<'_> {
         }
         let applied = apply(&self.copy.target, &[migration], None, &mut Told(&self.plan.activity)).await?;
         Ok(applied.failure.map_or(Ok(()), |failure| Err(self.plan.tellable(self.migrations, failure))))
+    }
+
+    async fn take_back(&self, index: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        let Some(mut down) = self.migrations.get(index).and_then(Migration::way_back) else { return Ok(Ok(())) };
+        if down.transaction == TransactionMode::AllPending {
+            down.transaction = TransactionMode::PerMigration;
+        }
+        let run = apply(&self.copy.target, std::slice::from_ref(&down), None, &mut Told(&self.plan.activity)).await?;
+        let Some(failure) = run.failure else { return Ok(Ok(())) };
+        let statement = failure.statement;
+        Ok(Err(DownFailure { statement, error: self.plan.tellable(&[down], failure) }))
+    }
+
+    async fn plan(&self) -> Result<Vec<PlanCapture>, ServerError> {
+        let queries: Vec<&HotQuery> = self.queries.iter().collect();
+        let options = CaptureOptions { run_reads: false, ..passes::options(self.plan) };
+        passes::capture(&self.copy, &queries, &options).await
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

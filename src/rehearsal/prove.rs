@@ -8,13 +8,13 @@ use crate::diff::catalog::CatalogChange;
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::{catalog, count, volatile};
 use crate::migration::script::{StatementKind, kind};
-use crate::migration::{Migration, TransactionMode};
+use crate::migration::{Down, Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, generate};
 use crate::rollback::origin::Origin;
-use crate::rollback::prove::{ProveOptions, Step, prove_each};
+use crate::rollback::prove::{DownProof, ProveOptions, Step, prove_downs, prove_each};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
@@ -52,8 +52,11 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     };
     let mut told = Some(&volatile);
     let mut scripts = write(told);
-    let options = ProveOptions { tables: touched_tables(plan, rehearsal, &all, &before.catalog) };
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: Some(copy) };
+    let options = ProveOptions {
+        tables: touched_tables(plan, rehearsal, &all, &before.catalog),
+        touched: written_tables(rehearsal, &all, &before.catalog),
+    };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
     let mut proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
     if proof.mistaken(&scripts) {
         told = None;
@@ -76,7 +79,63 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     if !alone {
         rehearsal.rollbacks = each(plan, rehearsal, saves, told).await?;
     }
+    rehearsal.downs = downs(plan, rehearsal).await?;
     Ok(())
+}
+
+/// Whether any of these migrations has a hand-written way back.
+pub(super) fn have_downs(migrations: &[Migration]) -> bool {
+    migrations.iter().any(|migration| migration.down.is_some())
+}
+
+/// What the hand-written down scripts of the migrations that were applied bring back.
+async fn downs(plan: &Ready<'_>, rehearsal: &Rehearsal) -> Result<Vec<Option<DownProof>>, RehearsalError> {
+    let applied = applied(rehearsal);
+    if !have_downs(applied) {
+        return Ok(Vec::new());
+    }
+    plan.progress.say("the down scripts …");
+    let tell = |index: usize, schema: &Catalog| {
+        let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
+        let mut step = step(plan, rehearsal, migration, schema);
+        if let (Some(tables), Some(down)) = (&mut step.tables, &migration.down) {
+            tables.extend(named(down, schema));
+        }
+        step
+    };
+    let scripts: Vec<bool> = applied.iter().map(|migration| migration.down.is_some()).collect();
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
+    Ok(prove_downs(&mut ground, &scripts, tell).await?)
+}
+
+/// Tables a script names, and those whose rows may go with theirs: nobody watched what it writes to.
+fn named(down: &Down, schema: &Catalog) -> BTreeSet<String> {
+    let text: Vec<String> = down.statements.iter().map(|statement| statement.sql().to_lowercase()).collect();
+    let is_named = |relation: &&Relation| text.iter().any(|sql| sql.contains(&relation.name.to_lowercase()));
+    let mut tops: BTreeSet<Oid> = schema.relations.values().filter(is_named).map(|relation| relation.oid).collect();
+    let mut grew = true;
+    while grew {
+        let referencing =
+            schema.constraints.values().filter(|each| each.references.is_some_and(|oid| tops.contains(&oid)));
+        let more: Vec<Oid> = referencing.filter_map(|each| each.table).filter(|oid| !tops.contains(oid)).collect();
+        grew = !more.is_empty();
+        tops.extend(more);
+    }
+    let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, &tops));
+    within.map(|relation| relation.qualified.clone()).collect()
+}
+
+/// What the proof of one migration needs to know.
+fn step(plan: &Ready<'_>, rehearsal: &Rehearsal, migration: &Migration, schema: &Catalog) -> Step {
+    Step {
+        title: title(migration),
+        backup_schema: catalog::BACKUP_SCHEMA.to_owned(),
+        history: history(std::slice::from_ref(migration)),
+        changed: changed_tables(rehearsal, &[migration], schema),
+        tables: touched_tables(plan, rehearsal, &[migration], schema),
+        stepwise: stepwise(&[migration]),
+        origins: origins(rehearsal, &[migration]),
+    }
 }
 
 /// The scripts of each migration that was applied.
@@ -89,22 +148,15 @@ async fn each(
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
         let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
-        Step {
-            title: title(migration),
-            backup_schema: schemas.get(index).cloned().unwrap_or_default(),
-            history: history(std::slice::from_ref(migration)),
-            changed: changed_tables(rehearsal, &[migration], schema),
-            tables: touched_tables(plan, rehearsal, &[migration], schema),
-            stepwise: stepwise(&[migration]),
-            origins: origins(rehearsal, &[migration]),
-        }
+        let backup_schema = schemas.get(index).cloned().unwrap_or_default();
+        Step { backup_schema, ..step(plan, rehearsal, migration, schema) }
     };
     let applied = applied(rehearsal).len();
     if applied == 0 {
         return Ok(Vec::new());
     }
     plan.progress.say("each migration by itself …");
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, first: None };
+    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
     Ok(prove_each(&mut ground, applied, saves, volatile, tell).await?)
 }
 
@@ -208,14 +260,19 @@ fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Cat
 /// Below this size the proof compares every table: it takes no longer than deciding.
 const SMALL_DATABASE: u64 = 64 << 20;
 
-/// Names, in `schema`, of the tables whose values the proof compares; `None` for all of them, which is also right where
-/// something ran that could commit halfway and let go of its locks before anybody saw them.
+/// Names, in `schema`, of the tables whose values the proof compares; `None` for all of them.
 fn touched_tables(
     plan: &Ready<'_>,
     rehearsal: &Rehearsal,
     migrations: &[&Migration],
     schema: &Catalog,
 ) -> Option<BTreeSet<String>> {
+    if plan.base.record.bytes < SMALL_DATABASE { None } else { written_tables(rehearsal, migrations, schema) }
+}
+
+/// Names, in `schema`, of the tables these migrations may have changed; `None` for all of them, where something ran that
+/// could commit halfway and let go of its locks before anybody saw them.
+fn written_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<String>> {
     let bare =
         |migration: &&&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
     let unseen = migrations
@@ -223,7 +280,7 @@ fn touched_tables(
         .filter(bare)
         .flat_map(|migration| &migration.statements)
         .any(|statement| matches!(kind(statement.sql()), StatementKind::Do | StatementKind::Call));
-    if unseen || plan.base.record.bytes < SMALL_DATABASE {
+    if unseen {
         return None;
     }
     let locked: BTreeSet<Oid> = observed(rehearsal, migrations)

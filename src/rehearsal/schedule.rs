@@ -1,6 +1,6 @@
 //! How each pass is run: under the budget, timed, told.
 
-use super::budget::{self, needs};
+use super::budget::{self, Load, needs};
 use super::{Pass, Plan, Ready, Rehearsal, RehearsalError};
 use crate::report::v1::PassName;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(super) async fn timed(
     plan.activity.end();
     rehearsal.under_way = None;
     debug_assert!(
-        plan.budget.copies_made() - copies <= needs(name, rehearsal.migrations.len() > 1).copies as usize,
+        plan.budget.copies_made() - copies <= needs(name, Load::of(&rehearsal.migrations)).copies as usize,
         "{} made more copies than the estimate says",
         name.name()
     );

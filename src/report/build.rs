@@ -256,6 +256,7 @@ fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration,
         slower: if unmeasured { Slower::Unknown } else { answers::slower(rehearsal, findings, Some(&indexes)) },
         undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, position, committed) },
         rollback: rollback.map(rollback_one),
+        down: down(rehearsal, migration, position),
         statements: migration.statements.iter().map(|each| statement_of(rehearsal, each)).collect(),
     }
 }
@@ -289,6 +290,20 @@ fn rollback_one(rollback: &Rollback) -> v1::MigrationRollback {
         losses: losses(proof),
         scripts: scripts(&rollback.scripts),
     }
+}
+
+/// What its hand-written down script showed, where it has one and the proof came to it.
+fn down(rehearsal: &Rehearsal, migration: &Migration, position: usize) -> Option<v1::MigrationDown> {
+    let proof = rehearsal.downs.get(position)?.as_ref()?;
+    let down = migration.down.as_ref()?;
+    Some(v1::MigrationDown {
+        verdict: proof.verdict(),
+        file: down.file.name.clone(),
+        line: down.file.position(down.start).line,
+        differences: crate::check::told(down, proof),
+        lines: proof.lines().to_vec(),
+        with_lines: proof.with_lines(),
+    })
 }
 
 fn losses(proof: Option<&RollbackProof>) -> Vec<v1::Loss> {
@@ -365,6 +380,10 @@ fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
     let place = finding.statement.and_then(|index| rehearsal.statement(index));
     let query = finding.query.as_deref().and_then(|name| rehearsal.queries.iter().find(|query| query.name == name));
     let (file, line, end_line, column) = match (place, query) {
+        _ if finding.place.is_some() => {
+            let (file, line) = finding.place.clone().unzip();
+            (file, line, line, line.map(|_| 1))
+        }
         (Some(statement), _) => {
             let start = statement.start();
             (Some(statement.file.name.clone()), Some(start.line), Some(statement.end_line()), Some(start.column))
@@ -436,7 +455,7 @@ fn rollback(rehearsal: &Rehearsal) -> v1::Rollback {
             schema: part(RollbackProof::schema),
             catalog: part(RollbackProof::catalog),
             rows: part(RollbackProof::rows),
-            plans: v1::Comparison::NotRun,
+            plans: part(RollbackProof::plans),
             reapplied: part(RollbackProof::reapplied),
         },
         differences: rollback.differences(),

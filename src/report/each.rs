@@ -1,7 +1,7 @@
 //! The scripts of each migration by itself: where they are written, and what is said about them.
 
 use super::human;
-use super::v1::{MigrationRollback, Report, RollbackVerdict};
+use super::v1::{DownVerdict, MigrationDown, MigrationRollback, Report, RollbackVerdict};
 use super::view;
 
 /// The way back of one migration, with the folder its scripts are written to.
@@ -78,6 +78,34 @@ pub fn sentences(report: &Report) -> Vec<String> {
             format!("{} by itself: {verdict}{first}", single.version)
         })
         .collect()
+}
+
+/// What each hand-written down script brings back, the first migration first.
+pub fn downs(report: &Report) -> Vec<String> {
+    report.migrations.iter().filter_map(|migration| migration.down.as_ref()).map(down_sentence).collect()
+}
+
+fn down_sentence(down: &MigrationDown) -> String {
+    let first = down.differences.first().map(String::as_str).unwrap_or_default();
+    let more = match down.differences.len() {
+        0 | 1 => String::new(),
+        many => format!("; and {} more", human::count(many as u64 - 1)),
+    };
+    let with_lines = match down.with_lines {
+        Some(DownVerdict::Exact | DownVerdict::ExactButColumnOrder) => {
+            format!("; with {} in report.json it does", human::plural(down.lines.len(), "statement"))
+        }
+        _ => String::new(),
+    };
+    let told = match down.verdict {
+        DownVerdict::Exact => "brings everything back".to_owned(),
+        DownVerdict::ExactButColumnOrder => format!("brings everything back; {first}{more}"),
+        DownVerdict::RowsLost => format!("brings the schema back and not the rows: {first}{more}"),
+        DownVerdict::Differs => format!("does not bring everything back: {first}{more}{with_lines}"),
+        DownVerdict::Fails => format!("{first}{more}{with_lines}"),
+        DownVerdict::NotRun => format!("was not run: {first}"),
+    };
+    format!("down script {}: {told}", down.file)
 }
 
 #[cfg(test)]

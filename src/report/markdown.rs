@@ -361,7 +361,7 @@ fn rollback(report: &Report, options: &RenderOptions) -> (String, String) {
     if let Some(place) = each::place(report, options.out_dir.as_deref()) {
         body.push_str(&format!("- {}\n", text(&place)));
     }
-    for sentence in each::sentences(report) {
+    for sentence in each::sentences(report).into_iter().chain(each::downs(report)) {
         body.push_str(&format!("- {}\n", text(&sentence)));
     }
     (format!("Rollback: {} {verdict}", Tone::from(rollback.verdict).mark()), body)

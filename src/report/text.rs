@@ -394,6 +394,12 @@ fn rollback(page: &mut Page, report: &Report) {
         page.paragraph("    ", PLAIN, sentence, PLAIN);
     }
     page.more("    ", sentences.len() - limit, "migration");
+    let downs = each::downs(report);
+    let limit = page.shown(downs.len(), LIST_LINES);
+    for sentence in &downs[..limit] {
+        page.paragraph("    ", PLAIN, sentence, PLAIN);
+    }
+    page.more("    ", downs.len() - limit, "down script");
 }
 
 fn assumptions(page: &mut Page, report: &Report) {

@@ -186,6 +186,9 @@ pub struct Migration {
     /// none.
     #[serde(default)]
     pub rollback: Option<MigrationRollback>,
+    /// What its hand-written down script brings back, where it has one and the proof ran. Older reports have none.
+    #[serde(default)]
+    pub down: Option<MigrationDown>,
     /// In the order they run.
     pub statements: Vec<Statement>,
 }
@@ -327,6 +330,24 @@ pub struct MigrationRollback {
     pub losses: Vec<Loss>,
     /// The three scripts.
     pub scripts: Scripts,
+}
+
+/// What running a hand-written down script showed, once those after it are undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MigrationDown {
+    /// What it brings back by itself.
+    pub verdict: DownVerdict,
+    /// The file it stands in.
+    pub file: String,
+    /// 1-based line where it begins.
+    pub line: usize,
+    /// What is not as before this migration, where it stopped first of all; or why it was not run.
+    pub differences: Vec<String>,
+    /// Statements that do what it forgets, right after it.
+    pub lines: Vec<String>,
+    /// What it and these lines bring back together, which was run, too; null where there are none.
+    #[serde(deserialize_with = "nullable")]
+    pub with_lines: Option<DownVerdict>,
 }
 
 /// The comparisons of the proof.

@@ -9,6 +9,7 @@ use super::names::identifier;
 use super::origin::{self, Origin};
 use super::planner::Plan;
 use super::trace;
+use crate::migration::script::split;
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -115,6 +116,31 @@ pub fn generate(input: &Input<'_>) -> Scripts {
         conditions,
         unmodelled,
     }
+}
+
+/// Statements that bring the schema back in one transaction, and nothing around them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Bare {
+    /// In order, each with its semicolon.
+    pub statements: Vec<String>,
+    /// Changes no statement undoes.
+    pub unmodelled: Vec<String>,
+}
+
+/// The statements of `rollback.sql` alone, as they are without a backup.
+pub(super) fn bare(before: &Catalog, after: &Catalog, dump_before: &str) -> Bare {
+    let mut plan = Plan::new(before, after, Dump::parse(dump_before));
+    plan.indexes_outside = false;
+    let inverse = inverse::inverse(&mut plan, &[]);
+    let steps = inverse.sections.into_iter().flat_map(|(_, steps)| steps).chain(inverse.outside);
+    let mut statements = Vec::new();
+    for step in steps {
+        match split(&step.sql) {
+            Ok(spans) => statements.extend(spans.into_iter().map(|span| format!("{};", &step.sql[span]))),
+            Err(_) => statements.push(step.sql),
+        }
+    }
+    Bare { statements, unmodelled: plan.unmodelled }
 }
 
 /// What every transaction of these scripts begins with.

@@ -49,6 +49,8 @@ pub(super) struct Plan<'a> {
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
     pub late_positions: Vec<Step>,
+    /// Ordinary indexes are built after the transaction, without blocking anybody.
+    pub indexes_outside: bool,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
     /// Types of typed tables, by table, before and after.
@@ -89,6 +91,7 @@ impl<'a> Plan<'a> {
             replaced_types: BTreeMap::new(),
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
+            indexes_outside: true,
             clustered: [before, after].map(clustered),
             of_type: [before, after].map(of_type),
             dependents,

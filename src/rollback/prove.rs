@@ -10,19 +10,24 @@ use crate::engine::postgres::session::Session;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::report::redact::Redactor;
+use crate::snapshot::plan::PlanCapture;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Range;
 use std::time::Instant;
 
+mod downs;
 mod each;
+mod plans;
 mod prefixes;
 mod proof;
 mod state;
 mod without;
 mod witness;
 
+pub use downs::{COPIES as DOWN_COPIES, DownFailure, DownProof, prove_downs};
 pub use each::{Step, prove_each};
+pub use plans::PlanDifferences;
 pub(crate) use prefixes::COPIES as PREFIX_COPIES;
 pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
@@ -40,6 +45,13 @@ pub trait ProofCopy: Sized {
     fn migrate_part(&self, statements: usize) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
     fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
+    /// Runs the hand-written down script of one migration as its runner does, its note about it included. The inner error
+    /// is the script's.
+    fn take_back(&self, index: usize) -> impl Future<Output = Result<Result<(), DownFailure>, ServerError>>;
+    /// Plans the hot queries, without running them. Empty where there are none.
+    fn plan(&self) -> impl Future<Output = Result<Vec<PlanCapture>, ServerError>> {
+        std::future::ready(Ok(Vec::new()))
+    }
     /// `pg_dump --schema-only`, owners and privileges included.
     fn dump(&self) -> impl Future<Output = Result<String, RollbackError>>;
     /// Removes the copy.
@@ -59,6 +71,8 @@ pub trait ProofGround {
 pub struct ProveOptions {
     /// Qualified names, before the migration, of the tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
+    /// Qualified names, before the migration, of the tables it may have changed; all when none.
+    pub touched: Option<BTreeSet<String>>,
 }
 
 /// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; migrate again, compare; clean up. What
@@ -102,6 +116,7 @@ async fn round_trip<C: ProofCopy>(
     let mut superuser = copy.superuser().await?;
     let tables = options.tables.as_ref();
     let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+    let planned = plans::before(copy, &mut superuser, &before.catalog).await?;
     let mut witnesses = Vec::new();
     if scripts.saves_rows() {
         let nothing = BTreeSet::new();
@@ -119,9 +134,13 @@ async fn round_trip<C: ProofCopy>(
     if scripts.saves_rows() {
         without::backup(copy, &mut superuser, scripts, &before, &witnesses, tables, proof).await?;
     }
-    if !roll_back(copy, &mut superuser, scripts, &before, tables, proof).await? {
+    let Some(back) = roll_back(copy, &mut superuser, scripts, &before, tables, proof).await? else {
         superuser.close().await;
         return Ok(());
+    };
+    if let Some(planned) = planned {
+        let (states, touched) = ((&before, &back), options.touched.as_ref());
+        proof.plans = Some(plans::after(copy, &mut superuser, &planned, states, touched).await?);
     }
     proof.reapplied = Some(match copy.migrate().await {
         Ok(()) => {
@@ -152,7 +171,7 @@ async fn prepare<C: ProofCopy>(
     Ok(true)
 }
 
-/// Runs `rollback.sql` and compares with the state before; whether it came to its end.
+/// Runs `rollback.sql` and compares with the state before; what there is then, if it came to its end.
 async fn roll_back<C: ProofCopy>(
     copy: &C,
     superuser: &mut Session,
@@ -160,15 +179,15 @@ async fn roll_back<C: ProofCopy>(
     before: &State,
     tables: Option<&BTreeSet<String>>,
     proof: &mut RollbackProof,
-) -> Result<bool, RollbackError> {
+) -> Result<Option<State>, RollbackError> {
     if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
         proof.failures.push(format!("rollback.sql fails: {error}"));
-        return Ok(false);
+        return Ok(None);
     }
     proof.left_alone = left_alone(superuser, scripts).await?;
     let back = state(copy, superuser, tables, Depth::Values).await?;
     before.compare(&back, proof);
-    Ok(true)
+    Ok(Some(back))
 }
 
 /// How many rows the rollback found changed since, where there is a backup.

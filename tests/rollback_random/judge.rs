@@ -10,7 +10,7 @@ use seatrial::engine::postgres::volatile;
 use seatrial::report::v1::RollbackVerdict;
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::generate::{Input, Scripts, generate};
-use seatrial::rollback::prove::{ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
 use seatrial::snapshot::catalog::Catalog;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +77,11 @@ impl ProofCopy for Copy<'_> {
 
     async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
         self.migrate().await.map(Ok)
+    }
+
+    /// Random migrations have no down scripts.
+    async fn take_back(&self, _: usize) -> Result<Result<(), DownFailure>, ServerError> {
+        Ok(Ok(()))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {
@@ -260,6 +265,7 @@ impl Seen {
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile: told_from_statements.then_some(&self.volatile),
             stepwise: false,
+            origins: &[],
         })
     }
 }

@@ -4,6 +4,10 @@
 //! the same name. Production gets new ones with the next ANALYZE, from about the same values. Sampling afresh would be
 //! no fair comparison, since it changes estimates and plans by itself: so the old values are read into the new type.
 
+mod again;
+
+pub use again::put_back;
+
 use super::session::{Row, Session, quote_identifier, quote_literal};
 use super::settle::{PARENTS_OF_FOREIGN_TABLES, RepairMethod, list};
 use crate::engine::ServerError;

@@ -189,6 +189,25 @@ impl Layout for Dbmate {
         Ok(Grouping { transaction, history, notes })
     }
 
+    fn grouping_down(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        down: &Script,
+        cuts: &[Cut],
+    ) -> (Option<TransactionMode>, bool) {
+        // Each section has options of its own.
+        let start = down.parts.first().map_or(0, |part| part.start);
+        let first = down.file.text[start..].lines().next().and_then(directive);
+        let mut turned = MigrationFile { up: down.clone(), down: None, ..file.clone() };
+        turned.attributes.remove(BARE);
+        if first.is_some_and(|(_, options)| opts_out(options)) {
+            turned.attributes.insert(BARE.to_owned(), "true".to_owned());
+        }
+        let Ok(grouping) = self.grouping(tree, &turned, cuts, None) else { return (None, false) };
+        (Some(grouping.transaction), grouping.history.is_some_and(|history| history.in_transaction))
+    }
+
     fn connection(&self) -> Connection {
         Connection { settings: LIB_PQ, ..Connection::default() }
     }

@@ -82,6 +82,22 @@ pub trait Layout: Sync {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError>;
 
+    /// How the tool runs the script that undoes a file, and whether its history row goes in the script's transaction: as
+    /// it would run the same script forwards. No mode where the tool stops at such a script, which is no reason not to
+    /// rehearse the way forward.
+    fn grouping_down(
+        &self,
+        tree: &MigrationTree,
+        file: &MigrationFile,
+        down: &Script,
+        cuts: &[Cut],
+    ) -> (Option<TransactionMode>, bool) {
+        let turned = MigrationFile { up: down.clone(), down: None, byte_order_mark: false, ..file.clone() };
+        let Ok(grouping) = self.grouping(tree, &turned, cuts, None) else { return (None, false) };
+        let in_transaction = grouping.history.is_some_and(|history| history.in_transaction);
+        (Some(grouping.transaction), in_transaction)
+    }
+
     /// How the tool connects.
     fn connection(&self) -> Connection {
         Connection::default()

@@ -380,7 +380,7 @@ mod tests {
             ["update public.schema_version set version=0"]
         );
         assert_eq!(first.migrations[0].connection.reset, "reset all");
-        assert_eq!(first.migrations[0].down.as_ref().expect("a down part")[0].start().line, 5);
+        assert_eq!(first.migrations[0].down.as_ref().expect("a down part").statements[0].start().line, 5);
         assert!(Tern.select(&tree, Some(&row("4"))).expect_err("outside").to_string().contains("the files end at 3"));
         assert!(Tern.select(&tree, Some(&[])).expect_err("no row").to_string().contains("0 rows instead of one"));
         assert!(Tern.select(&tree, Some(&row("-1"))).is_err());

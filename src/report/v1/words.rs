@@ -400,10 +400,28 @@ closed! {
         RestoredFromBackup = "restored_from_backup",
         /// The schema is equal, some rows are not.
         RowsLost = "rows_lost",
-        /// It does not bring the schema back.
+        /// It does not bring the schema back; or what it brings back is planned otherwise, or migrates to something else.
         Irreversible = "irreversible",
         /// Not generated, or not run.
         NotAttempted = "not_attempted",
+    }
+}
+
+closed! {
+    /// What running a hand-written down script showed.
+    DownVerdict {
+        /// Schema, catalog and rows are equal to before.
+        Exact = "exact",
+        /// The same but for the order of columns.
+        ExactButColumnOrder = "exact_but_column_order",
+        /// The schema is equal, some rows are not.
+        RowsLost = "rows_lost",
+        /// It runs and does not bring the schema back.
+        Differs = "differs",
+        /// The server refuses one of its statements.
+        Fails = "fails",
+        /// Not run.
+        NotRun = "not_run",
     }
 }
 

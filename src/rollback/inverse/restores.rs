@@ -445,7 +445,8 @@ fn builds_alone(plan: &Plan<'_>, address: Address) -> bool {
         return false;
     };
     let ordinary = plan.before.relations.get(&index.table).is_some_and(|table| table.kind == RelationKind::Table);
-    ordinary
+    plan.indexes_outside
+        && ordinary
         && !index.unique
         && index.valid
         && detail.parent.is_none()

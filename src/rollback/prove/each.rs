@@ -177,7 +177,7 @@ async fn survey<C: ProofCopy>(
     Ok((legs, stopped))
 }
 
-fn alone_it_fails(error: &ServerError) -> String {
+pub(super) fn alone_it_fails(error: &ServerError) -> String {
     format!("it fails where it is applied by itself: {error}")
 }
 
@@ -225,7 +225,7 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
         if scripts.saves_rows() {
             without::backup(copy, &mut superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
         }
-        if !roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await? {
+        if roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await?.is_none() {
             break;
         }
         proof.forget(&mut told);

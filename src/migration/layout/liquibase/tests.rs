@@ -111,7 +111,7 @@ fn what_undoes_a_changeset_may_span_lines() {
     .expect("readable");
     let found = pending(&tree, None, None).expect("pending");
     let down = |at: usize| -> Option<Vec<String>> {
-        Some(found.migrations[at].down.as_ref()?.iter().map(|each| each.sql().to_owned()).collect())
+        Some(found.migrations[at].down.as_ref()?.statements.iter().map(|each| each.sql().to_owned()).collect())
     };
     assert_eq!(down(0), Some(vec!["CREATE TABLE t (\n    x int)".to_owned(), "SELECT 2".to_owned()]));
     assert_eq!(down(1), Some(vec!["SELECT 4".to_owned(), "SELECT 5".to_owned()]));

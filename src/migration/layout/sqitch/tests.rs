@@ -126,7 +126,7 @@ fn the_first_change_registers_its_project() {
     assert!(history.begun[0].starts_with("INSERT INTO sqitch.projects"), "{:?}", history.begun);
     assert!(history.undo[3].starts_with("DELETE FROM sqitch.projects WHERE project = 'tides' AND NOT EXISTS"));
     assert!(found.migrations[1].history.as_ref().expect("rows").begun.is_empty());
-    assert_eq!(found.migrations[0].down.as_ref().expect("a revert script").len(), 3);
+    assert_eq!(found.migrations[0].down.as_ref().expect("a revert script").statements.len(), 3);
     assert!(found.migrations[1].down.is_none());
     assert!(tree.create_history.last().expect("the project").contains("'https://example.org/tides/'"));
 }

@@ -1,0 +1,222 @@
+//! What a script dropped and made again by name is the same to whoever reads its lines: a column added again has another
+//! number than before, a table made again another OID. Lines that drop it once more to make it a third time help nobody.
+
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::object::{Address, Class, TypeKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The catalog before, in which what `after` has under another OID or number bears that one.
+pub(super) fn adopt(before: &Catalog, after: &Catalog) -> Catalog {
+    let new = Numbers::find(before, after);
+    if new.relations.is_empty() && new.types.is_empty() && new.columns.is_empty() {
+        before.clone()
+    } else {
+        new.apply(before, after)
+    }
+}
+
+/// New numbers of what was made again.
+#[derive(Debug, Default)]
+struct Numbers {
+    relations: BTreeMap<Oid, Oid>,
+    types: BTreeMap<Oid, Oid>,
+    /// By table before and number before.
+    columns: BTreeMap<(Oid, i16), i16>,
+}
+
+/// Kinds that other objects hang on, and that are told by their name. Indexes and views are told by what they say.
+fn is_adopted(kind: RelationKind) -> bool {
+    matches!(
+        kind,
+        RelationKind::Table
+            | RelationKind::PartitionedTable
+            | RelationKind::ForeignTable
+            | RelationKind::Sequence
+            | RelationKind::CompositeType
+    )
+}
+
+impl Numbers {
+    fn find(before: &Catalog, after: &Catalog) -> Self {
+        let mut found = Self::default();
+        let made: BTreeMap<(&str, RelationKind), Oid> = after
+            .relations
+            .values()
+            .filter(|relation| is_adopted(relation.kind) && !before.relations.contains_key(&relation.oid))
+            .map(|relation| ((relation.qualified.as_str(), relation.kind), relation.oid))
+            .collect();
+        let gone = before.relations.values().filter(|relation| !after.relations.contains_key(&relation.oid));
+        for relation in gone {
+            if let Some(oid) = made.get(&(relation.qualified.as_str(), relation.kind)) {
+                found.relations.insert(relation.oid, *oid);
+            }
+        }
+        let made: BTreeMap<&str, (Oid, &TypeKind)> = after
+            .types
+            .iter()
+            .filter(|(oid, _)| !before.types.contains_key(oid))
+            .map(|(oid, made)| (made.qualified.as_str(), (*oid, &made.kind)))
+            .collect();
+        for (oid, gone) in before.types.iter().filter(|(oid, _)| !after.types.contains_key(oid)) {
+            let alike = made.get(gone.qualified.as_str()).filter(|(_, kind)| {
+                // Enumerations are told by their labels, elsewhere; bases and ranges cannot be told apart further.
+                matches!(
+                    (&gone.kind, kind),
+                    (TypeKind::Domain { .. }, TypeKind::Domain { .. })
+                        | (TypeKind::Composite(_), TypeKind::Composite(_))
+                )
+            });
+            if let Some((made, _)) = alike {
+                found.types.insert(*oid, *made);
+            }
+        }
+        found.row_types(before, after);
+        for relation in before.relations.values() {
+            found.columns_of(before, after, relation.oid);
+        }
+        found
+    }
+
+    /// A table made again has another row type, too.
+    fn row_types(&mut self, before: &Catalog, after: &Catalog) {
+        for (old, new) in &self.relations {
+            if let (Some(old), Some(new)) = (before.relation_details.get(old), after.relation_details.get(new)) {
+                self.types.insert(old.row_type, new.row_type);
+            }
+        }
+    }
+
+    fn columns_of(&mut self, before: &Catalog, after: &Catalog, table: Oid) {
+        let now = self.relations.get(&table).copied().unwrap_or(table);
+        if !after.relations.contains_key(&now) {
+            return;
+        }
+        let made_again = now != table;
+        let known: BTreeSet<i16> = before.columns_of(table).map(|column| column.number).collect();
+        // In a table that survived, numbers tell columns: only new ones can be some that were made again.
+        let fresh = after.columns_of(now).filter(|column| made_again || !known.contains(&column.number));
+        let by_name: BTreeMap<&str, i16> = fresh.map(|column| (column.name.as_str(), column.number)).collect();
+        let kept = |number: i16| !made_again && after.columns.contains_key(&(now, number));
+        let highest = before.columns_of(table).chain(after.columns_of(now)).map(|column| column.number).max();
+        let mut free = highest.unwrap_or_default();
+        for column in before.columns_of(table).filter(|column| !kept(column.number)) {
+            match by_name.get(column.name.as_str()) {
+                Some(number) => {
+                    self.columns.insert((table, column.number), *number);
+                }
+                // What is missing keeps out of the way of what is there.
+                None if made_again => {
+                    free = free.saturating_add(1);
+                    self.columns.insert((table, column.number), free);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn relation(&self, oid: Oid) -> Oid {
+        self.relations.get(&oid).copied().unwrap_or(oid)
+    }
+
+    fn type_(&self, oid: Oid) -> Oid {
+        self.types.get(&oid).copied().unwrap_or(oid)
+    }
+
+    fn column(&self, table: Oid, number: i16) -> i16 {
+        self.columns.get(&(table, number)).copied().unwrap_or(number)
+    }
+
+    fn address(&self, address: Address) -> Address {
+        match address.class {
+            Class::Relation | Class::Default => {
+                Address { oid: self.relation(address.oid), column: self.column(address.oid, address.column), ..address }
+            }
+            Class::Type => Address { oid: self.type_(address.oid), ..address },
+            _ => address,
+        }
+    }
+
+    fn apply(&self, before: &Catalog, after: &Catalog) -> Catalog {
+        let mut catalog = before.clone();
+        let relation = |oid: Oid| self.relation(oid);
+        catalog.relations = rekeyed(catalog.relations, relation, |found| {
+            found.oid = self.relation(found.oid);
+            found.parent = found.parent.map(relation);
+        });
+        catalog.relation_details = rekeyed(catalog.relation_details, relation, |found| {
+            found.parents.iter_mut().for_each(|parent| *parent = self.relation(*parent));
+            found.row_type = self.type_(found.row_type);
+        });
+        let column = |(table, number): (Oid, i16)| (self.relation(table), self.column(table, number));
+        let columns = std::mem::take(&mut catalog.columns);
+        catalog.columns = columns
+            .into_iter()
+            .map(|(key, mut found)| {
+                found.number = self.column(key.0, key.1);
+                (column(key), found)
+            })
+            .collect();
+        catalog.column_details =
+            rekeyed(catalog.column_details, column, |found| found.type_oid = self.type_(found.type_oid));
+        for (key, found) in &catalog.columns {
+            // Digests hold numbers: an expression that reads the same is the same.
+            let same_text = after.columns.get(key).is_some_and(|now| now.default == found.default);
+            if let (true, Some(old), Some(new)) =
+                (same_text, catalog.column_details.get_mut(key), after.column_details.get(key))
+            {
+                old.default_raw.clone_from(&new.default_raw);
+            }
+        }
+        for (oid, index) in &mut catalog.indexes {
+            let table = index.table;
+            index.table = self.relation(table);
+            if let Some(detail) = catalog.index_details.get_mut(oid) {
+                detail.attributes.iter_mut().for_each(|number| *number = self.column(table, *number));
+            }
+        }
+        for constraint in catalog.constraints.values_mut() {
+            constraint.table = constraint.table.map(relation);
+            constraint.references = constraint.references.map(relation);
+        }
+        for detail in catalog.constraint_details.values_mut() {
+            detail.domain = detail.domain.map(|domain| self.type_(domain));
+        }
+        catalog.sequences = rekeyed(catalog.sequences, relation, |found| {
+            found.owned_by = found.owned_by.map(column);
+        });
+        catalog.types = rekeyed(
+            catalog.types,
+            |oid| self.type_(oid),
+            |found| {
+                if let TypeKind::Composite(attributes) = &mut found.kind {
+                    *attributes = self.relation(*attributes);
+                }
+            },
+        );
+        for objects in [&mut catalog.triggers, &mut catalog.rules, &mut catalog.policies] {
+            for object in objects.values_mut() {
+                object.table = self.relation(object.table);
+            }
+        }
+        for dependency in &mut catalog.dependencies {
+            dependency.dependent = self.address(dependency.dependent);
+            dependency.referenced = self.address(dependency.referenced);
+        }
+        catalog
+    }
+}
+
+/// The same values under other keys.
+fn rekeyed<K: Ord + Copy, V>(
+    map: BTreeMap<K, V>,
+    key: impl Fn(K) -> K,
+    mut change: impl FnMut(&mut V),
+) -> BTreeMap<K, V> {
+    map.into_iter()
+        .map(|(old, mut value)| {
+            change(&mut value);
+            (key(old), value)
+        })
+        .collect()
+}
