@@ -349,6 +349,53 @@ mod tests {
         pending.migrations.iter().map(|migration| migration.version.as_str()).collect()
     }
 
+    /// How the way back of the only migration is run: transaction, whether the runner's row goes in it, its place.
+    fn down(files: &[(&str, &str)], layout: &str) -> (TransactionMode, bool, usize) {
+        let pending = pending(&tree(files, layout), None, None).expect("pending");
+        let down = pending.migrations[0].down.as_ref().expect("a way back");
+        let back = pending.migrations[0].way_back().expect("a way back");
+        assert_eq!(back.statements, down.statements);
+        let (mine, written) = (pending.migrations[0].history.as_ref(), back.history.as_ref());
+        assert_eq!(mine.map(|mine| &mine.undo), written.map(|written| &written.applied));
+        (down.transaction, down.in_transaction, down.file.position(down.start).line)
+    }
+
+    #[test]
+    fn a_down_script_runs_in_the_mode_its_runner_has_for_it() {
+        use TransactionMode::{None, PerMigration};
+        let sqlx = |text| down(&[("1_a.up.sql", "SELECT 1;"), ("1_a.down.sql", text)], "sqlx");
+        assert_eq!(sqlx("SELECT 2;"), (PerMigration, true, 1));
+        assert_eq!(sqlx("-- no-transaction\nSELECT 2;"), (None, false, 1));
+        let golang = |text| down(&[("1_a.up.sql", "SELECT 1;\nSELECT 2;"), ("1_a.down.sql", text)], "golang_migrate");
+        assert_eq!(golang("SELECT 2;").0, None, "one string of one statement");
+        assert_eq!(golang("SELECT 2; SELECT 3;").0, PerMigration);
+        let dbmate = |options: &str| {
+            let text = format!("-- migrate:up transaction:false\nSELECT 1;\n-- migrate:down{options}\nSELECT 2;\n");
+            down(&[("1_a.sql", text.as_str())], "dbmate")
+        };
+        assert_eq!(dbmate(""), (PerMigration, true, 3));
+        assert_eq!(dbmate(" transaction:false"), (None, false, 3));
+        let goose = |first: &str| {
+            let text = format!("{first}-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n");
+            down(&[("1_a.sql", text.as_str())], "goose")
+        };
+        assert_eq!(goose(""), (PerMigration, true, 4));
+        assert_eq!(goose("-- +goose NO TRANSACTION\n"), (None, false, 5));
+        let diesel = |metadata: &str| {
+            let file = |name: &str| format!("1_a/{name}");
+            let (up, back, options) = (file("up.sql"), file("down.sql"), file("metadata.toml"));
+            down(&[(&up, "SELECT 1;"), (&back, "SELECT 2;"), (&options, metadata)], "diesel")
+        };
+        assert_eq!(diesel("run_in_transaction = true").0, PerMigration);
+        assert_eq!(diesel("run_in_transaction = false").0, None);
+    }
+
+    #[test]
+    fn a_down_script_its_runner_stops_at_does_not_keep_the_way_forward_from_being_rehearsed() {
+        let files = [("1_a.up.sql", "SELECT 1;"), ("1_a.down.sql", "")];
+        assert_eq!(down(&files, "sqlx"), (TransactionMode::PerMigration, false, 1));
+    }
+
     #[test]
     fn only_what_the_history_lacks_is_pending_and_statements_count_over_all() {
         let tree = tree(&FILES, "sqlx");

@@ -1,8 +1,8 @@
 //! What `prepare.sql` saves, and how `rollback.sql` brings it back.
 //!
 //! Rows are found again by primary key. Where there is none, by everything that stays the same about them and a number
-//! among their equals: rows that are equal in all that stays are interchangeable. Values of types people made are saved
-//! as text, so that the backup does not hold on to a type the migration drops.
+//! among their equals: rows that are equal in all that stays are interchangeable. Values of types and
+//! collations people made are saved as plain text, so that the backup does not hold on to one the migration drops.
 
 mod decide;
 mod predict;
@@ -32,7 +32,7 @@ pub struct SavedColumn {
     pub name: String,
     /// Type before.
     pub type_name: String,
-    /// Saved as text, because its type was made by people.
+    /// Saved as text, because its type or collation was made by people.
     pub as_text: bool,
     /// Whether a null is worth no row in the backup: it is what the column holds anyway.
     pub skip_null: bool,
@@ -121,7 +121,11 @@ impl SavedColumn {
     /// The same behind the name of a row, such as `b.`.
     fn selected_from(&self, row: &str) -> String {
         let plain = identifier(&self.name);
-        if self.as_text { format!("{row}{plain}::text AS {plain}") } else { format!("{row}{plain}") }
+        if self.as_text {
+            format!("{row}{plain}::text COLLATE pg_catalog.\"default\" AS {plain}")
+        } else {
+            format!("{row}{plain}")
+        }
     }
 
     /// The saved value in its own type.

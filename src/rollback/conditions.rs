@@ -36,7 +36,7 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     let mut found = Vec::new();
     let replaced = Replaced::new(plan, saved);
     columns(plan, &replaced, &mut found);
-    labels(plan, &mut found);
+    labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
     for save in saved {
         found.extend(save.conditions());
@@ -117,7 +117,7 @@ fn misfit(name: &str, old: &str, new: &str) -> Option<String> {
     old.starts_with("numeric(").then(|| format!("{name} <> {name}::{old}"))
 }
 
-fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+fn labels(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
     for (before, after) in &plan.replaced_types {
         let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
             continue;
@@ -134,9 +134,14 @@ fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
         for dependency in plan.dependents_of(*after) {
             let dependent = dependency.dependent;
             let detail = plan.after.column_details.get(&(dependent.oid, dependent.column));
+            let array = plan
+                .after
+                .columns
+                .get(&(dependent.oid, dependent.column))
+                .is_some_and(|column| column.type_name == format!("{}[]", new.qualified));
             if dependent.class != Class::Relation
                 || !plan.tables.contains_key(&dependent.oid)
-                || detail.is_none_or(|detail| detail.inherited || detail.type_oid != after.oid)
+                || detail.is_none_or(|detail| detail.inherited || (detail.type_oid != after.oid && !array))
             {
                 continue;
             }
@@ -151,11 +156,18 @@ fn labels(plan: &Plan<'_>, found: &mut Vec<Condition>) {
                     new.qualified,
                     column(plan.after, dependent.oid, dependent.column)
                 ),
-                query: Some(format!(
-                    "SELECT count(*) FROM {} WHERE {name}::text IN ({})",
-                    plan.after.relation_name(dependent.oid),
-                    gone.join(", ")
-                )),
+                query: replaced.countable(
+                    &[dependent.oid],
+                    Some(format!(
+                        "SELECT count(*) FROM {} WHERE {}",
+                        plan.after.relation_name(dependent.oid),
+                        if array {
+                            format!("{name}::text[] && ARRAY[{}]", gone.join(", "))
+                        } else {
+                            format!("{name}::text IN ({})", gone.join(", "))
+                        }
+                    )),
+                ),
             });
         }
     }

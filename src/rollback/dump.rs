@@ -87,6 +87,48 @@ impl Dump {
     }
 }
 
+/// `= ANY (ARRAY['a'::character varying])` with a string of any length on the left is deparsed with the array as a
+/// whole cast to `text[]`. Read again, that cast would move into each element: without it, it is added as before.
+pub(super) fn reparsable(text: &str) -> String {
+    const OPEN: &str = " ((ARRAY[";
+    const CLOSE: &str = "])::text[])";
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(OPEN) {
+        let inner = &rest[start + OPEN.len()..];
+        let end = closing_bracket(inner).filter(|end| inner[*end..].starts_with(CLOSE));
+        let after_operator = rest[..start].ends_with("ANY") || rest[..start].ends_with("ALL");
+        match end.filter(|end| after_operator && inner[..*end].contains("'::character varying")) {
+            Some(end) => {
+                out.push_str(&rest[..start]);
+                out.push_str(&format!(" (ARRAY[{}])", &inner[..end]));
+                rest = &inner[end + CLOSE.len()..];
+            }
+            None => {
+                out.push_str(&rest[..start + OPEN.len()]);
+                rest = inner;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the bracket closes that is open at the start of `text`.
+fn closing_bracket(text: &str) -> Option<usize> {
+    let (mut depth, mut quoted) = (0_usize, false);
+    for (offset, letter) in text.char_indices() {
+        match letter {
+            '\'' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted && depth == 0 => return Some(offset),
+            ']' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Kind, schema and name of a header.
 type Header = (String, Option<String>, String);
 
@@ -213,6 +255,16 @@ mod tests {
         let text = "--\n-- Name: f(); Type: FUNCTION; Schema: public; Owner: app\n--\n\nCREATE FUNCTION public.f() \
             RETURNS void LANGUAGE sql AS $$\n-- Name: x; Type: TABLE; Schema: public; Owner: app\nSELECT\n$$;\n";
         assert_eq!(Dump::parse(text).entries.len(), 1);
+    }
+
+    #[test]
+    fn a_list_of_strings_is_read_again_as_it_was_written() {
+        let deparsed =
+            "CHECK (((kind)::text = ANY ((ARRAY['a]'::character varying, 'it''s'::character varying])::text[])))";
+        let written = "CHECK (((kind)::text = ANY (ARRAY['a]'::character varying, 'it''s'::character varying])))";
+        assert_eq!(reparsable(deparsed), written);
+        let each = "CHECK (((kind)::text = ANY (ARRAY[('a'::character varying)::text])))";
+        assert_eq!(reparsable(each), each);
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub(super) struct Plan<'a> {
     pub disown: BTreeSet<Oid>,
     /// Types of before that are made anew because a change in place has no inverse, by address before and after.
     pub replaced_types: BTreeMap<Address, Address>,
+    /// Columns of after whose type is one of those made anew.
+    pub of_replaced_types: BTreeSet<Address>,
+    /// Columns of after whose values do not fit the type they go back to: a composite type lacks an attribute.
+    pub of_rebuilt_composites: BTreeSet<Address>,
     /// What no script undoes.
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
@@ -89,6 +93,8 @@ impl<'a> Plan<'a> {
             tables: BTreeMap::new(),
             disown: BTreeSet::new(),
             replaced_types: BTreeMap::new(),
+            of_replaced_types: BTreeSet::new(),
+            of_rebuilt_composites: BTreeSet::new(),
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
             indexes_outside: true,
@@ -213,9 +219,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Enumerations that gained labels or changed their order are made anew, and with them the types made of them.
+    /// Enumerations that gained labels or changed their order are made anew, and composite types that lost an
+    /// attribute; with them the types made of them.
     fn replace_types(&mut self) {
-        let mut queue: Vec<(Address, Address)> = Vec::new();
+        let mut queue: Vec<(Address, Address, bool)> = Vec::new();
         let pairs: Vec<_> = self.pairing.iter().filter(|(before, _)| before.class == Class::Type).collect();
         for (before, after) in pairs {
             let (Some(old), Some(new)) = (self.before.types.get(&before.oid), self.after.types.get(&after.oid)) else {
@@ -233,7 +240,15 @@ impl<'a> Plan<'a> {
                             describe(self.before, before)
                         ));
                     } else {
-                        queue.push((before, after));
+                        queue.push((before, after, false));
+                    }
+                }
+                (TypeKind::Composite(old_relation), TypeKind::Composite(new_relation)) => {
+                    let attributes = |catalog: &Catalog, relation: Oid| -> BTreeSet<i16> {
+                        catalog.columns_of(relation).map(|attribute| attribute.number).collect()
+                    };
+                    if !attributes(self.before, *old_relation).is_subset(&attributes(self.after, *new_relation)) {
+                        queue.push((before, after, true));
                     }
                 }
                 (TypeKind::Range | TypeKind::Base, _) if old.raw != new.raw => {
@@ -242,17 +257,23 @@ impl<'a> Plan<'a> {
                 _ => {}
             }
         }
-        while let Some((before, after)) = queue.pop() {
+        while let Some((before, after, rebuilt)) = queue.pop() {
             if self.replaced_types.insert(before, after).is_some() {
                 continue;
             }
             self.recreate(before, after);
             for dependency in self.dependents_of(after) {
-                let dependent = dependency.dependent.whole();
-                if dependent.class == Class::Type
-                    && let Some(found) = self.pairing.before(dependent)
+                let dependent = dependency.dependent;
+                if dependent.whole().class == Class::Type
+                    && let Some(found) = self.pairing.before(dependent.whole())
                 {
-                    queue.push((found, dependent));
+                    queue.push((found, dependent.whole(), rebuilt));
+                }
+                if dependent.class == Class::Relation && dependent.column != 0 {
+                    self.of_replaced_types.insert(dependent);
+                    if rebuilt {
+                        self.of_rebuilt_composites.insert(dependent);
+                    }
                 }
             }
         }
@@ -294,13 +315,6 @@ impl<'a> Plan<'a> {
             })
             .map(|(before, after)| (before.oid, after.oid))
             .collect();
-        let replaced: BTreeSet<Address> = self
-            .replaced_types
-            .values()
-            .flat_map(|after| self.dependents_of(*after))
-            .map(|dependency| dependency.dependent)
-            .filter(|dependent| dependent.class == Class::Relation && dependent.column != 0)
-            .collect();
         for (before, after) in tables {
             let mut table = TablePlan { before, after, ..TablePlan::default() };
             let numbers = |catalog: &Catalog, oid| -> BTreeSet<i16> {
@@ -310,7 +324,7 @@ impl<'a> Plan<'a> {
             table.added = &new - &old;
             table.dropped = &old - &new;
             for number in &old & &new {
-                match self.column_change(before, after, number, replaced.contains(&Address::column(after, number))) {
+                match self.column_change(before, after, number) {
                     ColumnChange::None => {}
                     ColumnChange::Retyped => {
                         table.retyped.insert(number);
@@ -326,7 +340,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn column_change(&self, before: Oid, after: Oid, number: i16, type_replaced: bool) -> ColumnChange {
+    fn column_change(&self, before: Oid, after: Oid, number: i16) -> ColumnChange {
+        let type_replaced = self.of_replaced_types.contains(&Address::column(after, number));
         let (Some(old), Some(new)) =
             (self.before.columns.get(&(before, number)), self.after.columns.get(&(after, number)))
         else {

@@ -242,7 +242,7 @@ fn adds_rows(built: &Built) -> bool {
 }
 
 fn is_about_rows(failed: &str) -> bool {
-    failed.contains("SQLSTATE 235") || failed.contains("nothing was changed")
+    ["SQLSTATE 22", "SQLSTATE 23", "nothing was changed"].iter().any(|words| failed.contains(words))
 }
 
 /// What scripts are written from.

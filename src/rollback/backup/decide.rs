@@ -54,7 +54,8 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
     Some(SavedColumn {
         name: column.name.clone(),
         type_name: column.type_name.clone(),
-        as_text: !detail.builtin_type,
+        as_text: !detail.builtin_type
+            || column.collation.as_ref().is_some_and(|found| !found.starts_with("pg_catalog.")),
         skip_null,
         converted_to: None,
     })
@@ -313,6 +314,9 @@ fn converted_to(plan: &Plan<'_>, table: &TablePlan, number: i16) -> Option<Strin
 
 /// Whether casting back what the migration converted gives the old values.
 fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
+    if plan.of_rebuilt_composites.contains(&Address::column(table.after, number)) {
+        return false;
+    }
     let (Some(old), Some(new)) =
         (plan.before.columns.get(&(table.before, number)), plan.after.columns.get(&(table.after, number)))
     else {

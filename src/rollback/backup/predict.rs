@@ -11,7 +11,7 @@ use super::super::planner::{Plan, TablePlan};
 use super::statement::{Target, Written, words, written};
 use crate::migration::script::lexer::TokenKind;
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, Column};
+use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::object::{Address, Class};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -164,8 +164,12 @@ pub(super) fn effect(
         needed.iter().map(|number| plan.before.columns.get(&(table.before, *number))).collect::<Option<_>>()?;
     let names = identifiers(columns.iter().map(|column| &column.name));
     let listed = if names.is_empty() { String::new() } else { format!("{names}, ") };
+    let partitioned =
+        plan.before.relations.get(&table.before).is_some_and(|found| found.kind == RelationKind::PartitionedTable);
     let mut query = format!(
-        "SELECT seatrial_row AS seatrial_before, {listed}false AS seatrial_deleted\n        FROM ONLY {} AS seatrial_row",
+        "SELECT seatrial_row AS seatrial_before, {listed}false AS seatrial_deleted\n        FROM {}{} AS seatrial_row",
+        // A partitioned table has no rows of its own.
+        if partitioned { "" } else { "ONLY " },
         plan.before.relation_name(table.before)
     );
     for statement in &changing {

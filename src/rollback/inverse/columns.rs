@@ -2,6 +2,7 @@
 //! identities as they were. All names are those of before.
 
 use super::super::backup::{Save, SaveKind};
+use super::super::dump::reparsable;
 use super::super::generate::Step;
 use super::super::names::{identifier, relation_word};
 use super::super::planner::{Plan, TablePlan};
@@ -9,12 +10,15 @@ use super::values::values;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
 use crate::snapshot::object::{Address, Class};
+use std::collections::BTreeSet;
 
 pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
     let mut steps = Vec::new();
+    let staged = staged(plan, saved);
     for table in plan.tables.values() {
         let work = Work { plan, table, name: plan.before.relation_name(table.before) };
-        work.retype(&mut steps);
+        work.retype(&mut steps, &|number| !staged.contains(&Address::column(table.after, number)));
+        work.to_text(&mut steps, &staged);
         work.add(&mut steps);
     }
     // Saved values may be nulls the migration filled in, so the rows must be free to take them.
@@ -24,6 +28,10 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
     }
     for save in saved.iter().filter(|save| !matches!(save.kind, SaveKind::Positions(_))) {
         steps.extend(values(plan, save));
+    }
+    for table in plan.tables.values() {
+        let work = Work { plan, table, name: plan.before.relation_name(table.before) };
+        work.retype(&mut steps, &|number| staged.contains(&Address::column(table.after, number)));
     }
     // What is handed down comes first, so that heirs can have something else.
     let (heirs, others): (Vec<&TablePlan>, Vec<&TablePlan>) = plan.tables.values().partition(|table| {
@@ -37,6 +45,15 @@ pub(super) fn columns(plan: &mut Plan<'_>, saved: &[Save]) -> Vec<Step> {
         plan.late_positions.push(Step::new("Where the sequences stood.", save.restore_sql()));
     }
     steps
+}
+
+/// Columns of enumerations made anew that hold labels of the migration until saved values are back: text in between.
+fn staged(plan: &Plan<'_>, saved: &[Save]) -> BTreeSet<Address> {
+    let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_)));
+    rows.filter_map(|save| Some((plan.pairing.relation_after(save.table)?, &save.numbers)))
+        .flat_map(|(after, numbers)| numbers.iter().map(move |number| Address::column(after, *number)))
+        .filter(|column| plan.of_replaced_types.contains(column) && !plan.of_rebuilt_composites.contains(column))
+        .collect()
 }
 
 struct Work<'a, 'p> {
@@ -66,16 +83,36 @@ impl Work<'_, '_> {
         self.plan.added_with(self.table, number).is_some()
     }
 
-    fn retype(&self, steps: &mut Vec<Step>) {
+    fn to_text(&self, steps: &mut Vec<Step>, staged: &BTreeSet<Address>) {
         let mut actions = Vec::new();
-        let own = |number: &&i16| !self.plan.comes_from_parent(self.table.after, **number);
+        for number in &self.table.retyped {
+            let Some((old, _)) = self.was(*number) else { continue };
+            if staged.contains(&Address::column(self.table.after, *number))
+                && !self.plan.comes_from_parent(self.table.after, *number)
+            {
+                let text = if old.type_name.ends_with("[]") { "text[]" } else { "text" };
+                let name = identifier(&old.name);
+                actions.push(format!("ALTER COLUMN {name} TYPE {text} USING {name}::{text}"));
+            }
+        }
+        if !actions.is_empty() {
+            steps.push(Step::new(
+                format!("{}: text until the saved values are back: some are of the migration's own labels.", self.name),
+                format!("{}\n    {};", self.alter(), actions.join(",\n    ")),
+            ));
+        }
+    }
+
+    fn retype(&self, steps: &mut Vec<Step>, wanted: &dyn Fn(i16) -> bool) {
+        let mut actions = Vec::new();
+        let own = |number: &&i16| wanted(**number) && !self.plan.comes_from_parent(self.table.after, **number);
         for number in self.table.retyped.iter().filter(own) {
             let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(*number), self.now(*number)) else {
                 continue;
             };
             let name = identifier(&old.name);
             let collation = old.collation.as_ref().map(|found| format!(" COLLATE {found}")).unwrap_or_default();
-            let using = match self.conversion(&name, old, old_detail, new_detail) {
+            let using = match self.conversion(*number, &name, old, old_detail, new_detail) {
                 Conversion::Assigned => String::new(),
                 Conversion::Using(expression) => format!(" USING {expression}"),
                 Conversion::Impossible => {
@@ -95,8 +132,18 @@ impl Work<'_, '_> {
         }
     }
 
-    fn conversion(&self, name: &str, old: &Column, old_detail: &ColumnDetail, new_detail: &ColumnDetail) -> Conversion {
+    fn conversion(
+        &self,
+        number: i16,
+        name: &str,
+        old: &Column,
+        old_detail: &ColumnDetail,
+        new_detail: &ColumnDetail,
+    ) -> Conversion {
         const STRINGS: [Oid; 3] = [25, 1042, 1043];
+        if self.plan.of_rebuilt_composites.contains(&Address::column(self.table.after, number)) {
+            return Conversion::Impossible;
+        }
         if !old_detail.builtin_type || !new_detail.builtin_type {
             return Conversion::Using(format!("{name}::text::{}", old.type_name));
         }
@@ -124,7 +171,7 @@ impl Work<'_, '_> {
             match (&old.generated, &old.default) {
                 (Some(kind), Some(expression)) => {
                     let stored = if *kind == 's' { " STORED" } else { " VIRTUAL" };
-                    text.push_str(&format!(" GENERATED ALWAYS AS ({expression}){stored}"));
+                    text.push_str(&format!(" GENERATED ALWAYS AS ({}){stored}", reparsable(expression)));
                     if old.not_null {
                         text.push_str(" NOT NULL");
                     }
@@ -260,7 +307,7 @@ impl Work<'_, '_> {
         let (Some((old, old_detail)), Some((_, new_detail))) = (self.was(number), self.now(number)) else {
             return false;
         };
-        matches!(self.conversion("", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
+        matches!(self.conversion(number, "", old, old_detail, new_detail), Conversion::Impossible) && old.not_null
     }
 
     /// Whether `NOT NULL` is a constraint of a parent's and comes back here with the parent's statement.

@@ -1,5 +1,6 @@
 //! What was dropped or replaced is put back from the dump of before, in the dump's order.
 
+use super::super::dump::reparsable;
 use super::super::generate::Step;
 use super::super::names::{describe, function_word, identifier, is_table, qualified};
 use super::super::planner::Plan;
@@ -28,17 +29,23 @@ type Place = (u8, usize);
 
 const VIEWS: u8 = 0;
 const CHECKS: u8 = 1;
-const INDEXES: u8 = 2;
-const ATTACHED_TABLES: u8 = 3;
-const ATTACHED_INDEXES: u8 = 4;
-const FOREIGN_KEYS: u8 = 5;
-const OTHERS: u8 = 6;
+/// Of several over the same columns, a foreign key takes the oldest.
+const REFERENCED_INDEXES: u8 = 2;
+const INDEXES: u8 = 3;
+const ATTACHED_TABLES: u8 = 4;
+const ATTACHED_INDEXES: u8 = 5;
+const FOREIGN_KEYS: u8 = 6;
+const OTHERS: u8 = 7;
+/// Once every view says what it should: some stand as empty words until the key they need is there.
+const FILLED: u8 = 8;
 
 /// One way an entry of the dump is named.
 type EntryName = (&'static str, Option<String>, String);
 
 pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
     let late_objects = late_objects(plan);
+    let over_keys = over_keys(plan);
+    let stage_of_view = |address| if over_keys.contains(&address) { INDEXES } else { VIEWS };
     let mut early: Vec<(Place, Step)> = Vec::new();
     let mut after_columns: Vec<(Place, Step)> = Vec::new();
     let mut late: Vec<(Place, Step)> = Vec::new();
@@ -51,8 +58,12 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             late.push(((OTHERS, usize::MAX), Step::new(why, sql)));
             continue;
         }
-        if let Some((stage, sql)) = own_words(plan, address) {
-            late.push(((stage, 0), Step::new(why, sql)));
+        if let Some((stage, mut sql)) = own_words(plan, address) {
+            if let Some(validation) = validation(plan, address) {
+                sql = not_valid(&sql);
+                outside.push(((1, 0), validation));
+            }
+            late.push(((stage, 0), Step::new(why, reparsable(&sql))));
             continue;
         }
         let names = entry_names(plan, address);
@@ -60,7 +71,17 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
         for (kind, schema, name) in names {
             let Some(index) = entry(plan, address, kind, schema.as_deref(), &name) else { continue };
             found = true;
-            let text = plan.dump.entries[index].text.clone();
+            let mut text = plan.dump.entries[index].text.clone();
+            // A body of a function is kept as it was written.
+            if !["FUNCTION", "PROCEDURE"].contains(&kind) {
+                text = reparsable(&text);
+            }
+            if kind == "FK CONSTRAINT"
+                && let Some(validation) = validation(plan, address)
+            {
+                text = not_valid(&text);
+                outside.push(((1, index), validation));
+            }
             let step = Step::new(why.clone(), text);
             match kind {
                 "TABLE ATTACH" if parent_survives(plan, address) => late.push(((ATTACHED_TABLES, index), step)),
@@ -72,14 +93,18 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
                 "INDEX" if builds_alone(plan, address) => {
                     outside.push(((0, index), concurrently(plan, address, &step)));
                 }
+                "CONSTRAINT" | "INDEX" if is_referenced(plan, address) => {
+                    late.push(((REFERENCED_INDEXES, index), step))
+                }
                 "CONSTRAINT" | "INDEX" | "STATISTICS" => late.push(((INDEXES, index), step)),
                 "MATERIALIZED VIEW" => {
-                    late.push(((stage_of_view(plan, address), index), refreshed(plan, address, step)))
+                    late.extend(refresh(plan, address).map(|sql| ((FILLED, index), Step::new(why.clone(), sql))));
+                    late.push(((stage_of_view(address), index), step));
                 }
-                "VIEW" => late.push(((stage_of_view(plan, address), index), step)),
+                "VIEW" => late.push(((stage_of_view(address), index), step)),
                 _ if is_early(plan, address) && kind != "ROW SECURITY" => {
                     if late_objects.contains(&address) {
-                        late.push(((stage_of_view(plan, address), index), step));
+                        late.push(((stage_of_view(address), index), step));
                     } else {
                         early.push(((0, index), step));
                     }
@@ -88,7 +113,11 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             }
         }
         if !found && !comes_along(plan, address) {
-            missing.push(format!("{} cannot be put back: the dump does not have it", describe(plan.before, address)));
+            let what = describe(plan.before, address);
+            missing.push(match plan.before.indexes.get(&address.oid).filter(|index| !index.valid) {
+                Some(_) => format!("{what} was invalid before: no statement makes an index that is"),
+                None => format!("{what} cannot be put back: the dump does not have it"),
+            });
         }
     }
     plan.unmodelled.extend(missing);
@@ -153,6 +182,31 @@ fn own_words(plan: &Plan<'_>, address: Address) -> Option<(u8, String)> {
     Some((
         CHECKS,
         format!("ALTER TABLE {} ADD CONSTRAINT {name} {};", plan.before.relation_name(table), constraint.definition),
+    ))
+}
+
+fn not_valid(statement: &str) -> String {
+    format!("{} NOT VALID;", statement.trim_end().trim_end_matches(';'))
+}
+
+/// Rows are checked after the transaction, when nobody waits for it; none where the server cannot, and where a
+/// constraint was not valid before. Domains are checked at once.
+fn validation(plan: &Plan<'_>, address: Address) -> Option<Step> {
+    let constraint = plan.before.constraints.get(&address.oid)?;
+    let table = constraint.table?;
+    let kind = plan.before.relations.get(&table)?.kind;
+    let partitioned_key = constraint.kind == 'f' && kind == RelationKind::PartitionedTable;
+    let enforced = !constraint.definition.ends_with("NOT ENFORCED");
+    if !constraint.validated || !enforced || partitioned_key || kind == RelationKind::ForeignTable {
+        return None;
+    }
+    Some(Step::new(
+        "Every row is checked while the application goes on. Rows that do not satisfy it are to be put right first.",
+        format!(
+            "ALTER TABLE {} VALIDATE CONSTRAINT {};",
+            plan.before.relation_name(table),
+            identifier(&constraint.name)
+        ),
     ))
 }
 
@@ -404,14 +458,47 @@ fn late_objects(plan: &Plan<'_>) -> BTreeSet<Address> {
     }
 }
 
-/// A view that groups by a key it does not list depends on the constraint, and comes after it.
-fn stage_of_view(plan: &Plan<'_>, address: Address) -> u8 {
-    let needs_constraint = plan.before.dependencies.iter().any(|dependency| {
-        dependency.dependent.whole() == address
-            && dependency.referenced.class == Class::Constraint
-            && plan.restore.contains(&dependency.referenced)
-    });
-    if needs_constraint { INDEXES } else { VIEWS }
+/// What comes after a constraint because it needs it: a view that groups by a key without listing all it shows, and
+/// whatever reads that one. A plain view does not wait where the dump has empty words that stand for it.
+fn over_keys(plan: &Plan<'_>) -> BTreeSet<Address> {
+    let waits = |address: Address| {
+        let relation = plan.before.relations.get(&address.oid).filter(|_| address.class == Class::Relation);
+        let stood_for = relation.is_some_and(|relation| {
+            plan.dump.find("RULE", Some(&relation.schema), &format!("{} _RETURN", relation.name)).is_some()
+        });
+        plan.restore.contains(&address) && !stood_for && address.class != Class::Constraint
+    };
+    let needs = |found: &BTreeSet<Address>, referenced: Address| {
+        found.contains(&referenced.whole())
+            || (referenced.class == Class::Constraint && plan.restore.contains(&referenced))
+    };
+    let mut found = BTreeSet::new();
+    loop {
+        let more: Vec<Address> = plan
+            .before
+            .dependencies
+            .iter()
+            .filter(|dependency| needs(&found, dependency.referenced))
+            .map(|dependency| dependency.dependent.whole())
+            .filter(|dependent| waits(*dependent) && !found.contains(dependent))
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// Whether a foreign key of before relies on this index, or on the one behind this constraint.
+fn is_referenced(plan: &Plan<'_>, address: Address) -> bool {
+    let index = match address.class {
+        Class::Constraint => plan.before.constraint_details.get(&address.oid).and_then(|detail| detail.index),
+        _ => Some(address.oid),
+    };
+    plan.before.constraints.values().filter(|constraint| constraint.kind == 'f').any(|constraint| {
+        index.is_some()
+            && plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.index == index)
+    })
 }
 
 fn is_view(plan: &Plan<'_>, address: Address) -> bool {
@@ -428,13 +515,9 @@ fn parent_survives(plan: &Plan<'_>, address: Address) -> bool {
     parent.is_some_and(|parent| !plan.restores_relation(parent))
 }
 
-fn refreshed(plan: &Plan<'_>, address: Address, step: Step) -> Step {
+fn refresh(plan: &Plan<'_>, address: Address) -> Option<String> {
     let populated = plan.before.relation_details.get(&address.oid).is_some_and(|detail| detail.populated);
-    if !populated {
-        return step;
-    }
-    let name = plan.before.relation_name(address.oid);
-    Step { sql: format!("{}\nREFRESH MATERIALIZED VIEW {name};", step.sql), ..step }
+    populated.then(|| format!("REFRESH MATERIALIZED VIEW {};", plan.before.relation_name(address.oid)))
 }
 
 /// Whether an index can be built outside the transaction: nothing relies on it but speed.

@@ -23,7 +23,7 @@ pub(super) fn types(plan: &mut Plan<'_>) -> Vec<Step> {
             }
             (TypeKind::Domain { .. }, TypeKind::Domain { .. }) => steps.extend(domain(old, new)),
             (TypeKind::Composite(old_relation), TypeKind::Composite(new_relation)) => {
-                steps.extend(composite(plan, old, *old_relation, *new_relation, &mut unmodelled));
+                steps.extend(composite(plan, old, *old_relation, *new_relation));
             }
             _ if std::mem::discriminant(&old.kind) != std::mem::discriminant(&new.kind) => {
                 unmodelled.push(format!("{} became another kind of type", describe(plan.before, before)));
@@ -73,13 +73,8 @@ fn domain(old: &Type, new: &Type) -> Vec<Step> {
     steps
 }
 
-fn composite(
-    plan: &Plan<'_>,
-    old: &Type,
-    old_relation: Oid,
-    new_relation: Oid,
-    unmodelled: &mut Vec<String>,
-) -> Vec<Step> {
+/// A composite type that has all the attributes it had; see [`Plan::replaced_types`] for others.
+fn composite(plan: &Plan<'_>, old: &Type, old_relation: Oid, new_relation: Oid) -> Vec<Step> {
     let mut steps = Vec::new();
     let alter = format!("ALTER TYPE {}", old.qualified);
     for attribute in plan.after.columns_of(new_relation) {
@@ -93,35 +88,18 @@ fn composite(
     for attribute in plan.before.columns_of(old_relation) {
         let name = identifier(&attribute.name);
         let collation = attribute.collation.as_ref().map(|found| format!(" COLLATE {found}")).unwrap_or_default();
-        match plan.after.columns.get(&(new_relation, attribute.number)) {
-            Some(now) => {
-                if now.name != attribute.name {
-                    steps.push(Step::new(
-                        "An attribute renamed by the migration.",
-                        format!("{alter} RENAME ATTRIBUTE {} TO {name} CASCADE;", identifier(&now.name)),
-                    ));
-                }
-                if now.type_name != attribute.type_name || now.collation != attribute.collation {
-                    steps.push(Step::new(
-                        "An attribute whose type the migration changed.",
-                        format!("{alter} ALTER ATTRIBUTE {name} TYPE {}{collation} CASCADE;", attribute.type_name),
-                    ));
-                }
-            }
-            None => {
-                let used = plan.before.dependencies.iter().any(|dependency| {
-                    dependency.referenced.class == Class::Type
-                        && plan.before.types.get(&dependency.referenced.oid).is_some_and(|found| found == old)
-                        && dependency.dependent.class == Class::Relation
-                });
-                if used {
-                    unmodelled.push(format!("values of attribute {name} of {} are not saved", old.qualified));
-                }
-                steps.push(Step::new(
-                    "An attribute dropped by the migration.",
-                    format!("{alter} ADD ATTRIBUTE {name} {}{collation} CASCADE;", attribute.type_name),
-                ));
-            }
+        let Some(now) = plan.after.columns.get(&(new_relation, attribute.number)) else { continue };
+        if now.name != attribute.name {
+            steps.push(Step::new(
+                "An attribute renamed by the migration.",
+                format!("{alter} RENAME ATTRIBUTE {} TO {name} CASCADE;", identifier(&now.name)),
+            ));
+        }
+        if now.type_name != attribute.type_name || now.collation != attribute.collation {
+            steps.push(Step::new(
+                "An attribute whose type the migration changed.",
+                format!("{alter} ALTER ATTRIBUTE {name} TYPE {}{collation} CASCADE;", attribute.type_name),
+            ));
         }
     }
     steps

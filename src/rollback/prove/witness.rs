@@ -1,5 +1,5 @@
-//! Copies of what may be lost, to count afterwards what was. Values are kept as text, so that nothing depends on a type
-//! the migration drops.
+//! Copies of what may be lost, to count afterwards what was. Values are kept as plain text, so that nothing depends on a
+//! type or a collation the migration drops.
 
 use super::super::backup::{Key, Save, SaveKind};
 use super::super::names::identifier;
@@ -40,9 +40,9 @@ pub(super) async fn take(
             continue;
         }
         covered.insert(save.origin.clone());
-        let copy = copy_table(superuser, catalog, &save.origin, prefix, &mut copied).await?;
         match &save.kind {
             SaveKind::Columns(key) => {
+                let copy = copy_table(superuser, catalog, &save.origin, &save.origin, prefix, &mut copied).await?;
                 let keys: Vec<String> = match key {
                     Key::Columns(keys) => keys.iter().map(|key| key.name.clone()).collect(),
                     Key::Occurrence(names) => names.clone(),
@@ -59,15 +59,14 @@ pub(super) async fn take(
                     });
                 }
             }
-            _ => witnesses.push(whole(catalog, &save.origin, copy)),
+            _ => witnesses.push(whole(superuser, catalog, &save.origin, prefix, &mut copied).await?),
         }
     }
     for origin in differing {
         let in_save =
             covered.contains(origin) || parent_of(catalog, origin).is_some_and(|parent| covered.contains(&parent));
         if !in_save {
-            let copy = copy_table(superuser, catalog, origin, prefix, &mut copied).await?;
-            witnesses.push(whole(catalog, origin, copy));
+            witnesses.push(whole(superuser, catalog, origin, prefix, &mut copied).await?);
         }
     }
     for (_, copy) in copied {
@@ -89,25 +88,37 @@ fn names(catalog: &Catalog, origin: &str) -> Vec<String> {
     catalog.columns_of(oid).map(|column| column.name.clone()).collect()
 }
 
-fn whole(catalog: &Catalog, origin: &str, copy: String) -> Witness {
-    Witness { object: origin.to_owned(), copy, columns: names(catalog, origin), origin: origin.to_owned(), value: None }
+/// All rows of a table: of a plain one without those of tables that inherit from it, which have a part of their own.
+async fn whole(
+    superuser: &mut Session,
+    catalog: &Catalog,
+    origin: &str,
+    prefix: &str,
+    copied: &mut Vec<(String, String)>,
+) -> Result<Witness, ServerError> {
+    let plain =
+        catalog.relations.values().any(|relation| relation.qualified == origin && relation.kind == RelationKind::Table);
+    let scanned = format!("{}{origin}", if plain { "ONLY " } else { "" });
+    let copy = copy_table(superuser, catalog, origin, &scanned, prefix, copied).await?;
+    Ok(Witness { object: origin.to_owned(), copy, columns: names(catalog, origin), origin: scanned, value: None })
 }
 
 async fn copy_table(
     superuser: &mut Session,
     catalog: &Catalog,
     origin: &str,
+    scanned: &str,
     prefix: &str,
     copied: &mut Vec<(String, String)>,
 ) -> Result<String, ServerError> {
-    if let Some((_, copy)) = copied.iter().find(|(from, _)| from == origin) {
+    if let Some((_, copy)) = copied.iter().find(|(from, _)| from == scanned) {
         return Ok(copy.clone());
     }
     let copy = format!("{WITNESS_SCHEMA}.{prefix}{}", copied.len());
     superuser
-        .execute(&format!("CREATE TABLE {copy} AS SELECT {} FROM {origin}", as_text(&names(catalog, origin))))
+        .execute(&format!("CREATE TABLE {copy} AS SELECT {} FROM {scanned}", as_text(&names(catalog, origin))))
         .await?;
-    copied.push((origin.to_owned(), copy.clone()));
+    copied.push((scanned.to_owned(), copy.clone()));
     Ok(copy)
 }
 
@@ -116,7 +127,7 @@ fn as_text(columns: &[String]) -> String {
         .iter()
         .map(|column| {
             let name = identifier(column);
-            format!("{name}::text AS {name}")
+            format!("{name}::text COLLATE pg_catalog.\"default\" AS {name}")
         })
         .collect();
     each.join(", ")

@@ -220,3 +220,98 @@ fn rekeyed<K: Ord + Copy, V>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::catalog::{Column, ColumnDetail, Relation};
+    use crate::snapshot::object::Sequence;
+
+    fn relation(oid: Oid, name: &str, kind: RelationKind) -> Relation {
+        Relation {
+            oid,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            qualified: format!("public.{name}"),
+            kind,
+            owner: "app".to_owned(),
+            filenode: oid,
+            toast: None,
+            parent: None,
+            is_partition: false,
+            persistence: 'p',
+            extension: None,
+        }
+    }
+
+    fn catalog(table: Oid, columns: &[(i16, &str)]) -> Catalog {
+        let mut catalog = Catalog::default();
+        catalog.relations.insert(table, relation(table, "t", RelationKind::Table));
+        for (number, name) in columns {
+            let column = Column {
+                number: *number,
+                name: (*name).to_owned(),
+                type_name: "integer".to_owned(),
+                not_null: false,
+                default: Some("1".to_owned()),
+                identity: None,
+                generated: None,
+                collation: None,
+            };
+            catalog.columns.insert((table, *number), column);
+            let default_raw = format!("{table} {number}");
+            catalog.column_details.insert((table, *number), ColumnDetail { default_raw, ..ColumnDetail::default() });
+        }
+        catalog
+    }
+
+    fn numbers(catalog: &Catalog, table: Oid) -> Vec<(i16, &str)> {
+        catalog.columns_of(table).map(|column| (column.number, column.name.as_str())).collect()
+    }
+
+    #[test]
+    fn a_column_made_again_bears_its_new_number() {
+        let before = catalog(1, &[(1, "a"), (2, "b"), (3, "c")]);
+        let after = catalog(1, &[(1, "a"), (3, "c"), (4, "b")]);
+        let adopted = adopt(&before, &after);
+        assert_eq!(numbers(&adopted, 1), [(1, "a"), (3, "c"), (4, "b")]);
+        assert_eq!(adopted.columns[&(1, 4)].number, 4);
+        assert_eq!(adopted.column_details[&(1, 4)].default_raw, after.column_details[&(1, 4)].default_raw);
+    }
+
+    #[test]
+    fn a_column_that_took_over_a_name_under_an_old_number_is_another_one() {
+        let before = catalog(1, &[(1, "a"), (2, "b")]);
+        // b is gone, and a was given its name.
+        assert_eq!(adopt(&before, &catalog(1, &[(1, "b")])), before);
+    }
+
+    #[test]
+    fn in_a_table_made_again_what_is_missing_keeps_out_of_the_way() {
+        let mut before = catalog(1, &[(1, "a"), (2, "b"), (3, "c")]);
+        before.relations.insert(9, relation(9, "s", RelationKind::Sequence));
+        before.sequences.insert(9, Sequence { owned_by: Some((1, 3)), ..Sequence::default() });
+        let on_column = |number| Address::column(1, number);
+        let dependency =
+            |dependent, referenced| crate::snapshot::object::Dependency { dependent, referenced, kind: 'a' };
+        before.dependencies.push(dependency(Address::relation(9), on_column(3)));
+        let after = catalog(7, &[(1, "c"), (2, "b")]);
+        let adopted = adopt(&before, &after);
+        assert_eq!(numbers(&adopted, 7), [(1, "c"), (2, "b"), (4, "a")]);
+        assert_eq!(adopted.relations.keys().collect::<Vec<_>>(), [&7, &9]);
+        assert_eq!(adopted.sequences[&9].owned_by, Some((7, 1)));
+        assert_eq!(adopted.dependencies[0].referenced, Address::column(7, 1));
+    }
+
+    #[test]
+    fn what_is_of_another_kind_or_was_there_before_is_not_taken_for_it() {
+        let mut before = catalog(1, &[(1, "a")]);
+        let mut after = Catalog::default();
+        after.relations.insert(7, relation(7, "t", RelationKind::View));
+        assert_eq!(adopt(&before, &after), before);
+        // A table that was there all the time and has the name by now.
+        before.relations.insert(7, relation(7, "u", RelationKind::Table));
+        after.relations.insert(7, relation(7, "t", RelationKind::Table));
+        assert_eq!(adopt(&before, &after), before);
+    }
+}

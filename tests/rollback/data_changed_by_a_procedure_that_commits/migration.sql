@@ -1,0 +1,3 @@
+-- no-transaction
+CALL tidy();
+DROP PROCEDURE tidy();

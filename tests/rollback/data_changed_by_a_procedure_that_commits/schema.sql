@@ -1,0 +1,1 @@
+CREATE TABLE items (id int PRIMARY KEY, v text); INSERT INTO items SELECT i, 'v' || i FROM generate_series(1, 30) i; CREATE PROCEDURE tidy() LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.items WHERE id % 3 = 0; COMMIT; UPDATE public.items SET v = v || ''!''; COMMIT; END';

@@ -1,0 +1,1 @@
+CREATE TABLE kinds (id int PRIMARY KEY, name text UNIQUE); CREATE TABLE things (id int PRIMARY KEY, kind int, name text, CONSTRAINT things_kind FOREIGN KEY (kind) REFERENCES kinds, CONSTRAINT things_name FOREIGN KEY (name) REFERENCES kinds (name)); INSERT INTO kinds VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO things VALUES (1, 1, 'a'), (2, 2, NULL);

@@ -1,0 +1,1 @@
+DELETE FROM lines WHERE n > 5; UPDATE lines SET n = n + 100;

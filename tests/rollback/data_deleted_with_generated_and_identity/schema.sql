@@ -1,0 +1,1 @@
+CREATE TABLE lines (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int NOT NULL, doubled int GENERATED ALWAYS AS (n * 2) STORED); INSERT INTO lines (n) SELECT i FROM generate_series(1, 10) i; CREATE INDEX lines_doubled ON lines (doubled);

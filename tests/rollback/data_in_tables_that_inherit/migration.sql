@@ -1,0 +1,1 @@
+UPDATE base SET v = upper(v);

@@ -1,0 +1,1 @@
+CREATE TABLE base (id int PRIMARY KEY, v text); CREATE TABLE heir (w text, PRIMARY KEY (id)) INHERITS (base); INSERT INTO base SELECT i, 'b' || i FROM generate_series(1, 3) i; INSERT INTO heir SELECT i, 'h' || i, 'w' FROM generate_series(11, 13) i;

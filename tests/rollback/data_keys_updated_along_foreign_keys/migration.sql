@@ -1,0 +1,1 @@
+UPDATE lands SET code = upper(code);

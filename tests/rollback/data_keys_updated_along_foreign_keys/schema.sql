@@ -1,0 +1,1 @@
+CREATE TABLE lands (code text PRIMARY KEY, name text); CREATE TABLE towns (id int PRIMARY KEY, land text REFERENCES lands ON UPDATE CASCADE); INSERT INTO lands VALUES ('de', 'Germany'), ('fr', 'France'); INSERT INTO towns SELECT i, CASE WHEN i % 2 = 0 THEN 'de' ELSE 'fr' END FROM generate_series(1, 4) i;

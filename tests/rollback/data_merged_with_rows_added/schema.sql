@@ -1,0 +1,1 @@
+CREATE TABLE stock (id int PRIMARY KEY, n int NOT NULL, note text); INSERT INTO stock SELECT i, i, 'n' || i FROM generate_series(1, 20) i; CREATE TABLE arrivals (id int PRIMARY KEY, n int); INSERT INTO arrivals SELECT i, i * 10 FROM generate_series(16, 25) i;

@@ -1,0 +1,1 @@
+UPDATE m SET part = 2, v = v || '!' WHERE part = 1;

@@ -1,0 +1,1 @@
+CREATE TABLE m (id int, part int, v text, PRIMARY KEY (id, part)) PARTITION BY LIST (part); CREATE TABLE m_1 PARTITION OF m FOR VALUES IN (1); CREATE TABLE m_2 PARTITION OF m FOR VALUES IN (2); INSERT INTO m SELECT i, i % 2 + 1, 'v' || i FROM generate_series(1, 20) i;

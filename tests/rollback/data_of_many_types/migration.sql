@@ -1,0 +1,1 @@
+UPDATE mixed SET a = NULL, b = 'null', c = NULL, d = 'gut', e = NULL, f = NULL, g = NULL, h = NULL, i = 0, j = 'empty', k = NULL, l = NULL, m = NULL, n = NULL, o = 0, p = '000', q = NULL, r = NULL, s = NULL WHERE id::text LIKE '%1' OR id::text LIKE '%2' OR id::text LIKE '%3'; DELETE FROM mixed WHERE id::text ~ '[456]$';

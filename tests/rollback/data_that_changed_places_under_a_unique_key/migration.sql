@@ -1,0 +1,1 @@
+SET CONSTRAINTS one_each DEFERRED; UPDATE seats SET place = 5 - place;

@@ -1,0 +1,1 @@
+TRUNCATE "Zähler" RESTART IDENTITY; INSERT INTO "Zähler" ("Wert, ""x""") VALUES ('a'), ('b');

@@ -1,0 +1,1 @@
+CREATE TABLE "Zähler" (id serial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY (START WITH 50), "Wert, ""x""" text); INSERT INTO "Zähler" ("Wert, ""x""") SELECT 'w' || i FROM generate_series(1, 7) i;

@@ -1,0 +1,1 @@
+CREATE TABLE parents (id int PRIMARY KEY, v text); CREATE TABLE children (id int PRIMARY KEY, p int NOT NULL REFERENCES parents, v text); INSERT INTO parents SELECT i, 'p' || i FROM generate_series(1, 5) i; INSERT INTO children SELECT i, i % 5 + 1, 'c' || i FROM generate_series(1, 10) i;

@@ -1,0 +1,1 @@
+UPDATE people SET name = upper(name); ALTER TABLE people RENAME COLUMN name TO full_name; ALTER TABLE people ALTER full_name TYPE text, ALTER born TYPE date USING born::date; CREATE INDEX people_born ON people (born);

@@ -1,0 +1,1 @@
+CREATE TABLE people (id int PRIMARY KEY, name varchar(20) NOT NULL, born text); INSERT INTO people SELECT i, 'n' || i, '2000-01-0' || i FROM generate_series(1, 8) i; CREATE INDEX people_name ON people (lower(name));

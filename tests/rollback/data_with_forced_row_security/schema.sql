@@ -1,0 +1,1 @@
+CREATE TABLE notes (id int PRIMARY KEY, tenant text, body text); INSERT INTO notes SELECT i, CASE WHEN i % 2 = 0 THEN 'app' ELSE 'other' END, 'b' || i FROM generate_series(1, 8) i; ALTER TABLE notes ENABLE ROW LEVEL SECURITY; ALTER TABLE notes FORCE ROW LEVEL SECURITY; CREATE POLICY own ON notes USING (tenant = current_user);

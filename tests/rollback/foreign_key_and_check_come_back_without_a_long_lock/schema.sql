@@ -1,0 +1,1 @@
+CREATE TABLE kinds (id int PRIMARY KEY); CREATE TABLE things (id int PRIMARY KEY, kind int CONSTRAINT kind_of REFERENCES kinds, n int CONSTRAINT positive CHECK (n > 0 AND 'a;b' <> 'c'), CONSTRAINT late CHECK (n < 99) NOT VALID); INSERT INTO kinds VALUES (1); INSERT INTO things VALUES (1, 1, 1);

@@ -1,0 +1,1 @@
+CREATE TABLE t (id int, v text); ALTER TABLE t OWNER TO app; INSERT INTO t VALUES (1, 'a'), (2, 'b'); CREATE INDEX t_id ON t (id); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_id'::regclass;

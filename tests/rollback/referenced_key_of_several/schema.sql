@@ -1,0 +1,3 @@
+CREATE TABLE t (id integer PRIMARY KEY, other integer REFERENCES t (id));
+ALTER TABLE t ADD CONSTRAINT a_key UNIQUE (id);
+INSERT INTO t VALUES (1, NULL), (2, 1);
