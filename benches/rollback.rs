@@ -93,8 +93,9 @@ impl ProofCopy for Copy<'_> {
         self.migrate().await.map(Ok)
     }
 
+    /// The bench has no down scripts.
     async fn take_back(&self, _: usize) -> Result<Result<(), DownFailure>, ServerError> {
-        unreachable!("no down script is proven here")
+        Ok(Ok(()))
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

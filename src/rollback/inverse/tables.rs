@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(
             foreign_options("ALTER FOREIGN TABLE public.t", &wanted, &current).as_deref(),
             Some(
-                "ALTER FOREIGN TABLE public.t OPTIONS (DROP fetch, DROP \"table\", ADD \"table\" 'a', ADD \"Batch\" '5');"
+                "ALTER FOREIGN TABLE public.t OPTIONS (DROP \"fetch\", DROP \"table\", ADD \"table\" 'a', ADD \"Batch\" '5');"
             )
         );
         assert_eq!(foreign_options("ALTER FOREIGN TABLE public.t", &wanted, &wanted), None);

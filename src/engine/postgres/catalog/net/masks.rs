@@ -152,6 +152,11 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
         ("pg_constraint", "connoinherit") => {
             Form::Read("CASE WHEN x.contype IN ('c', 'n') THEN x.connoinherit END".to_owned())
         }
+        // One for any encoding and one for the database's own are good for the same.
+        ("pg_collation", "collencoding") => Form::Read(
+            "coalesce(nullif(x.collencoding, (SELECT d.encoding FROM pg_database d WHERE d.datname = current_database())), -1)"
+                .to_owned(),
+        ),
         // The salt is drawn anew each time.
         ("pg_authid", "rolpassword") => {
             Form::Read("CASE WHEN x.rolpassword LIKE 'SCRAM%' THEN 'SCRAM-SHA-256' ELSE left(x.rolpassword, 3) END".to_owned())
