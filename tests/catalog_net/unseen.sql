@@ -78,8 +78,10 @@ ALTER TABLE narrow ADD wide text; ALTER TABLE narrow DROP wide;
 CREATE TEMPORARY TABLE passing (a serial PRIMARY KEY, t text); INSERT INTO passing (t) VALUES ('x');
 --! operator, cast, aggregate, domain and range made again
 DROP OPERATOR === (pair, pair); CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pair, FUNCTION = same); DROP CAST (integer AS pair); CREATE CAST (integer AS pair) WITH FUNCTION to_pair(integer); DROP AGGREGATE largest (integer); CREATE AGGREGATE largest (integer) (SFUNC = int4larger, STYPE = integer); DROP TYPE span; CREATE TYPE span AS RANGE (subtype = integer);
---! server, mapping and foreign table made again
-DROP SERVER elsewhere CASCADE; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere OPTIONS (host 'h'); CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (password 'secret'); CREATE FOREIGN TABLE far (a integer) SERVER elsewhere OPTIONS (path 'p');
+--! server, mapping and foreign table made again, options in another order
+DROP SERVER elsewhere CASCADE; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere OPTIONS (port '5', host 'h'); CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (password 'secret'); CREATE FOREIGN TABLE far (a integer) SERVER elsewhere OPTIONS (more 'm', path 'p');
+--! a collation copied, and made again from its own words
+DROP COLLATION plain; CREATE COLLATION plain FROM "C"; DROP COLLATION plain; CREATE COLLATION plain (LOCALE = 'C');
 --! role and membership there and back
 CREATE ROLE passing_by; GRANT writer TO passing_by; DROP ROLE passing_by; GRANT reader TO writer; REVOKE reader FROM writer;
 --! settings there and back, in another order

@@ -103,7 +103,8 @@ const SECRETS: [(&str, &str); 4] = [
 ];
 
 /// Lists whose order means nothing.
-const UNORDERED: [(&str, &str); 4] = [
+const UNORDERED: [(&str, &str); 5] = [
+    ("pg_foreign_table", "ftoptions"),
     ("pg_class", "reloptions"),
     ("pg_attribute", "attoptions"),
     ("pg_attribute", "attfdwoptions"),
@@ -131,7 +132,11 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
         });
     }
     if named(&SECRETS) {
-        return Form::Read(format!("md5(x.{column}::text)"));
+        let sorted = "(SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(";
+        return Form::Read(match type_name {
+            "_text" => format!("CASE WHEN x.{column} IS NOT NULL THEN md5({sorted}x.{column}) o)) END"),
+            _ => format!("md5(x.{column}::text)"),
+        });
     }
     if named(&UNORDERED) {
         return Form::Read(format!(
@@ -152,6 +157,11 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
         ("pg_constraint", "connoinherit") => {
             Form::Read("CASE WHEN x.contype IN ('c', 'n') THEN x.connoinherit END".to_owned())
         }
+        // One for any encoding and one for the database's own are good for the same.
+        ("pg_collation", "collencoding") => Form::Read(
+            "coalesce(nullif(x.collencoding, (SELECT d.encoding FROM pg_database d WHERE d.datname = current_database())), -1)"
+                .to_owned(),
+        ),
         // The salt is drawn anew each time.
         ("pg_authid", "rolpassword") => {
             Form::Read("CASE WHEN x.rolpassword LIKE 'SCRAM%' THEN 'SCRAM-SHA-256' ELSE left(x.rolpassword, 3) END".to_owned())
