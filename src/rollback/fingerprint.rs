@@ -2,8 +2,8 @@
 
 use super::names::identifiers;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::Session;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::engine::postgres::session::{Session, quote_literal};
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The name under which large objects are counted: no table can bear it, its own name would be qualified.
@@ -47,7 +47,7 @@ pub async fn fingerprints(
     depth: Depth,
 ) -> Result<Fingerprints, ServerError> {
     let mut found = Fingerprints::default();
-    session.execute("SET search_path = ''").await?;
+    let mut queries = Vec::new();
     for relation in catalog.relations.values() {
         if let Some(sequence) = catalog.sequences.get(&relation.oid) {
             found.sequences.insert(relation.qualified.clone(), (sequence.last_value, sequence.is_called));
@@ -55,29 +55,42 @@ pub async fn fingerprints(
         let populated = catalog.relation_details.get(&relation.oid).is_some_and(|detail| detail.populated);
         let readable =
             relation.kind == RelationKind::Table || (relation.kind == RelationKind::MaterializedView && populated);
-        if !readable || only.is_some_and(|only| !only.contains(&relation.qualified)) {
-            continue;
+        if readable && only.is_none_or(|only| only.contains(&relation.qualified)) {
+            queries.push(table(catalog, relation, depth));
         }
-        let mut names: Vec<&String> = catalog.columns_of(relation.oid).map(|column| &column.name).collect();
-        names.sort();
-        let hash = match depth {
-            Depth::Counts => "NULL".to_owned(),
-            Depth::Values => {
-                format!("sum(pg_catalog.hashtextextended(ROW({})::text, 0)::numeric)::text", identifiers(names))
-            }
-        };
-        let rows = session.query(&format!("SELECT count(*), {hash} FROM ONLY {}", relation.qualified)).await?;
-        let row = rows.rows.first();
-        let count = row.and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or_default();
-        let hash = match depth {
-            Depth::Counts => None,
-            Depth::Values => Some(row.and_then(|row| row.get(1)?.clone()).unwrap_or_default()),
-        };
-        found.tables.insert(relation.qualified.clone(), TableFingerprint { rows: count, hash });
+    }
+    session.execute("SET search_path = ''").await?;
+    // A question for each of hundreds of tables takes longer than their rows.
+    for some in queries.chunks(TABLES_AT_ONCE) {
+        let rows = session.query(&some.join(" UNION ALL ")).await?;
+        for row in rows.rows {
+            let mut values = row.into_iter();
+            let mut next = || values.next().flatten();
+            let (name, count, hash) = (next().unwrap_or_default(), next(), next());
+            let rows = count.and_then(|count| count.parse().ok()).unwrap_or_default();
+            let hash = (depth == Depth::Values).then(|| hash.unwrap_or_default());
+            found.tables.insert(name, TableFingerprint { rows, hash });
+        }
     }
     found.tables.insert(LARGE_OBJECTS.to_owned(), large_objects(session, depth).await?);
     session.execute("RESET search_path").await?;
     Ok(found)
+}
+
+/// As many as keep the server's parser and lock table comfortable.
+const TABLES_AT_ONCE: usize = 50;
+
+/// The query for one table: its name, how many rows, their hash.
+fn table(catalog: &Catalog, relation: &Relation, depth: Depth) -> String {
+    let mut names: Vec<&String> = catalog.columns_of(relation.oid).map(|column| &column.name).collect();
+    names.sort();
+    let hash = match depth {
+        Depth::Counts => "NULL".to_owned(),
+        Depth::Values => {
+            format!("sum(pg_catalog.hashtextextended(ROW({})::text, 0)::numeric)::text", identifiers(names))
+        }
+    };
+    format!("SELECT {}, count(*), {hash} FROM ONLY {}", quote_literal(&relation.qualified), relation.qualified)
 }
 
 /// Large objects stand in no table of anybody's; a migration can write and remove them all the same.
