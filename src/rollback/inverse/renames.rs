@@ -169,6 +169,20 @@ fn move_away(plan: &Plan<'_>, order: &DropOrder) -> (Vec<Step>, BTreeMap<Address
                 format!("ALTER {word} {current} RENAME TO {new_name};"),
             ));
             current = format!("{}{arguments}", qualified(&schema, &new_name));
+            // From version 18 on the `NOT NULL` of a domain has a name of its own, which is wanted again as well.
+            let not_null = plan.after.constraints.values().find(|found| {
+                let domain = plan.after.constraint_details.get(&found.oid).and_then(|detail| detail.domain);
+                found.kind == 'n' && node.class == Class::Type && domain == Some(node.oid)
+            });
+            if let Some(found) = not_null {
+                steps.push(Step::new(
+                    "Dropped further down; until then it leaves its name to the one that was there before.",
+                    format!(
+                        "ALTER DOMAIN {current} RENAME CONSTRAINT {} TO {new_name}_not_null;",
+                        identifier(&found.name)
+                    ),
+                ));
+            }
         }
         away.insert(*node, current);
     }
