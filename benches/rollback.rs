@@ -159,9 +159,11 @@ async fn parts(mut ground: &Ground<'_>) -> Result<(Scripts, Duration), RollbackE
         dump_before,
         history: &[],
         changed: &[],
+        statements: &[],
         title: "the bench",
         backup_schema: catalog::BACKUP_SCHEMA,
         volatile: None,
+        casts: true,
         stepwise: false,
         origins: &[],
     });

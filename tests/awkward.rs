@@ -145,7 +145,7 @@ fn row_security_shows_each_role_its_own_rows_and_the_proof_all() {
         "SET app.tenant = 'a';\nUPDATE docs SET body = 'x' WHERE id <= 100;\nALTER TABLE docs DROP COLUMN body;\n",
     );
     assert_eq!(statement(&report, 2)["rows_affected"], 50);
-    assert_eq!(losses(&report), [("public.docs", 20_000)]);
+    assert_eq!(losses(&report), [("public.docs.body", 20_000)]);
     assert_eq!(report["rollback"]["verdict"], "restored_from_backup", "{}", report["rollback"]["differences"]);
     assert_eq!(report["rollback"]["proof"]["rows"], "equal");
 }

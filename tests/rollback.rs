@@ -186,25 +186,32 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         .collect();
     let history: Vec<String> =
         expected["history"].as_array().into_iter().flatten().map(|sql| sql.as_str().expect("SQL").to_owned()).collect();
-    let write = |volatile| {
+    let statements: Vec<String> = split(&migration)
+        .expect("a migration that can be cut into statements")
+        .into_iter()
+        .map(|span| migration[span].to_owned())
+        .collect();
+    let write = |(volatile, casts)| {
         generate(&Input {
             before: &before,
             after: &after,
             dump_before: &dump_before,
             history: &history,
             changed: &changed,
+            statements: &statements,
             title: &name,
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
+            casts,
             stepwise: migration.contains("-- no-transaction"),
             origins: &[],
         })
     };
-    let mut scripts = write(Some(&volatile));
+    let mut scripts = write((Some(&volatile), true));
     let options = ProveOptions::default();
     let mut proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
-    if proof.mistaken(&scripts) {
-        scripts = write(None);
+    if proof.mistaken(&scripts) || proof.failed() {
+        scripts = write((None, !proof.failed()));
         proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
     }
     if migration.contains("-- no-transaction") {

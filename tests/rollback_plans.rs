@@ -219,9 +219,11 @@ async fn what_is_back_in_every_other_part_is_not_exact_while_it_is_planned_other
             dump_before: &dump,
             history: &[],
             changed: &[],
+            statements: &[],
             title: "index",
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile: None,
+            casts: true,
             stepwise: false,
             origins: &[],
         });

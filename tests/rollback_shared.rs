@@ -46,9 +46,11 @@ async fn there_and_back(migration: &str) -> Outcome {
         dump_before: &dump,
         history: &[],
         changed: &[],
+        statements: &[],
         title: "a test",
         backup_schema: catalog::BACKUP_SCHEMA,
         volatile: None,
+        casts: true,
         stepwise: false,
         origins: &[],
     });

@@ -36,21 +36,24 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     let title: Vec<String> = applied.iter().map(title).collect();
     let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
     let (history, changed) = (history(noted_down(rehearsal)), changed_tables(rehearsal, &all, &before.catalog));
-    let write = |volatile: Option<&BTreeSet<String>>| {
+    let write = |(volatile, casts): (Option<&BTreeSet<String>>, bool)| {
         generate(&Input {
             before: &before.catalog,
             after: &after.catalog,
             dump_before: &dump,
             history: &history,
             changed: &changed,
+            statements: &committed(rehearsal, &all),
             title: &title.join(", "),
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile,
+            casts,
             stepwise: stepwise(&all),
             origins: &origins(rehearsal, &all),
         })
     };
-    let mut told = Some(&volatile);
+    // Statements and casts are trusted until the copy shows otherwise.
+    let mut told = (Some(&volatile), true);
     let mut scripts = write(told);
     let options = ProveOptions {
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
@@ -58,10 +61,14 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     };
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
     let mut proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-    if proof.mistaken(&scripts) {
-        told = None;
-        scripts = write(told);
-        proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+    if proof.mistaken(&scripts) || proof.failed() {
+        told = (None, !proof.failed());
+        let wary = write(told);
+        // The same scripts would do the same again.
+        if wary.rollback != scripts.rollback || wary.prepare != scripts.prepare {
+            scripts = wary;
+            proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
+        }
     }
     let points: Vec<usize> = prefixes::points(&rehearsal.migrations)
         .into_iter()
@@ -132,6 +139,7 @@ fn step(plan: &Ready<'_>, rehearsal: &Rehearsal, migration: &Migration, schema: 
         backup_schema: catalog::BACKUP_SCHEMA.to_owned(),
         history: history(std::slice::from_ref(migration)),
         changed: changed_tables(rehearsal, &[migration], schema),
+        statements: committed(rehearsal, &[migration]),
         tables: touched_tables(plan, rehearsal, &[migration], schema),
         stepwise: stepwise(&[migration]),
         origins: origins(rehearsal, &[migration]),
@@ -143,7 +151,7 @@ async fn each(
     plan: &Ready<'_>,
     rehearsal: &Rehearsal,
     saves: bool,
-    volatile: Option<&BTreeSet<String>>,
+    told: (Option<&BTreeSet<String>>, bool),
 ) -> Result<Vec<Rollback>, RehearsalError> {
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
@@ -157,7 +165,7 @@ async fn each(
     }
     plan.progress.say("each migration by itself …");
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
-    Ok(prove_each(&mut ground, applied, saves, volatile, tell).await?)
+    Ok(prove_each(&mut ground, applied, saves, told, tell).await?)
 }
 
 /// The migrations that were applied as a whole.
@@ -171,6 +179,13 @@ fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
     let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
+}
+
+/// The text of what was committed of these migrations.
+fn committed(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<String> {
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
+    committed.map(|statement| statement.sql().to_owned()).collect()
 }
 
 /// What was committed of these migrations, for the comments of the scripts.

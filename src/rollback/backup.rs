@@ -5,6 +5,7 @@
 //! collations people made are saved as plain text, so that the backup does not hold on to one the migration drops.
 
 mod decide;
+mod possible;
 mod predict;
 mod restore;
 pub(super) mod statement;
@@ -39,6 +40,8 @@ pub struct SavedColumn {
     /// The type the migration converts it to, where converting there and back by plain casts tells a value that is
     /// still the migration's.
     pub converted_to: Option<String>,
+    /// It is there after the migration, and nothing tells the migration's value from a later one.
+    pub overwrites: bool,
 }
 
 /// What one part of the backup is for.
@@ -59,8 +62,19 @@ pub enum SaveKind {
     Written(Written),
     /// Rows the migration's own statements add.
     Added(Added),
-    /// Positions of sequences the migration drops or sets back: names, and whether they count upwards.
-    Positions(Vec<(String, bool)>),
+    /// Positions of sequences the migration drops or sets back.
+    Positions(Vec<Position>),
+}
+
+/// A sequence whose position is saved.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Its qualified name.
+    pub sequence: String,
+    /// It counts upwards.
+    pub rising: bool,
+    /// Table and column it gives numbers to, where it comes back in place of another.
+    pub fills: Option<(String, String)>,
 }
 
 /// Rows told from the statements that change them, on the rows there are.
@@ -170,7 +184,7 @@ impl Save {
             ),
             SaveKind::Added(_) => format!("{}: the rows the migration adds, to tell them from others.", self.origin),
             SaveKind::Positions(sequences) => {
-                let names: Vec<&str> = sequences.iter().map(|(name, _)| name.as_str()).collect();
+                let names: Vec<&str> = sequences.iter().map(|position| position.sequence.as_str()).collect();
                 format!("Where sequences stand that the migration drops or sets back: {}.", names.join(", "))
             }
         }
@@ -185,7 +199,7 @@ impl Save {
             SaveKind::Table | SaveKind::Rows { .. } | SaveKind::Written(_) | SaveKind::Added(_) => {
                 vec![self.origin.clone()]
             }
-            SaveKind::Positions(sequences) => sequences.iter().map(|(name, _)| name.clone()).collect(),
+            SaveKind::Positions(sequences) => sequences.iter().map(|position| position.sequence.clone()).collect(),
         }
     }
 
@@ -235,7 +249,7 @@ impl Save {
             SaveKind::Positions(sequences) => {
                 let each: Vec<String> = sequences
                     .iter()
-                    .map(|(sequence, _)| {
+                    .map(|Position { sequence, .. }| {
                         format!("SELECT {} AS sequence, last_value, is_called FROM {sequence}", quote_literal(sequence))
                     })
                     .collect();
@@ -274,11 +288,20 @@ impl Save {
             SaveKind::Table => {
                 format!("rows written to {} between prepare.sql and the migration are not saved", self.origin)
             }
-            SaveKind::Columns(_) => format!(
-                "rows of {} written after prepare.sql have no saved value of {}",
-                self.origin,
-                identifiers(self.columns.iter().map(|column| &column.name))
-            ),
+            SaveKind::Columns(_) => {
+                let names = identifiers(self.columns.iter().map(|column| &column.name));
+                let overwritten: Vec<&String> =
+                    self.columns.iter().filter(|column| column.overwrites).map(|column| &column.name).collect();
+                let mut text =
+                    format!("rows of {} written after prepare.sql have no saved value of {names}", self.origin);
+                if !overwritten.is_empty() {
+                    text.push_str(&format!(
+                        "; later changes to {} are overwritten with what was saved",
+                        identifiers(overwritten.into_iter())
+                    ));
+                }
+                text
+            }
             SaveKind::Rows { key: Key::Columns(_), .. } => {
                 format!("changes made to rows of {} after prepare.sql are overwritten with what was saved", self.origin)
             }

@@ -4,6 +4,7 @@ use super::backup::{Save, SaveKind, lossless};
 use super::names::{column, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
+use crate::migration::script::{StatementKind, kind};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, TypeKind};
@@ -42,6 +43,32 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
         found.extend(save.conditions());
     }
     found
+}
+
+/// What blocks and procedures write to is seen on the copy and not read from their text.
+pub(super) fn of_unread(statements: &[String]) -> Option<Condition> {
+    let writes = |sql: &String| match kind(sql) {
+        StatementKind::Call => true,
+        StatementKind::Do => {
+            let lower = sql.to_lowercase();
+            ["update", "delete", "insert", "truncate", "merge", "execute", "call", "perform"]
+                .iter()
+                .any(|word| lower.contains(word))
+        }
+        _ => false,
+    };
+    let text = "DO blocks and procedures write to no other tables than on the copy: only those are saved".to_owned();
+    statements.iter().any(writes).then_some(Condition { text, query: None })
+}
+
+/// What bears an old name is not what bore it before: it goes with all that is written to it.
+pub(super) fn of_stand_ins(stand_ins: &[String]) -> impl Iterator<Item = Condition> + '_ {
+    stand_ins.iter().map(|name| Condition {
+        text: format!(
+            "what is written to {name} after the migration is lost: it takes the place of what it was before"
+        ),
+        query: None,
+    })
 }
 
 /// Tables whose rows go back to what was saved before `NOT NULL` and constraints stand again. What they hold until then

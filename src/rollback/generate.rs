@@ -29,6 +29,8 @@ pub struct Input<'a> {
     pub history: &'a [String],
     /// Tables whose rows the migration changed: they are saved whole and put back row by row.
     pub changed: &'a [ChangedTable],
+    /// Every statement that was committed, in order: they may change other rows in production than on the copy.
+    pub statements: &'a [String],
     /// What is undone, for the headers: versions and names.
     pub title: &'a str,
     /// The schema `prepare.sql` saves into: [`BACKUP_SCHEMA`](crate::engine::postgres::catalog::BACKUP_SCHEMA), with
@@ -38,6 +40,9 @@ pub struct Input<'a> {
     /// [`volatile::read`](crate::engine::postgres::volatile::read). None where nothing may be told from the statements:
     /// then whole tables are saved.
     pub volatile: Option<&'a BTreeSet<String>>,
+    /// Converted values come back by casts where those are known to lead back. A migration that converts by an expression
+    /// of its own may have made values that no cast takes: then all of them are saved.
+    pub casts: bool,
     /// The migration commits on its way and can stop anywhere: the rollback must undo whatever there is.
     pub stepwise: bool,
     /// The statements that are undone, for the comments.
@@ -101,16 +106,26 @@ impl Step {
 /// Writes the scripts that undo what happened between two catalogs.
 pub fn generate(input: &Input<'_>) -> Scripts {
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
-    let saved = backup::saves(&mut plan, input.changed, input.backup_schema, input.volatile);
-    let conditions = conditions::conditions(&plan, &saved);
+    plan.casts = input.casts;
+    let saved = backup::saves(&mut plan, input);
+    let mut conditions = conditions::conditions(&plan, &saved);
+    conditions.extend(conditions::of_unread(input.statements));
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
     unmodelled.sort();
     unmodelled.dedup();
     let traces = trace::traces(&plan);
+    let stand_ins = trace::stand_ins(&plan);
+    conditions.extend(conditions::of_stand_ins(&stand_ins));
     Scripts {
         prepare: prepare(input, &saved, &traces),
-        rollback: rollback(input, &inverse, &conditions, &unmodelled, &traces),
+        rollback: rollback(
+            input,
+            &inverse,
+            &conditions,
+            &unmodelled,
+            (&traces, if saved.is_empty() { &[] } else { &stand_ins }),
+        ),
         cleanup: cleanup(input, &saved),
         saved,
         backup_schema: input.backup_schema.to_owned(),
@@ -228,7 +243,7 @@ fn rollback(
     inverse: &inverse::Inverse,
     conditions: &[Condition],
     unmodelled: &[String],
-    traces: &[String],
+    (traces, stand_ins): (&[String], &[String]),
 ) -> String {
     let mut out = String::new();
     header(
@@ -243,11 +258,8 @@ fn rollback(
     for what in unmodelled {
         let _ = writeln!(out, "-- NOT UNDONE: {what}");
     }
-    // One that stops half-way is undone from wherever it stands, as often as it takes.
-    if !input.stepwise {
-        out.push_str(&trace::still(traces));
-        out.push('\n');
-    }
+    out.push_str(&trace::still(traces, input.stepwise, input.backup_schema, stand_ins));
+    out.push('\n');
     let counted: Vec<&Condition> = conditions.iter().filter(|condition| condition.query.is_some()).collect();
     if !counted.is_empty() {
         out.push_str(

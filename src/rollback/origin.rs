@@ -31,11 +31,12 @@ const MOST: usize = 3;
 pub(super) fn line(origins: &[Origin], step: &Step) -> String {
     let named = names(step);
     let Some(first) = named.first() else { return String::new() };
-    let claim = |origin: &Origin| named.iter().take(2).filter(|name| origin.names.contains(*name)).count();
+    // What follows the name in `CREATE` and `DROP` says what it is made of.
+    let telling = if ["CREATE", "DROP"].iter().any(|word| step.sql.starts_with(word)) { 1 } else { 2 };
+    let claim = |origin: &Origin| named.iter().take(telling).filter(|name| origin.names.contains(*name)).count();
     let best = origins.iter().map(claim).max().unwrap_or(0);
     // One that names the table alone says little about a column that another one names.
-    let own =
-        origins.iter().filter(|origin| claim(origin) == best && origin.names.contains(first) || claim(origin) == 2);
+    let own = origins.iter().filter(|origin| claim(origin) == best && (origin.names.contains(first) || best == 2));
     let found: Vec<String> = own.map(|origin| format!("{} ({})", origin.index, origin.place)).collect();
     match found.as_slice() {
         [] => String::new(),

@@ -51,6 +51,8 @@ pub(super) struct Plan<'a> {
     pub of_replaced_types: BTreeSet<Address>,
     /// Columns of after whose values do not fit the type they go back to: a composite type lacks an attribute.
     pub of_rebuilt_composites: BTreeSet<Address>,
+    /// Casts bring converted values back, where they are known to.
+    pub casts: bool,
     /// What no script undoes.
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
@@ -97,6 +99,7 @@ impl<'a> Plan<'a> {
             replaced_types: BTreeMap::new(),
             of_replaced_types: BTreeSet::new(),
             of_rebuilt_composites: BTreeSet::new(),
+            casts: true,
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
             indexes_outside: true,

@@ -1,6 +1,7 @@
 //! What shows in a database that the migration ran there: `prepare.sql` refuses where it did, `rollback.sql` where it
 //! did not.
 
+use super::names::{column, identifier};
 use super::planner::{Plan, TablePlan};
 use crate::engine::postgres::session::quote_literal;
 use crate::snapshot::catalog::{Catalog, RelationKind};
@@ -136,15 +137,52 @@ pub(super) fn not_yet(traces: &[String], history: &[String]) -> String {
     noted.chain(shown).collect()
 }
 
-/// For `rollback.sql`: the migration has run and was not undone.
-pub(super) fn still(traces: &[String]) -> String {
-    if traces.is_empty() {
-        return String::new();
+/// For `rollback.sql`: the migration has run and was not undone. One that can stop anywhere may have left no trace yet,
+/// but then what `prepare.sql` saved is there. Where an old name stands for something new, undoing twice would destroy
+/// the old: then the backup must be there.
+pub(super) fn still(traces: &[String], stepwise: bool, backup_schema: &str, stand_ins: &[String]) -> String {
+    let mut out = String::new();
+    let saved = format!("pg_catalog.to_regnamespace({}) IS NOT NULL", quote_literal(&identifier(backup_schema)));
+    if !traces.is_empty() {
+        let shown = traces.join("\n        OR ");
+        let known = if stepwise { format!("{saved}\n        OR {shown}") } else { shown };
+        out.push_str(&raise(
+            &format!("NOT ({known})"),
+            "there is nothing to undo: the migration has not run here, or was undone; nothing was changed",
+        ));
     }
-    raise(
-        &format!("NOT ({})", traces.join("\n        OR ")),
-        "there is nothing to undo: the migration has not run here, or was undone; nothing was changed",
-    )
+    if !stand_ins.is_empty() {
+        let message = format!(
+            "prepare.sql was not run, or cleanup.sql was: what is called {} now cannot be told from what bore the name before; \
+             nothing was changed",
+            stand_ins.join(", ")
+        );
+        out.push_str(&raise(&format!("NOT ({saved})"), &message));
+    }
+    out
+}
+
+/// Tables and columns that bear the name of another one from before.
+pub(super) fn stand_ins(plan: &Plan<'_>) -> Vec<String> {
+    let is_table = |kind: RelationKind| matches!(kind, RelationKind::Table | RelationKind::PartitionedTable);
+    let mut found = Vec::new();
+    for old in plan.before.relations.values().filter(|relation| is_table(relation.kind)) {
+        let named = plan.after.relations.values().filter(|new| new.qualified == old.qualified && is_table(new.kind));
+        let mut others = named.filter(|new| plan.pairing.relation_before(new.oid) != Some(old.oid));
+        found.extend(others.next().map(|new| new.qualified.clone()));
+    }
+    for table in plan.tables.values() {
+        for old in plan.before.columns_of(table.before) {
+            let other = plan
+                .after
+                .columns_of(table.after)
+                .any(|new| new.name == old.name && new.number != old.number && table.added.contains(&new.number));
+            if other {
+                found.push(column(plan.before, table.before, old.number));
+            }
+        }
+    }
+    found
 }
 
 fn raise(condition: &str, message: &str) -> String {

@@ -261,9 +261,11 @@ impl Seen {
             dump_before: &self.dump_before,
             history: &[],
             changed: &built.changed,
+            statements: &built.case.migration,
             title: "a random migration",
             backup_schema: catalog::BACKUP_SCHEMA,
             volatile: told_from_statements.then_some(&self.volatile),
+            casts: true,
             stepwise: false,
             origins: &[],
         })

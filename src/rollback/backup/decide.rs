@@ -1,30 +1,27 @@
 //! Decides what is saved: what is dropped, what is converted without a way back, what else the migration changes.
 
-use super::super::generate::ChangedTable;
+use super::super::generate::Input;
 use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
+use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
-use super::{Added, Key, Save, SaveKind, SavedColumn, Written};
+use super::statement::written;
+use super::{Added, Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::object::Address;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Decides what is saved, in a schema of this name. `volatile` as in [`Input`](super::super::generate::Input); none
-/// where nothing may be told from statements.
-pub(in crate::rollback) fn saves(
-    plan: &mut Plan<'_>,
-    changed: &[ChangedTable],
-    schema: &str,
-    volatile: Option<&BTreeSet<String>>,
-) -> Vec<Save> {
+/// Decides what is saved.
+pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<Save> {
+    let (schema, volatile) = (input.backup_schema, input.volatile);
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
     let mut whole = BTreeSet::new();
-    for change in changed {
-        let table = plan.tables.values().find(|table| plan.before.relation_name(table.before) == change.name);
+    for change in possible::changes(plan, input.changed, input.statements) {
+        let table = plan.tables.values().find(|table| table.before == change.table);
         let Some(table) = table else { continue };
-        if changed_rows(plan, table, change, volatile, &mut found) == Columns::All {
+        if changed_rows(plan, table, &change, volatile, &mut found) == Columns::All {
             whole.insert(table.before);
         }
     }
@@ -45,7 +42,24 @@ pub(in crate::rollback) fn saves(
             save.backup.pop();
         }
     }
+    name_parents(&mut found);
     found
+}
+
+/// What is saved because other rows go asks for those rows where they are saved, by names that are known only now.
+fn name_parents(found: &mut [Save]) {
+    let parents: Vec<(String, String)> = found
+        .iter()
+        .filter(|save| matches!(save.kind, SaveKind::Written(_)))
+        .map(|save| (predict::backup_of(save.table), save.backup_name()))
+        .collect();
+    for save in found {
+        if let SaveKind::Written(written) = &mut save.kind {
+            for (placeholder, name) in &parents {
+                written.query = written.query.replace(placeholder, name);
+            }
+        }
+    }
 }
 
 fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> Option<SavedColumn> {
@@ -58,6 +72,7 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
             || column.collation.as_ref().is_some_and(|found| !found.starts_with("pg_catalog.")),
         skip_null,
         converted_to: None,
+        overwrites: false,
     })
 }
 
@@ -103,26 +118,37 @@ enum Columns {
     Some,
 }
 
-/// Rows that statements change, delete and add.
+/// Rows that statements change, delete and add, or may change elsewhere.
 fn changed_rows(
     plan: &Plan<'_>,
     table: &TablePlan,
-    change: &ChangedTable,
+    change: &Change,
     volatile: Option<&BTreeSet<String>>,
     found: &mut Vec<Save>,
 ) -> Columns {
-    let reach = predict::reach(plan, table, change);
-    if let (Some(reach), Some(volatile)) = (&reach, volatile) {
-        added_rows(plan, table, reach, volatile, found);
+    if let (Some(volatile), false) = (volatile, change.unread) {
+        added_rows(plan, table, change, volatile, found);
     }
-    // Rows that were only added destroy nothing.
-    if change.updated + change.deleted == 0 {
+    if let ([cascade], Some(_)) = (change.cascades.as_slice(), volatile)
+        && let Some(save) = taken_along(plan, table, change, cascade, found)
+    {
+        found.push(save);
         return Columns::Some;
     }
-    let Some(reach) = reach else {
+    if !change.cascades.is_empty() {
         return all_rows(plan, table, None, true, found);
+    }
+    let Some(mut reach) = predict::reach(plan, table, change) else {
+        // A list of values that were only added, by something that is not read, destroys nothing.
+        let only_adds = change.seen.updated + change.seen.deleted == 0 && only_inserts(change);
+        return if only_adds { Columns::Some } else { all_rows(plan, table, None, true, found) };
     };
-    // What goes to columns that go again is nobody's loss.
+    // What is dropped or converted is saved by itself.
+    reach.assigned.retain(|number| {
+        let converted = table.retyped.contains(number) && !converts_back(plan, table, *number);
+        !table.dropped.contains(number) && !converted
+    });
+    // Rows that were only added destroy nothing, and what goes to columns that go again is nobody's loss.
     if reach.assigned.is_empty() && !reach.deletes {
         return Columns::Some;
     }
@@ -136,6 +162,56 @@ fn changed_rows(
         return all_rows(plan, table, None, true, found);
     }
     all_rows(plan, table, Some(&reach.assigned), false, found)
+}
+
+/// Whether all that names the table are statements that add rows and leave others as they are. Nothing names a table that
+/// a trigger or a function added rows to.
+fn only_inserts(change: &Change) -> bool {
+    let statements = change.seen.statements.iter().flatten();
+    statements
+        .map(|sql| written(sql))
+        .all(|read| matches!(read, Some(super::statement::Written::Insert { overwrites: false, .. })))
+}
+
+/// Rows that go, or lose what they refer to, because rows of another table go: told from those that are saved there.
+fn taken_along(plan: &Plan<'_>, table: &TablePlan, change: &Change, cascade: &Cascade, found: &[Save]) -> Option<Save> {
+    let before = table.before;
+    let parent = found.iter().find(|save| save.table == cascade.parent)?;
+    let SaveKind::Written(told) = &parent.kind else { return None };
+    let named = change.seen.statements.as_ref().is_some_and(|list| !list.is_empty());
+    // A referenced column has to be among those saved.
+    let saved_there = |name: &String| told.keys.iter().chain(&parent.columns).any(|column| column.name == *name);
+    if named
+        || before == cascade.parent
+        || !told.deletes
+        || cascade.action == Action::Other
+        || !cascade.pairs.iter().all(|(_, referenced)| saved_there(referenced))
+        || predict::has_helpers(plan, table)
+    {
+        return None;
+    }
+    let nothing = BTreeSet::new();
+    let keys = surviving_key(plan, table, &nothing)?;
+    let is_key = |name: &str| keys.iter().any(|key| key.name == name);
+    let deletes = cascade.action == Action::Delete;
+    let referring = |name: &str| cascade.pairs.iter().any(|(own, _)| own == name);
+    let numbers: Vec<i16> = plan
+        .before
+        .columns_of(before)
+        .filter(|column| column.generated.is_none() && !is_key(&column.name) && (deletes || referring(&column.name)))
+        .map(|column| column.number)
+        .collect();
+    // What is dropped or converted is saved by itself, with all its rows.
+    if numbers.iter().any(|number| table.dropped.contains(number) || table.retyped.contains(number)) {
+        return None;
+    }
+    let columns: Vec<SavedColumn> =
+        numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
+    let saved: Vec<SavedColumn> = keys.iter().chain(&columns).cloned().collect();
+    let assigned: Vec<String> =
+        if deletes { Vec::new() } else { cascade.pairs.iter().map(|(own, _)| own.clone()).collect() };
+    let query = predict::taken_along(plan, table, cascade, &saved, assigned.len());
+    new_save(plan, before, SaveKind::Written(Written { keys, query, assigned, deletes }), numbers, columns)
 }
 
 /// All rows of a table, with all columns or those that are assigned.
@@ -189,12 +265,17 @@ fn written_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BT
 }
 
 /// Rows told from the statements that add them.
-fn added_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
+fn added_rows(plan: &Plan<'_>, table: &TablePlan, change: &Change, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
     let before = table.before;
     // Without a key, rows that are equal in everything are told apart by nobody.
-    let keys = surviving_key(plan, table, &reach.assigned).unwrap_or_default();
+    let statements: Vec<_> = change.seen.statements.iter().flatten().filter_map(|sql| written(sql)).collect();
+    let assigned = predict::reach(plan, table, change).map(|reach| reach.assigned).unwrap_or_default();
+    if predict::has_helpers(plan, table) {
+        return;
+    }
+    let keys = surviving_key(plan, table, &assigned).unwrap_or_default();
     let all = plan.before.columns_of(before).filter(|column| column.generated.is_none()).count();
-    for statement in &reach.statements {
+    for statement in &statements {
         let Some(added) = predict::added(plan, table, statement, volatile) else { continue };
         let columns: Vec<SavedColumn> =
             added.numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
@@ -278,7 +359,8 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, expect: bool, found: &mut Ve
             let skip_null = lost && !(old.not_null && old.default.is_some());
             let saved = saved_column(plan.before, before, old.number, skip_null);
             let converted_to = converted_to(plan, table, old.number).filter(|_| converted && expect);
-            columns.extend(saved.map(|saved| SavedColumn { converted_to, ..saved }));
+            let overwrites = converted && converted_to.is_none();
+            columns.extend(saved.map(|saved| SavedColumn { converted_to, overwrites, ..saved }));
         }
     }
     if columns.is_empty() {
@@ -326,7 +408,8 @@ fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
         catalog.column_details.get(&(table, number)).map(|detail| (detail.type_oid, detail.type_modifier))
     };
     // The same type again: only the collation differs, or its type is one that is made anew.
-    same(plan.before, table.before) == same(plan.after, table.after) || lossless(&old.type_name, &new.type_name)
+    same(plan.before, table.before) == same(plan.after, table.after)
+        || (plan.casts && lossless(&old.type_name, &new.type_name))
 }
 
 /// Columns that identify a row before, and still do after the rollback without any help from the backup; none of them
@@ -376,7 +459,19 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
                     || (after.last_value == before.last_value && before.is_called && !after.is_called)
             });
         if plan.restore.contains(&address) || set_back {
-            sequences.push((plan.before.relation_name(*oid), before.increment > 0));
+            // One that takes the place of another may have given numbers meanwhile: the column knows which.
+            let fills = before.owned_by.filter(|(table, number)| {
+                let after = plan.pairing.relation_after(*table);
+                let stays = after
+                    .and_then(|after| plan.tables.get(&after))
+                    .is_some_and(|table| !table.dropped.contains(number) && !table.retyped.contains(number));
+                plan.restore.contains(&address) && before.increment > 0 && stays
+            });
+            let fills = fills.and_then(|(table, number)| {
+                let column = plan.before.columns.get(&(table, number))?;
+                Some((plan.before.relation_name(table), identifier(&column.name)))
+            });
+            sequences.push(Position { sequence: plan.before.relation_name(*oid), rising: before.increment > 0, fills });
         }
     }
     if !sequences.is_empty() {

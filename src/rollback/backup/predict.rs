@@ -5,9 +5,9 @@
 //! and `rollback.sql` knows a value that is still the migration's from one written since. Nothing is taken on trust: on
 //! the copy every predicted row must be found as predicted, or the scripts are written without it.
 
-use super::super::generate::ChangedTable;
 use super::super::names::{identifier, identifiers};
 use super::super::planner::{Plan, TablePlan};
+use super::possible::{Cascade, Change};
 use super::statement::{Target, Written, words, written};
 use crate::migration::script::lexer::TokenKind;
 use crate::snapshot::Oid;
@@ -27,10 +27,11 @@ pub(super) struct Reach {
 }
 
 /// Reads what changed a table; none where something else than its own statements may have had a hand in it.
-pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &ChangedTable) -> Option<Reach> {
-    if has_helpers(plan, table) {
+pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &Change) -> Option<Reach> {
+    if has_helpers(plan, table) || change.unread {
         return None;
     }
+    let change = &change.seen;
     let texts = change.statements.as_ref()?;
     let statements: Vec<Written> = texts.iter().map(String::as_str).map(written).collect::<Option<_>>()?;
     let mut reach = Reach { statements: Vec::new(), assigned: BTreeSet::new(), deletes: false };
@@ -55,15 +56,17 @@ pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &ChangedTable) -
             }
         }
     }
-    // Rows that move to another partition, rows a foreign key takes along.
-    let explained =
-        (change.updated == 0 || updates) && (change.deleted == 0 || reach.deletes) && (change.inserted == 0 || inserts);
+    // A row that moves to another partition is deleted here and inserted there.
+    let moves = updates && change.deleted == change.inserted;
+    let explained = (change.updated == 0 || updates)
+        && (change.deleted == 0 || reach.deletes || moves)
+        && (change.inserted == 0 || inserts || moves);
     reach.statements = statements;
     explained.then_some(reach)
 }
 
 /// Whether triggers or rules of the table can do more than a statement says.
-fn has_helpers(plan: &Plan<'_>, table: &TablePlan) -> bool {
+pub(super) fn has_helpers(plan: &Plan<'_>, table: &TablePlan) -> bool {
     let helps = |catalog: &Catalog, oid: Oid| {
         let mut all = catalog.triggers.values().chain(catalog.rules.values());
         all.any(|found| found.table == oid && found.enabled != 'D')
@@ -138,8 +141,8 @@ pub(super) fn effect(
         match statement {
             Written::Update { target, assigned, condition, joined } => {
                 for (name, value) in assigned {
-                    // What is assigned to a column that goes again matters to nobody.
-                    if numbers(plan, table, name)?.is_empty() {
+                    // What is assigned to a column that goes again, or is saved by itself, matters to nobody.
+                    if !numbers(plan, table, name)?.iter().any(|number| reach.assigned.contains(number)) {
                         continue;
                     }
                     let column = stays(plan, table, name)?;
@@ -237,6 +240,41 @@ fn layer(columns: &[&Column], statement: &Written, rows: &str) -> String {
         Written::Insert { .. } => return rows.to_owned(),
     };
     format!("SELECT {list}, {deleted} AS seatrial_deleted\n        FROM ({rows}) AS {}", identifier(alias))
+}
+
+/// Stands for the name of a table's backup until that is known.
+pub(super) fn backup_of(table: Oid) -> String {
+    format!("seatrial_backup_of_{table}_")
+}
+
+/// The rows that refer to rows that go, with so many columns that become null.
+pub(super) fn taken_along(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    cascade: &Cascade,
+    saved: &[super::SavedColumn],
+    nulls: usize,
+) -> String {
+    let partitioned =
+        plan.before.relations.get(&table.before).is_some_and(|found| found.kind == RelationKind::PartitionedTable);
+    let mut kept: Vec<String> = saved.iter().map(|column| column.selected_from("t.")).collect();
+    if nulls > 0 {
+        kept.push(format!("ARRAY[{}]::text[] AS seatrial_migrated", vec!["NULL"; nulls].join(", ")));
+    }
+    kept.push(format!("{} AS seatrial_deleted", nulls == 0));
+    let pairs: Vec<String> = cascade
+        .pairs
+        .iter()
+        .map(|(own, other)| format!("b.{}::text = t.{}::text", identifier(other), identifier(own)))
+        .collect();
+    format!(
+        "SELECT {}\n    FROM {}{} AS t\n    WHERE EXISTS (SELECT FROM {} AS b WHERE b.seatrial_deleted AND {})",
+        kept.join(", "),
+        if partitioned { "" } else { "ONLY " },
+        plan.before.relation_name(table.before),
+        backup_of(cascade.parent),
+        pairs.join(" AND ")
+    )
 }
 
 /// Rows an `INSERT` is going to add.

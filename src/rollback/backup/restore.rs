@@ -1,7 +1,7 @@
 //! The statements of `rollback.sql` that bring saved values back.
 
 use super::super::names::{identifier, identifiers};
-use super::{Added, Key, Save, SaveKind, SavedColumn, Written, row_text};
+use super::{Added, Key, Position, Save, SaveKind, SavedColumn, Written, row_text};
 use crate::engine::postgres::session::quote_literal;
 
 impl SavedColumn {
@@ -32,8 +32,9 @@ impl Save {
             SaveKind::Columns(Key::Columns(keys)) => self.undo_columns(&name, keys),
             SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
             SaveKind::Rows { key: Key::Columns(keys), deletes } => {
+                // Rows first: others of the same table may refer to them.
                 let update = (!self.columns.is_empty()).then(|| self.update_by_key(&name, keys));
-                update.into_iter().chain(deletes.then(|| self.insert_missing(&name, keys, ""))).collect()
+                deletes.then(|| self.insert_missing(&name, keys, "")).into_iter().chain(update).collect()
             }
             // Without a key there is no telling which row became which: what is there is replaced.
             SaveKind::Rows { key: Key::Occurrence(_), .. } => {
@@ -44,14 +45,22 @@ impl Save {
             // One that has come further by itself stays there: no number is given twice.
             SaveKind::Positions(sequences) => sequences
                 .iter()
-                .map(|(sequence, rising)| {
+                .flat_map(|Position { sequence, rising, fills }| {
                     let behind = if *rising { "<" } else { ">" };
-                    format!(
+                    let saved = format!(
                         "PERFORM pg_catalog.setval({0}, b.last_value, b.is_called) FROM {name} AS b, {sequence} AS now\n            \
                          WHERE b.sequence = {0} AND (now.last_value {behind} b.last_value\n                OR now.last_value = \
                          b.last_value AND b.is_called AND NOT now.is_called);",
                         quote_literal(sequence)
-                    )
+                    );
+                    let filled = fills.as_ref().map(|(table, column)| {
+                        format!(
+                            "PERFORM pg_catalog.setval({}, t.highest) FROM (SELECT max({column}) AS highest FROM {table}) AS t,\n                \
+                             {sequence} AS now WHERE t.highest > now.last_value;",
+                            quote_literal(sequence)
+                        )
+                    });
+                    std::iter::once(saved).chain(filled)
                 })
                 .collect(),
         });
@@ -203,6 +212,7 @@ impl Save {
         let scanned = self.scanned();
         let there = format!("(SELECT FROM {scanned} AS t WHERE {matched})");
         let mut steps = Vec::new();
+        let mut update = None;
         let assigned: Vec<(&SavedColumn, String)> = self
             .columns
             .iter()
@@ -243,7 +253,7 @@ impl Save {
                     })
                     .collect(),
             };
-            steps.push(format!(
+            update = Some(format!(
                 "UPDATE {scanned} AS t SET {}\n            FROM {name} AS b WHERE {alive}{matched} AND ({});",
                 set.join(", "),
                 still.join(" OR ")
@@ -267,6 +277,8 @@ impl Save {
             }
             steps.push(self.insert_missing(name, &written.keys, gone));
         }
+        // Rows first: others of the same table may refer to them.
+        steps.extend(update);
         steps.push(self.count_left_alone());
         steps
     }

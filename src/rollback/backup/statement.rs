@@ -158,6 +158,11 @@ impl Clauses for [Word<'_>] {
     }
 }
 
+/// The table's name a list of words begins with.
+pub(super) fn target_of(words: &[Word<'_>]) -> Option<Target> {
+    target(words).map(|(target, _)| target)
+}
+
 /// Words that end a table's name where an alias could stand.
 const NO_ALIAS: [&str; 10] =
     ["SET", "WHERE", "USING", "RETURNING", "VALUES", "SELECT", "DEFAULT", "OVERRIDING", "WITH", "TABLE"];

@@ -144,6 +144,9 @@ impl Work<'_, '_> {
         if self.plan.of_rebuilt_composites.contains(&Address::column(self.table.after, number)) {
             return Conversion::Impossible;
         }
+        if !self.plan.casts && old_detail.type_oid != new_detail.type_oid {
+            return Conversion::Impossible;
+        }
         if !old_detail.builtin_type || !new_detail.builtin_type {
             return Conversion::Using(format!("{name}::text::{}", old.type_name));
         }

@@ -31,6 +31,8 @@ pub struct Step {
     /// Tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
     /// As in [`Input`].
+    pub statements: Vec<String>,
+    /// As in [`Input`].
     pub stepwise: bool,
     /// As in [`Input`].
     pub origins: Vec<Origin>,
@@ -49,7 +51,7 @@ struct Leg {
 }
 
 /// Writes and proves the scripts of each of the first `count` pending migrations. `tell` says what is known about one,
-/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together; `volatile` is [`Input`]'s.
+/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together; `volatile` and `casts` are [`Input`]'s.
 ///
 /// One copy shows the schemas, and what comes back without a backup. A second one is made where something has to be saved,
 /// and one more for those before a migration that does not come back, so that they are not judged by what it leaves behind.
@@ -61,11 +63,11 @@ pub async fn prove_each<G: ProofGround>(
     ground: &mut G,
     count: usize,
     saves: bool,
-    volatile: Option<&BTreeSet<String>>,
+    (volatile, casts): (Option<&BTreeSet<String>>, bool),
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<Vec<Rollback>, RollbackError> {
     let copy = ground.fresh().await?;
-    let surveyed = survey(&copy, count, saves, volatile, tell).await;
+    let surveyed = survey(&copy, count, saves, (volatile, casts), tell).await;
     let (mut legs, mut open, mut climbs) = (Vec::new(), 0, 2);
     let surveyed = match surveyed {
         Ok((found, stopped)) => {
@@ -117,7 +119,7 @@ async fn survey<C: ProofCopy>(
     copy: &C,
     count: usize,
     saves: bool,
-    volatile: Option<&BTreeSet<String>>,
+    (volatile, casts): (Option<&BTreeSet<String>>, bool),
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<(Vec<Leg>, Option<String>), RollbackError> {
     let mut superuser = copy.superuser().await?;
@@ -155,9 +157,11 @@ async fn survey<C: ProofCopy>(
                 dump_before: &before.dump,
                 history: &step.history,
                 changed: &step.changed,
+                statements: &step.statements,
                 title: &step.title,
                 backup_schema: &step.backup_schema,
                 volatile,
+                casts,
                 stepwise: step.stepwise,
                 origins: &step.origins,
             })

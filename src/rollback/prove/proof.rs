@@ -105,6 +105,11 @@ impl RollbackProof {
         }
     }
 
+    /// Whether a script failed.
+    pub fn failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// Whether what the scripts expect of the migration's own statements is not what those did: then they have to be
     /// written without expecting anything.
     pub fn mistaken(&self, scripts: &Scripts) -> bool {

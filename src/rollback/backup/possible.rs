@@ -1,0 +1,213 @@
+//! Which tables a migration's statements can change, whether or not the copy had rows for them to change.
+//!
+//! The copy's rows are not production's: a condition that took nothing here may take something there, in another
+//! partition, in a table that inherits, or through a foreign key that cascades.
+
+use super::super::generate::ChangedTable;
+use super::super::planner::Plan;
+use super::statement::{Target, Word, Written, target_of, words, written};
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One table rows of which may change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Change {
+    /// OID before.
+    pub table: Oid,
+    /// What was seen, and the statements that name it.
+    pub seen: ChangedTable,
+    /// Rows may go or change because rows of these tables go: through which foreign key, and what it does.
+    pub cascades: Vec<Cascade>,
+    /// Statements that are not read say its name, or wrote to it.
+    pub unread: bool,
+}
+
+/// A foreign key that acts when referenced rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cascade {
+    /// The referenced table, OID before.
+    pub parent: Oid,
+    /// Referencing and referenced columns.
+    pub pairs: Vec<(String, String)>,
+    pub action: Action,
+}
+
+/// What a foreign key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The referencing rows go as well.
+    Delete,
+    /// Their columns become null.
+    SetNull,
+    /// Anything else.
+    Other,
+}
+
+/// Adds to what was seen what might have been; referenced tables come first.
+pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[String]) -> Vec<Change> {
+    let mut found: BTreeMap<Oid, Change> = BTreeMap::new();
+    let mut deleting = BTreeSet::new();
+    for sql in statements {
+        let read = written(sql);
+        let targets: Vec<(Target, bool)> = match &read {
+            Some(written) => {
+                let deletes = matches!(written, Written::Delete { .. } | Written::Truncate { .. });
+                written.targets().iter().map(|target| (target.clone(), deletes)).collect()
+            }
+            None => hidden(sql),
+        };
+        for (target, deletes) in targets {
+            for table in tables(plan, &target) {
+                let change = entry(plan, &mut found, table);
+                change.unread |= read.is_none();
+                if let Some(list) = &mut change.seen.statements
+                    && list.last() != Some(sql)
+                {
+                    list.push(sql.clone());
+                }
+                if deletes {
+                    deleting.insert(table);
+                }
+            }
+        }
+        if truncates_on(sql) {
+            deleting.extend(found.values().filter(|change| names(change, sql)).map(|change| change.table));
+        }
+    }
+    for one in seen {
+        observe(plan, &mut found, one);
+    }
+    cascades(plan, &mut found, deleting);
+    let mut all: Vec<Change> = found.into_values().collect();
+    all.sort_by_key(|change| change.cascades.len());
+    all
+}
+
+fn entry<'f>(plan: &Plan<'_>, found: &'f mut BTreeMap<Oid, Change>, table: Oid) -> &'f mut Change {
+    found.entry(table).or_insert_with(|| Change {
+        table,
+        seen: ChangedTable {
+            name: plan.before.relation_name(table),
+            statements: Some(Vec::new()),
+            ..ChangedTable::default()
+        },
+        ..Change::default()
+    })
+}
+
+fn names(change: &Change, sql: &String) -> bool {
+    change.seen.statements.as_ref().is_some_and(|list| list.contains(sql))
+}
+
+/// `TRUNCATE … CASCADE` takes every table along that refers to its own.
+fn truncates_on(sql: &str) -> bool {
+    let all = words(sql);
+    all.first().is_some_and(|word| word.is("TRUNCATE")) && all.iter().any(|word| word.is("CASCADE"))
+}
+
+/// Tables named behind the words that write, wherever they stand: in `WITH`, in `MERGE`.
+fn hidden(sql: &str) -> Vec<(Target, bool)> {
+    let all = words(sql);
+    if !all.first().is_some_and(|word| word.is("WITH") || word.is("MERGE")) {
+        return Vec::new();
+    }
+    let merge = all.first().is_some_and(|word| word.is("MERGE"));
+    let mut found = Vec::new();
+    for at in 0..all.len() {
+        let is = |offset: usize, keyword: &str| all.get(at + offset).is_some_and(|word: &Word<'_>| word.is(keyword));
+        let skip = match () {
+            () if merge && is(0, "MERGE") && is(1, "INTO") => 2,
+            () if !merge && is(0, "DELETE") && is(1, "FROM") => 2,
+            () if !merge && is(0, "INSERT") && is(1, "INTO") => 2,
+            () if !merge && is(0, "UPDATE") => 1,
+            () => continue,
+        };
+        let deletes = merge || is(0, "DELETE");
+        found.extend(all.get(at + skip..).and_then(target_of).map(|target| (target, deletes)));
+    }
+    found
+}
+
+/// The surviving tables a target means, by OID before: itself, and those that inherit from it. A partitioned table
+/// stands for its partitions.
+fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
+    let named = |catalog: &Catalog| -> Vec<Oid> {
+        catalog
+            .relations
+            .values()
+            .filter(|relation| {
+                matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable)
+                    && relation.name == target.name
+                    && target.schema.as_ref().is_none_or(|schema| *schema == relation.schema)
+            })
+            .map(|relation| relation.oid)
+            .collect()
+    };
+    let mut found: BTreeSet<Oid> = named(plan.before).into_iter().collect();
+    found.extend(named(plan.after).into_iter().filter_map(|oid| plan.pairing.relation_before(oid)));
+    let mut next: Vec<Oid> = if target.only { Vec::new() } else { found.iter().copied().collect() };
+    while let Some(parent) = next.pop() {
+        let heirs = plan.before.relation_details.iter().filter(|(_, detail)| detail.parents.contains(&parent));
+        for (heir, _) in heirs {
+            let partition = plan.before.relations.get(heir).is_none_or(|relation| relation.is_partition);
+            if !partition && found.insert(*heir) {
+                next.push(*heir);
+            }
+        }
+    }
+    found.retain(|oid| plan.pairing.relation_after(*oid).is_some());
+    found.into_iter().collect()
+}
+
+/// Takes in what was seen: a partition's rows are those of the table that was named.
+fn observe(plan: &Plan<'_>, found: &mut BTreeMap<Oid, Change>, one: &ChangedTable) {
+    let Some(relation) = plan.before.relations.values().find(|relation| relation.qualified == one.name) else { return };
+    let mut top = relation.oid;
+    let mut next = Some(relation);
+    while let Some(at) = next {
+        if found.contains_key(&at.oid) {
+            top = at.oid;
+        }
+        next = at.parent.filter(|_| at.is_partition).and_then(|parent| plan.before.relations.get(&parent));
+    }
+    let change = entry(plan, found, top);
+    change.seen.inserted += one.inserted;
+    change.seen.updated += one.updated;
+    change.seen.deleted += one.deleted;
+    let known = match (&one.statements, &change.seen.statements) {
+        (Some(theirs), Some(own)) => theirs.iter().all(|sql| own.contains(sql)),
+        _ => false,
+    };
+    // Something wrote to it that does not name it: a trigger, a function, a foreign key.
+    change.unread |= !known;
+}
+
+/// What foreign keys take along, from table to table.
+fn cascades(plan: &Plan<'_>, found: &mut BTreeMap<Oid, Change>, deleting: BTreeSet<Oid>) {
+    let mut open: Vec<Oid> = deleting.into_iter().collect();
+    let mut done: BTreeSet<Oid> = BTreeSet::new();
+    while let Some(parent) = open.pop() {
+        if !done.insert(parent) {
+            continue;
+        }
+        for key in plan.before.constraints.values().filter(|key| key.kind == 'f' && key.references == Some(parent)) {
+            let Some(child) = key.table.filter(|child| plan.pairing.relation_after(*child).is_some()) else { continue };
+            let inherited = plan.before.constraint_details.get(&key.oid).is_some_and(|detail| detail.parent.is_some());
+            let action = match key.definition.split_once(" ON DELETE ").map(|(_, action)| action) {
+                Some(action) if action.starts_with("CASCADE") => Action::Delete,
+                Some(action) if action.starts_with("SET NULL") && !action.starts_with("SET NULL (") => Action::SetNull,
+                Some(action) if action.starts_with("SET ") => Action::Other,
+                _ => continue,
+            };
+            if inherited {
+                continue;
+            }
+            let pairs = key.columns.iter().cloned().zip(key.referenced_columns.iter().cloned()).collect();
+            entry(plan, found, child).cascades.push(Cascade { parent, pairs, action });
+            if action == Action::Delete {
+                open.push(child);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+UPDATE part SET at = at + 365 WHERE id = 3;
