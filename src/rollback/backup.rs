@@ -310,7 +310,7 @@ impl Save {
             }
             SaveKind::Written(_) | SaveKind::Added(_) => format!(
                 "rows of {} that were changed again after the migration are left alone: rollback.sql counts them and lists them \
-                 in {}.left_alone",
+                 in {}.left_alone; what is written between prepare.sql and the migration is not saved",
                 self.origin,
                 identifier(&self.schema)
             ),

@@ -39,6 +39,8 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     columns(plan, &replaced, &mut found);
     labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
+    unique_indexes(plan, &replaced, &mut found);
+    unique_values(plan, saved, &mut found);
     for save in saved {
         found.extend(save.conditions());
     }
@@ -121,9 +123,19 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
                     text: format!("every value of {} fits {}", column(plan.after, table.after, number), old.type_name),
                     query: Some(format!("SELECT count(*) FROM {name} WHERE {misfit}")),
                 });
+            } else if table.retyped.contains(&number) && may_misfit(&old.type_name, &new.type_name) {
+                let name = column(plan.after, table.after, number);
+                let text = format!("every value written to {name} since can be read as {}", old.type_name);
+                found.push(Condition { text, query: None });
             }
         }
     }
+}
+
+/// Whether values of the new type may have no counterpart in the old one; where that can be counted, see [`misfit`].
+fn may_misfit(old: &str, new: &str) -> bool {
+    let text = ["text", "character varying"];
+    old != new && !text.contains(&old) && misfit("x", old, new).is_none()
 }
 
 /// A `NOT NULL` that did not hold for all rows before, which it can from version 18 on.
@@ -251,6 +263,48 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
         let mut text = format!("{name} satisfies {}", identifier(&constraint.name));
         let _ = write!(text, ": {}", constraint.definition);
         found.push(Condition { text, query });
+    }
+}
+
+/// Unique indexes that are no constraint's and come back.
+fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+    for address in plan.restore.iter().filter(|address| address.class == Class::Relation) {
+        let Some(index) = plan.before.indexes.get(&address.oid) else { continue };
+        let gone = plan.pairing.after(*address).is_none() && index.unique && index.constraint.is_none();
+        let Some(table) = plan.pairing.relation_after(index.table).filter(|_| gone && index.valid) else { continue };
+        let (name, keys) = (plan.after.relation_name(table), &index.keys[..index.key_count.min(index.keys.len())]);
+        let expressions = plan.before.index_details.get(&address.oid).is_none_or(|detail| detail.has_expressions);
+        let named = keys.iter().all(|key| plan.after.columns_of(table).any(|column| column.name == *key));
+        let query = (!expressions && named && index.predicate.is_none()).then(|| {
+            let known: Vec<String> = keys.iter().map(|key| format!("{} IS NOT NULL", identifier(key))).collect();
+            format!(
+                "SELECT count(*) FROM (SELECT FROM {name} WHERE {} GROUP BY {} HAVING count(*) > 1) AS twice",
+                known.join(" AND "),
+                identifiers(keys)
+            )
+        });
+        found.push(Condition {
+            text: format!("{name} holds no value twice that {} forbids", plan.before.relation_name(address.oid)),
+            query: replaced.countable(&[table], query),
+        });
+    }
+}
+
+/// Restored rows may need values that somebody wrote elsewhere since.
+fn unique_values(plan: &Plan<'_>, saved: &[Save], found: &mut Vec<Condition>) {
+    for save in saved {
+        let SaveKind::Written(written) = &save.kind else { continue };
+        let keys: BTreeSet<&String> = written.keys.iter().map(|key| &key.name).collect();
+        let needed = plan.before.indexes.values().any(|index| {
+            let columns: BTreeSet<&String> = index.keys.iter().take(index.key_count).collect();
+            let touched = written.deletes || columns.iter().any(|column| written.assigned.contains(column));
+            let own = columns == keys && !columns.iter().any(|column| written.assigned.contains(column));
+            index.table == save.table && index.unique && touched && !own
+        });
+        if needed {
+            let text = format!("no row written to {} since holds a unique value that restored rows had", save.origin);
+            found.push(Condition { text, query: None });
+        }
     }
 }
 

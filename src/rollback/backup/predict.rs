@@ -44,7 +44,7 @@ pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &Change) -> Opti
             Written::Update { assigned, .. } => {
                 updates = true;
                 for (name, _) in assigned {
-                    reach.assigned.extend(numbers(plan, table, name)?);
+                    reach.assigned.extend(numbers(plan, table, name));
                 }
             }
             Written::Delete { .. } | Written::Truncate { .. } => reach.deletes = true,
@@ -90,18 +90,22 @@ fn is_of(plan: &Plan<'_>, table: &TablePlan, target: &Target) -> bool {
     named(plan.before, table.before) || named(plan.after, table.after)
 }
 
-/// The columns of before that a name may mean while the migration runs; none where it means nothing that is known.
-/// Columns the migration adds go again: there is nothing of before in them.
-fn numbers(plan: &Plan<'_>, table: &TablePlan, name: &str) -> Option<Vec<i16>> {
+/// The columns of before that a name may mean while the migration runs. Columns the migration adds go again: there is
+/// nothing of before in them.
+fn numbers(plan: &Plan<'_>, table: &TablePlan, name: &str) -> Vec<i16> {
     let find = |catalog: &Catalog, oid: Oid| {
         catalog.columns_of(oid).find(|column| column.name == name).map(|column| column.number)
     };
     let (old, new) = (find(plan.before, table.before), find(plan.after, table.after));
     if old.is_none() && new.is_none() {
-        return None;
+        // It came and went meanwhile, or is a column of before on its way from one name to another.
+        let renamed = plan.before.columns_of(table.before).filter(|column| {
+            plan.after.columns.get(&(table.after, column.number)).is_some_and(|now| now.name != column.name)
+        });
+        return renamed.map(|column| column.number).collect();
     }
     let added = |number: &i16| table.added.contains(number) && !table.dropped.contains(number);
-    Some(old.into_iter().chain(new.filter(|number| !added(number))).collect())
+    old.into_iter().chain(new.filter(|number| !added(number))).collect()
 }
 
 /// The rows a table's statements change, with what becomes of them.
@@ -142,7 +146,7 @@ pub(super) fn effect(
             Written::Update { target, assigned, condition, joined } => {
                 for (name, value) in assigned {
                     // What is assigned to a column that goes again, or is saved by itself, matters to nobody.
-                    if !numbers(plan, table, name)?.iter().any(|number| reach.assigned.contains(number)) {
+                    if !numbers(plan, table, name).iter().any(|number| reach.assigned.contains(number)) {
                         continue;
                     }
                     let column = stays(plan, table, name)?;

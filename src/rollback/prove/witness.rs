@@ -36,7 +36,8 @@ pub(super) async fn take(
     let mut covered = BTreeSet::new();
     let mut copied: Vec<(String, String)> = Vec::new();
     for save in saved {
-        if matches!(save.kind, SaveKind::Positions(_)) {
+        // Rows that are added are nobody's loss.
+        if matches!(save.kind, SaveKind::Positions(_) | SaveKind::Added(_)) {
             continue;
         }
         covered.insert(save.origin.clone());
