@@ -214,3 +214,13 @@ async fn an_old_name_that_stands_for_something_new_is_never_undone_twice() {
         "{conditions}"
     );
 }
+
+#[tokio::test]
+async fn what_was_put_back_once_is_not_put_back_over_later_writes() {
+    let trial = Trial::of("UPDATE accounts SET state = random()::text;", "restored_from_backup").await;
+    trial.with_writes("SELECT 1").await;
+    trial.send("UPDATE accounts SET state = 'later' WHERE id = 1").await.unwrap();
+    let again = trial.script("rollback").await.unwrap_err();
+    assert!(again.contains("was run before"), "{again}");
+    assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 1").await, "later");
+}

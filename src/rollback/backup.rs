@@ -344,12 +344,33 @@ pub(super) fn refuse_twice(schema: &str) -> String {
     )
 }
 
+/// For `rollback.sql`: what was saved has been put back once already; what was written since would be lost.
+pub(super) fn refuse_undone(schema: &str) -> String {
+    let saved = format!("{}.saved", identifier(schema));
+    format!(
+        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regclass({}) IS NOT NULL THEN\n        IF EXISTS (SELECT FROM {saved} WHERE \
+         undone_at IS NOT NULL) THEN\n            RAISE EXCEPTION 'rollback.sql was run before; what follows its transaction may be \
+         run again by itself; nothing was changed';\n        END IF;\n    END IF;\nEND\n$seatrial$;\n",
+        quote_literal(&saved)
+    )
+}
+
+/// For the end of `rollback.sql`: notes that it ran.
+pub(super) fn note_undone(schema: &str) -> String {
+    let saved = format!("{}.saved", identifier(schema));
+    format!(
+        "DO $seatrial$\nBEGIN\n    IF pg_catalog.to_regclass({}) IS NOT NULL THEN\n        UPDATE {saved} SET undone_at = \
+         now();\n    END IF;\nEND\n$seatrial$;\n",
+        quote_literal(&saved)
+    )
+}
+
 /// Makes the place to save to.
 pub(super) fn place(schema: &str) -> String {
     let name = identifier(schema);
     format!(
         "CREATE SCHEMA {name};\nCREATE TABLE {name}.saved (name text \
-         PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now());\n\
+         PRIMARY KEY, origin text NOT NULL, objects text NOT NULL, saved_at timestamptz NOT NULL DEFAULT now(), undone_at timestamptz);\n\
          -- What rollback.sql finds changed by somebody else since, and leaves as it is.\n\
          CREATE TABLE {name}.left_alone (origin text NOT NULL, row_key text NOT NULL, why text NOT NULL);\n\
          -- What text of values depends on: rollback.sql compares under the same settings.\nCREATE TABLE {name}.settings AS\n    \

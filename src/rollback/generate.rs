@@ -124,7 +124,7 @@ pub fn generate(input: &Input<'_>) -> Scripts {
             &inverse,
             &conditions,
             &unmodelled,
-            (&traces, if saved.is_empty() { &[] } else { &stand_ins }),
+            (&traces, if saved.is_empty() { &[] } else { &stand_ins }, !saved.is_empty()),
         ),
         cleanup: cleanup(input, &saved),
         saved,
@@ -243,7 +243,7 @@ fn rollback(
     inverse: &inverse::Inverse,
     conditions: &[Condition],
     unmodelled: &[String],
-    (traces, stand_ins): (&[String], &[String]),
+    (traces, stand_ins, saves): (&[String], &[String], bool),
 ) -> String {
     let mut out = String::new();
     header(
@@ -257,6 +257,9 @@ fn rollback(
     );
     for what in unmodelled {
         let _ = writeln!(out, "-- NOT UNDONE: {what}");
+    }
+    if saves {
+        out.push_str(&backup::refuse_undone(input.backup_schema));
     }
     out.push_str(&trace::still(traces, input.stepwise, input.backup_schema, stand_ins));
     out.push('\n');
@@ -289,6 +292,9 @@ fn rollback(
         for statement in input.history {
             let _ = writeln!(out, "{};", statement.trim().trim_end_matches(';'));
         }
+    }
+    if saves {
+        let _ = write!(out, "\n-- So that it is not run twice.\n{}", backup::note_undone(input.backup_schema));
     }
     out.push_str("\nCOMMIT;\n");
     if !inverse.outside.is_empty() {
