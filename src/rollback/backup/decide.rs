@@ -28,7 +28,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
     let mut hopeless = Vec::new();
     for table in plan.tables.values() {
         if !whole.contains(&table.before) {
-            lost_columns(plan, table, volatile.is_some(), &mut found, &mut hopeless);
+            lost_columns(plan, table, input, &mut found, &mut hopeless);
         }
     }
     by_reference(plan, &mut found);
@@ -342,23 +342,33 @@ fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
     });
 }
 
-fn lost_columns(plan: &Plan<'_>, table: &TablePlan, expect: bool, found: &mut Vec<Save>, hopeless: &mut Vec<String>) {
+fn lost_columns(
+    plan: &Plan<'_>,
+    table: &TablePlan,
+    input: &Input<'_>,
+    found: &mut Vec<Save>,
+    hopeless: &mut Vec<String>,
+) {
     let before = table.before;
     let Some(relation) = plan.before.relations.get(&before) else { return };
     let inherited = |number: i16| {
         plan.before.column_details.get(&(before, number)).is_some_and(|detail| detail.inherited && !detail.local)
     };
+    let expressed = predict::converted_by_expression(plan, table, input.statements);
     let mut numbers = Vec::new();
     let mut columns = Vec::new();
     for old in plan.before.columns_of(before).filter(|column| column.generated.is_none() && !inherited(column.number)) {
         let lost = table.dropped.contains(&old.number);
-        let converted = table.retyped.contains(&old.number) && !converts_back(plan, table, old.number);
+        let expressed = expressed.contains(&old.number);
+        let retyped = table.retyped.contains(&old.number);
+        let converted = expressed || (retyped && !converts_back(plan, table, old.number));
         if lost || converted {
             numbers.push(old.number);
             // A column that is added again without its default holds nulls: no need to save those.
             let skip_null = lost && !(old.not_null && old.default.is_some());
             let saved = saved_column(plan.before, before, old.number, skip_null);
-            let converted_to = converted_to(plan, table, old.number).filter(|_| converted && expect);
+            let converted_to =
+                converted_to(plan, table, old.number).filter(|_| converted && !expressed && input.volatile.is_some());
             let overwrites = converted && converted_to.is_none();
             columns.extend(saved.map(|saved| SavedColumn { converted_to, overwrites, ..saved }));
         }
@@ -372,9 +382,14 @@ fn lost_columns(plan: &Plan<'_>, table: &TablePlan, expect: bool, found: &mut Ve
         );
         return;
     }
-    let key = match surviving_key(plan, table, &BTreeSet::new()) {
+    let key = match surviving_key(plan, table, &expressed) {
         Some(key) => Key::Columns(key),
-        None => Key::Occurrence(unchanged_columns(plan, table)),
+        None => Key::Occurrence(
+            unchanged_columns(plan, table)
+                .into_iter()
+                .filter(|name| columns.iter().all(|saved| saved.name != *name))
+                .collect(),
+        ),
     };
     found.extend(new_save(plan, before, SaveKind::Columns(key), numbers, columns));
 }

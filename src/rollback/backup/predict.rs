@@ -74,6 +74,17 @@ pub(super) fn has_helpers(plan: &Plan<'_>, table: &TablePlan) -> bool {
     helps(plan.before, table.before) || helps(plan.after, table.after)
 }
 
+/// Columns of before that statements convert by an expression: casts lead back from it by chance at most.
+pub(super) fn converted_by_expression(plan: &Plan<'_>, table: &TablePlan, statements: &[String]) -> BTreeSet<i16> {
+    statements
+        .iter()
+        .flat_map(|sql| super::statement::converted_by_expression(sql))
+        .filter(|(target, _)| is_of(plan, table, target))
+        .flat_map(|(_, column)| numbers(plan, table, &column))
+        .filter(|number| !table.dropped.contains(number))
+        .collect()
+}
+
 /// Whether a statement that names this target writes to the table: it is the table, or one it is a part of.
 fn is_of(plan: &Plan<'_>, table: &TablePlan, target: &Target) -> bool {
     let named = |catalog: &Catalog, oid: Oid| {

@@ -290,6 +290,40 @@ fn truncate(words: &[Word<'_>]) -> Option<Written> {
     targets.filter(|targets| !targets.is_empty()).map(|targets| Written::Truncate { targets })
 }
 
+/// Columns an `ALTER TABLE` converts by an expression of its own, `USING` more than a cast of the column itself.
+pub(super) fn converted_by_expression(sql: &str) -> Vec<(Target, String)> {
+    let all = words(sql.trim().trim_end_matches(';'));
+    let Some(rest) = all.strip_prefix_keyword("ALTER").and_then(|rest| rest.strip_prefix_keyword("TABLE")) else {
+        return Vec::new();
+    };
+    let rest = match rest {
+        [first, second, rest @ ..] if first.is("IF") && second.is("EXISTS") => rest,
+        rest => rest,
+    };
+    // What follows the name is no alias here.
+    let name = rest.iter().position(|word| word.depth == 0 && word.is("ALTER")).unwrap_or(rest.len());
+    let Some((target, _)) = target(&rest[..name]) else { return Vec::new() };
+    let actions = rest[name..].split(|word| word.depth == 0 && word.text == ",");
+    actions
+        .filter_map(|action| {
+            let action = action.strip_prefix_keyword("ALTER")?;
+            let action = action.strip_prefix_keyword("COLUMN").unwrap_or(action);
+            let column = action.first()?.name()?;
+            action.find_keyword("TYPE")?;
+            let using = &action[action.find_keyword("USING")? + 1..];
+            let own = |word: &Word<'_>| word.name().as_ref() == Some(&column);
+            let cast = match using {
+                [only] => own(only),
+                [first, second, rest @ ..] if own(first) && second.text == "::" => {
+                    rest.iter().all(|word| word.kind != TokenKind::Operator && word.text != "::")
+                }
+                _ => false,
+            };
+            (!cast).then_some((target.clone(), column))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -359,6 +393,22 @@ mod tests {
         let found = written("TRUNCATE TABLE ONLY a, s.b RESTART IDENTITY CASCADE").unwrap();
         let names: Vec<&str> = found.targets().iter().map(|target| target.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_cast_of_the_column_itself_is_no_expression() {
+        let columns = |sql: &str| -> Vec<String> {
+            converted_by_expression(sql)
+                .into_iter()
+                .map(|(target, column)| format!("{}.{column}", target.name))
+                .collect()
+        };
+        let sql = "ALTER TABLE IF EXISTS ONLY s.t ALTER a TYPE bigint USING a::bigint, ALTER COLUMN b SET DATA TYPE text \
+                   USING lower(b), ALTER c TYPE numeric(6, 2) USING (c * 2), DROP COLUMN d";
+        assert_eq!(columns(sql), ["t.b", "t.c"]);
+        assert_eq!(columns("ALTER TABLE t ALTER a TYPE text"), Vec::<String>::new());
+        assert_eq!(columns("ALTER TABLE t ALTER a TYPE text USING a::integer::text"), ["t.a"]);
+        assert_eq!(columns("DROP TABLE t"), Vec::<String>::new());
     }
 
     #[test]
