@@ -117,6 +117,9 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     let traces = trace::traces(&plan);
     let stand_ins = trace::stand_ins(&plan);
     conditions.extend(conditions::of_stand_ins(&stand_ins));
+    // Two parts of a backup may say the same of their table.
+    let mut said = BTreeSet::new();
+    conditions.retain(|condition| said.insert(condition.text.clone()));
     Scripts {
         prepare: prepare(input, &saved, &traces),
         rollback: rollback(

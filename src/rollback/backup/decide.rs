@@ -176,8 +176,11 @@ fn only_inserts(change: &Change) -> bool {
 /// Rows that go, or lose what they refer to, because rows of another table go: told from those that are saved there.
 fn taken_along(plan: &Plan<'_>, table: &TablePlan, change: &Change, cascade: &Cascade, found: &[Save]) -> Option<Save> {
     let before = table.before;
-    let parent = found.iter().find(|save| save.table == cascade.parent)?;
-    let SaveKind::Written(told) = &parent.kind else { return None };
+    let (parent, told) =
+        found.iter().filter(|save| save.table == cascade.parent).find_map(|save| match &save.kind {
+            SaveKind::Written(told) => Some((save, told)),
+            _ => None,
+        })?;
     let named = change.seen.statements.as_ref().is_some_and(|list| !list.is_empty());
     // A referenced column has to be among those saved.
     let saved_there = |name: &String| told.keys.iter().chain(&parent.columns).any(|column| column.name == *name);
