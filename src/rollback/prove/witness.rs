@@ -35,6 +35,9 @@ pub(super) async fn take(
     let mut witnesses = Vec::new();
     let mut covered = BTreeSet::new();
     let mut copied: Vec<(String, String)> = Vec::new();
+    let of_columns = saved.iter().filter(|save| matches!(save.kind, SaveKind::Columns(_)));
+    let apart: BTreeSet<(&String, &String)> =
+        of_columns.flat_map(|save| save.columns.iter().map(move |column| (&save.origin, &column.name))).collect();
     for save in saved {
         // Rows that are added are nobody's loss.
         if matches!(save.kind, SaveKind::Positions(_) | SaveKind::Added(_)) {
@@ -60,7 +63,12 @@ pub(super) async fn take(
                     });
                 }
             }
-            _ => witnesses.push(whole(superuser, catalog, &save.origin, prefix, &mut copied).await?),
+            _ => {
+                let mut all = whole(superuser, catalog, &save.origin, prefix, &mut copied).await?;
+                // Columns that are saved by themselves are counted by themselves.
+                all.columns.retain(|name| !apart.contains(&(&save.origin, name)));
+                witnesses.push(all);
+            }
         }
     }
     for origin in differing {
