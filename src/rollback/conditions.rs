@@ -369,6 +369,10 @@ fn foreign_key_query(
     table: &str,
     constraint: &crate::snapshot::catalog::Constraint,
 ) -> Option<String> {
+    // Periods contain, they are not equal.
+    if constraint.definition.contains(", PERIOD ") {
+        return None;
+    }
     let referenced = plan.pairing.relation_after(constraint.references?)?;
     let referenced_names: Vec<&String> = plan.after.columns_of(referenced).map(|column| &column.name).collect();
     if !constraint.referenced_columns.iter().all(|name| referenced_names.contains(&name)) {

@@ -350,7 +350,7 @@ impl Work<'_, '_> {
                 && constraint.table == Some(self.table.after)
                 && constraint.columns.first() == Some(&new.name)
         });
-        let (Some((name, _)), Some(now)) = (self.not_null_name(number), now) else { return };
+        let (Some((name, definition)), Some(now)) = (self.not_null_name(number), now) else { return };
         let paired = self.plan.pairing.before(Address::new(Class::Constraint, now.oid)).is_some_and(|before| {
             self.plan.before.constraints.get(&before.oid).is_some_and(|found| found.name == name)
         });
@@ -359,6 +359,14 @@ impl Work<'_, '_> {
             steps.push(Step::new(
                 "The name of its NOT NULL.",
                 format!("{} RENAME CONSTRAINT {} TO {};", self.alter(), identifier(&now.name), identifier(&name)),
+            ));
+        }
+        let alone = |definition: &str| definition.contains(" NO INHERIT");
+        if alone(&definition) != alone(&now.definition) && !now.inherited {
+            let words = if alone(&definition) { "NO INHERIT" } else { "INHERIT" };
+            steps.push(Step::new(
+                "Whether heirs have its NOT NULL.",
+                format!("{} ALTER CONSTRAINT {} {words};", self.alter(), identifier(&name)),
             ));
         }
     }

@@ -211,7 +211,16 @@ pub(super) fn only(catalog: &str) -> Option<&'static str> {
             "(SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
         };
     }
+    // One for each partition of a referenced table, made with the foreign key and named by the server as it likes.
+    macro_rules! clones {
+        () => {
+            "(SELECT c.oid FROM pg_constraint c JOIN pg_constraint p ON p.oid = c.conparentid \
+             WHERE c.contype = 'f' AND c.conrelid = p.conrelid)"
+        };
+    }
     Some(match catalog {
+        "pg_constraint" => concat!("x.oid NOT IN ", clones!()),
+        "pg_trigger" => concat!("NOT (x.tgisinternal AND x.tgconstraint IN ", clones!(), ")"),
         "pg_class" => "x.relnamespace NOT IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname ~ '^pg_toast')",
         // The columns every table has are not its own, unless somebody was given rights to one.
         "pg_attribute" => {
@@ -223,7 +232,15 @@ pub(super) fn only(catalog: &str) -> Option<&'static str> {
             "NOT (x.classid = 'pg_class'::regclass AND x.objid IN ",
             toast!(),
             ") AND NOT (x.deptype IN ('P', 'S') AND x.classid = 'pg_trigger'::regclass \
-             AND x.objid IN (SELECT t.oid FROM pg_trigger t WHERE t.tgisinternal))"
+             AND x.objid IN (SELECT t.oid FROM pg_trigger t WHERE t.tgisinternal)) \
+             AND NOT (x.classid = 'pg_trigger'::regclass AND x.objid IN (SELECT t.oid FROM pg_trigger t \
+             WHERE t.tgisinternal AND t.tgconstraint IN ",
+            clones!(),
+            ")) AND NOT (x.classid = 'pg_constraint'::regclass AND x.objid IN ",
+            clones!(),
+            ") AND NOT (x.refclassid = 'pg_constraint'::regclass AND x.refobjid IN ",
+            clones!(),
+            ")"
         ),
         "pg_database" => "x.datname = current_database()",
         "pg_db_role_setting" => concat!("x.setdatabase IN (0, ", this_database!(), ")"),
