@@ -1,5 +1,5 @@
-//! Every folder of `tests/rollback/` holds a schema with rows, a migration, and what the proof of its rollback must
-//! say. Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
+//! Every folder of `tests/rollback/` holds a migration, what the proof of its rollback must say, and a schema with rows
+//! unless it is the one beside the folders. Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
 
 mod support;
 
@@ -143,6 +143,9 @@ struct Outcome {
 
 async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Result<Outcome, String> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
+    let own = folder.join("schema.sql");
+    let schema = if own.exists() { own } else { folder.with_file_name("schema.sql") };
+    let schema = std::fs::read_to_string(schema).expect("a schema");
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
     let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");
@@ -157,7 +160,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     }
     // Some objects only a superuser may make or drop.
     let role = if expected["superuser"] == true { SUPERUSER } else { ROLE };
-    place.execute(&base, role, &read("schema.sql")).await.map_err(|error| format!("the schema: {error}"))?;
+    place.execute(&base, role, &schema).await.map_err(|error| format!("the schema: {error}"))?;
     place.execute(&base, SUPERUSER, "ANALYZE").await.map_err(|error| format!("statistics: {error}"))?;
 
     let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), role, made: Cell::new(0) };

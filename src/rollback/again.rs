@@ -3,10 +3,10 @@
 //! A migration that commits on its way can stop anywhere. Its rollback must then undo what there is, so each statement
 //! either says `IF EXISTS`, `IF NOT EXISTS` or `OR REPLACE`, or asks first.
 
-use super::backup::statement::{Word, words};
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::lexer::TokenKind;
 use crate::migration::script::split;
+use crate::migration::script::words::{Word, words};
 
 /// The same statements, each of them harmless where what it does is done.
 pub(super) fn again(sql: &str) -> String {

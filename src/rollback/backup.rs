@@ -8,7 +8,7 @@ mod decide;
 mod possible;
 mod predict;
 mod restore;
-pub(super) mod statement;
+mod statement;
 
 pub(super) use decide::{lossless, saves};
 

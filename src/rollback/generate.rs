@@ -27,7 +27,7 @@ pub struct Input<'a> {
     /// Complete statements that take the runner's own rows out again, such as `DELETE FROM _sqlx_migrations WHERE …`;
     /// they run with the session's own `search_path`.
     pub history: &'a [String],
-    /// Tables whose rows the migration changed: they are saved whole and put back row by row.
+    /// Tables whose rows the migration changed on the copy.
     pub changed: &'a [ChangedTable],
     /// Every statement that was committed, in order: they may change other rows in production than on the copy.
     pub statements: &'a [String],

@@ -1,8 +1,8 @@
 //! Which statement a step of the rollback undoes, by the names both speak of.
 
-use super::backup::statement::{Word, words};
 use super::generate::Step;
 use crate::migration::script::lexer::TokenKind;
+use crate::migration::script::words::{Word, words};
 use std::collections::BTreeSet;
 
 /// A statement of the migration, as the comments of a script name it.

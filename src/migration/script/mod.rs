@@ -8,6 +8,7 @@ mod kind;
 pub mod lexer;
 mod mask;
 mod splitter;
+pub mod words;
 
 pub use kind::{StatementKind, kind};
 pub use mask::{mask_literals, normalise_whitespace};

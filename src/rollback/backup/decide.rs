@@ -5,7 +5,7 @@ use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
 use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
-use super::statement::written;
+use super::statement::Written as Statement;
 use super::{Added, Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
@@ -167,10 +167,9 @@ fn changed_rows(
 /// Whether all that names the table are statements that add rows and leave others as they are. Nothing names a table that
 /// a trigger or a function added rows to.
 fn only_inserts(change: &Change) -> bool {
-    let statements = change.seen.statements.iter().flatten();
-    statements
-        .map(|sql| written(sql))
-        .all(|read| matches!(read, Some(super::statement::Written::Insert { overwrites: false, .. })))
+    let named = change.seen.statements.as_ref().map_or(0, Vec::len);
+    let adds = |read: &Statement| matches!(read, Statement::Insert { overwrites: false, .. });
+    change.read.len() == named && change.read.iter().all(adds)
 }
 
 /// Rows that go, or lose what they refer to, because rows of another table go: told from those that are saved there.
@@ -270,15 +269,14 @@ fn written_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BT
 /// Rows told from the statements that add them.
 fn added_rows(plan: &Plan<'_>, table: &TablePlan, change: &Change, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
     let before = table.before;
-    // Without a key, rows that are equal in everything are told apart by nobody.
-    let statements: Vec<_> = change.seen.statements.iter().flatten().filter_map(|sql| written(sql)).collect();
     let assigned = predict::reach(plan, table, change).map(|reach| reach.assigned).unwrap_or_default();
     if predict::has_helpers(plan, table) {
         return;
     }
+    // Without a key, rows that are equal in everything are told apart by nobody.
     let keys = surviving_key(plan, table, &assigned).unwrap_or_default();
     let all = plan.before.columns_of(before).filter(|column| column.generated.is_none()).count();
-    for statement in &statements {
+    for statement in &change.read {
         let Some(added) = predict::added(plan, table, statement, volatile) else { continue };
         let columns: Vec<SavedColumn> =
             added.numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();

@@ -5,7 +5,8 @@
 
 use super::super::generate::ChangedTable;
 use super::super::planner::Plan;
-use super::statement::{Target, Word, Written, target_of, words, written};
+use super::statement::{Target, Written, target_of, written};
+use crate::migration::script::words::{Word, words};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ pub(super) struct Change {
     pub table: Oid,
     /// What was seen, and the statements that name it.
     pub seen: ChangedTable,
+    /// Those statements, as far as they are read.
+    pub read: Vec<Written>,
     /// Rows may go or change because rows of these tables go: through which foreign key, and what it does.
     pub cascades: Vec<Cascade>,
     /// Statements that are not read say its name, or wrote to it.
@@ -65,6 +68,7 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
                     && list.last() != Some(sql)
                 {
                     list.push(sql.clone());
+                    change.read.extend(read.clone());
                 }
                 if deletes {
                     deleting.insert(table);

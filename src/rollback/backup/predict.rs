@@ -8,8 +8,9 @@
 use super::super::names::{identifier, identifiers};
 use super::super::planner::{Plan, TablePlan};
 use super::possible::{Cascade, Change};
-use super::statement::{Target, Written, words, written};
+use super::statement::{Target, Written};
 use crate::migration::script::lexer::TokenKind;
+use crate::migration::script::words::words;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::object::{Address, Class};
@@ -31,9 +32,7 @@ pub(super) fn reach(plan: &Plan<'_>, table: &TablePlan, change: &Change) -> Opti
     if has_helpers(plan, table) || change.unread {
         return None;
     }
-    let change = &change.seen;
-    let texts = change.statements.as_ref()?;
-    let statements: Vec<Written> = texts.iter().map(String::as_str).map(written).collect::<Option<_>>()?;
+    let (change, statements) = (&change.seen, change.read.clone());
     let mut reach = Reach { statements: Vec::new(), assigned: BTreeSet::new(), deletes: false };
     let (mut updates, mut inserts) = (false, false);
     for statement in &statements {

@@ -3,7 +3,8 @@
 //! Only what stands in the statement itself is read. Whatever is not plainly one of these shapes is no [`Written`] at
 //! all, and the table is saved as if everything about it might change.
 
-use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::lexer::TokenKind;
+use crate::migration::script::words::{Word, words};
 
 /// A table's name as a statement spells it, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,46 +62,6 @@ impl Written {
             Self::Truncate { targets } => targets,
         }
     }
-}
-
-/// One token that matters.
-#[derive(Debug, Clone)]
-pub(in crate::rollback) struct Word<'a> {
-    pub text: &'a str,
-    pub kind: TokenKind,
-    /// Parentheses and brackets open around it.
-    pub depth: usize,
-}
-
-impl Word<'_> {
-    pub(in crate::rollback) fn is(&self, keyword: &str) -> bool {
-        self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(keyword)
-    }
-
-    /// The name it spells, if it is one.
-    pub(in crate::rollback) fn name(&self) -> Option<String> {
-        match self.kind {
-            TokenKind::Word => Some(self.text.to_lowercase()),
-            TokenKind::QuotedIdentifier => Some(self.text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\"")),
-            _ => None,
-        }
-    }
-}
-
-/// The tokens of a text, comments and spaces left out, each with its depth; a bracket has the depth it stands at.
-pub(in crate::rollback) fn words(sql: &str) -> Vec<Word<'_>> {
-    let mut depth = 0_usize;
-    Lexer::new(sql)
-        .filter(|token| !token.kind.is_trivia())
-        .map(|token| {
-            let text = &sql[token.span];
-            let (opens, closes) = (matches!(text, "(" | "["), matches!(text, ")" | "]"));
-            depth = depth.saturating_sub(usize::from(closes));
-            let word = Word { text, kind: token.kind, depth };
-            depth += usize::from(opens);
-            word
-        })
-        .collect()
 }
 
 /// Puts tokens together again. Strings on two lines are one string only while a line ends between them.
