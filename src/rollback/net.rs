@@ -134,9 +134,17 @@ fn renamed(side: &Side<'_>, gone: &Lines<'_>, come: &Lines<'_>) -> bool {
         };
         let positions = |names: &[&str]| names.iter().filter_map(|name| table.rows.position(name)).collect::<Vec<_>>();
         let (known, name) = (positions(known), positions(&key_columns(catalog)));
-        let values = |line, at: &[usize]| at.iter().map(|at| field(line, *at).map(str::to_owned)).collect::<Vec<_>>();
-        let before: BTreeMap<_, _> = lines.iter().map(|line| (values(line, &known), values(line, &name))).collect();
-        others.iter().any(|line| before.get(&values(line, &known)).is_some_and(|was| *was != values(line, &name)))
+        let values =
+            |line: &str, at: &[usize]| at.iter().map(|at| field(line, *at).map(str::to_owned)).collect::<Vec<_>>();
+        // Nothing refers to a dropped column: whatever is equal to the byte speaks of others.
+        let dropped = table.rows.position("attisdropped");
+        let stands = |line: &&&str| dropped.is_none_or(|at| field(line, at) != Some("t"));
+        let before: HashMap<_, _> =
+            lines.iter().filter(stands).map(|line| (values(line, &known), values(line, &name))).collect();
+        others
+            .iter()
+            .filter(stands)
+            .any(|line| before.get(&values(line, &known)).is_some_and(|was| *was != values(line, &name)))
     })
 }
 

@@ -31,7 +31,7 @@ pub use plans::PlanDifferences;
 pub(crate) use prefixes::COPIES as PREFIX_COPIES;
 pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
-use state::{State, reapplied, state};
+use state::{State, outcome, reapplied, state};
 
 /// A disposable copy to prove on.
 pub trait ProofCopy: Sized {
@@ -115,7 +115,7 @@ async fn round_trip<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let mut superuser = copy.superuser().await?;
     let tables = options.tables.as_ref();
-    let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+    let before = state(copy, &mut superuser, tables).await?;
     let planned = plans::before(copy, &mut superuser, &before.catalog).await?;
     let mut witnesses = Vec::new();
     if scripts.saves_rows() {
@@ -129,7 +129,7 @@ async fn round_trip<C: ProofCopy>(
         return Ok(());
     }
     copy.migrate().await?;
-    let first = state(copy, &mut superuser, tables, Depth::Counts).await?;
+    let first = outcome(copy, &mut superuser).await?;
     check_conditions(&mut superuser, scripts, proof).await?;
     if scripts.saves_rows() {
         without::backup(copy, &mut superuser, scripts, &before, &witnesses, tables, proof).await?;
@@ -147,7 +147,7 @@ async fn round_trip<C: ProofCopy>(
     superuser.execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", catalog::WITNESS_SCHEMA)).await?;
     proof.reapplied = Some(match copy.migrate().await {
         Ok(()) => {
-            let again = state(copy, &mut superuser, tables, Depth::Counts).await?;
+            let again = outcome(copy, &mut superuser).await?;
             reapplied(&first, &again)
         }
         Err(error) => vec![format!("it fails: {error}")],
@@ -187,7 +187,7 @@ async fn roll_back<C: ProofCopy>(
         return Ok(None);
     }
     proof.left_alone = left_alone(superuser, scripts).await?;
-    let back = state(copy, superuser, tables, Depth::Values).await?;
+    let back = state(copy, superuser, tables).await?;
     before.compare(&back, proof);
     Ok(Some(back))
 }

@@ -3,9 +3,11 @@
 //! Everything is deparsed under an empty `search_path`, so that names are always qualified. Objects of extensions are
 //! left out (their relations are kept, marked, because locks are taken on them), and so are Seatrial's own schemas.
 
+mod comments;
 mod cursor;
 pub mod net;
 mod objects;
+mod raw;
 mod relations;
 mod shared;
 
@@ -57,18 +59,20 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
     let mut catalog = Catalog::default();
     let version = session.query("SELECT current_setting('server_version_num')").await?;
     catalog.version = version.scalar().and_then(|version| version.parse().ok()).unwrap_or_default();
+    let raw = raw::RawColumns::read(session).await?;
     relations::read_relations(session, &mut catalog).await?;
     relations::read_columns(session, &mut catalog).await?;
-    relations::read_indexes(session, &mut catalog).await?;
-    relations::read_constraints(session, &mut catalog).await?;
+    relations::read_indexes(session, &raw, &mut catalog).await?;
+    relations::read_constraints(session, &raw, &mut catalog).await?;
     relations::read_sequences(session, &mut catalog).await?;
     objects::read_schemas(session, &mut catalog).await?;
-    objects::read_types(session, &mut catalog).await?;
-    objects::read_functions(session, &mut catalog).await?;
-    objects::read_triggers(session, &mut catalog).await?;
-    objects::read_rules_and_policies(session, &mut catalog).await?;
+    objects::read_types(session, &raw, &mut catalog).await?;
+    objects::read_functions(session, &raw, &mut catalog).await?;
+    objects::read_triggers(session, &raw, &mut catalog).await?;
+    objects::read_rules_and_policies(session, &raw, &mut catalog).await?;
     objects::read_others(session, &mut catalog).await?;
     objects::read_privileges_and_casts(session, &mut catalog).await?;
+    comments::read_comments(session, &mut catalog).await?;
     shared::read_shared(session, &mut catalog).await?;
     objects::read_dependencies(session, &mut catalog).await?;
     Ok(catalog)

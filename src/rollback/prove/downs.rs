@@ -10,7 +10,6 @@ use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
 use crate::report::v1::{DownVerdict, RollbackVerdict};
-use crate::rollback::fingerprint::Depth;
 use crate::snapshot::catalog::Catalog;
 use adopt::adopt;
 use std::collections::BTreeSet;
@@ -165,7 +164,7 @@ async fn there_and_back<C: ProofCopy>(
     let mut before: Vec<(Step, State)> = Vec::new();
     for index in 0..proofs.len() {
         let step = tell(index, &catalog::read(&mut superuser).await?);
-        let stands = state(copy, &mut superuser, step.tables.as_ref(), Depth::Values).await?;
+        let stands = state(copy, &mut superuser, step.tables.as_ref()).await?;
         if let Err(error) = copy.apply_one(index).await? {
             superuser.close().await;
             let reason = alone_it_fails(&error);
@@ -205,7 +204,7 @@ async fn by_script<C: ProofCopy>(
     told: &mut BTreeSet<String>,
 ) -> Result<DownProof, RollbackError> {
     let ran = copy.take_back(index).await?;
-    let back = state(copy, superuser, step.tables.as_ref(), Depth::Values).await?;
+    let back = state(copy, superuser, step.tables.as_ref()).await?;
     let mut proof = DownProof { failure: ran.err(), ..DownProof::default() };
     before.compare(&back, &mut proof.alone);
     proof.alone.forget(told);
@@ -236,7 +235,7 @@ async fn by_lines<C: ProofCopy>(
     if let Err(error) = run(copy, &lines.statements, history).await? {
         completed.failures.push(format!("the lines do not run: {error}"));
     }
-    let back = state(copy, superuser, step.tables.as_ref(), Depth::Values).await?;
+    let back = state(copy, superuser, step.tables.as_ref()).await?;
     before.compare(&back, &mut completed);
     completed.forget(told);
     proof.lines = lines.statements;

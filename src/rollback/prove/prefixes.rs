@@ -3,7 +3,6 @@
 //! Where it brings everything back the same copy serves for the next place, so that one copy is enough as long as all
 //! is well.
 
-use super::super::fingerprint::Depth;
 use super::super::generate::Scripts;
 use super::{ProofCopy, ProofGround, ProveOptions, RollbackError, RollbackProof, State, state};
 use super::{clean_up, prepare, roll_back};
@@ -62,7 +61,7 @@ async fn some<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let tables = options.tables.as_ref();
     let mut superuser = copy.superuser().await?;
-    let before = state(copy, &mut superuser, tables, Depth::Values).await?;
+    let before = state(copy, &mut superuser, tables).await?;
     for point in points {
         if let Some(differences) = one(copy, &mut superuser, scripts, &before, point, options).await? {
             proof.conditions.push(format!(

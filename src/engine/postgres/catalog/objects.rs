@@ -1,6 +1,7 @@
 //! Everything that is not a table or part of one, and how objects depend on each other.
 
 use super::cursor::Cursor;
+use super::raw::RawColumns;
 use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
 use crate::engine::postgres::session::Session;
@@ -86,7 +87,7 @@ pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -
             "WITH {EXTENSION_MEMBERS}
              SELECT n.oid, n.nspname, pg_get_userbyid(n.nspowner),
                array_to_string(coalesce(n.nspacl, acldefault('n', n.nspowner)), E'\\x1f'),
-               obj_description(n.oid, 'pg_namespace'), m.extname
+               m.extname
              FROM pg_namespace n LEFT JOIN members m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid
              WHERE {USER_SCHEMA}"
         ))
@@ -97,7 +98,7 @@ pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -
             name: row.text(),
             owner: row.text(),
             acl: row.sorted_list(),
-            comment: row.optional(),
+            comment: None,
             extension: row.optional(),
         };
         catalog.schemas.insert(oid, schema);
@@ -105,7 +106,11 @@ pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -
     })
 }
 
-pub(super) async fn read_types(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_types(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let mut labels: BTreeMap<Oid, Vec<(Oid, String)>> = BTreeMap::new();
     let rows = session.query("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
     each(&rows, |row| {
@@ -118,14 +123,14 @@ pub(super) async fn read_types(session: &mut Session, catalog: &mut Catalog) -> 
              SELECT t.oid, n.nspname, t.typname, quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.typtype,
                format_type(t.typbasetype, t.typtypmod), pg_get_expr(t.typdefaultbin, 0), t.typnotnull, t.typrelid,
                pg_get_userbyid(t.typowner), array_to_string(coalesce(t.typacl, acldefault('T', t.typowner)), E'\\x1f'),
-               obj_description(t.oid, 'pg_type'),
-               md5((to_jsonb(t) - '{{oid,typname,typnamespace,typowner,typacl,typarray}}'::text[])::text)
+               md5({}::text)
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
              LEFT JOIN pg_class c ON c.oid = t.typrelid
              WHERE t.typtype IN ('e', 'd', 'c', 'r', 'b') AND (t.typtype <> 'c' OR c.relkind = 'c')
                AND NOT (t.typtype = 'b' AND EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid))
                AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_type'::regclass AND m.objid = t.oid)
-               AND {USER_SCHEMA}"
+               AND {USER_SCHEMA}",
+            raw.row("pg_type", "t", &["oid", "typname", "typnamespace", "typowner", "typacl", "typarray"]),
         ))
         .await?;
     each(&rows, |row| {
@@ -149,7 +154,7 @@ pub(super) async fn read_types(session: &mut Session, catalog: &mut Catalog) -> 
                 kind,
                 owner: row.text(),
                 acl: row.sorted_list(),
-                comment: row.optional(),
+                comment: None,
                 raw: row.text(),
             },
         );
@@ -157,7 +162,11 @@ pub(super) async fn read_types(session: &mut Session, catalog: &mut Catalog) -> 
     })
 }
 
-pub(super) async fn read_functions(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_functions(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let parsed_body = if catalog.version >= 140_000 { "p.prosqlbody IS NOT NULL" } else { "false" };
     let rows = session
         .query(&format!(
@@ -169,14 +178,14 @@ pub(super) async fn read_functions(session: &mut Session, catalog: &mut Catalog)
                oidvectortypes(p.proargtypes), p.prokind,
                CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END, pg_get_userbyid(p.proowner),
                array_to_string(coalesce(p.proacl, acldefault('f', p.proowner)), E'\\x1f'),
-               obj_description(p.oid, 'pg_proc'),
-               md5((to_jsonb(p) - '{{oid,proname,pronamespace,proowner,proacl}}'::text[])::text),
+               md5({}::text),
                pg_get_function_result(p.oid), coalesce(p.proargnames::text, ''), p.pronargdefaults, {parsed_body}
              FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
              WHERE NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
                AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                  AND d.deptype = 'i')
-               AND {USER_SCHEMA}"
+               AND {USER_SCHEMA}",
+            raw.row("pg_proc", "p", &["oid", "proname", "pronamespace", "proowner", "proacl"]),
         ))
         .await?;
     each(&rows, |row| {
@@ -190,7 +199,7 @@ pub(super) async fn read_functions(session: &mut Session, catalog: &mut Catalog)
             definition: row.optional(),
             owner: row.text(),
             acl: row.sorted_list(),
-            comment: row.optional(),
+            comment: None,
             raw: row.text(),
             signature: (row.text(), row.text(), row.number()?),
             parsed_body: row.flag(),
@@ -200,14 +209,18 @@ pub(super) async fn read_functions(session: &mut Session, catalog: &mut Catalog)
     })
 }
 
-pub(super) async fn read_triggers(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_triggers(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let rows = session
         .query(&format!(
             "SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid),
-               md5((to_jsonb(t) - '{{oid,tgname,tgenabled,tgparentid}}'::text[])::text), t.tgenabled,
-               obj_description(t.oid, 'pg_trigger'), nullif(t.tgparentid, 0)
+               md5({}::text), t.tgenabled, nullif(t.tgparentid, 0)
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE NOT t.tgisinternal AND {USER_SCHEMA}"
+             WHERE NOT t.tgisinternal AND {USER_SCHEMA}",
+            raw.row("pg_trigger", "t", &["oid", "tgname", "tgenabled", "tgparentid"]),
         ))
         .await?;
     each(&rows, |row| {
@@ -230,14 +243,18 @@ pub(super) async fn read_triggers(session: &mut Session, catalog: &mut Catalog) 
     })
 }
 
-pub(super) async fn read_rules_and_policies(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_rules_and_policies(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let rows = session
         .query(&format!(
             "SELECT r.oid, r.ev_class, r.rulename, pg_get_ruledef(r.oid),
-               md5((to_jsonb(r) - '{{oid,rulename,ev_enabled}}'::text[])::text), r.ev_enabled,
-               obj_description(r.oid, 'pg_rewrite')
+               md5({}::text), r.ev_enabled
              FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE r.rulename <> '_RETURN' AND {USER_SCHEMA}"
+             WHERE r.rulename <> '_RETURN' AND {USER_SCHEMA}",
+            raw.row("pg_rewrite", "r", &["oid", "rulename", "ev_enabled"]),
         ))
         .await?;
     each(&rows, |row| {
@@ -253,9 +270,10 @@ pub(super) async fn read_rules_and_policies(session: &mut Session, catalog: &mut
                    ORDER BY r) FROM unnest(p.polroles) r),
                  'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
                  'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'),
-               md5((to_jsonb(p) - '{{oid,polname}}'::text[])::text), 'O', obj_description(p.oid, 'pg_policy')
+               md5({}::text), 'O'
              FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE {USER_SCHEMA}"
+             WHERE {USER_SCHEMA}",
+            raw.row("pg_policy", "p", &["oid", "polname"]),
         ))
         .await?;
     each(&rows, |row| {
@@ -273,7 +291,7 @@ fn table_object(row: &mut Cursor<'_>) -> Result<(Oid, TableObject), ServerError>
         definition: row.text(),
         raw: row.text(),
         enabled: row.character('O'),
-        comment: row.optional(),
+        comment: None,
         parent: row.optional_number()?,
     };
     Ok((oid, object))
@@ -299,8 +317,6 @@ pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) ->
                    THEN (SELECT coalesce(string_agg(t.alias || ': ' || m.mapdict::regdictionary, ', '
                        ORDER BY m.maptokentype, m.mapseqno), '') FROM pg_ts_config c, ts_token_type(c.cfgparser) t,
                      pg_ts_config_map m WHERE c.oid = f.oid AND m.mapcfg = f.oid AND m.maptokentype = t.tokid) END,
-               (SELECT description FROM pg_description d WHERE d.classoid = f.classid AND d.objoid = f.oid
-                 AND d.objsubid = 0),
                f.raw || CASE WHEN f.classid = 'pg_opfamily'::regclass
                  THEN md5(concat((SELECT string_agg((to_jsonb(o) - 'oid')::text, '' ORDER BY o.oid) FROM pg_amop o
                      WHERE o.amopfamily = f.oid), (SELECT string_agg((to_jsonb(p) - 'oid')::text, '' ORDER BY p.oid)
@@ -319,7 +335,7 @@ pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) ->
             name: row.optional().map(|name| unquoted(&name)),
             identity: row.text(),
             definition: row.optional(),
-            comment: row.optional(),
+            comment: None,
             raw: row.text(),
             owner: row.optional(),
             acl: row.sorted_list(),

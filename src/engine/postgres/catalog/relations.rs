@@ -1,9 +1,11 @@
 //! Tables and what they are made of: columns, indexes, constraints, sequences.
 
 use super::cursor::Cursor;
+use super::raw::RawColumns;
 use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
 use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::snapshot::Oid;
 use crate::snapshot::catalog::{
     Catalog, Column, ColumnDetail, Constraint, ConstraintDetail, Index, IndexDetail, Relation, RelationDetail,
     RelationKind,
@@ -35,14 +37,12 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
                coalesce(m.extname, mt.extname, mi.extname),
                array_to_string(coalesce(c.relacl,
                  acldefault(CASE WHEN c.relkind = 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END, c.relowner)), E'\\x1f'),
-               obj_description(c.oid, 'pg_class'),
                array_to_string(c.reloptions, E'\\x1f'), array_to_string(toast.reloptions, E'\\x1f'),
                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispopulated,
                pg_get_expr(c.relpartbound, c.oid),
                CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
                am.amname, ts.spcname,
-               (SELECT string_agg(inhparent::text, E'\\x1f' ORDER BY inhseqno) FROM pg_inherits
-                 WHERE inhrelid = c.oid),
+               parents.oids,
                CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
                md5(r.ev_action::text), c.reltype,
                (SELECT array_to_string(ftoptions, E'\\x1f') FROM pg_foreign_table f WHERE f.ftrelid = c.oid)
@@ -55,6 +55,8 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
              LEFT JOIN pg_am am ON am.oid = c.relam
              LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
              LEFT JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
+             LEFT JOIN (SELECT inhrelid, string_agg(inhparent::text, E'\\x1f' ORDER BY inhseqno) AS oids FROM pg_inherits
+               GROUP BY inhrelid) parents ON parents.inhrelid = c.oid
              WHERE c.relkind <> 't' AND {USER_SCHEMA}"
         ))
         .await?;
@@ -66,7 +68,7 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
         let (is_partition, persistence, extension) = (row.flag(), row.character('p'), row.optional());
         let detail = RelationDetail {
             acl: row.sorted_list(),
-            comment: row.optional(),
+            comment: None,
             options: row.list(),
             toast_options: row.list(),
             row_security: row.flag(),
@@ -115,7 +117,7 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
                CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
                  THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END,
                a.atttypid, a.atttypmod, t.typnamespace = 'pg_catalog'::regnamespace,
-               array_to_string(a.attacl, E'\\x1f'), col_description(a.attrelid, a.attnum),
+               array_to_string(a.attacl, E'\\x1f'),
                CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
                a.attstorage, a.attstorage = t.typstorage, {compression}, array_to_string(a.attoptions, E'\\x1f'),
                a.attislocal, a.attinhcount > 0, md5(d.adbin::text), array_to_string(a.attfdwoptions, E'\\x1f')
@@ -144,7 +146,7 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
             type_modifier: row.number()?,
             builtin_type: row.flag(),
             acl: row.sorted_list(),
-            comment: row.optional(),
+            comment: None,
             statistics_target: row.optional_number()?,
             storage: row.character('p'),
             default_storage: row.flag(),
@@ -161,18 +163,20 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
     })
 }
 
-pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_indexes(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let rows = session
         .query(&format!(
             "SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
-               (SELECT string_agg(coalesce(a.attname::text, pg_get_indexdef(i.indexrelid, k, false)), E'\\x1f' ORDER BY k)
-                 FROM generate_series(1, i.indnatts) k LEFT JOIN pg_attribute a
-                 ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND i.indkey[k - 1] <> 0),
+               CASE WHEN i.indexprs IS NOT NULL THEN (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), E'\\x1f'
+                 ORDER BY k) FROM generate_series(1, i.indnatts) k WHERE i.indkey[k - 1] = 0) END,
                i.indnkeyatts, i.indisunique, i.indisprimary, i.indisvalid, con.oid,
                pg_get_expr(i.indpred, i.indrelid), am.amname, inh.inhparent, i.indisreplident, i.indisclustered,
                i.indisready, i.indexprs IS NOT NULL,
-               md5((to_jsonb(i) - '{{indexrelid,indisvalid,indisready,indislive,indcheckxmin,indisreplident,indisclustered}}'::text[])::text
-                 || c.relam),
+               md5({}::text || c.relam),
                replace(i.indkey::text, ' ', E'\\x1f'),
                (SELECT string_agg(a.attnum || ' ' || a.attstattarget, E'\\x1f' ORDER BY a.attnum) FROM pg_attribute a
                  WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
@@ -181,19 +185,33 @@ pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -
              JOIN pg_am am ON am.oid = c.relam
              LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.contype IN ('p', 'u', 'x')
              LEFT JOIN pg_inherits inh ON inh.inhrelid = i.indexrelid
-             WHERE {USER_SCHEMA}"
+             WHERE {USER_SCHEMA}",
+            raw.row(
+                "pg_index",
+                "i",
+                &[
+                    "indexrelid",
+                    "indisvalid",
+                    "indisready",
+                    "indislive",
+                    "indcheckxmin",
+                    "indisreplident",
+                    "indisclustered",
+                ],
+            ),
         ))
         .await?;
     each(&rows, |row| {
         let (oid, table) = (row.number()?, row.number()?);
         let name = row.text();
         let definition = row.text();
-        let index = Index {
+        let expressions = row.list();
+        let mut index = Index {
             oid,
             table,
             shape: index_shape(&definition, &name),
             definition,
-            keys: row.list(),
+            keys: Vec::new(),
             key_count: row.number()?,
             unique: row.flag(),
             primary: row.flag(),
@@ -212,6 +230,12 @@ pub(super) async fn read_indexes(session: &mut Session, catalog: &mut Catalog) -
             attributes: row.numbers()?,
             statistics_targets: statistics_targets(&row.list()),
         };
+        let mut expressions = expressions.into_iter();
+        let keys = detail.attributes.iter().filter_map(|number| match number {
+            0 => expressions.next(),
+            _ => column_name(catalog, table, *number),
+        });
+        index.keys = keys.collect();
         catalog.indexes.insert(oid, index);
         catalog.index_details.insert(oid, detail);
         Ok(())
@@ -226,6 +250,24 @@ fn statistics_targets(list: &[String]) -> Vec<(i16, i32)> {
         .collect()
 }
 
+/// Name of a column by its number; system columns included.
+fn column_name(catalog: &Catalog, table: Oid, number: i16) -> Option<String> {
+    let system = match number {
+        -1 => "ctid",
+        -2 => "xmin",
+        -3 => "cmin",
+        -4 => "xmax",
+        -5 => "cmax",
+        -6 => "tableoid",
+        _ => return catalog.columns.get(&(table, number)).map(|column| column.name.clone()),
+    };
+    Some(system.to_owned())
+}
+
+fn column_names(catalog: &Catalog, table: Option<Oid>, numbers: &[i16]) -> Vec<String> {
+    numbers.iter().filter_map(|number| column_name(catalog, table?, *number)).collect()
+}
+
 /// An index definition with the index's own name left out.
 fn index_shape(definition: &str, name: &str) -> String {
     let quoted = format!(" INDEX {} ON ", quote_identifier(name));
@@ -237,45 +279,49 @@ fn index_shape(definition: &str, name: &str) -> String {
     }
 }
 
-pub(super) async fn read_constraints(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
-    let names = |table: &str, keys: &str| {
-        format!(
-            "(SELECT string_agg(a.attname::text, E'\\x1f' ORDER BY k.ord) FROM unnest({keys}) WITH ORDINALITY \
-             k(num, ord) JOIN pg_attribute a ON a.attrelid = {table} AND a.attnum = k.num)"
-        )
-    };
+pub(super) async fn read_constraints(
+    session: &mut Session,
+    raw: &RawColumns,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
     let rows = session
         .query(&format!(
             "SELECT con.oid, nullif(con.conrelid, 0), con.conname, con.contype, pg_get_constraintdef(con.oid),
-               con.convalidated, nullif(con.confrelid, 0), {}, {}, con.coninhcount > 0, nullif(con.contypid, 0),
-               nullif(con.conindid, 0), nullif(con.conparentid, 0), obj_description(con.oid, 'pg_constraint'),
-               md5((to_jsonb(con) - '{{oid,conname,connamespace,conindid,conparentid,coninhcount,conislocal}}'::text[])::text),
+               con.convalidated, nullif(con.confrelid, 0), array_to_string(con.conkey, E'\\x1f'),
+               array_to_string(con.confkey, E'\\x1f'), con.coninhcount > 0, nullif(con.contypid, 0),
+               nullif(con.conindid, 0), nullif(con.conparentid, 0), md5({}::text),
                con.condeferrable
              FROM pg_constraint con JOIN pg_namespace n ON n.oid = con.connamespace
              WHERE con.contype <> 't' AND {USER_SCHEMA}",
-            names("con.conrelid", "con.conkey"),
-            names("con.confrelid", "con.confkey"),
+            raw.row(
+                "pg_constraint",
+                "con",
+                &["oid", "conname", "connamespace", "conindid", "conparentid", "coninhcount", "conislocal"],
+            ),
         ))
         .await?;
     each(&rows, |row| {
         let oid = row.number()?;
+        let (table, name, kind, definition, validated, references) =
+            (row.optional_number()?, row.text(), row.character('c'), row.text(), row.flag(), row.optional_number()?);
+        let (columns, referenced_columns) = (row.numbers()?, row.numbers()?);
         let constraint = Constraint {
             oid,
-            table: row.optional_number()?,
-            name: row.text(),
-            kind: row.character('c'),
-            definition: row.text(),
-            validated: row.flag(),
-            references: row.optional_number()?,
-            columns: row.list(),
-            referenced_columns: row.list(),
+            table,
+            name,
+            kind,
+            definition,
+            validated,
+            references,
+            columns: column_names(catalog, table, &columns),
+            referenced_columns: column_names(catalog, references, &referenced_columns),
             inherited: row.flag(),
         };
         let detail = ConstraintDetail {
             domain: row.optional_number()?,
             index: row.optional_number()?,
             parent: row.optional_number()?,
-            comment: row.optional(),
+            comment: None,
             raw: row.text(),
             deferrable: row.flag(),
         };
@@ -289,13 +335,15 @@ pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog)
     let rows = session
         .query(&format!(
             "SELECT s.seqrelid, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
-               s.seqcache, s.seqcycle, d.refobjid, d.refobjsubid, d.deptype = 'i'
+               s.seqcache, s.seqcycle, d.refobjid, d.refobjsubid, d.deptype = 'i',
+               pg_sequence_last_value(s.seqrelid)
              FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid
                AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
              WHERE {USER_SCHEMA}"
         ))
         .await?;
+    let mut not_called = Vec::new();
     each(&rows, |row| {
         let oid = row.number()?;
         let mut sequence = Sequence {
@@ -308,16 +356,19 @@ pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog)
             cycle: row.flag(),
             ..Default::default()
         };
-        if let (Some(table), Some(column)) = (row.optional_number()?, row.optional_number()?) {
-            sequence.owned_by = Some((table, column));
-            sequence.identity = row.flag();
+        let (table, column, identity) = (row.optional_number()?, row.optional_number()?, row.flag());
+        sequence.owned_by = table.zip(column);
+        sequence.identity = sequence.owned_by.is_some() && identity;
+        match row.optional_number()? {
+            Some(last_value) => (sequence.last_value, sequence.is_called) = (last_value, true),
+            None => not_called.push(oid),
         }
         catalog.sequences.insert(oid, sequence);
         Ok(())
     })?;
-    let positions: Vec<String> = catalog
-        .sequences
-        .keys()
+    // The function tells nothing of a sequence that was not called, whatever it was set to.
+    let positions: Vec<String> = not_called
+        .iter()
         .filter_map(|oid| catalog.relations.get(oid))
         .map(|sequence| format!("SELECT {}, last_value, is_called FROM {}", sequence.oid, sequence.qualified))
         .collect();
