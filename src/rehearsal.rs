@@ -23,6 +23,7 @@ pub(crate) mod timing;
 mod wanted;
 pub(crate) mod writes;
 
+pub(crate) use production::names_table;
 pub(crate) use ready::Ready;
 
 use crate::config::Settings;
@@ -48,7 +49,7 @@ use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
 use crate::rollback::prove::DownProof;
 use crate::snapshot::plan::PlanCapture;
-use crate::snapshot::{Oid, Snapshot};
+use crate::snapshot::{Oid, RelationSize, Snapshot};
 use crate::workload::HotQuery;
 use budget::{Budget, Load, VIOLATORS};
 use schedule::{NOT_ASKED_FOR, budget_only, skip, timed, within_time};
@@ -381,6 +382,15 @@ impl Rehearsal {
 
     /// Rows a relation had before, as the statistics count them; partitions are added up.
     pub fn rows_before(&self, relation: Oid) -> u64 {
+        self.before_with_heirs(relation, |size| size.rows.map_or(0, |rows| rows.max(0.0) as u64))
+    }
+
+    /// Bytes a table took before, with its partitions' and what is stored out of line, without indexes.
+    pub fn bytes_before(&self, relation: Oid) -> u64 {
+        self.before_with_heirs(relation, |size| size.table_bytes)
+    }
+
+    fn before_with_heirs(&self, relation: Oid, of: impl Fn(&RelationSize) -> u64) -> u64 {
         let Some(before) = &self.before else { return 0 };
         let mut heirs: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
         for each in before.catalog.relations.values().filter(|each| each.is_partition) {
@@ -388,7 +398,7 @@ impl Rehearsal {
                 heirs.entry(parent).or_default().push(each.oid);
             }
         }
-        rows_with_heirs(before, &heirs, relation)
+        with_heirs(before, &heirs, relation, &of)
     }
 
     /// Rows a relation had before, by its qualified name.
@@ -429,10 +439,15 @@ impl Rehearsal {
     }
 }
 
-fn rows_with_heirs(before: &Snapshot, heirs: &BTreeMap<Oid, Vec<Oid>>, relation: Oid) -> u64 {
-    let own = before.sizes.get(&relation).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64);
+fn with_heirs(
+    before: &Snapshot,
+    heirs: &BTreeMap<Oid, Vec<Oid>>,
+    relation: Oid,
+    of: &impl Fn(&RelationSize) -> u64,
+) -> u64 {
+    let own = before.sizes.get(&relation).map_or(0, of);
     let below = heirs.get(&relation).into_iter().flatten();
-    own.max(below.map(|heir| rows_with_heirs(before, heirs, *heir)).sum())
+    own.max(below.map(|heir| with_heirs(before, heirs, *heir, of)).sum())
 }
 
 /// What a run works with.

@@ -5,7 +5,8 @@ use crate::config::Thresholds;
 use crate::migration::script::{StatementKind, kind};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, RelationWork};
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, names_table};
+use crate::report::human;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
     let mut findings = Vec::new();
     for observation in &rehearsal.observations {
         work_under_lock(rehearsal, observation, thresholds, &mut findings);
-        large_update(observation, thresholds, &mut findings);
+        large_update(rehearsal, observation, thresholds, &mut findings);
     }
     held_long(rehearsal, thresholds, &mut findings);
     no_timeout(rehearsal, thresholds, &mut findings);
@@ -35,21 +36,33 @@ fn waits(mode: LockMode) -> String {
     mode.blocks().join(" and ")
 }
 
+/// Whether what happens to a table is worth a finding: for its rows, for its bytes, or because the project says so.
+fn weighs(thresholds: &Thresholds, table: &str, rows: u64, bytes: u64) -> bool {
+    let named = |name: &String| names_table(name, table);
+    rows >= thresholds.rows || bytes >= thresholds.bytes || (rows > 0 && thresholds.hot_tables.iter().any(named))
+}
+
 /// Work of one kind on one table: its partitions are told once and added up, as their locks are.
 struct TableWork<'a> {
     first: &'a RelationWork,
     rows: u64,
+    /// What the tables it was done to took before, in bytes.
+    bytes: u64,
 }
 
-fn by_table(works: &[RelationWork]) -> Vec<TableWork<'_>> {
+fn by_table<'a>(rehearsal: &Rehearsal, works: &'a [RelationWork]) -> Vec<TableWork<'a>> {
     let mut tables: Vec<TableWork<'_>> = Vec::new();
     let mut counted = BTreeSet::new();
     for work in works.iter().filter(|work| !work.created_in_run) {
         // Several indexes of one table read the same rows.
-        let rows = if counted.insert(work.heap) { work.rows } else { 0 };
+        let fresh = counted.insert(work.heap);
+        let (rows, bytes) = if fresh { (work.rows, rehearsal.bytes_before(work.heap)) } else { (0, 0) };
         match tables.iter_mut().find(|known| known.first.table == work.table) {
-            Some(known) => known.rows += rows,
-            None => tables.push(TableWork { first: work, rows }),
+            Some(known) => {
+                known.rows += rows;
+                known.bytes += bytes;
+            }
+            None => tables.push(TableWork { first: work, rows, bytes }),
         }
     }
     tables
@@ -87,8 +100,11 @@ fn work_under_lock(
         if id == "lock/full-scan" && about_rows {
             continue;
         }
-        for TableWork { first, rows } in by_table(works).into_iter().filter(|work| work.rows >= thresholds.rows) {
+        for TableWork { first, rows, bytes } in by_table(rehearsal, works) {
             let table = &first.table;
+            if !weighs(thresholds, table, rows, bytes) {
+                continue;
+            }
             // Reading and building go on under weaker locks as well, where nobody waits; a rewrite never does.
             let rewrite = Some(LockMode::AccessExclusive).filter(|_| id == "lock/table-rewrite");
             let Some(mode) = strongest(observation, table).or(rewrite) else { continue };
@@ -103,15 +119,16 @@ fn work_under_lock(
                 _ => (format!("reads all of {table}"), vec![table.clone()]),
             };
             let message = format!(
-                "{verb} ({} rows) under {}: {} wait until its transaction ends",
+                "{verb} ({} rows{}) under {}: {} wait until its transaction ends",
                 count(rows),
+                if rows < thresholds.rows { format!(", {}", human::bytes(bytes)) } else { String::new() },
                 mode.name(),
                 waits(mode)
             );
-            findings.push(
-                Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned())
-                    .with(json!({ "rows": rows, "mode": mode.name(), "duration_ms": observation.duration_ms })),
-            );
+            findings
+                .push(Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned()).with(
+                json!({ "rows": rows, "bytes": bytes, "mode": mode.name(), "duration_ms": observation.duration_ms }),
+            ));
         }
     }
 }
@@ -122,12 +139,17 @@ fn reads_rows(kind: &StatementKind) -> bool {
     matches!(kind, Copy { .. } | Delete | Insert | Merge | Select | Table | Update | Values | With)
 }
 
-fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
+fn large_update(
+    rehearsal: &Rehearsal,
+    observation: &Observation,
+    thresholds: &Thresholds,
+    findings: &mut Vec<Finding>,
+) {
     // Batches that commit are the safe form: what each holds is let go again.
     if observation.committed_within {
         return;
     }
-    for TableWork { first, rows } in by_table(&observation.changed) {
+    for TableWork { first, rows, .. } in by_table(rehearsal, &observation.changed) {
         if rows < thresholds.update_rows {
             continue;
         }
@@ -198,7 +220,10 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             .find_map(|observation| {
                 let lock = blocking(observation)
                     .filter(|lock| lock.taken_here && !rehearsal.is_index(lock.relation))
-                    .filter(|lock| rehearsal.rows_before(lock.relation) >= thresholds.rows)
+                    .filter(|lock| {
+                        let rows = rehearsal.rows_before(lock.relation);
+                        weighs(thresholds, &lock.name, rows, rehearsal.bytes_before(lock.relation))
+                    })
                     .max_by_key(|lock| lock.mode)?;
                 Some((observation.statement, lock))
             });

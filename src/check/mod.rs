@@ -8,12 +8,15 @@ mod data;
 mod downs;
 mod identifier;
 mod index;
+mod key;
 mod lock;
 mod plan;
+mod policy;
 mod rollback;
 mod schema;
 
 pub(crate) use downs::told;
+pub use policy::Policy;
 
 use crate::config::Thresholds;
 use crate::rehearsal::Rehearsal;
@@ -145,6 +148,20 @@ pub const IDS: &[(&str, Severity, Answer)] = &[
     ("config/no-hot-queries", Severity::Warning, Answer::None),
 ];
 
+/// The ids alone.
+pub const fn ids() -> &'static [&'static str] {
+    const ALL: [&str; IDS.len()] = {
+        let mut all = [""; IDS.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = IDS[at].0;
+            at += 1;
+        }
+        all
+    };
+    &ALL
+}
+
 fn default_severity(id: &str) -> Severity {
     IDS.iter().find(|(known, ..)| *known == id).map_or(Severity::Error, |(_, severity, _)| *severity)
 }
@@ -162,22 +179,16 @@ const CHECKS: &[Check] = &[
     data::check,
     schema::check,
     identifier::check,
+    key::check,
     rollback::check,
     downs::check,
     config::check,
 ];
 
-/// Runs every check, then applies what the migrations allow. The only place where findings are suppressed, or made
-/// graver: an answer named in `require` may not stay unknown.
-pub fn run(rehearsal: &Rehearsal, thresholds: &Thresholds, require: &[String]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(rehearsal, thresholds)).collect();
-    for finding in findings.iter_mut().filter(|finding| finding.id == "config/not-measured") {
-        let answer = finding.evidence.get("answer").and_then(Value::as_str).unwrap_or_default();
-        if require.iter().any(|required| required == answer) {
-            finding.severity = Severity::Error;
-        }
-    }
-    allow::apply(rehearsal, &mut findings);
+/// Runs every check, then applies what migrations and project say of findings.
+pub fn run(rehearsal: &Rehearsal, policy: &Policy<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(rehearsal, policy.thresholds)).collect();
+    policy.apply(rehearsal, &mut findings);
     findings
 }
 

@@ -79,6 +79,13 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
                 format!("function {identity} is gone, or returns something else"),
             )
         }
+        CatalogChange::LabelGone { type_name, label, to } => {
+            let said = match to {
+                Some(to) => format!("label {label} of {type_name} is called {to} now"),
+                None => format!("label {label} of {type_name} is gone: whoever still writes or expects it fails"),
+            };
+            breaking(None, &[bare(type_name), label], type_name.clone(), said)
+        }
         CatalogChange::PrivilegesChanged { relation, object, granted, revoked, owner } => {
             let mut parts = Vec::new();
             if let Some((from, to)) = owner {

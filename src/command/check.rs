@@ -139,8 +139,9 @@ fn rehearse_one(
     let (settings, outputs) = (job.settings.clone(), job.outputs.clone());
     let (mut rehearsal, end) = runtime.block_on(run(job, progress, signals))?;
     rehearsal.compare_with_production(&settings.production);
+    rehearsal.look_for_hot_tables(&settings.thresholds.hot_tables);
 
-    let findings = crate::check::run(&rehearsal, &settings.thresholds, &settings.require);
+    let findings = crate::check::run(&rehearsal, &(&settings).into());
     let mut report = build::report(&rehearsal, &findings);
     let code = exit_code(&report, &rehearsal, &settings, &end);
     report.exit_code = code;

@@ -3,8 +3,8 @@
 
 use super::production::ProductionKeys;
 use super::value::{
-    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FilePath, FormatText, LayoutWord, Level, PassWord, Ratio,
-    SizeText, Text, TransactionWord,
+    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FilePath, FindingId, FormatText, LayoutWord, Level,
+    PassWord, Ratio, SeverityWord, SizeText, Text, TransactionWord,
 };
 use super::{Over, over};
 use schemars::generate::SchemaSettings;
@@ -17,9 +17,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
 
+/// A default as it stands in the file.
+macro_rules! as_written {
+    ($default:expr) => {
+        $default
+    };
+    ($default:expr, $shown:expr) => {
+        $shown
+    };
+}
+
 /// Thresholds, as they are used and as they are written.
 macro_rules! thresholds {
-    ($($(#[doc = $doc:literal])* $key:ident: $written:ty => $type:ty = $default:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $key:ident: $written:ty => $type:ty = $default:expr $(, written $shown:expr)?;)*) => {
         /// From which size on something is worth a finding.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Thresholds {
@@ -36,7 +46,7 @@ macro_rules! thresholds {
         #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct ThresholdKeys {
-            $($(#[doc = $doc])* #[schemars(extend("default" = $default))] pub $key: Option<$written>,)*
+            $($(#[doc = $doc])* #[schemars(extend("default" = as_written!($default $(, $shown)?)))] pub $key: Option<$written>,)*
         }
 
         impl Over for ThresholdKeys {
@@ -55,21 +65,29 @@ macro_rules! thresholds {
 
 thresholds! {
     /// Rewrites, scans and index builds of tables with fewer rows are not reported.
-    rows: u64 => u64 = 10000,
+    rows: u64 => u64 = 10000;
+    /// Nor those of fewer rows that take less than this, values out of line included where they are written anew.
+    bytes: SizeText => u64 = 100_000_000, written "100MB";
+    /// Tables whose locks are reported whatever their size, with their schema unless that is `public`.
+    hot_tables: Tables => Vec<String> = Vec::new(), written serde_json::json!([]);
     /// A blocking lock held longer than this is reported, in milliseconds.
-    held_ms: Amount => f64 = 1000.0,
+    held_ms: Amount => f64 = 1000.0;
+    /// From this lock_timeout or statement_timeout on, a statement waits as good as for ever, in milliseconds.
+    lock_wait_ms: Amount => f64 = 60000.0;
     /// Rows updated or deleted by one statement before it counts as large.
-    update_rows: u64 => u64 = 10000,
+    update_rows: u64 => u64 = 10000;
     /// Existing tables locked against reads and writes in one transaction.
-    tables: usize => usize = 5,
+    tables: usize => usize = 5;
+    /// Part of its type's values from which on an integer key is near its end.
+    key_share: Amount => f64 = 0.8;
     /// Work after, divided by work before, from which on a query counts as slower.
-    plan_ratio: Ratio => f64 = 1.5,
+    plan_ratio: Ratio => f64 = 1.5;
     /// And at least so many more blocks.
-    plan_blocks: u64 => u64 = 100,
+    plan_blocks: u64 => u64 = 100;
     /// Or so many more blocks a minute, by its weight; from here on slower-same-plan is an error, too.
-    plan_blocks_per_minute: Amount => f64 = 1000000.0,
+    plan_blocks_per_minute: Amount => f64 = 1000000.0;
     /// Longest one hot query may run, in milliseconds.
-    query_ms: u64 => u64 = 30000,
+    query_ms: u64 => u64 = 30000;
 }
 
 /// The file, one `[[database]]` entry, and the second over the first.
@@ -176,6 +194,8 @@ keys! {
     require_pending: bool,
     /// From which size on something is worth a finding.
     thresholds: ThresholdKeys,
+    /// What findings count as in this project, by their ids: error, warning or info; off for what is not to be heard of.
+    severity: Severities,
     /// What is known of production; docs/production.sql prints it.
     production: ProductionKeys,
 }
@@ -235,6 +255,29 @@ impl JsonSchema for Databases {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let (name, entry) = (generator.subschema_for::<Text>(), generator.subschema_for::<Entry>());
         json_schema!({ "anyOf": [name, { "type": "array", "minItems": 1, "items": entry }] })
+    }
+}
+
+/// Names of tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Tables(pub Vec<Text>);
+
+impl From<Tables> for Vec<String> {
+    fn from(tables: Tables) -> Self {
+        tables.0.into_iter().map(|table| table.0).collect()
+    }
+}
+
+/// What findings count as, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Severities(pub BTreeMap<FindingId, SeverityWord>);
+
+impl Over for Severities {
+    fn over(self, mut below: Self) -> Self {
+        below.0.extend(self.0);
+        below
     }
 }
 

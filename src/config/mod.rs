@@ -13,7 +13,9 @@ use crate::cli::{CheckArgs, FailOn};
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
 use crate::migration::source_file::{SourceFileError, git_root};
+use crate::report::v1::Severity;
 use file::{Databases, Entry, File};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -122,6 +124,8 @@ pub struct Settings {
     pub show_values: bool,
     /// Thresholds.
     pub thresholds: Thresholds,
+    /// What findings count as, by their ids; nothing for those switched off.
+    pub severity: BTreeMap<&'static str, Option<Severity>>,
     /// What the layout is told beside its name.
     pub layout_options: LayoutOptions,
     /// What is known of production.
@@ -285,6 +289,13 @@ impl Config {
             require: or(&args.require, texts(file.require.map(|all| all.into_iter().map(|each| each.0).collect()))),
             show_values: args.show_values,
             thresholds: file.thresholds.unwrap_or_default().into(),
+            severity: file
+                .severity
+                .unwrap_or_default()
+                .0
+                .into_iter()
+                .map(|(id, severity)| (id.0, severity.0))
+                .collect(),
             layout_options: LayoutOptions {
                 pattern: file.pattern.map(|pattern| pattern.0),
                 history_table: file.history_table.map(|table| table.0),

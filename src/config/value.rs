@@ -2,12 +2,15 @@
 //! place.
 
 use super::{Over, parse_duration, parse_size};
+use crate::check;
 use crate::cli::FailOn;
 use crate::migration::TransactionMode;
 use crate::report::Format;
+use crate::report::v1::Severity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,6 +22,8 @@ pub const PASSES: [&str; 3] = ["measure", "prove", "attribute"];
 const PASS_WORDS: [&str; 4] = ["measure", "prove", "attribute", "all"];
 /// Answers `--require` knows.
 pub const ANSWERS: [&str; 4] = ["applies", "blocks", "slower", "undoable"];
+/// What `severity` may say of a finding.
+const SEVERITIES: [&str; 4] = ["error", "warning", "info", "off"];
 /// What `fail_on` may say.
 const LEVELS: [&str; 3] = ["error", "warning", "never"];
 /// How a runner may group statements.
@@ -116,7 +121,7 @@ macro_rules! from_word {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let make: fn(&'static str) -> $type = $make;
-                from.deserialize_str(OneOf(&$words)).map(make).map(Self)
+                from.deserialize_str(OneOf($words)).map(make).map(Self)
             }
         }
 
@@ -185,19 +190,19 @@ from_text!(
 );
 from_word!(
     /// A pass.
-    PassWord(String), PASS_WORDS, str::to_owned
+    PassWord(String), &PASS_WORDS, str::to_owned
 );
 from_word!(
     /// An answer.
-    AnswerWord(String), ANSWERS, str::to_owned
+    AnswerWord(String), &ANSWERS, str::to_owned
 );
 from_word!(
     /// A layout.
-    LayoutWord(String), LAYOUTS, str::to_owned
+    LayoutWord(String), &LAYOUTS, str::to_owned
 );
 from_word!(
     /// How statements are grouped.
-    TransactionWord(TransactionMode), TRANSACTIONS, |word| match word {
+    TransactionWord(TransactionMode), &TRANSACTIONS, |word| match word {
         "none" => TransactionMode::None,
         "all_pending" => TransactionMode::AllPending,
         _ => TransactionMode::PerMigration,
@@ -205,12 +210,44 @@ from_word!(
 );
 from_word!(
     /// From which severity on a finding makes the exit code 1.
-    Level(FailOn), LEVELS, |word| match word {
+    Level(FailOn), &LEVELS, |word| match word {
         "warning" => FailOn::Warning,
         "never" => FailOn::Never,
         _ => FailOn::Error,
     }
 );
+
+from_word!(
+    /// What a finding counts as; nothing where it is switched off.
+    SeverityWord(Option<Severity>), &SEVERITIES, |word| match word {
+        "error" => Some(Severity::Error),
+        "warning" => Some(Severity::Warning),
+        "info" => Some(Severity::Info),
+        _ => None,
+    }
+);
+from_word!(
+    /// The id of a finding.
+    FindingId(&'static str), check::ids(), |id| id
+);
+
+impl PartialOrd for FindingId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for FindingId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(other.0)
+    }
+}
+
+impl From<SizeText> for u64 {
+    fn from(size: SizeText) -> Self {
+        size.0
+    }
+}
 
 fn format_text(text: &str) -> Result<String, String> {
     let (name, file) = text.split_once('=').unwrap_or((text, "-"));

@@ -3,6 +3,7 @@
 
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
+use crate::snapshot::object::TypeKind;
 use std::collections::BTreeSet;
 
 /// One change to something that was there before.
@@ -69,6 +70,15 @@ pub enum CatalogChange {
     FunctionDropped {
         /// Qualified name with its input types.
         identity: String,
+    },
+    /// A label of an enumerated type is called otherwise, or gone.
+    LabelGone {
+        /// Qualified name of the type before.
+        type_name: String,
+        /// The label before.
+        label: String,
+        /// What it is called now; none where it is gone.
+        to: Option<String>,
     },
     /// Privileges or owner of a relation, column, schema or function are others.
     PrivilegesChanged {
@@ -142,6 +152,7 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     }
     columns(before, after, &mut changes);
     functions(before, after, &mut changes);
+    labels(before, after, &mut changes);
     privileges(before, after, &mut changes);
     changes
 }
@@ -208,6 +219,19 @@ fn functions(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>
         };
         if !after.functions.get(oid).is_some_and(same) && !after.functions.values().any(same) {
             changes.push(CatalogChange::FunctionDropped { identity: old.identity.clone() });
+        }
+    }
+}
+
+/// Labels by their OIDs; where the type was made again in another's place, by its name.
+fn labels(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
+    for (oid, old) in &before.types {
+        let TypeKind::Enum(labels) = &old.kind else { continue };
+        let same_name = || after.types.values().find(|new| new.qualified == old.qualified);
+        let Some(TypeKind::Enum(now)) = after.types.get(oid).or_else(same_name).map(|new| &new.kind) else { continue };
+        for (label_oid, label) in labels.iter().filter(|(_, label)| !now.iter().any(|(_, other)| other == label)) {
+            let to = now.iter().find(|(other, _)| other == label_oid).map(|(_, label)| label.clone());
+            changes.push(CatalogChange::LabelGone { type_name: old.qualified.clone(), label: label.clone(), to });
         }
     }
 }

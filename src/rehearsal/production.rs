@@ -38,6 +38,21 @@ impl Rehearsal {
         }
     }
 
+    /// Notes which of the tables the project calls hot are not there: a name misspelled would watch nothing.
+    pub fn look_for_hot_tables(&mut self, hot: &[String]) {
+        let Some(before) = &self.before else { return };
+        let there = |name: &&String| {
+            let mut tables = before.catalog.relations.values().map(|relation| relation.qualified.as_str());
+            tables.any(|table| names_table(name, table))
+        };
+        let missing: Vec<&str> = hot.iter().filter(|name| !there(name)).map(String::as_str).collect();
+        if let Some(source) = &mut self.source
+            && !missing.is_empty()
+        {
+            source.fidelity_notes.push(format!("thresholds.hot_tables: not in the source: {}", missing.join(", ")));
+        }
+    }
+
     fn tables_that_differ(&self, production: &Production) -> Vec<String> {
         let known: Vec<&str> = self
             .before
@@ -75,6 +90,11 @@ impl Rehearsal {
         }
         notes
     }
+}
+
+/// Whether a name as people write it means this table: with its schema, which may be left out for `public`.
+pub(crate) fn names_table(name: &str, qualified: &str) -> bool {
+    name == qualified || qualified.strip_prefix("public.") == Some(name)
 }
 
 fn rows(number: u64) -> String {

@@ -17,6 +17,8 @@ pub type Oid = u32;
 pub struct RelationSize {
     /// Bytes of the main fork.
     pub bytes: u64,
+    /// Bytes of the main fork and of the values stored out of line (`pg_table_size`).
+    pub table_bytes: u64,
     /// Blocks of the main fork (8 KiB each unless the server was built otherwise).
     pub blocks: u64,
     /// `pg_class.reltuples`; `None` while the server does not know.

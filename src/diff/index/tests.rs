@@ -41,7 +41,7 @@ fn relation(snapshot: &mut Snapshot, oid: Oid, name: &str, kind: RelationKind) {
         extension: None,
     };
     snapshot.catalog.relations.insert(oid, relation);
-    let size = RelationSize { bytes: 8192, blocks: 1, rows: Some(100.0), all_visible: 1 };
+    let size = RelationSize { bytes: 8192, table_bytes: 8192, blocks: 1, rows: Some(100.0), all_visible: 1 };
     snapshot.sizes.insert(oid, size);
 }
 

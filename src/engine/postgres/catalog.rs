@@ -85,7 +85,7 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
 pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
     let rows = session
         .query(&format!(
-            "SELECT c.oid, pg_relation_size(c.oid), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
+            "SELECT c.oid, pg_relation_size(c.oid), pg_table_size(c.oid), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
              c.reltuples, c.relallvisible FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
              ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND {USER_SCHEMA}"
         ))
@@ -94,9 +94,13 @@ pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationS
     for row in &rows.rows {
         let mut cursor = Cursor::new(row);
         let oid = cursor.number()?;
-        let (bytes, blocks, tuples) = (cursor.number()?, cursor.number()?, cursor.number::<f64>()?);
+        let (bytes, table_bytes, blocks) = (cursor.number()?, cursor.number()?, cursor.number()?);
+        let tuples = cursor.number::<f64>()?;
         let all_visible = cursor.number()?;
-        sizes.insert(oid, RelationSize { bytes, blocks, rows: (tuples >= 0.0).then_some(tuples), all_visible });
+        sizes.insert(
+            oid,
+            RelationSize { bytes, table_bytes, blocks, rows: (tuples >= 0.0).then_some(tuples), all_visible },
+        );
     }
     Ok(sizes)
 }
