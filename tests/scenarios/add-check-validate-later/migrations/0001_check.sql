@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD CONSTRAINT orders_quantity_known CHECK (quantity IS NOT NULL) NOT VALID;

@@ -1,0 +1,1 @@
+ALTER TABLE payments ADD COLUMN reviewer_id integer REFERENCES customers (id);

@@ -1,0 +1,1 @@
+ALTER TABLE payments ADD CONSTRAINT payments_once EXCLUDE USING btree (order_id WITH =);

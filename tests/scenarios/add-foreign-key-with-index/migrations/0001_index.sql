@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY payments_customer_id_idx ON payments (customer_id);

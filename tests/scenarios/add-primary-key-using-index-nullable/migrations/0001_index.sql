@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY payments_key ON payments (id);

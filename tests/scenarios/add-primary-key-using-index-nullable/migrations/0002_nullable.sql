@@ -1,0 +1,1 @@
+ALTER TABLE payments DROP CONSTRAINT payments_pkey, ALTER COLUMN id DROP NOT NULL;

@@ -1,0 +1,17 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+GRANT CREATE ON SCHEMA public TO app;
+CREATE TABLE public.events (id integer NOT NULL, happened_at date NOT NULL, kind text NOT NULL) PARTITION BY RANGE (happened_at);
+CREATE TABLE public.events_2026_01 PARTITION OF public.events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE public.events_2026_02 PARTITION OF public.events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+CREATE TABLE public.events_2026_03 PARTITION OF public.events FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+INSERT INTO public.events SELECT n, date '2026-01-01' + n % 90, 'kind ' || n % 20 FROM generate_series(1, 36000) AS n;
+CREATE INDEX events_id_idx ON public.events (id);
+ALTER TABLE public.events OWNER TO app;
+ALTER TABLE public.events_2026_01 OWNER TO app;
+ALTER TABLE public.events_2026_02 OWNER TO app;
+ALTER TABLE public.events_2026_03 OWNER TO app;
+CREATE TABLE public.events_2026_04 (id integer NOT NULL, happened_at date NOT NULL, kind text NOT NULL);
+INSERT INTO public.events_2026_04 SELECT n, date '2026-04-01' + n % 30, 'kind ' || n % 20 FROM generate_series(1, 15000) AS n;
+CREATE INDEX events_2026_04_id_idx ON public.events_2026_04 (id);
+ALTER TABLE public.events_2026_04 OWNER TO app;

@@ -1,0 +1,2 @@
+SET lock_timeout = 0;
+ALTER TABLE events DETACH PARTITION events_2026_02 CONCURRENTLY;

@@ -1,0 +1,2 @@
+CREATE DOMAIN nickname AS text;
+ALTER TABLE people ADD COLUMN nickname nickname;

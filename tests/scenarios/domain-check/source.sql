@@ -1,0 +1,10 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+GRANT CREATE ON SCHEMA public TO app;
+CREATE DOMAIN public.email AS text;
+CREATE DOMAIN public.positive AS integer CHECK (VALUE > 0);
+CREATE TABLE public.people (id integer PRIMARY KEY, email public.email NOT NULL);
+INSERT INTO public.people SELECT n, 'person' || n || '@example.org' FROM generate_series(1, 12000) AS n;
+ALTER DOMAIN public.email OWNER TO app;
+ALTER DOMAIN public.positive OWNER TO app;
+ALTER TABLE public.people OWNER TO app;

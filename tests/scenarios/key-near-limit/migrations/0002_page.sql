@@ -1,0 +1,1 @@
+CREATE TABLE links (page_id integer PRIMARY KEY REFERENCES pages (id));

@@ -1,0 +1,3 @@
+ALTER INDEX events_kind_idx ATTACH PARTITION events_2026_01_kind_idx;
+ALTER INDEX events_kind_idx ATTACH PARTITION events_2026_02_kind_idx;
+ALTER INDEX events_kind_idx ATTACH PARTITION events_2026_03_kind_idx;

@@ -1,0 +1,1 @@
+ALTER TYPE payment_method RENAME VALUE 'card' TO 'credit_card';

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY visits_id ON visits (id);

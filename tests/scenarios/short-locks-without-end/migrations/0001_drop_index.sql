@@ -1,0 +1,2 @@
+SET lock_timeout = 0;
+DROP INDEX orders_shipped_at_idx;

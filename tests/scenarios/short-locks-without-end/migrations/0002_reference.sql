@@ -1,0 +1,2 @@
+SET lock_timeout = 0;
+CREATE TABLE ratings (customer_id integer PRIMARY KEY REFERENCES customers (id), stars integer);

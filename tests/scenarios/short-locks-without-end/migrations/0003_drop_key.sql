@@ -1,0 +1,2 @@
+SET lock_timeout = 0;
+ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;

@@ -1,0 +1,4 @@
+SET lock_timeout = 0;
+BEGIN;
+LOCK TABLE customers IN SHARE MODE;
+COMMIT;

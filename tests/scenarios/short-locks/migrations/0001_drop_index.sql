@@ -1,0 +1,1 @@
+DROP INDEX orders_shipped_at_idx;

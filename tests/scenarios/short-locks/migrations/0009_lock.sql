@@ -1,0 +1,3 @@
+BEGIN;
+LOCK TABLE customers IN SHARE MODE;
+COMMIT;

@@ -1,0 +1,10 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+GRANT CREATE ON SCHEMA public TO app;
+CREATE TABLE public.settings (id integer PRIMARY KEY, value text NOT NULL);
+INSERT INTO public.settings SELECT n, 'value ' || n FROM generate_series(1, 50) AS n;
+CREATE TABLE public.pictures (id integer PRIMARY KEY, content bytea NOT NULL);
+ALTER TABLE public.pictures ALTER COLUMN content SET STORAGE EXTERNAL;
+INSERT INTO public.pictures SELECT n, decode(repeat('abcdef', 20000), 'hex') FROM generate_series(1, 100) AS n;
+ALTER TABLE public.settings OWNER TO app;
+ALTER TABLE public.pictures OWNER TO app;

@@ -1,0 +1,2 @@
+SET statement_timeout = '5s';
+ALTER TABLE visits ADD COLUMN referrer text;

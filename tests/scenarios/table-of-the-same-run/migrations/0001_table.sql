@@ -1,0 +1,11 @@
+CREATE TABLE ratings (id integer NOT NULL, stars integer, made timestamptz);
+INSERT INTO ratings SELECT n, n % 5 + 1, now() FROM generate_series(1, 20000) AS n;
+ALTER TABLE ratings ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid();
+ALTER TABLE ratings ALTER COLUMN id TYPE bigint;
+ALTER TABLE ratings ADD PRIMARY KEY (id);
+ALTER TABLE ratings ADD CHECK (stars > 0);
+ALTER TABLE ratings ALTER COLUMN stars SET NOT NULL;
+CREATE INDEX ratings_made_idx ON ratings (made);
+ALTER TABLE ratings ADD EXCLUDE USING btree (token WITH =);
+UPDATE ratings SET stars = 5;
+CLUSTER ratings USING ratings_pkey;
