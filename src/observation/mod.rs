@@ -87,6 +87,8 @@ pub struct Observation {
     pub committed_within: bool,
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
     pub lock_timeout_ms: u64,
+    /// `statement_timeout` in effect before it, in milliseconds; 0 is none.
+    pub statement_timeout_ms: u64,
 }
 
 #[cfg(test)]
@@ -108,6 +110,7 @@ impl Observation {
             deleted: Vec::new(),
             committed_within: false,
             lock_timeout_ms: 0,
+            statement_timeout_ms: 0,
         }
     }
 }

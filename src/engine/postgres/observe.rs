@@ -61,6 +61,7 @@ pub struct Observer<'run> {
     wal_before: String,
     transaction_before: u64,
     lock_timeout_ms: u64,
+    statement_timeout_ms: u64,
     /// Time spent looking, while the migration waited: no part of how long it holds its locks.
     overhead: Duration,
     /// The statement that runs now, for whoever waits.
@@ -113,6 +114,7 @@ impl<'run> Observer<'run> {
             wal_before: String::new(),
             transaction_before: 0,
             lock_timeout_ms: 0,
+            statement_timeout_ms: 0,
             overhead: Duration::ZERO,
             activity,
             observations,
@@ -437,7 +439,10 @@ impl Watch for Observer<'_> {
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
         let looking = Instant::now();
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
-        self.lock_timeout_ms = session.query("SHOW lock_timeout").await?.scalar().map_or(0, milliseconds);
+        let limits = session.query("SHOW lock_timeout; SHOW statement_timeout").await?;
+        let limit = |row: usize| limits.rows.get(row)?.first()?.as_deref().map(milliseconds);
+        self.lock_timeout_ms = limit(0).unwrap_or(0);
+        self.statement_timeout_ms = limit(1).unwrap_or(0);
         let may_read = !matches!(
             at.kind,
             StatementKind::Begin | StatementKind::Set | StatementKind::SetLocal | StatementKind::Lock
@@ -484,6 +489,7 @@ impl Watch for Observer<'_> {
             deleted: Vec::new(),
             committed_within: false,
             lock_timeout_ms: self.lock_timeout_ms,
+            statement_timeout_ms: self.statement_timeout_ms,
         };
         let touches_data = !matches!(
             at.kind,
