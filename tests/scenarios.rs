@@ -219,7 +219,6 @@ scenarios! {
         short_locks,
         short_locks_without_end,
         table_of_the_same_run,
-        transaction_left_open,
         truncate,
         two_step_regression,
         unique_violated,

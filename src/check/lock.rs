@@ -24,16 +24,13 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
 
 /// Locks on relations that were there before and that make reads or writes wait.
 fn blocking(observation: &Observation) -> impl Iterator<Item = &ObservedLock> {
-    observation.locks.iter().filter(|lock| !lock.created_in_run && !lock.mode.blocks().is_empty())
+    observation.locks.iter().filter(|lock| !lock.blocks().is_empty())
 }
 
-/// The strongest blocking lock in effect on a relation while the statement ran.
-fn strongest(observation: &Observation, name: &str) -> Option<LockMode> {
-    blocking(observation).filter(|lock| lock.name == name).map(|lock| lock.mode).max()
-}
-
-fn waits(mode: LockMode) -> String {
-    mode.blocks().join(" and ")
+/// The strongest blocking lock in effect on a relation while the statement ran, and who waits for it.
+fn strongest(observation: &Observation, name: &str) -> Option<(LockMode, Vec<&'static str>)> {
+    let locks = blocking(observation).filter(|lock| lock.name == name);
+    locks.max_by_key(|lock| lock.mode).map(|lock| (lock.mode, lock.blocks()))
 }
 
 /// Whether what happens to a table is worth a finding: for its rows, for its bytes, or because the project says so.
@@ -106,8 +103,9 @@ fn work_under_lock(
                 continue;
             }
             // Reading and building go on under weaker locks as well, where nobody waits; a rewrite never does.
-            let rewrite = Some(LockMode::AccessExclusive).filter(|_| id == "lock/table-rewrite");
-            let Some(mode) = strongest(observation, table).or(rewrite) else { continue };
+            let rewrite = (LockMode::AccessExclusive, LockMode::AccessExclusive.blocks());
+            let rewrite = Some(rewrite).filter(|_| id == "lock/table-rewrite");
+            let Some((mode, waiting)) = strongest(observation, table).or(rewrite) else { continue };
             if !told.insert(table.clone()) {
                 continue;
             }
@@ -123,7 +121,7 @@ fn work_under_lock(
                 count(rows),
                 if rows < thresholds.rows { format!(", {}", human::bytes(bytes)) } else { String::new() },
                 mode.name(),
-                waits(mode)
+                waiting.join(" and ")
             );
             findings
                 .push(Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned()).with(
@@ -198,7 +196,7 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
                         "holds {} on {name} for {:.1} s, to the end of its transaction: {} wait all the while",
                         lock.mode.name(),
                         lock.held_ms / 1000.0,
-                        waits(lock.mode)
+                        lock.blocks().join(" and ")
                     ),
                     "keep the statement that takes the lock in a short transaction of its own, after the slow work"
                         .into(),
@@ -209,14 +207,19 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
     }
 }
 
-/// Once for each migration: the first statement that could wait for a lock for ever on a table that matters.
+/// Longest a statement can wait for a lock, in milliseconds; `None` for ever. Waiting counts for `statement_timeout` too.
+fn longest_wait(observation: &Observation) -> Option<u64> {
+    [observation.lock_timeout_ms, observation.statement_timeout_ms].into_iter().filter(|limit| *limit > 0).min()
+}
+
+/// Once for each migration: the first statement that could wait for a lock as good as for ever on a table that matters.
 fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
     for migration in &rehearsal.migrations {
         let first = migration
             .statements
             .iter()
             .filter_map(|statement| rehearsal.observation(statement.index))
-            .filter(|observation| observation.lock_timeout_ms == 0)
+            .filter(|observation| longest_wait(observation).is_none_or(|wait| wait as f64 >= thresholds.lock_wait_ms))
             .find_map(|observation| {
                 let lock = blocking(observation)
                     .filter(|lock| lock.taken_here && !rehearsal.is_index(lock.relation))
@@ -225,23 +228,31 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
                         weighs(thresholds, &lock.name, rows, rehearsal.bytes_before(lock.relation))
                     })
                     .max_by_key(|lock| lock.mode)?;
-                Some((observation.statement, lock))
+                Some((observation, lock))
             });
-        if let Some((statement, lock)) = first {
+        if let Some((observation, lock)) = first {
+            let without = match longest_wait(observation) {
+                None => "without a lock_timeout".to_owned(),
+                Some(wait) => format!("for up to {}", human::duration(wait as f64)),
+            };
             findings.push(
                 Finding::measured(
                     "lock/no-timeout",
-                    Some(statement),
+                    Some(observation.statement),
                     vec![lock.name.clone()],
                     format!(
-                        "waits for {} on {} without a lock_timeout: behind one long query it makes every {} wait as well",
+                        "waits for {} on {} {without}: behind one long query it makes every {} wait as well",
                         lock.mode.name(),
                         lock.name,
-                        if lock.mode.blocks().contains(&"reads") { "read and write" } else { "write" }
+                        if lock.blocks().contains(&"reads") { "read and write" } else { "write" }
                     ),
                     "SET lock_timeout = '5s' before it (or on the role), and retry when it fires".into(),
                 )
-                .with(json!({ "mode": lock.mode.name(), "lock_timeout_ms": 0 })),
+                .with(json!({
+                    "mode": lock.mode.name(),
+                    "lock_timeout_ms": observation.lock_timeout_ms,
+                    "statement_timeout_ms": observation.statement_timeout_ms,
+                })),
             );
         }
     }

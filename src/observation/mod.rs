@@ -35,8 +35,20 @@ pub struct ObservedLock {
     pub exact: bool,
     /// The relation did not exist before the run.
     pub created_in_run: bool,
+    /// A materialized view, or an index of one: everybody reads it and nobody writes to it.
+    pub read_only: bool,
     /// The statement that took the lock first is this one.
     pub taken_here: bool,
+}
+
+impl ObservedLock {
+    /// What an application waits for while it is held, in plain words: `reads`, `writes`, or nothing. Nobody knows yet
+    /// what was created in the run.
+    pub fn blocks(&self) -> Vec<&'static str> {
+        let mut blocks = if self.created_in_run { Vec::new() } else { self.mode.blocks() };
+        blocks.retain(|what| !self.read_only || *what == "reads");
+        blocks
+    }
 }
 
 /// Work a statement did on one relation.

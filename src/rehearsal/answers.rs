@@ -134,7 +134,7 @@ pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
         .iter()
         .filter(|observation| within(Some(observation.statement)))
         .flat_map(|observation| &observation.locks)
-        .any(|lock| !lock.created_in_run && !lock.mode.blocks().is_empty());
+        .any(|lock| !lock.blocks().is_empty());
     if briefly { Blocks::Briefly } else { Blocks::No }
 }
 

@@ -5,7 +5,7 @@ use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
 use crate::migration::{Migration, Statement, TransactionMode};
-use crate::observation::{Observation, ObservedLock, Outcome};
+use crate::observation::{Observation, Outcome};
 use crate::rehearsal::{IndexEntry, Rehearsal, answers, foreign};
 use crate::rollback::Rollback;
 use crate::rollback::generate;
@@ -137,7 +137,7 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
         .observations
         .iter()
         .flat_map(|observation| &observation.locks)
-        .filter(|lock| lock.taken_here && !lock.created_in_run && !lock.mode.blocks().is_empty())
+        .filter(|lock| lock.taken_here && !lock.blocks().is_empty())
         .filter(|lock| !rehearsal.is_index(lock.relation))
         .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
     match longest {
@@ -146,7 +146,7 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
             "longest: {} on {} makes {} wait for {} or more",
             lock.mode.name(),
             lock.name,
-            human::list(&lock.mode.blocks()),
+            human::list(&lock.blocks()),
             human::duration(lock.held_ms)
         ),
     }
@@ -354,11 +354,6 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
     }
 }
 
-/// Who waits for a lock. For a relation that came with this run nobody does: no application knows it yet.
-fn waiting(lock: &ObservedLock) -> Vec<&'static str> {
-    if lock.created_in_run { Vec::new() } else { lock.mode.blocks() }
-}
-
 fn locks(observation: &Observation) -> Vec<v1::Lock> {
     observation
         .locks
@@ -370,7 +365,7 @@ fn locks(observation: &Observation) -> Vec<v1::Lock> {
             mode: lock.mode.into(),
             held_ms: round(lock.held_ms),
             waited_ms: round(lock.waited_ms),
-            blocks: waiting(lock).into_iter().filter_map(Traffic::from_name).collect(),
+            blocks: lock.blocks().into_iter().filter_map(Traffic::from_name).collect(),
             observed: if lock.exact { Observed::Exact } else { Observed::Sampled },
         })
         .collect()

@@ -191,6 +191,12 @@ impl<'run> Observer<'run> {
             .is_none_or(|known| known.table.and_then(|table| self.known.get(&table)).unwrap_or(known).created_in_run)
     }
 
+    /// Whether the relation is a materialized view, or an index of one.
+    fn read_only(&self, oid: Oid) -> bool {
+        let of = |oid: Oid| self.known.get(&oid);
+        of(oid).is_some_and(|known| known.table.and_then(of).unwrap_or(known).kind == 'm')
+    }
+
     /// Turns relation locks into the statement's list: partitions under their parent, catalogs left out.
     fn group_locks(&self, locks: &BTreeSet<(Oid, LockMode)>, exact: bool) -> Vec<ObservedLock> {
         let mut grouped: BTreeMap<(Oid, LockMode), ObservedLock> = BTreeMap::new();
@@ -207,6 +213,7 @@ impl<'run> Observer<'run> {
                 waited_ms: 0.0,
                 exact,
                 created_in_run: self.created_in_run(*oid),
+                read_only: self.read_only(*oid),
                 taken_here: true,
             });
             if top != *oid {
@@ -322,7 +329,7 @@ impl<'run> Observer<'run> {
     fn locked_here(&self, oid: Oid, observation: &Observation) -> bool {
         let top = self.topmost(oid);
         let mut locks = observation.locks.iter();
-        locks.any(|lock| lock.relation == top && lock.taken_here && !lock.mode.blocks().is_empty())
+        locks.any(|lock| lock.relation == top && lock.taken_here && !lock.blocks().is_empty())
     }
 
     /// Counters for a statement that may commit on its way: the shared ones, once the backend has handed its own over.

@@ -1,1 +1,1 @@
-ALTER TABLE orders ALTER COLUMN total_cents TYPE smallint;
+ALTER TABLE payments ALTER COLUMN amount_cents TYPE smallint;

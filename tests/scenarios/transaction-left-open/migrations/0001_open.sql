@@ -1,2 +1,0 @@
-BEGIN;
-ALTER TABLE orders ADD COLUMN origin text;
