@@ -23,6 +23,11 @@ pub enum Command {
     Init(InitArgs),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
+    /// What a finding means, an example that causes it, and one that does not.
+    Explain {
+        /// The finding's id; left out: all ids.
+        id: Option<String>,
+    },
     /// Servers and dump tools found, and where state is kept.
     Doctor(PlaceArgs),
     /// Remove leftover copies, servers and caches.

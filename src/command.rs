@@ -1,6 +1,7 @@
 //! What each command does, and with which exit code it ends.
 
 mod check;
+mod explain;
 mod init;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
@@ -100,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => check::check(&args, true),
         Command::Init(args) => init::init(&args),
         Command::Report(args) => render_saved(&args),
+        Command::Explain { id } => explain::explain(id.as_deref()),
         Command::Doctor(place) => doctor(&place),
         Command::Clean(place) => clean(&place),
         Command::Completions { shell } => {

@@ -59,6 +59,12 @@ struct Expected {
     /// Numbers in the evidence of a finding.
     #[serde(default)]
     evidence: Vec<Value>,
+    /// Findings for which this is the example that causes them, in `docs/examples/`.
+    #[serde(default)]
+    causes: Vec<String>,
+    /// Findings for which this is the example that does not.
+    #[serde(default)]
+    avoids: Vec<String>,
     /// How each statement ended.
     #[serde(default)]
     outcomes: Option<Vec<String>>,
@@ -247,6 +253,7 @@ scenarios! {
         generic_and_custom_plans,
         hot_query_fails_before,
         hot_query_function_replaced,
+        hot_query_out_of_time,
         index_type_changed,
         key_far_from_limit,
         key_near_limit,
@@ -331,6 +338,48 @@ fn rehearse(name: &str) {
     let ran = run(command.args(&expected.args));
     let differences = compare(&expected, &ran, &ran.report());
     assert!(differences.is_empty(), "\n{name}: {}\n{differences}\n{}", expected.promise, ran.stderr);
+    examples(&expected, &migrations, &ran.report());
+}
+
+/// Compares the examples in `docs/examples/` with what was just rehearsed, numbers apart, or writes them
+/// (`SEATRIAL_BLESS=1`).
+fn examples(expected: &Expected, migrations: &Path, report: &Value) {
+    let mut shown = String::new();
+    for file in names(migrations) {
+        let sql = std::fs::read_to_string(migrations.join(&file)).unwrap();
+        write!(shown, "```sql\n-- {file}\n{}\n```\n\n", sql.trim_end()).unwrap();
+    }
+    for id in &expected.causes {
+        let mut said = String::new();
+        for finding in items(&report["findings"]).filter(|finding| finding["id"] == **id) {
+            let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
+                (Some(file), Some(line)) => format!("{}:{line}: ", file.rsplit('/').next().unwrap()),
+                _ => String::new(),
+            };
+            writeln!(said, "{}  {place}{}", text(&finding["severity"]), text(&finding["message"])).unwrap();
+            writeln!(said, "       {}", text(&finding["advice"])).unwrap();
+        }
+        assert!(!said.is_empty(), "{id} is not found here");
+        is_written(id, "causes", &format!("{shown}The rehearsal says:\n\n```text\n{said}```\n"));
+    }
+    for id in &expected.avoids {
+        assert!(!items(&report["findings"]).any(|finding| finding["id"] == **id), "{id} is found here");
+        is_written(id, "avoids", &format!("{}\n", shown.trim_end()));
+    }
+}
+
+fn is_written(id: &str, part: &str, text: &str) {
+    let file = support::repository().join(format!("docs/examples/{id}/{part}.md"));
+    if std::env::var_os("SEATRIAL_BLESS").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    // How long and how much is the machine's and the server version's business.
+    let without_numbers = |text: &str| -> Vec<String> {
+        text.split(|letter: char| !letter.is_alphabetic()).filter(|word| word.len() > 2).map(str::to_owned).collect()
+    };
+    assert_eq!(without_numbers(&written), without_numbers(text), "{}: SEATRIAL_BLESS=1 writes it", file.display());
 }
 
 /// The identity rehearsal: what changes nothing is no finding, on any source, with any queries.

@@ -1,0 +1,3 @@
+-- name: AmountOfOne :one
+-- query_ms: 1000
+SELECT amount_of(5);
