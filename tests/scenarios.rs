@@ -297,6 +297,24 @@ scenarios! {
     ],
 }
 
+/// Each line of `docs/hazards.md` names a scenario that raises the finding and one that does not.
+#[test]
+fn every_hazard_has_a_scenario_that_shows_it_and_a_silent_one() {
+    let page = std::fs::read_to_string(support::repository().join("docs/hazards.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| hazard"))
+        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    assert!(rows.len() > 60, "{}", rows.len());
+    for row in rows {
+        let [hazard, id, shown, silent] = row[..] else { panic!("{row:?}") };
+        let raises = |name: &str| expected(name).findings.iter().any(|told| told.id == id);
+        assert!(raises(shown), "{hazard}: {shown} does not raise {id}");
+        assert!(!raises(silent), "{hazard}: {silent} raises {id}");
+    }
+}
+
 fn folder(name: &str) -> PathBuf {
     support::repository().join("tests/scenarios").join(name.replace('_', "-"))
 }

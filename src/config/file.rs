@@ -67,7 +67,7 @@ thresholds! {
     /// Rewrites, scans and index builds of tables with fewer rows are not reported.
     rows: u64 => u64 = 10000;
     /// Nor those of fewer rows that take less than this, values out of line included where they are written anew.
-    bytes: SizeText => u64 = 100_000_000, written "100MB";
+    bytes: SizeText => u64 = 104_857_600, written "100MB";
     /// Tables whose locks are reported whatever their size, with their schema unless that is `public`.
     hot_tables: Tables => Vec<String> = Vec::new(), written serde_json::json!([]);
     /// A blocking lock held longer than this is reported, in milliseconds.

@@ -70,6 +70,8 @@ fn in_words(message: &str, found: &str) -> String {
         let (word, known) = word_and_known(rest);
         let list = human::list(&known);
         return match nearest(word, known.iter().copied()) {
+            Some(meant) if known.len() > MANY => format!("`{word}` is not known here: did you mean `{meant}`?"),
+            None if known.len() > MANY => format!("`{word}` is not known here; docs/configuration.md says what is"),
             Some(meant) => format!("`{word}` is not known here: did you mean `{meant}`? Known are {list}"),
             None => format!("`{word}` is not known here; known are {list}"),
         };

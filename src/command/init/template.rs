@@ -110,12 +110,20 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 [thresholds]
 # Rewrites, scans and index builds of tables with fewer rows are not reported.
 #rows = 10000
+# Nor those of fewer rows that take less than this.
+#bytes = "100MB"
+# Tables whose locks are reported whatever their size.
+#hot_tables = []
 # A blocking lock held longer than this is reported, in milliseconds.
 #held_ms = 1000.0
+# From this lock_timeout or statement_timeout on, a statement waits as good as for ever, in milliseconds.
+#lock_wait_ms = 60000.0
 # Rows updated or deleted by one statement before it counts as large.
 #update_rows = 10000
 # Existing tables locked against reads and writes in one transaction.
 #tables = 5
+# Part of its type's values from which on an integer key is near its end.
+#key_share = 0.8
 # A hot query counts as slower from so many times the work on, and at least so many more blocks.
 #plan_ratio = 1.5
 #plan_blocks = 100
@@ -123,6 +131,11 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #plan_blocks_per_minute = 1000000.0
 # Longest one hot query may run, in milliseconds.
 #query_ms = 30000
+
+# What findings count as here: error, warning, info, or off.
+#   [severity]
+#   "lock/many-tables" = "error"
+#   "index/unused" = "off"
 
 # Values of placeholders in migrations.
 #   [placeholders]
@@ -259,7 +272,7 @@ mod tests {
         let text = render(&Found::default());
         let schema = json_schema();
         let keys = |of: &serde_json::Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        let tables = ["thresholds", "production", "placeholders", "database"];
+        let tables = ["thresholds", "severity", "production", "placeholders", "database"];
         for key in keys(&schema["properties"]).into_iter().filter(|key| !tables.contains(&key.as_str())) {
             let there = [format!("#{key} = "), format!("#   {key} = ")];
             assert!(there.iter().any(|line| text.contains(line.as_str())), "{key}");
@@ -267,7 +280,7 @@ mod tests {
         for key in keys(&schema["$defs"]["ThresholdKeys"]["properties"]) {
             assert!(text.contains(&format!("#{key} = ")), "{key}");
         }
-        for table in ["[thresholds]", "[placeholders]", "[production]", "[[database]]", "database = "] {
+        for table in ["[thresholds]", "[severity]", "[placeholders]", "[production]", "[[database]]", "database = "] {
             assert!(text.contains(table), "{table}");
         }
     }

@@ -30,11 +30,11 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | plan-ratio = 2
        | ^^^^^^^^^^
 
-    seatrial.toml:2:1: unknown key `colour`; known are rows, held_ms, update_rows, tables, plan_ratio, plan_blocks, plan_blocks_per_minute and query_ms
+    seatrial.toml:2:1: unknown key `colour`; known are rows, bytes, hot_tables, held_ms, lock_wait_ms, update_rows, tables, key_share, plan_ratio, plan_blocks, plan_blocks_per_minute and query_ms
      2 | colour = 2
        | ^^^^^^
 
-    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, queries, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, postgres_bin, passes, measure_writes, measure_time, max_time, max_disk, max_age, fail_on, require, require_pending, thresholds and production
+    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, queries, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, postgres_bin, passes, measure_writes, measure_time, max_time, max_disk, max_age, fail_on, require, require_pending, thresholds, severity and production
      3 | cache_dir = "x"
        | ^^^^^^^^^
 
@@ -109,6 +109,8 @@ fn a_word_that_is_not_known_is_shown_with_those_that_are() {
     insta::assert_snapshot!(all(&[
         "fail_on = \"warnings\"\n",
         "passes = [\"measure\", \"traffick\"]\n",
+        "[severity]\n\"lock/fullscan\" = \"off\"\n",
+        "severity.\"lock/stall\" = \"of\"\n",
         "require = [\"applys\"]\n",
         "layout = \"goos\"\n",
         "transaction = \"explicit\"\n",
@@ -121,6 +123,14 @@ fn a_word_that_is_not_known_is_shown_with_those_that_are() {
     seatrial.toml:1:22: `traffick` is not known here; known are measure, prove, attribute and all
      1 | passes = ["measure", "traffick"]
        |                      ^^^^^^^^^^
+
+    seatrial.toml:2:1: `lock/fullscan` is not known here: did you mean `lock/full-scan`?
+     2 | "lock/fullscan" = "off"
+       | ^^^^^^^^^^^^^^^
+
+    seatrial.toml:1:25: `of` is not known here: did you mean `off`? Known are error, warning, info and off
+     1 | severity."lock/stall" = "of"
+       |                         ^^^^
 
     seatrial.toml:1:12: `applys` is not known here: did you mean `applies`? Known are applies, blocks, slower and undoable
      1 | require = ["applys"]
