@@ -99,10 +99,12 @@ fn facts(observation: &Observation) -> Vec<String> {
     let mut facts: Vec<String> = locks
         .iter()
         .map(|lock| {
-            let partitions = match lock.partitions {
-                0 => String::new(),
-                1 => " and 1 partition".to_owned(),
-                more => format!(" and {more} partitions"),
+            let partitions = match (lock.partitions, lock.partitions_only) {
+                (0, _) => String::new(),
+                (1, true) => ", 1 partition alone".to_owned(),
+                (more, true) => format!(", {more} partitions alone"),
+                (1, false) => " and 1 partition".to_owned(),
+                (more, false) => format!(" and {more} partitions"),
             };
             let earlier = if lock.taken_here { "" } else { ", held from before" };
             let sampled = if lock.exact { "" } else { ", sampled" };

@@ -134,7 +134,6 @@ ALTER TABLE orders ADD COLUMN payer_id bigint DEFAULT 1 REFERENCES customers;
 ALTER TABLE orders ADD COLUMN slug text UNIQUE;
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
---> lock AccessExclusiveLock public.orders_slug_key
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_slug_key
@@ -143,7 +142,6 @@ ALTER TABLE orders ADD COLUMN slug text UNIQUE;
 ALTER TABLE staff ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.staff
---> lock AccessExclusiveLock public.staff_pkey
 --> lock ShareLock public.staff
 --> lock AccessShareLock public.staff
 --> rewrites public.staff
@@ -174,7 +172,7 @@ ALTER TABLE events ADD COLUMN memo text;
 ALTER TABLE events ADD COLUMN lucky float8 DEFAULT random();
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.events and 2 partitions
---> lock ShareLock public.events and 2 partitions
+--> lock ShareLock public.events, 2 partitions alone
 --> rewrites public.events_2024
 --> rewrites public.events_2025
 --> reads public.events_2024 365 rows

@@ -41,16 +41,13 @@ ALTER TABLE orders ALTER COLUMN code TYPE varchar(40);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
---> lock AccessExclusiveLock public.orders_code_idx
 --> lock ShareLock public.orders
 --> lock AccessShareLock public.orders_code_idx
---> builds public.orders_code_idx
 
 -- varchar to a shorter varchar
 ALTER TABLE orders ALTER COLUMN code TYPE varchar(15);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
---> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
 --> lock AccessExclusiveLock public.orders_pkey
@@ -63,10 +60,8 @@ ALTER TABLE orders ALTER COLUMN code TYPE text;
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
---> lock AccessExclusiveLock public.orders_code_idx
 --> lock ShareLock public.orders
 --> lock AccessShareLock public.orders_code_idx
---> builds public.orders_code_idx
 
 -- text to varchar
 ALTER TABLE orders ALTER COLUMN region TYPE varchar(60);
@@ -127,20 +122,25 @@ ALTER TABLE orders ALTER COLUMN placed TYPE timestamptz;
 --> reads public.orders 400 rows
 
 -- The same type, with USING
-ALTER TABLE orders ALTER COLUMN status TYPE text USING status;
+ALTER TABLE orders ALTER COLUMN region TYPE text USING region;
 --> PostgreSQL 15
---> fails 0A000
+--> lock AccessExclusiveLock public.orders
 
 -- The same type, with an expression
-ALTER TABLE orders ALTER COLUMN status TYPE text USING upper(status);
+ALTER TABLE orders ALTER COLUMN region TYPE text USING upper(region);
 --> PostgreSQL 15
---> fails 0A000
+--> lock AccessExclusiveLock public.orders
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock AccessExclusiveLock public.orders_customer_id_idx
+--> lock AccessExclusiveLock public.orders_pkey
+--> lock ShareLock public.orders
+--> rewrites public.orders
+--> reads public.orders 400 rows
 
 -- Another collation of an indexed column
 ALTER TABLE orders ALTER COLUMN code TYPE varchar(20) COLLATE "C";
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
---> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
@@ -173,11 +173,9 @@ ALTER TABLE orders ALTER COLUMN code TYPE varchar(40);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
---> lock AccessExclusiveLock public.orders_code_idx
 --> lock ShareLock public.orders
 --> lock AccessShareLock public.orders_code_idx
 --> reads public.orders 400 rows
---> builds public.orders_code_idx
 
 -- NOT NULL
 ALTER TABLE orders ALTER COLUMN discount SET NOT NULL;

@@ -132,7 +132,6 @@ ALTER TABLE payments ALTER CONSTRAINT payments_order_id_fkey DEFERRABLE INITIALL
 ALTER TABLE orders ADD CONSTRAINT orders_code_key UNIQUE (code);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.orders
---> lock AccessExclusiveLock public.orders_code_key
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_code_key
@@ -153,7 +152,6 @@ ALTER TABLE orders ADD CONSTRAINT orders_status_key UNIQUE (status);
 ALTER TABLE order_lines ADD CONSTRAINT order_lines_pkey PRIMARY KEY (order_id, line);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.order_lines
---> lock AccessExclusiveLock public.order_lines_pkey
 --> lock ShareLock public.order_lines
 --> reads public.order_lines 800 rows
 --> builds public.order_lines_pkey
@@ -162,7 +160,6 @@ ALTER TABLE order_lines ADD CONSTRAINT order_lines_pkey PRIMARY KEY (order_id, l
 ALTER TABLE staff ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.staff
---> lock AccessExclusiveLock public.staff_pkey
 --> lock ShareLock public.staff
 --> reads public.staff 50 rows
 --> builds public.staff_pkey
@@ -186,7 +183,6 @@ ALTER TABLE staff ADD CONSTRAINT staff_pkey PRIMARY KEY USING INDEX staff_pkey;
 ALTER TABLE bookings ADD CONSTRAINT bookings_apart EXCLUDE USING gist (during WITH &&);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.bookings
---> lock AccessExclusiveLock public.bookings_apart
 --> lock ShareLock public.bookings
 --> reads public.bookings 100 rows
 --> builds public.bookings_apart

@@ -3,7 +3,6 @@
 -- An index
 CREATE INDEX orders_status_idx ON orders (status);
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.orders_status_idx
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_status_idx
@@ -11,7 +10,6 @@ CREATE INDEX orders_status_idx ON orders (status);
 -- A unique index
 CREATE UNIQUE INDEX orders_code_key ON orders (code);
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.orders_code_key
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_code_key
@@ -19,7 +17,6 @@ CREATE UNIQUE INDEX orders_code_key ON orders (code);
 -- An index on an expression
 CREATE INDEX orders_status_idx ON orders (lower(status));
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.orders_status_idx
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_status_idx
@@ -27,7 +24,6 @@ CREATE INDEX orders_status_idx ON orders (lower(status));
 -- A partial index
 CREATE INDEX orders_status_idx ON orders (status) WHERE status = 'status 1';
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.orders_status_idx
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
 --> builds public.orders_status_idx
@@ -40,7 +36,7 @@ CREATE INDEX IF NOT EXISTS orders_code_idx ON orders (code);
 -- An index, concurrently
 CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status);
 --> PostgreSQL 15
---> lock ShareUpdateExclusiveLock public.orders, sampled
+--> lock ShareUpdateExclusiveLock public.orders
 --> builds public.orders_status_idx
 
 -- A unique index that rows violate, concurrently
@@ -57,7 +53,6 @@ CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status);
 -- An index on a materialized view
 CREATE INDEX totals_total_idx ON totals (total);
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.totals_total_idx
 --> lock ShareLock public.totals
 --> reads public.totals 200 rows
 --> builds public.totals_total_idx
@@ -65,9 +60,7 @@ CREATE INDEX totals_total_idx ON totals (total);
 -- An index on a partitioned table
 CREATE INDEX events_kind_idx ON events (kind);
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.events_kind_idx and 2 partitions
 --> lock ShareLock public.events and 2 partitions
---> lock ShareUpdateExclusiveLock public.events_kind_idx
 --> reads public.events_2024 365 rows
 --> reads public.events_2025 135 rows
 --> builds public.events_kind_idx
@@ -75,7 +68,6 @@ CREATE INDEX events_kind_idx ON events (kind);
 -- An index on a partitioned table alone
 CREATE INDEX events_kind_idx ON ONLY events (kind);
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.events_kind_idx
 --> lock ShareLock public.events
 
 -- An index on a partitioned table, concurrently
@@ -100,6 +92,9 @@ DROP INDEX orders_code_idx;
 -- Dropping an index, concurrently
 DROP INDEX CONCURRENTLY orders_code_idx;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock ShareUpdateExclusiveLock public.orders
+--> lock ShareUpdateExclusiveLock public.orders_code_idx
 
 -- Dropping an index that a constraint owns
 DROP INDEX orders_pkey;
@@ -117,9 +112,10 @@ REINDEX INDEX orders_code_idx;
 -- Building an index again, concurrently
 REINDEX INDEX CONCURRENTLY orders_code_idx;
 --> PostgreSQL 15
---> lock ShareUpdateExclusiveLock public.orders, sampled
---> lock ShareUpdateExclusiveLock public.orders_code_idx, sampled
---> lock ShareUpdateExclusiveLock public.orders_code_idx, sampled
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock ShareUpdateExclusiveLock public.orders
+--> lock ShareUpdateExclusiveLock public.orders_code_idx
+--> lock RowExclusiveLock public.orders_code_idx
 --> builds public.orders_code_idx
 
 -- Building all indexes of a table again
@@ -137,14 +133,16 @@ REINDEX TABLE orders;
 -- Building all indexes of a table again, concurrently
 REINDEX TABLE CONCURRENTLY orders;
 --> PostgreSQL 15
---> lock ShareUpdateExclusiveLock public.orders, sampled
---> lock ShareUpdateExclusiveLock public.orders_code_idx, sampled
---> lock ShareUpdateExclusiveLock public.orders_code_idx, sampled
---> lock ShareUpdateExclusiveLock public.orders_customer_id_idx, sampled
---> lock ShareUpdateExclusiveLock public.orders_customer_id_idx, sampled
---> lock ShareUpdateExclusiveLock public.orders_pkey, sampled
---> lock ShareUpdateExclusiveLock public.orders_pkey, sampled
---> lock RowExclusiveLock public.orders_code_idx, sampled
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock AccessExclusiveLock public.orders_customer_id_idx
+--> lock AccessExclusiveLock public.orders_pkey
+--> lock ShareUpdateExclusiveLock public.orders
+--> lock ShareUpdateExclusiveLock public.orders_code_idx
+--> lock ShareUpdateExclusiveLock public.orders_customer_id_idx
+--> lock ShareUpdateExclusiveLock public.orders_pkey
+--> lock RowExclusiveLock public.orders_code_idx
+--> lock RowExclusiveLock public.orders_customer_id_idx
+--> lock RowExclusiveLock public.orders_pkey
 --> builds public.orders_code_idx
 --> builds public.orders_customer_id_idx
 --> builds public.orders_pkey
@@ -153,12 +151,18 @@ REINDEX TABLE CONCURRENTLY orders;
 --: CREATE TABLE attic.crates (id int PRIMARY KEY); INSERT INTO attic.crates SELECT generate_series(1, 30);
 REINDEX SCHEMA attic;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock attic.crates_pkey
+--> lock ShareLock attic.crates
 --> builds attic.crates_pkey
 
 -- Building all indexes of a schema again, concurrently
 --: CREATE TABLE attic.crates (id int PRIMARY KEY); INSERT INTO attic.crates SELECT generate_series(1, 30);
 REINDEX SCHEMA CONCURRENTLY attic;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock attic.crates_pkey
+--> lock ShareUpdateExclusiveLock attic.crates
+--> lock ShareUpdateExclusiveLock attic.crates_pkey
+--> lock RowExclusiveLock attic.crates_pkey
 --> builds attic.crates_pkey
 
 -- Renaming an index

@@ -110,8 +110,6 @@ TRUNCATE orders CASCADE;
 --> lock AccessExclusiveLock public.payments_pkey
 --> lock ShareLock public.orders
 --> lock ShareLock public.payments
---> reads public.orders 0 rows
---> reads public.payments 0 rows
 --> deletes from public.orders 400 rows
 --> deletes from public.payments 300 rows
 
@@ -123,13 +121,21 @@ TRUNCATE payments RESTART IDENTITY;
 --> lock AccessExclusiveLock public.payments_pkey
 --> lock ShareLock public.payments
 --> lock RowExclusiveLock public.payments_id_seq
---> reads public.payments 0 rows
 --> deletes from public.payments 300 rows
+
+-- Emptying a table and filling it again
+TRUNCATE order_lines;
+INSERT INTO order_lines VALUES (1, 1, 1);
+--> PostgreSQL 15
+--> lock RowExclusiveLock public.order_lines
+--> inserts into public.order_lines 1 rows
 
 -- Emptying a table within a block of code
 DO $$ BEGIN TRUNCATE order_lines; END $$;
 --> PostgreSQL 15
---> rewrites public.order_lines
+--> lock AccessExclusiveLock public.order_lines
+--> lock ShareLock public.order_lines
+--> deletes from public.order_lines 800 rows
 
 -- Renaming a table
 ALTER TABLE orders RENAME TO purchases;
@@ -147,9 +153,10 @@ ALTER TABLE orders SET SCHEMA attic;
 --> lock AccessExclusiveLock public.orders
 
 -- Owner
-ALTER TABLE orders OWNER TO archivist;
+--: CREATE TABLE attic.crates (id int);
+ALTER TABLE attic.crates OWNER TO archivist;
 --> PostgreSQL 15
---> fails 42501
+--> lock AccessExclusiveLock attic.crates
 
 -- Storage parameters
 ALTER TABLE orders SET (fillfactor = 70);
@@ -238,15 +245,29 @@ ALTER TABLE orders REPLICA IDENTITY FULL;
 -- Vacuum
 VACUUM orders;
 --> PostgreSQL 15
---> lock AccessShareLock public.orders, sampled
 
 -- Vacuum and analyze
 VACUUM (ANALYZE) orders;
 --> PostgreSQL 15
+--> lock ShareUpdateExclusiveLock public.orders
+--> lock AccessShareLock public.orders_code_idx
+--> lock AccessShareLock public.orders_customer_id_idx
+--> lock AccessShareLock public.orders_pkey
+
+-- Vacuum of an empty end of the file
+--: DELETE FROM order_lines WHERE line > 100;
+VACUUM order_lines;
+--> PostgreSQL 15
+--> lock ShareUpdateExclusiveLock public.order_lines
 
 -- Vacuum with a new file
 VACUUM FULL orders;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock public.orders
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock AccessExclusiveLock public.orders_customer_id_idx
+--> lock AccessExclusiveLock public.orders_pkey
+--> lock ShareLock public.orders
 --> rewrites public.orders
 
 -- Analyze

@@ -28,7 +28,7 @@ ALTER TABLE events ATTACH PARTITION events_2026 FOR VALUES FROM ('2026-01-01') T
 -- Attaching a table beside a default partition
 ALTER TABLE visits ATTACH PARTITION visits_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.visits and 1 partition
+--> lock AccessExclusiveLock public.visits, 1 partition alone
 --> lock AccessExclusiveLock public.visits_2026
 --> lock ShareUpdateExclusiveLock public.visits
 --> reads public.visits_2026 90 rows
@@ -38,7 +38,7 @@ ALTER TABLE visits ATTACH PARTITION visits_2026 FOR VALUES FROM ('2026-01-01') T
 --: ALTER TABLE visits_other ADD CHECK (day < '2026-01-01' OR day >= '2027-01-01');
 ALTER TABLE visits ATTACH PARTITION visits_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.visits and 1 partition
+--> lock AccessExclusiveLock public.visits, 1 partition alone
 --> lock AccessExclusiveLock public.visits_2026
 --> lock ShareUpdateExclusiveLock public.visits
 --> reads public.visits_2026 90 rows
@@ -48,7 +48,6 @@ ALTER TABLE visits ATTACH PARTITION visits_2026 FOR VALUES FROM ('2026-01-01') T
 ALTER TABLE events ATTACH PARTITION events_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.events_2026
---> lock AccessExclusiveLock public.events_kind_idx and 1 partition
 --> lock ShareLock public.events_2026
 --> lock ShareUpdateExclusiveLock public.events
 --> lock ShareUpdateExclusiveLock public.events_kind_idx
@@ -70,6 +69,9 @@ ALTER TABLE events DETACH PARTITION events_2024;
 -- Detaching a partition, concurrently
 ALTER TABLE events DETACH PARTITION events_2024 CONCURRENTLY;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock public.events, 1 partition alone
+--> lock ShareUpdateExclusiveLock public.events and 1 partition
+--> lock AccessShareLock public.events
 
 -- Detaching a partition beside a default one, concurrently
 ALTER TABLE visits DETACH PARTITION visits_2025 CONCURRENTLY;
@@ -80,9 +82,7 @@ ALTER TABLE visits DETACH PARTITION visits_2025 CONCURRENTLY;
 ALTER TABLE events ADD CONSTRAINT events_key UNIQUE (id, day);
 --> PostgreSQL 15
 --> lock AccessExclusiveLock public.events
---> lock AccessExclusiveLock public.events_key and 2 partitions
 --> lock ShareLock public.events and 2 partitions
---> lock ShareUpdateExclusiveLock public.events_key
 --> reads public.events_2024 365 rows
 --> reads public.events_2025 135 rows
 --> builds public.events_key

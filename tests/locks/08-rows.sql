@@ -136,17 +136,18 @@ UPDATE orders SET memo = 'none';
 -- A change of the schema in a block of code
 DO $$ BEGIN ALTER TABLE orders ADD COLUMN lucky float8 DEFAULT random(); END $$;
 --> PostgreSQL 15
---> lock AccessExclusiveLock public.orders, sampled
---> lock AccessExclusiveLock public.orders_code_idx, sampled
---> lock AccessExclusiveLock public.orders_customer_id_idx, sampled
---> lock AccessExclusiveLock public.orders_pkey, sampled
---> lock ShareLock public.orders, sampled
+--> lock AccessExclusiveLock public.orders
+--> lock AccessExclusiveLock public.orders_code_idx
+--> lock AccessExclusiveLock public.orders_customer_id_idx
+--> lock AccessExclusiveLock public.orders_pkey
+--> lock ShareLock public.orders
 --> rewrites public.orders
 --> reads public.orders 400 rows
 
 -- A change of the schema in a block of code, text put together
 DO $$ BEGIN EXECUTE format('ALTER TABLE %I ALTER COLUMN discount SET NOT NULL', 'orders'); END $$;
 --> PostgreSQL 15
+--> lock AccessExclusiveLock public.orders
 --> reads public.orders 400 rows
 
 -- A change of the schema in a block of code that is taken back
@@ -155,28 +156,37 @@ DO $$ BEGIN
     UPDATE staff SET name = 'name';
 END $$;
 --> PostgreSQL 15
+--> lock RowExclusiveLock public.staff
 --> reads public.orders 400 rows
 --> reads public.staff 50 rows
 --> changes public.staff 50 rows
---> commits on its way
 
 -- Batches in a block of code, each committed
 DO $$ BEGIN
     FOR n IN 0..3 LOOP UPDATE orders SET region = 'north' WHERE id BETWEEN n * 100 + 1 AND n * 100 + 100; COMMIT; END LOOP;
 END $$;
 --> PostgreSQL 15
---> lock RowExclusiveLock public.orders, sampled
---> lock RowExclusiveLock public.orders_code_idx, sampled
---> lock RowExclusiveLock public.orders_customer_id_idx, sampled
---> lock RowExclusiveLock public.orders_pkey, sampled
+--> lock RowExclusiveLock public.orders
+--> lock RowExclusiveLock public.orders_code_idx
+--> lock RowExclusiveLock public.orders_customer_id_idx
+--> lock RowExclusiveLock public.orders_pkey
 --> reads public.orders 400 rows
 --> changes public.orders 400 rows
 --> commits on its way
+
+-- Rows changed in a block of code
+DO $$ BEGIN UPDATE staff SET name = 'name'; END $$;
+--> PostgreSQL 15
+--> lock RowExclusiveLock public.staff
+--> reads public.staff 50 rows
+--> changes public.staff 50 rows
 
 -- A procedure that commits on its way
 --: CREATE PROCEDURE tidy() LANGUAGE plpgsql AS 'BEGIN DELETE FROM order_lines WHERE order_id < 10; COMMIT; UPDATE staff SET name = ''x''; END';
 CALL tidy();
 --> PostgreSQL 15
+--> lock RowExclusiveLock public.order_lines
+--> lock RowExclusiveLock public.staff
 --> reads public.order_lines 800 rows
 --> reads public.staff 50 rows
 --> changes public.order_lines 18 rows

@@ -1,5 +1,6 @@
 -- The shop every statement of these files is run on. All of it belongs to the role that migrates.
 CREATE SCHEMA attic;
+GRANT ALL ON SCHEMA attic TO archivist;
 CREATE TYPE mood AS ENUM ('calm', 'busy');
 CREATE DOMAIN pieces AS int;
 CREATE DOMAIN percentage AS int CHECK (VALUE BETWEEN 0 AND 100);
