@@ -2,22 +2,22 @@
 
 -- A column without a default
 ALTER TABLE orders ADD COLUMN memo text;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- A column with a constant default
 ALTER TABLE orders ADD COLUMN memo text NOT NULL DEFAULT 'none';
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- A column with a stable default
 ALTER TABLE orders ADD COLUMN seen timestamptz NOT NULL DEFAULT now();
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- A column with a volatile default
 ALTER TABLE orders ADD COLUMN lucky float8 NOT NULL DEFAULT random();
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -28,7 +28,7 @@ ALTER TABLE orders ADD COLUMN lucky float8 NOT NULL DEFAULT random();
 
 -- A serial column
 ALTER TABLE orders ADD COLUMN number serial;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -40,7 +40,7 @@ ALTER TABLE orders ADD COLUMN number serial;
 
 -- An identity column
 ALTER TABLE orders ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -52,7 +52,7 @@ ALTER TABLE orders ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY;
 
 -- A stored generated column
 ALTER TABLE orders ADD COLUMN gross numeric GENERATED ALWAYS AS (total * 1.2) STORED;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -63,12 +63,14 @@ ALTER TABLE orders ADD COLUMN gross numeric GENERATED ALWAYS AS (total * 1.2) ST
 
 -- A virtual generated column
 ALTER TABLE orders ADD COLUMN gross numeric GENERATED ALWAYS AS (total * 1.2) VIRTUAL;
---> PostgreSQL 15
+--> PostgreSQL 13, 15
 --> fails 42601
+--> PostgreSQL 18
+--> lock AccessExclusiveLock public.orders
 
 -- A column of a domain with a check
 ALTER TABLE orders ADD COLUMN share percentage;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -79,7 +81,7 @@ ALTER TABLE orders ADD COLUMN share percentage;
 
 -- A column of a domain with a check, with a default
 ALTER TABLE orders ADD COLUMN share percentage DEFAULT 10;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -90,24 +92,24 @@ ALTER TABLE orders ADD COLUMN share percentage DEFAULT 10;
 
 -- A column of a domain without a check
 ALTER TABLE orders ADD COLUMN extra pieces;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- A column with a check of its own
 ALTER TABLE orders ADD COLUMN weight int CHECK (weight > 0);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> reads public.orders 400 rows
 
 -- A column with a default and a check of its own
 ALTER TABLE orders ADD COLUMN weight int NOT NULL DEFAULT 1 CHECK (weight > 0);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> reads public.orders 400 rows
 
 -- A column that references another table
 ALTER TABLE orders ADD COLUMN payer_id bigint REFERENCES customers;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock ShareRowExclusiveLock public.customers
 --> lock ShareRowExclusiveLock public.orders
@@ -116,7 +118,7 @@ ALTER TABLE orders ADD COLUMN payer_id bigint REFERENCES customers;
 
 -- A column with a default that references another table
 ALTER TABLE orders ADD COLUMN payer_id bigint DEFAULT 1 REFERENCES customers;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock ShareRowExclusiveLock public.customers
 --> lock ShareRowExclusiveLock public.orders
@@ -132,7 +134,7 @@ ALTER TABLE orders ADD COLUMN payer_id bigint DEFAULT 1 REFERENCES customers;
 
 -- A unique column
 ALTER TABLE orders ADD COLUMN slug text UNIQUE;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock ShareLock public.orders
 --> reads public.orders 400 rows
@@ -140,7 +142,7 @@ ALTER TABLE orders ADD COLUMN slug text UNIQUE;
 
 -- A column that is a primary key
 ALTER TABLE staff ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.staff
 --> lock ShareLock public.staff
 --> lock AccessShareLock public.staff
@@ -149,28 +151,28 @@ ALTER TABLE staff ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY PRIMARY 
 
 -- A required column without a default
 ALTER TABLE orders ADD COLUMN memo text NOT NULL;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> fails 23502
 
 -- A required column without a default, to an empty table
 ALTER TABLE people ADD COLUMN memo text NOT NULL;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.people
 --> reads public.people 0 rows
 
 -- A column that may be there already
 ALTER TABLE orders ADD COLUMN IF NOT EXISTS region text;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- A column of a partitioned table
 ALTER TABLE events ADD COLUMN memo text;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.events and 2 partitions
 
 -- A column with a volatile default, of a partitioned table
 ALTER TABLE events ADD COLUMN lucky float8 DEFAULT random();
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.events and 2 partitions
 --> lock ShareLock public.events, 2 partitions alone
 --> rewrites public.events_2024

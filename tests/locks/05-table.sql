@@ -2,22 +2,22 @@
 
 -- A new table
 CREATE TABLE notes (id int PRIMARY KEY, body text);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 
 -- A new table that references another
 CREATE TABLE notes (id int PRIMARY KEY, order_id int REFERENCES orders);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareRowExclusiveLock public.orders
 --> lock AccessShareLock public.orders
 
 -- A new table like another
 CREATE TABLE orders_copy (LIKE orders INCLUDING ALL);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessShareLock public.orders
 
 -- A new table from a query
 CREATE TABLE orders_copy AS SELECT * FROM orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessShareLock public.orders
 --> lock AccessShareLock public.orders_code_idx
 --> lock AccessShareLock public.orders_customer_id_idx
@@ -26,24 +26,24 @@ CREATE TABLE orders_copy AS SELECT * FROM orders;
 
 -- A new table that inherits
 CREATE TABLE orders_old (reason text) INHERITS (orders);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 
 -- Changes to a table of the same run
 CREATE TABLE notes (id int, body text);
 INSERT INTO notes SELECT g, 'body' FROM generate_series(1, 100) g;
 ALTER TABLE notes ADD COLUMN number serial;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 
 -- An index on a table of the same run
 CREATE TABLE notes (id int, body text);
 CREATE INDEX notes_body_idx ON notes (body);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 
 -- A foreign key from a table of the same run
 CREATE TABLE notes (id int, order_id int);
 ALTER TABLE notes ADD FOREIGN KEY (order_id) REFERENCES orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareRowExclusiveLock public.orders
 --> lock RowShareLock public.orders
 --> lock AccessShareLock public.orders
@@ -53,12 +53,12 @@ ALTER TABLE notes ADD FOREIGN KEY (order_id) REFERENCES orders;
 
 -- Dropping a table
 DROP TABLE order_lines;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.order_lines
 
 -- Dropping a table that references another
 DROP TABLE payments;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.payments
 --> lock AccessExclusiveLock public.payments_id_seq
@@ -66,12 +66,12 @@ DROP TABLE payments;
 
 -- Dropping a table that others reference
 DROP TABLE orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> fails 2BP01
 
 -- Dropping a table that others reference, with all that depends on it
 DROP TABLE orders CASCADE;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.open_orders
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
@@ -83,25 +83,25 @@ DROP TABLE orders CASCADE;
 
 -- Dropping a partition
 DROP TABLE events_2024;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.events and 1 partition
 
 -- Dropping a schema
 --: CREATE TABLE attic.crates (id int);
 DROP SCHEMA attic CASCADE;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock attic.crates
 
 -- Emptying a table
 TRUNCATE order_lines;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.order_lines
 --> lock ShareLock public.order_lines
 --> deletes from public.order_lines 800 rows
 
 -- Emptying a table that others reference
 TRUNCATE orders CASCADE;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -115,7 +115,7 @@ TRUNCATE orders CASCADE;
 
 -- Emptying a table and its sequence
 TRUNCATE payments RESTART IDENTITY;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.payments
 --> lock AccessExclusiveLock public.payments_id_seq
 --> lock AccessExclusiveLock public.payments_pkey
@@ -126,51 +126,51 @@ TRUNCATE payments RESTART IDENTITY;
 -- Emptying a table and filling it again
 TRUNCATE order_lines;
 INSERT INTO order_lines VALUES (1, 1, 1);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock RowExclusiveLock public.order_lines
 --> inserts into public.order_lines 1 rows
 
 -- Emptying a table within a block of code
 DO $$ BEGIN TRUNCATE order_lines; END $$;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.order_lines
 --> lock ShareLock public.order_lines
 --> deletes from public.order_lines 800 rows
 
 -- Renaming a table
 ALTER TABLE orders RENAME TO purchases;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- Renaming a column
 ALTER TABLE orders RENAME COLUMN region TO area;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- Moving a table to another schema
 ALTER TABLE orders SET SCHEMA attic;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- Owner
 --: CREATE TABLE attic.crates (id int);
 ALTER TABLE attic.crates OWNER TO archivist;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock attic.crates
 
 -- Storage parameters
 ALTER TABLE orders SET (fillfactor = 70);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 
 -- Storage parameters of autovacuum
 ALTER TABLE orders SET (autovacuum_enabled = false);
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 
 -- Unlogged
 ALTER TABLE bookings SET UNLOGGED;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.bookings
 --> lock ShareLock public.bookings
 --> rewrites public.bookings
@@ -179,7 +179,13 @@ ALTER TABLE bookings SET UNLOGGED;
 -- Unlogged, with a sequence of its own
 --: ALTER TABLE payments DROP CONSTRAINT payments_order_id_fkey;
 ALTER TABLE payments SET UNLOGGED;
---> PostgreSQL 15
+--> PostgreSQL 13
+--> lock AccessExclusiveLock public.payments
+--> lock AccessExclusiveLock public.payments_pkey
+--> lock ShareLock public.payments
+--> rewrites public.payments
+--> reads public.payments 300 rows
+--> PostgreSQL 15, 18
 --> lock AccessExclusiveLock public.payments
 --> lock AccessExclusiveLock public.payments_id_seq
 --> lock AccessExclusiveLock public.payments_pkey
@@ -190,22 +196,24 @@ ALTER TABLE payments SET UNLOGGED;
 
 -- Logged, when it is already
 ALTER TABLE bookings SET LOGGED;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.bookings
 
 -- The tablespace it is in already
 ALTER TABLE orders SET TABLESPACE pg_default;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- The access method it has already
 ALTER TABLE orders SET ACCESS METHOD heap;
---> PostgreSQL 15
+--> PostgreSQL 13
+--> fails 42601
+--> PostgreSQL 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- In the order of an index
 CLUSTER orders USING orders_code_idx;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -219,50 +227,44 @@ CLUSTER orders USING orders_code_idx;
 
 -- Marked to be clustered
 ALTER TABLE orders CLUSTER ON orders_code_idx;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 --> lock ShareUpdateExclusiveLock public.orders_code_idx
 
 -- Inheriting
 --: CREATE TABLE staff_all (id int, name text);
 ALTER TABLE staff INHERIT staff_all;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.staff
 --> lock ShareUpdateExclusiveLock public.staff_all
 
 -- No longer inheriting
 --: CREATE TABLE staff_all (id int, name text); ALTER TABLE staff INHERIT staff_all;
 ALTER TABLE staff NO INHERIT staff_all;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.staff
 --> lock AccessShareLock public.staff_all
 
 -- Replica identity
 ALTER TABLE orders REPLICA IDENTITY FULL;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 
 -- Vacuum
 VACUUM orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 
 -- Vacuum and analyze
 VACUUM (ANALYZE) orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 --> lock AccessShareLock public.orders_code_idx
 --> lock AccessShareLock public.orders_customer_id_idx
 --> lock AccessShareLock public.orders_pkey
 
--- Vacuum of an empty end of the file
---: DELETE FROM order_lines WHERE line > 100;
-VACUUM order_lines;
---> PostgreSQL 15
---> lock ShareUpdateExclusiveLock public.order_lines
-
 -- Vacuum with a new file
 VACUUM FULL orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock AccessExclusiveLock public.orders
 --> lock AccessExclusiveLock public.orders_code_idx
 --> lock AccessExclusiveLock public.orders_customer_id_idx
@@ -272,7 +274,7 @@ VACUUM FULL orders;
 
 -- Analyze
 ANALYZE orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 --> lock AccessShareLock public.orders_code_idx
 --> lock AccessShareLock public.orders_customer_id_idx
@@ -280,15 +282,15 @@ ANALYZE orders;
 
 -- Statistics over several columns
 CREATE STATISTICS orders_both ON status, quantity FROM orders;
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 
 -- A comment
 COMMENT ON TABLE orders IS 'what was bought';
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders
 
 -- A comment on a column
 COMMENT ON COLUMN orders.total IS 'with VAT';
---> PostgreSQL 15
+--> PostgreSQL 13, 15, 18
 --> lock ShareUpdateExclusiveLock public.orders

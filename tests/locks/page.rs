@@ -11,6 +11,9 @@ seen (`tests/locks/` has all of it, locks on indexes and weaker ones too). Where
 line. Locks are held until the transaction ends. A lock that makes *reads* or *writes* wait does so from the moment it is
 asked for: a statement that has to wait for it keeps everybody waiting who comes after.
 
+What is let go before a statement's transaction ends is not here: VACUUM cuts off the empty end of a file under a brief
+ACCESS EXCLUSIVE lock, and a block of code that takes back what it did has let go its locks.
+
 | column | says |
 |---|---|
 | strongest lock | the strongest one on something that was there before, and on what; others that make somebody wait |

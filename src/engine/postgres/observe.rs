@@ -356,7 +356,7 @@ impl<'run> Observer<'run> {
                 let seen =
                     observation.locks.iter().any(|known| known.relation == lock.relation && known.mode == lock.mode);
                 if !seen {
-                    lock.held_ms = started.elapsed().as_secs_f64() * 1000.0;
+                    lock.held_ms = held(samples, &these, &lock, started, |oid| self.topmost(oid));
                     observation.locks.push(lock);
                 }
             }
@@ -408,6 +408,22 @@ impl<'run> Observer<'run> {
         );
         !at.in_transaction && !harmless
     }
+}
+
+/// How long the sampling session saw a lock held, at most, in milliseconds; of several partitions the longest.
+fn held(
+    samples: &Samples,
+    these: &BTreeSet<(Oid, LockMode)>,
+    lock: &ObservedLock,
+    started: Instant,
+    topmost: impl Fn(Oid) -> Oid,
+) -> f64 {
+    let same = these.iter().filter(|(oid, mode)| topmost(*oid) == lock.relation && *mode == lock.mode);
+    let held = same.filter_map(|key| samples.locks.get(key)).map(|seen| {
+        let until = seen.until.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(seen.since.unwrap_or(started)).saturating_sub(samples.held_up)
+    });
+    held.max().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 impl Watch for Observer<'_> {
@@ -504,7 +520,7 @@ impl Watch for Observer<'_> {
         self.observations.retain(|earlier| earlier.statement != observation.statement);
         let index = self.observations.len();
         // Where its transaction is still open, that much is certain until it ends.
-        for lock in observation.locks.iter_mut().filter(|lock| lock.taken_here && lock.exact) {
+        for lock in observation.locks.iter_mut().filter(|lock| at.in_transaction && lock.taken_here && lock.exact) {
             lock.held_ms = observation.duration_ms;
         }
         if at.in_transaction {
@@ -514,7 +530,7 @@ impl Watch for Observer<'_> {
             }
         } else {
             for lock in &mut observation.locks {
-                lock.held_ms = observation.duration_ms;
+                lock.held_ms = lock.held_ms.min(observation.duration_ms);
             }
         }
         for (oid, now) in std::mem::take(&mut self.renewed) {

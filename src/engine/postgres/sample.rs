@@ -51,6 +51,10 @@ pub struct Sampled {
     pub granted: bool,
     /// From the first look at which it was waited for to the last.
     pub waited: Duration,
+    /// It was held at most from here…
+    pub since: Option<Instant>,
+    /// …to here; to the end where `None`.
+    pub until: Option<Instant>,
 }
 
 /// A relation seen behind a lock.
@@ -144,13 +148,20 @@ impl Sampler {
             samples.every_commit = !standstill.given_up;
         }
         let mut waiting: BTreeMap<(Oid, LockMode), Instant> = BTreeMap::new();
+        let mut before = started;
         for (asked, still, looks) in shared.looks.drain(..).filter(|(asked, ..)| *asked >= started) {
+            let mut gone: Vec<_> = samples.locks.keys().copied().collect();
             for look in looks {
+                gone.retain(|lock| *lock != (look.oid, look.mode));
                 let lock = (look.oid, look.mode);
                 let fresh = !samples.locks.contains_key(&lock);
                 let seen = samples.locks.entry(lock).or_default();
                 seen.granted |= look.granted;
                 seen.exact |= still && look.granted;
+                if look.granted {
+                    seen.since = seen.since.or(Some(before));
+                    seen.until = None;
+                }
                 if !look.granted {
                     seen.waited = asked - *waiting.entry(lock).or_insert(asked);
                 }
@@ -159,6 +170,12 @@ impl Sampler {
                     samples.relations.push(SampledRelation { oid, name, kind, parent, table });
                 }
             }
+            for lock in gone {
+                if let Some(seen) = samples.locks.get_mut(&lock) {
+                    seen.until = seen.until.or(Some(asked));
+                }
+            }
+            before = asked;
         }
         samples
     }
@@ -273,6 +290,8 @@ pub(super) async fn disk(session: &mut Session) -> Result<(u64, u64), ServerErro
     Ok((number(0), number(1)))
 }
 
+/// Its locks now. Dead indexes are left out: CONCURRENTLY drops them under the strongest lock when nobody can ask for one
+/// any more.
 async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError> {
     let rows = session
         .query(&format!(
@@ -282,9 +301,10 @@ async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError>
                     (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid) \
              FROM pg_catalog.pg_locks l \
              LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+             LEFT JOIN pg_catalog.pg_index d ON d.indexrelid = c.oid AND NOT d.indislive \
              LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE l.pid = {pid} AND l.locktype = 'relation' AND l.relation >= 16384 \
-               AND n.nspname NOT LIKE 'pg\\_toast%' \
+               AND n.nspname NOT LIKE 'pg\\_toast%' AND d.indexrelid IS NULL \
                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d \
                                  WHERE d.datname = pg_catalog.current_database())"
         ))
