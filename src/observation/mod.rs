@@ -25,13 +25,15 @@ pub struct ObservedLock {
     pub name: String,
     /// Partitions of it that were locked in the same mode.
     pub partitions: u64,
+    /// Only partitions were, the relation itself was not.
+    pub partitions_only: bool,
     /// As in `pg_locks`.
     pub mode: LockMode,
     /// From the start of the statement that took it to the end of its transaction, in milliseconds: an upper bound.
     pub held_ms: f64,
     /// Time seen waiting for it, in milliseconds.
     pub waited_ms: f64,
-    /// Read in the transaction itself, or seen by the sampling session.
+    /// Read in the transaction itself or while it stood still at its commit; else seen by chance, by the sampling session.
     pub exact: bool,
     /// The relation did not exist before the run.
     pub created_in_run: bool,
@@ -95,6 +97,13 @@ pub struct Observation {
     pub inserted: Vec<RelationWork>,
     /// Rows deleted by table: part of `changed`; for `TRUNCATE` all rows the table had.
     pub deleted: Vec<RelationWork>,
+    /// Dead row versions it left in tables: one for each row updated or deleted.
+    pub dead_rows: u64,
+    /// Bytes of temporary files there were at once, at the most; looked at from 50 ms on.
+    pub temp_bytes: u64,
+    /// How much larger the database was meanwhile than before it, at the most, in bytes, temporary files included;
+    /// looked at from 50 ms on.
+    pub peak_bytes: u64,
     /// It committed on its way, as procedures and DO blocks outside a transaction may.
     pub committed_within: bool,
     /// `lock_timeout` in effect before it, in milliseconds; 0 is none.
@@ -120,6 +129,9 @@ impl Observation {
             changed: Vec::new(),
             inserted: Vec::new(),
             deleted: Vec::new(),
+            dead_rows: 0,
+            temp_bytes: 0,
+            peak_bytes: 0,
             committed_within: false,
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,

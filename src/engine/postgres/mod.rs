@@ -17,6 +17,7 @@ pub mod schema_dump;
 pub mod server;
 pub mod session;
 pub mod settle;
+mod standstill;
 pub mod statistics;
 mod under_way;
 pub mod violators;

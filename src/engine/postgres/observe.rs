@@ -4,17 +4,20 @@
 //! second session samples `pg_locks` all the while, for statements that fail, that cannot run in a transaction, or
 //! whose subtransactions let go of their locks early.
 
+mod work;
+
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
     ALL_RELATIONS, Counters, OWN_COUNTERS, OWN_LOCKS, SHARED_COUNTERS, counters, counts_outside, milliseconds, number,
-    relkind,
+    position, relkind,
 };
-use super::sample::{SampledRelation, Sampler};
+use super::sample::{SampledRelation, Sampler, Samples, disk};
 use super::session::{Endpoint, Rows, Session};
+use super::standstill::{self, Standstill};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
 use crate::observation::lock::LockMode;
-use crate::observation::{Observation, ObservedLock, Outcome, RelationWork};
+use crate::observation::{Observation, ObservedLock, Outcome};
 use crate::progress::Activity;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::{Oid, RelationSize};
@@ -23,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// The first OID handed to user objects (`FirstNormalObjectId`).
 const FIRST_USER_OID: Oid = 16384;
+
+/// The database's size is counted anew once so much WAL was written since, in bytes.
+const MUCH_WAL: u64 = 4 << 20;
 
 /// What is known of a relation by now.
 #[derive(Debug, Clone)]
@@ -36,6 +42,14 @@ struct Known {
     rows: u64,
     created_in_run: bool,
     toast: bool,
+}
+
+/// Files of relations after a statement.
+#[derive(Debug, Default)]
+struct Files {
+    nodes: BTreeMap<Oid, Oid>,
+    /// Tables with nothing in them.
+    empty: BTreeSet<Oid>,
 }
 
 /// A lock whose transaction has not ended yet.
@@ -62,6 +76,10 @@ pub struct Observer<'run> {
     transaction_before: u64,
     lock_timeout_ms: u64,
     statement_timeout_ms: u64,
+    /// Commits of the statement that runs now stand still.
+    still: bool,
+    /// Bytes of the database, and where the WAL was when they were counted.
+    bytes: (u64, u64),
     /// Time spent looking, while the migration waited: no part of how long it holds its locks.
     overhead: Duration,
     /// The statement that runs now, for whoever waits.
@@ -115,6 +133,8 @@ impl<'run> Observer<'run> {
             transaction_before: 0,
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
+            still: false,
+            bytes: (0, 0),
             overhead: Duration::ZERO,
             activity,
             observations,
@@ -142,13 +162,16 @@ impl<'run> Observer<'run> {
     }
 
     /// Takes in what a probe says about relations; new ones are known from here on.
-    fn learn(&mut self, rows: &Rows) -> BTreeMap<Oid, Oid> {
-        let mut filenodes = BTreeMap::new();
+    fn learn(&mut self, rows: &Rows) -> Files {
+        let mut files = Files::default();
         for row in &rows.rows {
             let Some(oid) = number::<Oid>(row, 0) else { continue };
             let Some(name) = row.get(2).cloned().flatten() else { continue };
             let filenode = number(row, 4).unwrap_or_default();
-            filenodes.insert(oid, filenode);
+            files.nodes.insert(oid, filenode);
+            if row.get(8).cloned().flatten().as_deref() == Some("t") {
+                files.empty.insert(oid);
+            }
             let fresh = !self.known.contains_key(&oid);
             let known = self.known.entry(oid).or_insert_with(|| Known {
                 name: name.clone(),
@@ -173,7 +196,7 @@ impl<'run> Observer<'run> {
                 self.renewed.insert(oid, now);
             }
         }
-        filenodes
+        files
     }
 
     fn topmost(&self, oid: Oid) -> Oid {
@@ -197,6 +220,11 @@ impl<'run> Observer<'run> {
         of(oid).is_some_and(|known| known.table.and_then(of).unwrap_or(known).kind == 'm')
     }
 
+    /// Whether nobody outside can know it yet: it, or its table, came with this run.
+    fn new_to_all(&self, oid: Oid) -> bool {
+        self.created_in_run(oid) || self.known.get(&oid).is_some_and(|known| known.created_in_run)
+    }
+
     /// Turns relation locks into the statement's list: partitions under their parent, catalogs left out.
     fn group_locks(&self, locks: &BTreeSet<(Oid, LockMode)>, exact: bool) -> Vec<ObservedLock> {
         let mut grouped: BTreeMap<(Oid, LockMode), ObservedLock> = BTreeMap::new();
@@ -208,128 +236,23 @@ impl<'run> Observer<'run> {
                 relation: top,
                 name,
                 partitions: 0,
+                partitions_only: true,
                 mode: *mode,
                 held_ms: 0.0,
                 waited_ms: 0.0,
                 exact,
-                created_in_run: self.created_in_run(*oid),
+                created_in_run: self.new_to_all(*oid),
                 read_only: self.read_only(*oid),
                 taken_here: true,
             });
-            if top != *oid {
+            if top == *oid {
+                lock.partitions_only = false;
+            } else {
                 lock.partitions += 1;
-                lock.created_in_run &= self.created_in_run(*oid);
             }
+            lock.created_in_run &= self.new_to_all(*oid);
         }
         grouped.into_values().collect()
-    }
-
-    fn work(&self, oid: Oid, rows: u64) -> RelationWork {
-        let name = self.known.get(&oid).map_or_else(|| oid.to_string(), |known| known.name.clone());
-        let own = self.known.get(&oid).and_then(|known| known.table).unwrap_or(oid);
-        let table = self.known.get(&self.topmost(own)).map_or_else(|| name.clone(), |top| top.name.clone());
-        RelationWork { relation: oid, name, table, heap: own, rows, created_in_run: self.created_in_run(oid) }
-    }
-
-    /// Relations that were given another file: rewritten tables and indexes built, old or new.
-    fn files_changed(
-        &mut self,
-        filenodes: &BTreeMap<Oid, Oid>,
-        new: &BTreeSet<Oid>,
-        observation: &mut Observation,
-        kind: &StatementKind,
-    ) {
-        let truncate = matches!(kind, StatementKind::Truncate);
-        let mut rewritten = BTreeSet::new();
-        if truncate {
-            let emptied = filenodes.iter().filter(|(oid, filenode)| {
-                self.known
-                    .get(oid)
-                    .is_some_and(|known| matches!(known.kind, 'r') && !known.toast && known.filenode != **filenode)
-            });
-            // TRUNCATE counts nothing: what was there is what the statistics knew.
-            observation.deleted =
-                emptied.map(|(oid, _)| self.work(*oid, self.known.get(oid).map_or(0, |known| known.rows))).collect();
-        }
-        for (oid, filenode) in filenodes {
-            let Some(known) = self.known.get(oid) else { continue };
-            let changed = known.filenode != *filenode && known.filenode != 0 && *filenode != 0;
-            if changed && matches!(known.kind, 'r' | 'm') && !known.toast && !truncate && !new.contains(oid) {
-                rewritten.insert(*oid);
-            }
-        }
-        for (oid, filenode) in filenodes {
-            let Some(known) = self.known.get(oid) else { continue };
-            let built = new.contains(oid) || known.filenode != *filenode;
-            if let Some(table) = known.table
-                && matches!(known.kind, 'i')
-                && built
-                && !truncate
-                && !rewritten.contains(&table)
-                && !new.contains(&table)
-            {
-                let rows = self.known.get(&table).map_or(0, |table| table.rows);
-                // An index of a partition is told as its parent's, as its table is.
-                let built = self.work(self.topmost(*oid), rows);
-                observation.indexes_built.push(RelationWork { heap: table, ..built });
-            }
-        }
-        observation.rewritten = rewritten
-            .into_iter()
-            .map(|oid| self.work(oid, self.known.get(&oid).map_or(0, |known| known.rows)))
-            .collect();
-        for (oid, filenode) in filenodes {
-            if let Some(known) = self.known.get_mut(oid) {
-                known.filenode = *filenode;
-            }
-        }
-    }
-
-    /// Work since the last reading, from the backend's own counters.
-    fn count(&mut self, now: BTreeMap<Oid, Counters>, observation: &mut Observation) {
-        for (oid, counters) in &now {
-            let before = self.counters.get(oid).copied().unwrap_or_default().unless_flushed(*counters);
-            let scans = counters.seq_scan.saturating_sub(before.seq_scan);
-            if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
-                let known = self.known.get(oid).map_or(0, |known| known.rows);
-                observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
-            }
-            // A foreign key whose columns are indexed is proved by reading whole indexes. Statements that merely use an
-            // index, as often as there are rows, take no such lock by themselves.
-            let known = self.known.get(oid).map_or(0, |known| known.rows);
-            let whole_index = known > 0 && counters.index_read.saturating_sub(before.index_read) >= known;
-            if scans == 0 && whole_index && self.locked_here(*oid, observation) {
-                observation.scanned.push(self.work(*oid, known));
-            }
-            // What REFRESH writes is nobody's row.
-            if self.known.get(oid).is_some_and(|known| known.kind == 'm') {
-                continue;
-            }
-            // Inserts make nobody wait.
-            let changed =
-                counters.updated.saturating_sub(before.updated) + counters.deleted.saturating_sub(before.deleted);
-            if changed > 0 {
-                observation.changed.push(self.work(*oid, changed));
-            }
-            // A rewrite counts its rows as inserted.
-            let rewritten = observation.rewritten.iter().any(|work| work.relation == *oid);
-            let inserted = counters.inserted.saturating_sub(before.inserted);
-            if inserted > 0 && !rewritten {
-                observation.inserted.push(self.work(*oid, inserted));
-            }
-            let deleted = counters.deleted.saturating_sub(before.deleted);
-            if deleted > 0 {
-                observation.deleted.push(self.work(*oid, deleted));
-            }
-        }
-        self.counters = now;
-    }
-
-    /// Whether the statement itself took a lock on the relation that makes others wait.
-    fn locked_here(&self, oid: Oid, observation: &Observation) -> bool {
-        let top = self.topmost(oid);
-        let mut locks = observation.locks.iter();
-        locks.any(|lock| lock.relation == top && lock.taken_here && !lock.blocks().is_empty())
     }
 
     /// Counters for a statement that may commit on its way: the shared ones, once the backend has handed its own over.
@@ -356,7 +279,7 @@ impl<'run> Observer<'run> {
             .filter_map(|row| number::<Oid>(row, 0))
             .filter(|oid| !self.known.contains_key(oid))
             .collect();
-        let filenodes = self.learn(&rows);
+        let files = self.learn(&rows);
         let held: BTreeSet<(Oid, LockMode)> = rows
             .rows
             .iter()
@@ -375,7 +298,7 @@ impl<'run> Observer<'run> {
         for lock in taken {
             self.held.insert(lock, started);
         }
-        self.files_changed(&filenodes, &new, observation, kind);
+        self.files_changed(&files, &new, observation, kind);
         let counters = counters(&session.query(OWN_COUNTERS).await?);
         if self.baseline_read {
             self.count(counters, observation);
@@ -401,12 +324,12 @@ impl<'run> Observer<'run> {
             .filter_map(|row| number::<Oid>(row, 0))
             .filter(|oid| !self.known.contains_key(oid))
             .collect();
-        let filenodes = self.learn(&rows);
-        self.files_changed(&filenodes, &new, observation, kind);
+        let files = self.learn(&rows);
+        self.files_changed(&files, &new, observation, kind);
         if counts_outside(kind) {
             let now = self.counters_outside(session).await?;
             self.count(now, observation);
-            // On an idle copy nobody else takes transaction ids.
+            // On an idle copy nobody else takes transaction ids; subtransactions do, where commits were not counted.
             observation.committed_within = self.next_transaction().await? > self.transaction_before + 1;
         }
         self.counters.clear();
@@ -414,9 +337,8 @@ impl<'run> Observer<'run> {
     }
 
     /// Adds what only the sampling session saw.
-    async fn add_samples(&mut self, observation: &mut Observation, started: Instant) {
-        let samples = self.sampler.take_since(started).await;
-        for SampledRelation { oid, name, kind, parent, table } in samples.relations {
+    fn add_samples(&mut self, observation: &mut Observation, samples: &Samples, started: Instant) {
+        for SampledRelation { oid, name, kind, parent, table } in samples.relations.iter().cloned() {
             self.known.entry(oid).or_insert(Known {
                 name,
                 kind,
@@ -428,16 +350,87 @@ impl<'run> Observer<'run> {
                 toast: false,
             });
         }
-        let inside: BTreeSet<(Oid, LockMode)> =
-            samples.locks.keys().copied().filter(|(oid, _)| *oid >= FIRST_USER_OID).collect();
-        for mut lock in self.group_locks(&inside, false) {
-            let seen = observation.locks.iter().any(|known| known.relation == lock.relation && known.mode == lock.mode);
-            if !seen {
-                lock.held_ms = started.elapsed().as_secs_f64() * 1000.0;
-                observation.locks.push(lock);
+        if samples.every_commit && samples.commits > 0 {
+            observation.committed_within &= samples.commits > 1;
+        }
+        for exact in [true, false] {
+            let these = samples
+                .locks
+                .iter()
+                .filter(|((oid, _), seen)| *oid >= FIRST_USER_OID && seen.granted && seen.exact == exact);
+            let these: BTreeSet<(Oid, LockMode)> = these.map(|(lock, _)| *lock).collect();
+            for mut lock in self.group_locks(&these, exact) {
+                let seen =
+                    observation.locks.iter().any(|known| known.relation == lock.relation && known.mode == lock.mode);
+                if !seen {
+                    lock.held_ms = held(samples, &these, &lock, started, |oid| self.topmost(oid));
+                    observation.locks.push(lock);
+                }
+            }
+        }
+        for ((oid, mode), seen) in &samples.locks {
+            let top = self.topmost(*oid);
+            let waited_ms = seen.waited.as_secs_f64() * 1000.0;
+            for lock in observation.locks.iter_mut().filter(|lock| lock.relation == top && lock.mode == *mode) {
+                lock.waited_ms = lock.waited_ms.max(waited_ms);
             }
         }
     }
+
+    /// How much of the disk a statement took that ran long enough to be looked at.
+    async fn add_disk(&mut self, observation: &mut Observation, samples: &Samples) -> Result<(), ServerError> {
+        let Some(peak) = samples.peak_bytes else { return Ok(()) };
+        let before = self.bytes.0;
+        self.count_bytes().await?;
+        observation.peak_bytes = peak.max(self.bytes.0).saturating_sub(before);
+        observation.temp_bytes = samples.temp_bytes;
+        Ok(())
+    }
+
+    async fn count_bytes(&mut self) -> Result<(), ServerError> {
+        self.bytes = (disk(&mut self.session).await?.0, position(&self.wal_before));
+        Ok(())
+    }
+
+    /// Whether the statement commits by itself and has to be made to stand still there, for its locks to be read.
+    fn stands_still(at: Moment<'_>) -> bool {
+        use StatementKind::{
+            Begin, Close, Commit, Declare, Fetch, Lock, Release, Reset, Rollback, RollbackTo, Savepoint, Set, SetLocal,
+        };
+        let harmless = matches!(
+            at.kind,
+            Begin
+                | Close
+                | Commit
+                | Declare
+                | Fetch
+                | Lock
+                | Release
+                | Reset
+                | Rollback
+                | RollbackTo
+                | Savepoint
+                | Set
+                | SetLocal
+        );
+        !at.in_transaction && !harmless
+    }
+}
+
+/// How long the sampling session saw a lock held, at most, in milliseconds; of several partitions the longest.
+fn held(
+    samples: &Samples,
+    these: &BTreeSet<(Oid, LockMode)>,
+    lock: &ObservedLock,
+    started: Instant,
+    topmost: impl Fn(Oid) -> Oid,
+) -> f64 {
+    let same = these.iter().filter(|(oid, mode)| topmost(*oid) == lock.relation && *mode == lock.mode);
+    let held = same.filter_map(|key| samples.locks.get(key)).map(|seen| {
+        let until = seen.until.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(seen.since.unwrap_or(started)).saturating_sub(samples.held_up)
+    });
+    held.max().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 impl Watch for Observer<'_> {
@@ -462,8 +455,15 @@ impl Watch for Observer<'_> {
             self.counters = self.counters_outside(session).await?;
             self.transaction_before = self.next_transaction().await?;
         }
+        if Self::stands_still(at) {
+            self.still = standstill::begin(&mut self.session, &self.sampler).await?;
+        }
         self.wal_before = self.wal_position().await?;
-        self.sampler.watch(session.pid, &self.wal_before).await;
+        if self.bytes.0 == 0 || position(&self.wal_before).saturating_sub(self.bytes.1) > MUCH_WAL {
+            self.count_bytes().await?;
+        }
+        let standstill = self.still.then(|| Standstill::within(self.statement_timeout_ms));
+        self.sampler.watch(session.pid, &self.wal_before, standstill).await;
         self.activity.begin(at.statement.index, at.statement.place());
         self.overhead += looking.elapsed();
         Ok(())
@@ -473,6 +473,10 @@ impl Watch for Observer<'_> {
         self.activity.end();
         let looking = Instant::now();
         let overhead = self.overhead;
+        if std::mem::take(&mut self.still) {
+            standstill::end(&mut self.session).await?;
+        }
+        let samples = self.sampler.take_since(ran.started).await;
         let wal = format!(
             "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '{}')::bigint",
             self.wal_before
@@ -484,7 +488,7 @@ impl Watch for Observer<'_> {
                 Ok(_) => Outcome::Ok,
                 Err(error) => Outcome::Failed(error.clone()),
             },
-            duration_ms: ran.duration.as_secs_f64() * 1000.0,
+            duration_ms: ran.duration.saturating_sub(samples.held_up).as_secs_f64() * 1000.0,
             wal_bytes,
             rows_affected: *ran.result.as_ref().unwrap_or(&0),
             locks: Vec::new(),
@@ -494,6 +498,9 @@ impl Watch for Observer<'_> {
             changed: Vec::new(),
             inserted: Vec::new(),
             deleted: Vec::new(),
+            dead_rows: 0,
+            temp_bytes: 0,
+            peak_bytes: 0,
             committed_within: false,
             lock_timeout_ms: self.lock_timeout_ms,
             statement_timeout_ms: self.statement_timeout_ms,
@@ -513,12 +520,14 @@ impl Watch for Observer<'_> {
                 self.probe_outside(session, &mut observation, at.kind).await?;
             }
         }
-        self.add_samples(&mut observation, ran.started).await;
+        self.add_samples(&mut observation, &samples, ran.started);
+        self.add_disk(&mut observation, &samples).await?;
+        observation.dead_rows = observation.changed.iter().map(|work| work.rows).sum();
         // A statement that only ran once it was sent bare replaces its refused first try.
         self.observations.retain(|earlier| earlier.statement != observation.statement);
         let index = self.observations.len();
         // Where its transaction is still open, that much is certain until it ends.
-        for lock in observation.locks.iter_mut().filter(|lock| lock.taken_here && lock.exact) {
+        for lock in observation.locks.iter_mut().filter(|lock| at.in_transaction && lock.taken_here && lock.exact) {
             lock.held_ms = observation.duration_ms;
         }
         if at.in_transaction {
@@ -528,7 +537,7 @@ impl Watch for Observer<'_> {
             }
         } else {
             for lock in &mut observation.locks {
-                lock.held_ms = observation.duration_ms;
+                lock.held_ms = lock.held_ms.min(observation.duration_ms);
             }
         }
         for (oid, now) in std::mem::take(&mut self.renewed) {

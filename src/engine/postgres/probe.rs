@@ -30,14 +30,15 @@ impl Counters {
     }
 }
 
-/// Columns: oid, mode, qualified name, relkind, filenode, table of an index, parent of a partition, is TOAST.
+/// Columns: oid, mode, qualified name, relkind, filenode, table of an index, parent of a partition, is TOAST, is an empty
+/// table.
 pub(super) const OWN_LOCKS: &str = "
 SELECT l.relation, l.mode,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        c.relkind, c.relfilenode,
        (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
        (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition),
-       n.nspname LIKE 'pg\\_toast%'
+       n.nspname LIKE 'pg\\_toast%', c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) = 0
 FROM pg_catalog.pg_locks l
 LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -52,7 +53,7 @@ SELECT c.oid, NULL,
        c.relkind, c.relfilenode,
        (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
        (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition),
-       n.nspname LIKE 'pg\\_toast%'
+       n.nspname LIKE 'pg\\_toast%', c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) = 0
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384";
 
@@ -113,6 +114,12 @@ pub(super) fn relkind(kind: RelationKind) -> char {
     }
 }
 
+/// A WAL position as a number of bytes.
+pub(super) fn position(lsn: &str) -> u64 {
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap_or_default();
+    lsn.split_once('/').map_or(0, |(high, low)| (hex(high) << 32) + hex(low))
+}
+
 /// Milliseconds of a time setting as `SHOW` prints it: `0`, `500ms`, `5s`, `2min`, `1h`, `1d`.
 pub(super) fn milliseconds(setting: &str) -> u64 {
     let digits = setting.bytes().take_while(u8::is_ascii_digit).count();
@@ -129,7 +136,13 @@ pub(super) fn milliseconds(setting: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::milliseconds;
+    use super::{milliseconds, position};
+
+    #[test]
+    fn wal_positions_are_numbers_of_bytes() {
+        assert_eq!(position("0/0"), 0);
+        assert_eq!(position("2/1A"), (2 << 32) + 26);
+    }
 
     #[test]
     fn time_settings_are_read_in_every_unit_show_prints() {

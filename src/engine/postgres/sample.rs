@@ -1,6 +1,8 @@
-//! A second session that looks at another backend's locks every few milliseconds.
+//! A second session that looks at another backend's locks every few milliseconds, and where it can, while that backend
+//! stands still at a commit ([`super::standstill`]).
 
 use super::session::Session;
+use super::standstill::{self, Standstill};
 use super::under_way::how_far;
 use crate::engine::ServerError;
 use crate::observation::lock::LockMode;
@@ -18,13 +20,41 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// Between two questions how far a statement is; shorter ones are not asked about.
 const HOW_FAR: Duration = Duration::from_secs(1);
 
+/// Between two questions how much of the disk is used.
+const DISK: Duration = Duration::from_millis(50);
+
 /// What was seen of one backend.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// Granted locks with the moment each was seen last.
-    pub locks: BTreeMap<(Oid, LockMode), Instant>,
+    /// Granted locks.
+    pub locks: BTreeMap<(Oid, LockMode), Sampled>,
+    /// Commits at which it stood still while its locks were read.
+    pub commits: usize,
+    /// Every commit was such a one, as far as it was asked for.
+    pub every_commit: bool,
+    /// How long it was made to stand still.
+    pub held_up: Duration,
+    /// Bytes of its database, at the most, temporary files included; `None` when nobody looked.
+    pub peak_bytes: Option<u64>,
+    /// Bytes of temporary files there were at once, at the most.
+    pub temp_bytes: u64,
     /// Relations behind them.
     pub relations: Vec<SampledRelation>,
+}
+
+/// How one lock was seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sampled {
+    /// While its holder stood still at a commit, and not by chance.
+    pub exact: bool,
+    /// It was granted at some look.
+    pub granted: bool,
+    /// From the first look at which it was waited for to the last.
+    pub waited: Duration,
+    /// It was held at most from here…
+    pub since: Option<Instant>,
+    /// …to here; to the end where `None`.
+    pub until: Option<Instant>,
 }
 
 /// A relation seen behind a lock.
@@ -45,11 +75,17 @@ pub struct SampledRelation {
 #[derive(Debug, Default)]
 struct Shared {
     pid: Option<i32>,
+    /// Counts statements: what was asked for during one is none of the next one's.
+    turn: u64,
     /// Where the WAL stood when its statement began.
     since: String,
     stopping: bool,
-    /// Each look: when it was asked for, and what it showed.
-    looks: Vec<(Instant, Vec<Look>)>,
+    /// Its commits stand still, and this session lets them go on.
+    standstill: Option<Standstill>,
+    /// Each look: when it was asked for, whether its backend stood still, and what it showed.
+    looks: Vec<(Instant, bool, Vec<Look>)>,
+    peak_bytes: Option<u64>,
+    temp_bytes: u64,
     failure: Option<ServerError>,
 }
 
@@ -57,6 +93,7 @@ struct Shared {
 struct Look {
     oid: Oid,
     mode: LockMode,
+    granted: bool,
     name: Option<String>,
     kind: char,
     parent: Option<Oid>,
@@ -82,28 +119,63 @@ impl Sampler {
     }
 
     /// Looks at this backend from now on; what was seen before is forgotten. `since`: where the WAL stands.
-    pub async fn watch(&self, pid: i32, since: &str) {
+    /// `standstill`: its commits stand still until this session lets them go on.
+    pub(super) async fn watch(&self, pid: i32, since: &str, standstill: Option<Standstill>) {
         let mut shared = self.shared.lock().await;
         shared.pid = Some(pid);
+        shared.turn += 1;
         since.clone_into(&mut shared.since);
+        shared.standstill = standstill;
         shared.looks.clear();
+        (shared.peak_bytes, shared.temp_bytes) = (None, 0);
         self.wake.notify_one();
+    }
+
+    /// Commits at which the backend stood still since [`Sampler::watch`].
+    pub(super) async fn commits(&self) -> usize {
+        self.shared.lock().await.standstill.as_ref().map_or(0, |standstill| standstill.commits)
     }
 
     /// Stops looking and gives what looks asked for since `started` saw.
     pub async fn take_since(&self, started: Instant) -> Samples {
         let mut shared = self.shared.lock().await;
         shared.pid = None;
-        let mut samples = Samples::default();
-        for (asked, looks) in shared.looks.drain(..).filter(|(asked, _)| *asked >= started) {
+        shared.turn += 1;
+        let mut samples =
+            Samples { peak_bytes: shared.peak_bytes, temp_bytes: shared.temp_bytes, ..Samples::default() };
+        if let Some(standstill) = shared.standstill.take() {
+            (samples.commits, samples.held_up) = (standstill.commits, standstill.held_up);
+            samples.every_commit = !standstill.given_up;
+        }
+        let mut waiting: BTreeMap<(Oid, LockMode), Instant> = BTreeMap::new();
+        let mut before = started;
+        for (asked, still, looks) in shared.looks.drain(..).filter(|(asked, ..)| *asked >= started) {
+            let mut gone: Vec<_> = samples.locks.keys().copied().collect();
             for look in looks {
-                if samples.locks.insert((look.oid, look.mode), asked).is_none()
-                    && let Some(name) = look.name
-                {
+                gone.retain(|lock| *lock != (look.oid, look.mode));
+                let lock = (look.oid, look.mode);
+                let fresh = !samples.locks.contains_key(&lock);
+                let seen = samples.locks.entry(lock).or_default();
+                seen.granted |= look.granted;
+                seen.exact |= still && look.granted;
+                if look.granted {
+                    seen.since = seen.since.or(Some(before));
+                    seen.until = None;
+                }
+                if !look.granted {
+                    seen.waited = asked - *waiting.entry(lock).or_insert(asked);
+                }
+                if fresh && let Some(name) = look.name {
                     let Look { oid, kind, parent, table, .. } = look;
                     samples.relations.push(SampledRelation { oid, name, kind, parent, table });
                 }
             }
+            for lock in gone {
+                if let Some(seen) = samples.locks.get_mut(&lock) {
+                    seen.until = seen.until.or(Some(asked));
+                }
+            }
+            before = asked;
         }
         samples
     }
@@ -124,32 +196,40 @@ impl Sampler {
 
 async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>, activity: Activity) {
     let mut asked_how_far = Instant::now();
+    let mut asked_disk = Instant::now();
     loop {
-        let (pid, since, stopping) = {
+        let (pid, turn, since, still, stopping) = {
             let shared = shared.lock().await;
-            (shared.pid, shared.since.clone(), shared.stopping)
+            (shared.pid, shared.turn, shared.since.clone(), shared.standstill.is_some(), shared.stopping)
         };
         if stopping {
             break;
         }
         let Some(pid) = pid else {
             wake.notified().await;
-            asked_how_far = Instant::now();
+            (asked_how_far, asked_disk) = (Instant::now(), Instant::now());
             continue;
         };
-        let asked = Instant::now();
-        match look(&mut session, pid).await {
-            Ok(looks) => {
-                let mut shared = shared.lock().await;
-                // A look that was under way while the statement ended may show the next one: it is not kept.
-                if shared.pid == Some(pid) {
-                    shared.looks.push((asked, looks));
+        let interval = if still { standstill::INTERVAL } else { INTERVAL };
+        if let Err(error) = once(&mut session, pid, turn, &shared).await {
+            shared.lock().await.failure = Some(error);
+            return;
+        }
+        if asked_disk.elapsed() >= DISK {
+            match disk(&mut session).await {
+                Ok((all, temporary)) => {
+                    let mut shared = shared.lock().await;
+                    if shared.turn == turn {
+                        shared.peak_bytes = shared.peak_bytes.max(Some(all));
+                        shared.temp_bytes = shared.temp_bytes.max(temporary);
+                    }
+                }
+                Err(error) => {
+                    shared.lock().await.failure = Some(error);
+                    return;
                 }
             }
-            Err(error) => {
-                shared.lock().await.failure = Some(error);
-                return;
-            }
+            asked_disk = Instant::now();
         }
         if asked_how_far.elapsed() >= HOW_FAR {
             asked_how_far = Instant::now();
@@ -161,23 +241,70 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
                 }
             }
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(interval).await;
     }
     session.close().await;
 }
 
+/// One look; a backend that stands still at a commit goes on afterwards.
+async fn once(session: &mut Session, pid: i32, turn: u64, shared: &Mutex<Shared>) -> Result<(), ServerError> {
+    let asked = Instant::now();
+    let mut standstill = shared.lock().await.standstill.clone();
+    let commit = match &standstill {
+        Some(standstill) if !standstill.given_up => standstill::at_commit(session, pid).await?,
+        _ => None,
+    };
+    let commit = commit.filter(|commit| standstill.as_ref().is_some_and(|standstill| standstill.is_new(*commit)));
+    let looks = look(session, pid).await?;
+    if let (Some(standstill), Some(commit)) = (&mut standstill, commit) {
+        standstill.note(commit, asked);
+        standstill.give_up_in_time();
+    }
+    {
+        let mut shared = shared.lock().await;
+        // A look that was under way while the statement ended may show the next one: it is not kept.
+        if shared.turn != turn {
+            return Ok(());
+        }
+        // Kept before the backend goes on, which may be its last step.
+        shared.looks.push((asked, commit.is_some(), looks));
+        shared.standstill.clone_from(&standstill);
+    }
+    match (standstill, commit) {
+        (Some(standstill), Some(commit)) => standstill.let_go(session, pid, commit).await,
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of the database and its temporary files, and of the latter alone.
+///
+/// # Errors
+/// What the server says.
+pub(super) async fn disk(session: &mut Session) -> Result<(u64, u64), ServerError> {
+    let temporary = "(SELECT coalesce(pg_catalog.sum(size), 0) FROM pg_catalog.pg_ls_tmpdir())";
+    let rows = session
+        .query(&format!("SELECT pg_catalog.pg_database_size(pg_catalog.current_database()) + {temporary}, {temporary}"))
+        .await?;
+    let row = rows.rows.first();
+    let number = |column| row.and_then(|row| super::probe::number(row, column)).unwrap_or_default();
+    Ok((number(0), number(1)))
+}
+
+/// Its locks now. Dead indexes are left out: CONCURRENTLY drops them under the strongest lock when nobody can ask for one
+/// any more.
 async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError> {
     let rows = session
         .query(&format!(
-            "SELECT l.relation, l.mode, \
+            "SELECT l.relation, l.mode, l.granted, \
                     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), c.relkind, \
                     (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition), \
                     (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid) \
              FROM pg_catalog.pg_locks l \
              LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+             LEFT JOIN pg_catalog.pg_index d ON d.indexrelid = c.oid AND NOT d.indislive \
              LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE l.pid = {pid} AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384 \
-               AND n.nspname NOT LIKE 'pg\\_toast%' \
+             WHERE l.pid = {pid} AND l.locktype = 'relation' AND l.relation >= 16384 \
+               AND n.nspname NOT LIKE 'pg\\_toast%' AND d.indexrelid IS NULL \
                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d \
                                  WHERE d.datname = pg_catalog.current_database())"
         ))
@@ -190,10 +317,11 @@ async fn look(session: &mut Session, pid: i32) -> Result<Vec<Look>, ServerError>
             Some(Look {
                 oid: text(0)?.parse().ok()?,
                 mode: LockMode::from_pg_locks(text(1)?)?,
-                name: text(2).map(str::to_owned),
-                kind: text(3).and_then(|kind| kind.chars().next()).unwrap_or('r'),
-                parent: text(4).and_then(|oid| oid.parse().ok()),
-                table: text(5).and_then(|oid| oid.parse().ok()),
+                granted: text(2) == Some("t"),
+                name: text(3).map(str::to_owned),
+                kind: text(4).and_then(|kind| kind.chars().next()).unwrap_or('r'),
+                parent: text(5).and_then(|oid| oid.parse().ok()),
+                table: text(6).and_then(|oid| oid.parse().ok()),
             })
         })
         .collect())

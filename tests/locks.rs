@@ -1,0 +1,198 @@
+//! Needs a server. `tests/locks/` holds a table of statements with what the observer measures of each: locks, rewrites,
+//! scans, index builds, rows. `SEATRIAL_BLESS=1` writes down what this server's version shows, and `docs/locks.md` anew.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+#[path = "locks/page.rs"]
+mod page;
+#[path = "locks/table.rs"]
+mod table;
+
+use seatrial::engine::ServerError;
+use seatrial::engine::postgres::apply::{Target, apply};
+use seatrial::engine::postgres::catalog;
+use seatrial::engine::postgres::observe::Observer;
+use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::migration::script::split;
+use seatrial::migration::{Connection, Migration, SourceFile, Statement, TransactionMode};
+use seatrial::observation::{Observation, Outcome, RelationWork};
+use seatrial::progress::Activity;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use support::place::{Place, ROLE};
+use table::Case;
+
+const PAGE: &str = "docs/locks.md";
+
+fn folder() -> PathBuf {
+    support::repository().join("tests/locks")
+}
+
+fn blessing() -> bool {
+    std::env::var_os("SEATRIAL_BLESS").is_some()
+}
+
+fn migration(case: &Case) -> Migration {
+    let file = Arc::new(SourceFile { path: "case.sql".into(), name: "case.sql".to_owned(), text: case.sql.clone() });
+    let spans = split(&case.sql).expect("statements");
+    let statement = |(at, span)| Statement { index: at + 1, file: Arc::clone(&file), span, rendered: None };
+    Migration {
+        version: "1".to_owned(),
+        name: String::new(),
+        layout: "plain",
+        transaction: if case.together { TransactionMode::PerMigration } else { TransactionMode::None },
+        connection: Connection::default(),
+        session: Vec::new(),
+        statements: spans.into_iter().enumerate().map(statement).collect(),
+        down: None,
+        history: None,
+    }
+}
+
+/// Runs a case on a database of its own, as the measured run does.
+async fn measure(place: &Place, case: &Case, database: &str) -> Result<Vec<String>, ServerError> {
+    let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}");
+    place.execute("postgres", SUPERUSER, &create).await?;
+    for before in &case.before {
+        place.execute(database, ROLE, before).await.unwrap_or_else(|error| panic!("{}: {before}: {error}", case.title));
+    }
+    let mut superuser = place.session(database, SUPERUSER).await?;
+    if !case.before.is_empty() {
+        superuser.execute("ANALYZE").await?;
+    }
+    let catalog = catalog::read(&mut superuser).await?;
+    let sizes = catalog::read_sizes(&mut superuser).await?;
+    let target = Target {
+        endpoint: place.endpoint().clone(),
+        database: database.to_owned(),
+        role: ROLE.to_owned(),
+        search_path: None,
+    };
+    let mut observations = Vec::new();
+    let mut observer =
+        Observer::new(&target.endpoint, database, &catalog, &sizes, Activity::default(), &mut observations).await?;
+    let migration = migration(case);
+    let applied = apply(&target, std::slice::from_ref(&migration), None, &mut observer).await?;
+    observer.finish().await?;
+    superuser.close().await;
+    place.execute("postgres", SUPERUSER, &format!("DROP DATABASE {database}")).await?;
+    let last = migration.statements.len();
+    if let Some(failure) = applied.failure.filter(|failure| failure.statement != last) {
+        panic!("{}: statement {}: {}", case.title, failure.statement, failure.error);
+    }
+    let observation = observations.iter().find(|observation| observation.statement == last).expect("it ran");
+    Ok(facts(observation))
+}
+
+/// What was measured, without times, bytes, and what came with the run itself.
+fn facts(observation: &Observation) -> Vec<String> {
+    if let Outcome::Failed(error) = &observation.outcome {
+        return vec![format!("fails {}", error.sqlstate)];
+    }
+    // What is read in the transaction itself is complete; a look from outside may or may not come at the right moment.
+    let exact = observation.locks.iter().any(|lock| lock.exact);
+    let mut locks: Vec<_> =
+        observation.locks.iter().filter(|lock| !lock.created_in_run && (lock.exact || !exact)).collect();
+    locks.sort_by(|a, b| (b.mode, &a.name).cmp(&(a.mode, &b.name)));
+    let mut facts: Vec<String> = locks
+        .iter()
+        .map(|lock| {
+            let partitions = match (lock.partitions, lock.partitions_only) {
+                (0, _) => String::new(),
+                (1, true) => ", 1 partition alone".to_owned(),
+                (more, true) => format!(", {more} partitions alone"),
+                (1, false) => " and 1 partition".to_owned(),
+                (more, false) => format!(" and {more} partitions"),
+            };
+            let earlier = if lock.taken_here { "" } else { ", held from before" };
+            let sampled = if lock.exact { "" } else { ", sampled" };
+            format!("lock {} {}{partitions}{earlier}{sampled}", lock.mode.name(), lock.name)
+        })
+        .collect();
+    let mut work = |word: &str, works: &[RelationWork], with_rows: bool| {
+        let told: BTreeSet<String> = works
+            .iter()
+            .filter(|work| !work.created_in_run)
+            .map(|work| {
+                let rows = if with_rows { format!(" {} rows", work.rows) } else { String::new() };
+                format!("{word} {}{rows}", work.name)
+            })
+            .collect();
+        facts.extend(told);
+    };
+    work("rewrites", &observation.rewritten, false);
+    work("reads", &observation.scanned, true);
+    work("builds", &observation.indexes_built, false);
+    work("inserts into", &observation.inserted, true);
+    work("changes", &observation.changed, true);
+    work("deletes from", &observation.deleted, true);
+    if observation.committed_within {
+        facts.push("commits on its way".to_owned());
+    }
+    facts
+}
+
+#[tokio::test]
+async fn every_statement_of_the_table_shows_what_was_written_down() {
+    let place = Place::new().await;
+    let major = place.major();
+    place.execute("postgres", SUPERUSER, &format!("CREATE DATABASE shop OWNER {ROLE}")).await.unwrap();
+    let schema = std::fs::read_to_string(folder().join("schema.sql")).unwrap();
+    let mut session = place.session("shop", ROLE).await.unwrap();
+    for span in split(&schema).unwrap() {
+        session.execute(&schema[span.clone()]).await.unwrap_or_else(|error| panic!("{}: {error}", &schema[span]));
+    }
+    session.execute("VACUUM (ANALYZE)").await.unwrap();
+    session.close().await;
+    place.execute("postgres", SUPERUSER, &format!("GRANT CREATE ON DATABASE shop TO {ROLE}")).await.unwrap();
+    let wanted = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
+
+    let mut wrong = Vec::new();
+    let mut themes = table::read(&folder());
+    for theme in &mut themes {
+        let name = theme.path.file_name().unwrap().to_string_lossy().into_owned();
+        for (at, case) in theme.cases.iter_mut().enumerate().filter(|(_, case)| case.since <= major) {
+            if !name.contains(&wanted) && !case.title.contains(&wanted) {
+                continue;
+            }
+            let measured = measure(&place, case, &format!("case_{at}")).await.unwrap();
+            if blessing() {
+                case.facts.insert(major, measured);
+            } else if let Some(known) = case.facts.get(&major).filter(|known| **known != measured) {
+                wrong.push(format!("{name}: {}\n  written down: {known:?}\n  measured: {measured:?}", case.title));
+            }
+        }
+        if blessing() {
+            std::fs::write(&theme.path, table::write(theme)).unwrap();
+        }
+    }
+    if blessing() {
+        std::fs::write(support::repository().join(PAGE), page::render(&themes)).unwrap();
+    }
+    assert!(wrong.is_empty(), "{} statements on PostgreSQL {major}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_page_says_what_the_table_says() {
+    let page = std::fs::read_to_string(support::repository().join(PAGE)).unwrap();
+    assert!(
+        page == page::render(&table::read(&folder())),
+        "write {PAGE} anew: SEATRIAL_BLESS=1 cargo test --test locks"
+    );
+}
+
+#[test]
+fn the_table_is_written_as_it_is_read_and_complete() {
+    let themes = table::read(&folder());
+    for theme in &themes {
+        assert_eq!(std::fs::read_to_string(&theme.path).unwrap(), table::write(theme), "{}", theme.path.display());
+        for case in &theme.cases {
+            for major in [13, 15, 18].into_iter().filter(|major| *major >= case.since) {
+                assert!(case.facts.contains_key(&major), "{}: {} on {major}", theme.path.display(), case.title);
+            }
+        }
+    }
+    assert!(themes.iter().map(|theme| theme.cases.len()).sum::<usize>() >= 130);
+}
