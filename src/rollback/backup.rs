@@ -4,11 +4,14 @@
 //! among their equals: rows that are equal in all that stays are interchangeable. Values of types and
 //! collations people made are saved as plain text, so that the backup does not hold on to one the migration drops.
 
+mod added;
 mod decide;
 mod possible;
 mod predict;
+mod references;
 mod restore;
 mod statement;
+mod take_out;
 
 pub(super) use decide::{lossless, saves};
 
@@ -98,6 +101,11 @@ pub struct Added {
     pub keys: Vec<SavedColumn>,
     /// Else the key column, and the sequence it takes its numbers from: rows of the migration have later ones.
     pub numbered: Option<(SavedColumn, String)>,
+    /// Else what tells a row `t` from others. Rows that were there before and look the same are not the migration's, and
+    /// where more of them came than the migration adds, nobody can say which ones are.
+    pub identity: Option<String>,
+    /// Columns whose values cannot be told: later changes to them are not noticed.
+    pub untold: Vec<String>,
     /// The query that gives the rows.
     pub query: String,
     /// Queries over rows that refer to a row `t` of them.
@@ -125,6 +133,20 @@ pub struct Save {
     pub force_row_security: bool,
     /// The origin is a table of its own rows: rows of tables that inherit from it are not its rows.
     pub own_rows: bool,
+    /// Rows written since may hold a value that rows had, or what rows referred to may be gone.
+    pub contended: bool,
+}
+
+impl Added {
+    /// Every row is found by its key.
+    fn is_given(&self) -> bool {
+        self.numbered.is_none() && self.identity.is_none()
+    }
+
+    /// Rows that look the same are the same: any of them may go.
+    fn is_all_told(&self) -> bool {
+        self.keys.is_empty() && self.untold.is_empty()
+    }
 }
 
 impl SavedColumn {
@@ -316,7 +338,16 @@ impl Save {
             ),
             SaveKind::Positions(_) => return Vec::new(),
         };
-        vec![Condition { text, query: None }]
+        let unnoticed = match &self.kind {
+            SaveKind::Added(added) if !added.untold.is_empty() => Some(format!(
+                "rows the migration added to {} are taken out even if their {} changed since: what the migration wrote there cannot \
+                 be told",
+                self.origin,
+                identifiers(&added.untold)
+            )),
+            _ => None,
+        };
+        [Some(text), unnoticed].into_iter().flatten().map(|text| Condition { text, query: None }).collect()
     }
 }
 

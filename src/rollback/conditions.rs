@@ -40,7 +40,7 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
     unique_indexes(plan, &replaced, &mut found);
-    unique_values(plan, saved, &mut found);
+    contended(saved, &mut found);
     for save in saved {
         found.extend(save.conditions());
     }
@@ -290,22 +290,15 @@ fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Conditio
     }
 }
 
-/// Restored rows may need values that somebody wrote elsewhere since.
-fn unique_values(plan: &Plan<'_>, saved: &[Save], found: &mut Vec<Condition>) {
-    for save in saved {
-        let SaveKind::Written(written) = &save.kind else { continue };
-        let keys: BTreeSet<&String> = written.keys.iter().map(|key| &key.name).collect();
-        let needed = plan.before.indexes.values().any(|index| {
-            let columns: BTreeSet<&String> = index.keys.iter().take(index.key_count).collect();
-            let touched = written.deletes || columns.iter().any(|column| written.assigned.contains(column));
-            let own = columns == keys && !columns.iter().any(|column| written.assigned.contains(column));
-            index.table == save.table && index.unique && touched && !own
-        });
-        if needed {
-            let text = format!("no row written to {} since holds a unique value that restored rows had", save.origin);
-            found.push(Condition { text, query: None });
-        }
-    }
+/// Restored rows may need values that somebody wrote elsewhere since, or rows that are gone.
+fn contended(saved: &[Save], found: &mut Vec<Condition>) {
+    found.extend(saved.iter().filter(|save| save.contended).map(|save| Condition {
+        text: format!(
+            "rows of {} are left alone where another row holds a unique value they had, or what they refer to is gone",
+            save.origin
+        ),
+        query: None,
+    }));
 }
 
 /// The same constraint under a new OID is no tighter than what is there.

@@ -5,7 +5,7 @@
 
 use super::super::generate::ChangedTable;
 use super::super::planner::Plan;
-use super::statement::{Target, Written, target_of, written};
+use super::statement::{Target, Written, merged, target_of, written};
 use crate::migration::script::words::{Word, words};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
@@ -18,12 +18,16 @@ pub(super) struct Change {
     pub table: Oid,
     /// What was seen, and the statements that name it.
     pub seen: ChangedTable,
-    /// Those statements, as far as they are read.
+    /// Those statements, as far as they are read; of `MERGE` what it adds.
     pub read: Vec<Written>,
+    /// For each of these, whether its query reads what earlier statements have written.
+    pub reads_changed: Vec<bool>,
     /// Rows may go or change because rows of these tables go: through which foreign key, and what it does.
     pub cascades: Vec<Cascade>,
     /// Statements that are not read say its name, or wrote to it.
     pub unread: bool,
+    /// The same, without `MERGE`, of which at least what it adds is read.
+    pub opaque: bool,
 }
 
 /// A foreign key that acts when referenced rows go.
@@ -51,8 +55,14 @@ pub(super) enum Action {
 pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[String]) -> Vec<Change> {
     let mut found: BTreeMap<Oid, Change> = BTreeMap::new();
     let mut deleting = BTreeSet::new();
+    let mut earlier: BTreeSet<String> = BTreeSet::new();
     for sql in statements {
         let read = written(sql);
+        let merge = read.is_none().then(|| merged(sql)).flatten();
+        let reads_changed = match read.as_ref().or(merge.as_ref()) {
+            Some(Written::Insert { query: Some(query), .. }) => reads(query, &earlier),
+            _ => false,
+        };
         let targets: Vec<(Target, bool)> = match &read {
             Some(written) => {
                 let deletes = matches!(written, Written::Delete { .. } | Written::Truncate { .. });
@@ -61,14 +71,19 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
             None => hidden(sql),
         };
         for (target, deletes) in targets {
+            earlier.insert(target.name.clone());
             for table in tables(plan, &target) {
                 let change = entry(plan, &mut found, table);
                 change.unread |= read.is_none();
+                change.opaque |= read.is_none() && merge.is_none();
                 if let Some(list) = &mut change.seen.statements
                     && list.last() != Some(sql)
                 {
                     list.push(sql.clone());
-                    change.read.extend(read.clone());
+                    if let Some(read) = read.clone().or_else(|| merge.clone()) {
+                        change.read.push(read);
+                        change.reads_changed.push(reads_changed);
+                    }
                 }
                 if deletes {
                     deleting.insert(table);
@@ -102,6 +117,11 @@ fn entry<'f>(plan: &Plan<'_>, found: &'f mut BTreeMap<Oid, Change>, table: Oid) 
 
 fn names(change: &Change, sql: &String) -> bool {
     change.seen.statements.as_ref().is_some_and(|list| list.contains(sql))
+}
+
+/// Whether a query names one of these tables, and so may see what was written to it.
+fn reads(query: &str, tables: &BTreeSet<String>) -> bool {
+    words(query).iter().filter_map(Word::name).any(|name| tables.contains(&name))
 }
 
 /// `TRUNCATE … CASCADE` takes every table along that refers to its own.
@@ -185,6 +205,7 @@ fn observe(plan: &Plan<'_>, found: &mut BTreeMap<Oid, Change>, one: &ChangedTabl
     };
     // Something wrote to it that does not name it: a trigger, a function, a foreign key.
     change.unread |= !known;
+    change.opaque |= !known;
 }
 
 /// What foreign keys take along, from table to table.
