@@ -271,3 +271,26 @@ async fn rows_like_those_the_migration_added_are_never_taken_for_them() {
     let left = "SELECT count(*) FROM seatrial_backup.left_alone WHERE why = 'others like it were written since'";
     assert_eq!(trial.ask(left).await, "1");
 }
+
+#[tokio::test]
+async fn rows_that_refer_to_added_rows_go_with_them_and_those_of_others_stay() {
+    let trial = Trial::of(
+        "INSERT INTO plans (name) VALUES ('team'), ('solo');
+         INSERT INTO subscriptions SELECT a.id, p.id FROM accounts AS a, plans AS p WHERE p.name = 'team' AND a.id <= 5;
+         INSERT INTO subscriptions VALUES (6, (SELECT id FROM plans WHERE name = 'solo'));",
+        "restored_from_backup",
+    )
+    .await;
+    trial
+        .with_writes(
+            "INSERT INTO subscriptions SELECT 7, id FROM plans WHERE name = 'team';
+             UPDATE subscriptions SET plan_id = 1 WHERE account_id = 2;",
+        )
+        .await;
+    let now =
+        "SELECT string_agg(account_id || name, ' ' ORDER BY account_id) FROM subscriptions JOIN plans ON id = plan_id";
+    assert_eq!(trial.ask(now).await, "2free 7team");
+    assert_eq!(trial.ask("SELECT string_agg(name, ' ' ORDER BY id) FROM plans").await, "free team");
+    let left = "SELECT string_agg(origin || ' ' || why, ', ' ORDER BY origin) FROM seatrial_backup.left_alone";
+    assert_eq!(trial.ask(left).await, "public.plans referred to since, public.subscriptions changed since");
+}

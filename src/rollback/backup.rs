@@ -6,6 +6,7 @@
 
 mod added;
 mod decide;
+mod lookups;
 mod possible;
 mod predict;
 mod references;
@@ -14,6 +15,8 @@ mod statement;
 mod take_out;
 
 pub(super) use decide::{lossless, saves};
+
+pub use lookups::Lookups;
 
 use super::conditions::Condition;
 use super::names::{identifier, identifiers};
@@ -110,6 +113,8 @@ pub struct Added {
     pub query: String,
     /// Queries over rows that refer to a row `t` of them.
     pub referrers: Vec<String>,
+    /// What the statement reads of rows that others add, and what others read of its rows.
+    pub lookups: Lookups,
 }
 
 /// One table of the backup.
@@ -143,9 +148,10 @@ impl Added {
         self.numbered.is_none() && self.identity.is_none()
     }
 
-    /// Rows that look the same are the same: any of them may go.
-    fn is_all_told(&self) -> bool {
-        self.keys.is_empty() && self.untold.is_empty()
+    /// Rows that were there before may look the same and be others. Where everything is told, what looks the same is the
+    /// same: any of them may go.
+    fn is_ambiguous(&self) -> bool {
+        self.identity.is_some() && !(self.keys.is_empty() && self.untold.is_empty())
     }
 }
 
@@ -235,6 +241,14 @@ impl Save {
         let own = !matches!(self.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
         let only = if self.own_rows && own { "ONLY " } else { "" };
         format!("{only}{}", self.origin)
+    }
+
+    /// The statement whose rows are told, for rows that are added: what it reads is told before it. All else follows.
+    pub(super) fn told_after(&self) -> usize {
+        match &self.kind {
+            SaveKind::Added(added) => added.lookups.place,
+            _ => usize::MAX,
+        }
     }
 
     /// Statements of `prepare.sql`.

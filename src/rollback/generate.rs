@@ -208,7 +208,10 @@ fn prepare(input: &Input<'_>, saved: &[Save], traces: &[String]) -> String {
     let schema = input.backup_schema;
     let not_yet = trace::not_yet(traces, input.history);
     let _ = write!(out, "\n{}{not_yet}{}", backup::refuse_twice(schema), backup::place(schema));
-    for save in saved {
+    // Rows that are added may be told by others that are.
+    let mut ordered: Vec<&Save> = saved.iter().collect();
+    ordered.sort_by_key(|save| save.told_after());
+    for save in ordered {
         let _ = write!(out, "\n-- {}\n{}\n", save.describe(), save.prepare_sql());
     }
     out.push_str("\nCOMMIT;\n");

@@ -6,7 +6,8 @@
 use super::super::names::{identifier, identifiers};
 use super::super::planner::{Plan, TablePlan};
 use super::decide::{new_save, saved_column, surviving_key};
-use super::possible::Change;
+use super::lookups::{Lookups, PLACE};
+use super::possible::{Change, Reads};
 use super::predict::{self, Simple, stays};
 use super::references::referrers;
 use super::statement::{Target, Written, select_items};
@@ -29,7 +30,7 @@ pub(super) fn added_rows(
     for at in 0..change.read.len() {
         let rows = Rows { simple: Simple { plan, table, volatile }, change, at };
         if let Some(told) = rows.told() {
-            found.extend(save(plan, table, told));
+            found.extend(save(plan, &rows, told));
         }
     }
 }
@@ -46,8 +47,16 @@ struct Told<'c> {
     query: String,
 }
 
-fn save(plan: &Plan<'_>, table: &TablePlan, told: Told<'_>) -> Option<Save> {
+fn save(plan: &Plan<'_>, rows: &Rows<'_, '_>, told: Told<'_>) -> Option<Save> {
+    let table = rows.simple.table;
     let before = table.before;
+    let (place, reads) = rows.change.reads.get(rows.at)?;
+    let reads = match reads {
+        Reads::Nothing => Vec::new(),
+        Reads::Added(added) => added.clone(),
+        Reads::Changed => return None,
+    };
+    let stays = rows.change.read.iter().skip(rows.at + 1).all(|later| matches!(later, Written::Insert { .. }));
     let numbers: Vec<i16> = told.columns.iter().map(|column| column.number).collect();
     let columns: Vec<SavedColumn> =
         numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
@@ -69,7 +78,9 @@ fn save(plan: &Plan<'_>, table: &TablePlan, told: Told<'_>) -> Option<Save> {
     let is_key = |column: &&&Column| keys.iter().any(|key| key.name == column.name);
     let untold = told.untold.iter().filter(|column| !is_key(column)).map(|column| column.name.clone()).collect();
     let referrers = referrers(plan, before);
-    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query: told.query, referrers });
+    let lookups =
+        Lookups { statement: (before, rows.at), place: *place, reads, stays, stand_in: None, found: Vec::new() };
+    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query: told.query, referrers, lookups });
     new_save(plan, before, kind, numbers, columns)
 }
 
@@ -107,7 +118,7 @@ impl<'c> Rows<'_, 'c> {
             rows.as_ref().and_then(|rows| rows.first()).map(Vec::len).or(items.as_ref().map(|found| found.0.len()));
         let listed = self.listed(named, given)?;
         let mut told = match (rows, query) {
-            (Some(rows), _) => self.values(&listed, rows, target)?,
+            (Some(rows), _) => self.values(&listed, rows)?,
             (None, Some(query)) => self.selected(&listed, query, items)?,
             (None, None) => return None,
         };
@@ -156,13 +167,18 @@ impl<'c> Rows<'_, 'c> {
         stays(self.simple.plan, self.simple.table, name).filter(|column| column.generated.is_none())
     }
 
+    /// An expression of a row that is added: the same whenever it is asked for as long as nobody writes.
+    fn repeats(&self, value: &str) -> bool {
+        !value.eq_ignore_ascii_case("default") && self.simple.repeats(value)
+    }
+
     /// An expression that reads no row, and is the same whenever it is asked for.
     fn is_constant(&self, value: &str, target: &Target) -> bool {
         !value.eq_ignore_ascii_case("default")
             && self.simple.columns(value, target).is_some_and(|columns| columns.is_empty())
     }
 
-    fn values(&self, listed: &[String], rows: &[Vec<String>], target: &Target) -> Option<Told<'c>> {
+    fn values(&self, listed: &[String], rows: &[Vec<String>]) -> Option<Told<'c>> {
         let mut told = Told { columns: Vec::new(), untold: Vec::new(), by_itself: false, query: String::new() };
         let mut places = Vec::new();
         if rows.iter().any(|row| row.len() != listed.len()) {
@@ -171,7 +187,7 @@ impl<'c> Rows<'_, 'c> {
         for (place, name) in listed.iter().enumerate() {
             let Some(column) = self.column(name) else { continue };
             let each = rows.iter().filter_map(|row| row.get(place));
-            if each.into_iter().all(|value| self.is_constant(value, target)) {
+            if each.into_iter().all(|value| self.repeats(value)) {
                 told.columns.push(column);
                 places.push(place);
             } else {
@@ -193,15 +209,12 @@ impl<'c> Rows<'_, 'c> {
                 format!("SELECT {}", values.join(", "))
             })
             .collect();
-        told.query = selects.join("\n        UNION ALL ");
+        told.query = format!("{PLACE}{}", selects.join("\n        UNION ALL "));
         told.by_itself.then_some(told)
     }
 
     /// What it reads are other tables' rows, as they are right before the migration.
     fn selected(&self, listed: &[String], query: &str, items: Option<(Vec<String>, String)>) -> Option<Told<'c>> {
-        if self.change.reads_changed.get(self.at) != Some(&false) {
-            return None;
-        }
         let mut told = Told { columns: Vec::new(), untold: Vec::new(), by_itself: false, query: query.to_owned() };
         let mut unknown = BTreeSet::new();
         if !self.simple.repeats(query) {
@@ -229,7 +242,7 @@ impl<'c> Rows<'_, 'c> {
         }
         told.by_itself = !typed.is_empty();
         told.query = format!(
-            "SELECT {} FROM (\n        {}) AS seatrial_rows ({})",
+            "SELECT {} FROM (\n        {PLACE}{}) AS seatrial_rows ({})",
             typed.join(", "),
             told.query,
             identifiers(listed)

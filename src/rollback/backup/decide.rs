@@ -4,6 +4,7 @@ use super::super::generate::Input;
 use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
 use super::added::added_rows;
+use super::lookups;
 use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
 use super::references::{by_reference, contended};
@@ -33,6 +34,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
             lost_columns(plan, table, input, &mut found, &mut hopeless);
         }
     }
+    lookups::link(plan, &mut found);
     by_reference(plan, &mut found);
     for save in &mut found {
         save.contended = contended(plan, save);
@@ -48,6 +50,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
         }
     }
     name_parents(&mut found);
+    lookups::name(&mut found);
     found
 }
 
