@@ -14,7 +14,7 @@ mod restore;
 mod statement;
 mod take_out;
 
-pub(super) use decide::{lossless, saves};
+pub(super) use decide::{is_base_of, lossless, saves};
 
 pub use lookups::Lookups;
 

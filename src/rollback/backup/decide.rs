@@ -12,7 +12,7 @@ use super::statement::Written as Statement;
 use super::{Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
-use crate::snapshot::object::Address;
+use crate::snapshot::object::{Address, TypeKind};
 use std::collections::BTreeSet;
 
 /// Decides what is saved.
@@ -364,6 +364,13 @@ fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
     // The same type again: only the collation differs, or its type is one that is made anew.
     same(plan.before, table.before) == same(plan.after, table.after)
         || (plan.casts && lossless(&old.type_name, &new.type_name))
+        || is_base_of(plan.before, (table.before, number), &new.type_name)
+}
+
+/// Whether a type is the one that a column's domain is made of: the values are the same, only the domain's rules are not.
+pub(in crate::rollback) fn is_base_of(catalog: &Catalog, column: (Oid, i16), type_name: &str) -> bool {
+    let domain = catalog.column_details.get(&column).and_then(|detail| catalog.types.get(&detail.type_oid));
+    domain.is_some_and(|found| matches!(&found.kind, TypeKind::Domain { base, .. } if base == type_name))
 }
 
 /// Columns that identify a row before, and still do after the rollback without any help from the backup; none of them
