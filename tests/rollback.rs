@@ -131,7 +131,12 @@ fn writers(migration: &str, table: &str) -> Vec<String> {
         use StatementKind as Kind;
         let rows = matches!(kind(sql), Kind::Insert | Kind::Update | Kind::Delete | Kind::Truncate);
         let hidden = matches!(kind(sql), Kind::Merge | Kind::With | Kind::Do | Kind::Call | Kind::Select);
-        hidden || (rows && sql.contains(name))
+        // What stands before the first of these is what is written to.
+        let ends = ["set", "values", "select", "where", "using"];
+        let mut words = sql.split(|letter: char| !(letter.is_alphanumeric() || "_$".contains(letter)));
+        let mut target = words.by_ref().take_while(|word| !ends.contains(&word.to_lowercase().as_str()));
+        let odd = !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        hidden || (rows && if odd { sql.contains(name) } else { target.any(|word| word == name) })
     };
     spans.into_iter().map(|span| &migration[span]).filter(writes).map(str::to_owned).collect()
 }

@@ -12,6 +12,7 @@ use support::{project, run, seatrial, state_folder};
 
 const SOURCE: &str = "CREATE TABLE public.accounts (id integer PRIMARY KEY, email text NOT NULL, level numeric(6,2), state text);
 INSERT INTO public.accounts SELECT i, 'a' || i || '@example.test', i + 0.25, 'new' FROM generate_series(1, 20) AS i;
+CREATE UNIQUE INDEX accounts_email ON public.accounts (lower(email)) WHERE level IS NOT NULL;
 CREATE TABLE public.plans (id serial PRIMARY KEY, name text NOT NULL UNIQUE);
 INSERT INTO public.plans (name) VALUES ('free');
 CREATE TABLE public.subscriptions (account_id integer PRIMARY KEY REFERENCES public.accounts (id), plan_id integer REFERENCES public.plans (id));
@@ -223,4 +224,73 @@ async fn what_was_put_back_once_is_not_put_back_over_later_writes() {
     let again = trial.script("rollback").await.unwrap_err();
     assert!(again.contains("was run before"), "{again}");
     assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 1").await, "later");
+}
+
+#[tokio::test]
+async fn a_row_that_lost_its_place_is_left_alone_and_the_others_come_back() {
+    let trial = Trial::of(
+        "UPDATE accounts SET email = 'old-' || email WHERE id <= 5; DELETE FROM plans WHERE name = 'free';
+         DELETE FROM subscriptions WHERE account_id > 18;",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO subscriptions VALUES (18, NULL), (19, NULL), (20, NULL);").await.unwrap();
+    trial
+        .with_writes(
+            "INSERT INTO accounts VALUES (30, 'A3@example.test', 1, 'own'); DELETE FROM accounts WHERE id = 19;
+             INSERT INTO plans (name) VALUES ('free');",
+        )
+        .await;
+    let now = "SELECT string_agg(email, ' ' ORDER BY id) FROM accounts WHERE id IN (2, 3, 4)";
+    assert_eq!(trial.ask(now).await, "a2@example.test old-a3@example.test a4@example.test");
+    let now = "SELECT string_agg(account_id::text, ' ' ORDER BY account_id) FROM subscriptions";
+    assert_eq!(trial.ask(now).await, "18 20");
+    assert_eq!(trial.ask("SELECT string_agg(id || name, ' ') FROM plans").await, "2free");
+    let left = "SELECT string_agg(origin || ' ' || row_key, ', ' ORDER BY origin) FROM seatrial_backup.left_alone
+                WHERE why = 'a value it had is taken, or what it refers to is gone'";
+    assert_eq!(trial.ask(left).await, "public.accounts 3, public.plans 1, public.subscriptions 19");
+}
+
+#[tokio::test]
+async fn rows_like_those_the_migration_added_are_never_taken_for_them() {
+    let trial = Trial::of(
+        "CREATE TABLE tokens (id uuid DEFAULT gen_random_uuid()); INSERT INTO accounts (id, email, state)
+         SELECT 40 + (random() * 1000)::integer, 'bot@example.test', 'bot';
+         INSERT INTO accounts (id, email, state) SELECT 2000 + (random() * 1000)::integer, 'job@example.test', 'bot';",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO accounts VALUES (31, 'job@example.test', NULL, 'bot')").await.unwrap();
+    trial
+        .with_writes(
+            "INSERT INTO accounts VALUES (32, 'bot@example.test', NULL, 'bot'), (33, 'app@example.test', NULL, 'bot')",
+        )
+        .await;
+    let now = "SELECT string_agg(CASE WHEN id < 40 THEN id::text ELSE 'added' END, ' ' ORDER BY id) FROM accounts WHERE state = 'bot'";
+    assert_eq!(trial.ask(now).await, "31 32 33 added");
+    let left = "SELECT count(*) FROM seatrial_backup.left_alone WHERE why = 'others like it were written since'";
+    assert_eq!(trial.ask(left).await, "1");
+}
+
+#[tokio::test]
+async fn rows_that_refer_to_added_rows_go_with_them_and_those_of_others_stay() {
+    let trial = Trial::of(
+        "INSERT INTO plans (name) VALUES ('team'), ('solo');
+         INSERT INTO subscriptions SELECT a.id, p.id FROM accounts AS a, plans AS p WHERE p.name = 'team' AND a.id <= 5;
+         INSERT INTO subscriptions VALUES (6, (SELECT id FROM plans WHERE name = 'solo'));",
+        "restored_from_backup",
+    )
+    .await;
+    trial
+        .with_writes(
+            "INSERT INTO subscriptions SELECT 7, id FROM plans WHERE name = 'team';
+             UPDATE subscriptions SET plan_id = 1 WHERE account_id = 2;",
+        )
+        .await;
+    let now =
+        "SELECT string_agg(account_id || name, ' ' ORDER BY account_id) FROM subscriptions JOIN plans ON id = plan_id";
+    assert_eq!(trial.ask(now).await, "2free 7team");
+    assert_eq!(trial.ask("SELECT string_agg(name, ' ' ORDER BY id) FROM plans").await, "free team");
+    let left = "SELECT string_agg(origin || ' ' || why, ', ' ORDER BY origin) FROM seatrial_backup.left_alone";
+    assert_eq!(trial.ask(left).await, "public.plans referred to since, public.subscriptions changed since");
 }

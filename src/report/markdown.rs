@@ -342,7 +342,7 @@ fn locks(report: &Report) -> Option<String> {
 fn rollback(report: &Report, options: &RenderOptions) -> (String, String) {
     let rollback = &report.rollback;
     let verdict = view::words(rollback.verdict.name());
-    let mut body = format!("- {}\n", text(&view::proof_sentence(&rollback.proof)));
+    let mut body = format!("- {}\n", text(&view::proof_sentence(rollback)));
     if let Some(backup) = view::backup_sentence(report) {
         body.push_str(&format!("- {}\n", text(&backup)));
     }

@@ -361,7 +361,7 @@ fn rollback(page: &mut Page, report: &Report) {
     page.heading("Rollback");
     let rollback = &report.rollback;
     let tone = Tone::from(rollback.verdict);
-    let text = format!("{}: {}", view::words(rollback.verdict.name()), view::proof_sentence(&rollback.proof));
+    let text = format!("{}: {}", view::words(rollback.verdict.name()), view::proof_sentence(rollback));
     page.paragraph(&format!("  {} ", tone.mark()), style(tone), &text, PLAIN);
     if let Some(backup) = view::backup_sentence(report) {
         page.paragraph("    ", PLAIN, &backup, PLAIN);

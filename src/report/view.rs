@@ -2,8 +2,8 @@
 
 use super::human;
 use super::v1::{
-    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, Proof, QueryVerdict,
-    Report, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic, Undoable, Verdict,
+    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, QueryVerdict,
+    Report, Rollback, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic, Undoable, Verdict,
 };
 use super::visible::{clip, visible};
 pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
@@ -426,10 +426,12 @@ pub fn index_tone(index: &IndexChange) -> Tone {
 }
 
 /// `schema, catalog and rows equal to before; plans not compared; migrating again gave the same`.
-pub fn proof_sentence(proof: &Proof) -> String {
+pub fn proof_sentence(rollback: &Rollback) -> String {
+    let proof = &rollback.proof;
     let parts = [("schema", proof.schema), ("catalog", proof.catalog), ("rows", proof.rows), ("plans", proof.plans)];
     if parts.iter().all(|(_, comparison)| *comparison == Comparison::NotRun) && proof.reapplied == Comparison::NotRun {
-        return "it was not run".to_owned();
+        let failed = rollback.differences.iter().any(|difference| difference.contains(".sql fails: "));
+        return if failed { "it was run and failed" } else { "it was not run" }.to_owned();
     }
     let mut sentences = Vec::new();
     for (wanted, words) in [

@@ -4,13 +4,19 @@
 //! among their equals: rows that are equal in all that stays are interchangeable. Values of types and
 //! collations people made are saved as plain text, so that the backup does not hold on to one the migration drops.
 
+mod added;
 mod decide;
+mod lookups;
 mod possible;
 mod predict;
+mod references;
 mod restore;
 mod statement;
+mod take_out;
 
-pub(super) use decide::{lossless, saves};
+pub(super) use decide::{is_base_of, lossless, saves};
+
+pub use lookups::Lookups;
 
 use super::conditions::Condition;
 use super::names::{identifier, identifiers};
@@ -98,10 +104,17 @@ pub struct Added {
     pub keys: Vec<SavedColumn>,
     /// Else the key column, and the sequence it takes its numbers from: rows of the migration have later ones.
     pub numbered: Option<(SavedColumn, String)>,
+    /// Else what tells a row `t` from others. Rows that were there before and look the same are not the migration's, and
+    /// where more of them came than the migration adds, nobody can say which ones are.
+    pub identity: Option<String>,
+    /// Columns whose values cannot be told: later changes to them are not noticed.
+    pub untold: Vec<String>,
     /// The query that gives the rows.
     pub query: String,
     /// Queries over rows that refer to a row `t` of them.
     pub referrers: Vec<String>,
+    /// What the statement reads of rows that others add, and what others read of its rows.
+    pub lookups: Lookups,
 }
 
 /// One table of the backup.
@@ -125,6 +138,21 @@ pub struct Save {
     pub force_row_security: bool,
     /// The origin is a table of its own rows: rows of tables that inherit from it are not its rows.
     pub own_rows: bool,
+    /// Rows written since may hold a value that rows had, or what rows referred to may be gone.
+    pub contended: bool,
+}
+
+impl Added {
+    /// Every row is found by its key.
+    fn is_given(&self) -> bool {
+        self.numbered.is_none() && self.identity.is_none()
+    }
+
+    /// Rows that were there before may look the same and be others. Where everything is told, what looks the same is the
+    /// same: any of them may go.
+    fn is_ambiguous(&self) -> bool {
+        self.identity.is_some() && !(self.keys.is_empty() && self.untold.is_empty())
+    }
 }
 
 impl SavedColumn {
@@ -213,6 +241,14 @@ impl Save {
         let own = !matches!(self.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
         let only = if self.own_rows && own { "ONLY " } else { "" };
         format!("{only}{}", self.origin)
+    }
+
+    /// The statement whose rows are told, for rows that are added: what it reads is told before it. All else follows.
+    pub(super) fn told_after(&self) -> usize {
+        match &self.kind {
+            SaveKind::Added(added) => added.lookups.place,
+            _ => usize::MAX,
+        }
     }
 
     /// Statements of `prepare.sql`.
@@ -316,7 +352,16 @@ impl Save {
             ),
             SaveKind::Positions(_) => return Vec::new(),
         };
-        vec![Condition { text, query: None }]
+        let unnoticed = match &self.kind {
+            SaveKind::Added(added) if !added.untold.is_empty() => Some(format!(
+                "rows the migration added to {} are taken out even if their {} changed since: what the migration wrote there cannot \
+                 be told",
+                self.origin,
+                identifiers(&added.untold)
+            )),
+            _ => None,
+        };
+        [Some(text), unnoticed].into_iter().flatten().map(|text| Condition { text, query: None }).collect()
     }
 }
 

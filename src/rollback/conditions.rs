@@ -1,9 +1,10 @@
 //! What rows written between migration and rollback could break: every rule that gets tighter again, as a count.
 
-use super::backup::{Save, SaveKind, lossless};
-use super::names::{column, identifier, identifiers};
+use super::backup::{Save, SaveKind, is_base_of, lossless};
+use super::names::{column, describe, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
+use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::script::{StatementKind, kind};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
@@ -39,8 +40,10 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     columns(plan, &replaced, &mut found);
     labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
+    domains(plan, &replaced, &mut found);
     unique_indexes(plan, &replaced, &mut found);
-    unique_values(plan, saved, &mut found);
+    contended(saved, &mut found);
+    foreign_options(plan, &mut found);
     for save in saved {
         found.extend(save.conditions());
     }
@@ -123,7 +126,10 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
                     text: format!("every value of {} fits {}", column(plan.after, table.after, number), old.type_name),
                     query: Some(format!("SELECT count(*) FROM {name} WHERE {misfit}")),
                 });
-            } else if table.retyped.contains(&number) && may_misfit(&old.type_name, &new.type_name) {
+            } else if table.retyped.contains(&number)
+                && !is_base_of(plan.before, (table.before, number), &new.type_name)
+                && may_misfit(&old.type_name, &new.type_name)
+            {
                 let name = column(plan.after, table.after, number);
                 let text = format!("every value written to {name} since can be read as {}", old.type_name);
                 found.push(Condition { text, query: None });
@@ -239,7 +245,7 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
         let name = plan.after.relation_name(table);
         let own = own_rows(plan, table);
         let query = match constraint.kind {
-            'c' if !is_understood(plan, *address) => None,
+            'c' if !is_understood(plan, *address, None) => None,
             'c' if constraint.definition.ends_with("NO INHERIT") => check_query(&own, &constraint.definition),
             'c' => check_query(&name, &constraint.definition),
             'p' | 'u' => {
@@ -263,6 +269,76 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
         let mut text = format!("{name} satisfies {}", identifier(&constraint.name));
         let _ = write!(text, ": {}", constraint.definition);
         found.push(Condition { text, query });
+    }
+}
+
+/// `CHECK` of domains that come back, or get it back, on columns that stay.
+fn domains(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+    for address in plan.restore.iter().filter(|address| address.class == Class::Constraint) {
+        let Some(constraint) = plan.before.constraints.get(&address.oid).filter(|found| found.kind == 'c') else {
+            continue;
+        };
+        let detail = plan.before.constraint_details.get(&address.oid);
+        let Some(domain) = detail.and_then(|detail| detail.domain) else { continue };
+        if plan.pairing.after(*address).is_some() || !constraint.validated {
+            continue;
+        }
+        let Some(of) = plan.before.types.get(&domain) else { continue };
+        for table in plan.tables.values() {
+            for old in plan.before.columns_of(table.before) {
+                let is_of = plan
+                    .before
+                    .column_details
+                    .get(&(table.before, old.number))
+                    .is_some_and(|detail| detail.type_oid == domain);
+                let now = plan.after.columns.get(&(table.after, old.number));
+                let Some(now) = now.filter(|_| is_of && !table.dropped.contains(&old.number)) else { continue };
+                // Under another type the old words may mean something else.
+                let same = matches!(&of.kind, TypeKind::Domain { base, .. } if *base == now.type_name)
+                    || now.type_name == old.type_name;
+                let name = plan.after.relation_name(table.after);
+                let about = of_value(&constraint.definition, &identifier(&now.name));
+                let query =
+                    (same && is_understood(plan, *address, Some(domain))).then(|| check_query(&name, &about)).flatten();
+                found.push(Condition {
+                    text: format!(
+                        "every value of {} satisfies {} of {}: {}",
+                        column(plan.after, table.after, old.number),
+                        identifier(&constraint.name),
+                        of.qualified,
+                        constraint.definition
+                    ),
+                    query: replaced.countable(&[table.after], query),
+                });
+            }
+        }
+    }
+}
+
+/// The words of a domain's rule about a column.
+fn of_value(definition: &str, column: &str) -> String {
+    let mut out = String::new();
+    for token in Lexer::new(definition) {
+        let text = &definition[token.span];
+        let value = token.kind == TokenKind::Word && text.eq_ignore_ascii_case("value");
+        out.push_str(if value { column } else { text });
+    }
+    out
+}
+
+/// What copies have no options of: servers are made unreachable on them, user mappings emptied.
+fn foreign_options(plan: &Plan<'_>, found: &mut Vec<Condition>) {
+    for (address, other) in &plan.before.others {
+        let changed = plan.pairing.after(*address).and_then(|after| plan.after.others.get(&after));
+        let made_again = plan.restore.contains(address);
+        let altered = other.type_name == "server" && changed.is_some_and(|now| now.raw != other.raw);
+        if ["server", "user mapping"].contains(&other.type_name.as_str()) && (made_again || altered) {
+            let text = format!(
+                "options of {} that lead to another server or are secret are set again by hand: copies have none of them",
+                describe(plan.before, *address)
+            );
+            found.push(Condition { text, query: None });
+        }
     }
 }
 
@@ -290,22 +366,15 @@ fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Conditio
     }
 }
 
-/// Restored rows may need values that somebody wrote elsewhere since.
-fn unique_values(plan: &Plan<'_>, saved: &[Save], found: &mut Vec<Condition>) {
-    for save in saved {
-        let SaveKind::Written(written) = &save.kind else { continue };
-        let keys: BTreeSet<&String> = written.keys.iter().map(|key| &key.name).collect();
-        let needed = plan.before.indexes.values().any(|index| {
-            let columns: BTreeSet<&String> = index.keys.iter().take(index.key_count).collect();
-            let touched = written.deletes || columns.iter().any(|column| written.assigned.contains(column));
-            let own = columns == keys && !columns.iter().any(|column| written.assigned.contains(column));
-            index.table == save.table && index.unique && touched && !own
-        });
-        if needed {
-            let text = format!("no row written to {} since holds a unique value that restored rows had", save.origin);
-            found.push(Condition { text, query: None });
-        }
-    }
+/// Restored rows may need values that somebody wrote elsewhere since, or rows that are gone.
+fn contended(saved: &[Save], found: &mut Vec<Condition>) {
+    found.extend(saved.iter().filter(|save| save.contended).map(|save| Condition {
+        text: format!(
+            "rows of {} are left alone where another row holds a unique value they had, or what they refer to is gone",
+            save.origin
+        ),
+        query: None,
+    }));
 }
 
 /// The same constraint under a new OID is no tighter than what is there.
@@ -319,10 +388,11 @@ fn still_there(plan: &Plan<'_>, table: u32, constraint: &crate::snapshot::catalo
 }
 
 /// Whether the old words mean the same to the migrated schema: the types and functions they speak of stand, with the
-/// same names and labels.
-fn is_understood(plan: &Plan<'_>, constraint: Address) -> bool {
+/// same names and labels. A domain's rule speaks of the domain itself, `own`.
+fn is_understood(plan: &Plan<'_>, constraint: Address, own: Option<Oid>) -> bool {
     let spoken_of = plan.before.dependencies.iter().filter(|dependency| dependency.dependent == constraint);
-    spoken_of.map(|dependency| dependency.referenced.whole()).all(|referenced| {
+    let spoken_of = spoken_of.map(|dependency| dependency.referenced.whole());
+    spoken_of.filter(|found| found.class != Class::Type || Some(found.oid) != own).all(|referenced| {
         let after = plan.pairing.after(referenced);
         match referenced.class {
             Class::Type => {

@@ -138,7 +138,10 @@ pub fn compare(before: &Fingerprints, after: &Fingerprints) -> RowDifferences {
         match after.tables.get(name) {
             Some(new) if new == old => {}
             Some(new) if new.rows == old.rows => {
-                found.tables.insert(name.clone(), format!("{name}: values of its {} rows differ", old.rows));
+                found.tables.insert(
+                    name.clone(),
+                    format!("{name}: as many rows as before, {}, and other values in some", old.rows),
+                );
             }
             Some(new) => {
                 found.tables.insert(name.clone(), format!("{name}: {} rows instead of {}", new.rows, old.rows));
@@ -181,7 +184,7 @@ mod tests {
         assert_eq!(compare(&before, &before), RowDifferences::default());
         assert_eq!(
             compare(&before, &one(3, "8", (1, true))).tables["public.t"],
-            "public.t: values of its 3 rows differ"
+            "public.t: as many rows as before, 3, and other values in some"
         );
         assert_eq!(compare(&before, &one(2, "8", (1, true))).tables["public.t"], "public.t: 2 rows instead of 3");
     }

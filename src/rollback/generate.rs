@@ -11,6 +11,7 @@ use super::planner::Plan;
 use super::trace;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
+use crate::migration::script::words::words;
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -105,8 +106,13 @@ impl Step {
 
 /// Writes the scripts that undo what happened between two catalogs.
 pub fn generate(input: &Input<'_>) -> Scripts {
+    // A file may have neither version nor name.
+    let input = &Input { title: if input.title.is_empty() { "the migration" } else { input.title }, ..*input };
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
     plan.casts = input.casts;
+    if input.stepwise {
+        plan.indexes_on_the_way = input.statements.iter().filter_map(|sql| index_used(sql)).collect();
+    }
     let saved = backup::saves(&mut plan, input);
     let mut conditions = conditions::conditions(&plan, &saved);
     conditions.extend(conditions::of_unread(input.statements));
@@ -120,21 +126,31 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     // Two parts of a backup may say the same of their table.
     let mut said = BTreeSet::new();
     conditions.retain(|condition| said.insert(condition.text.clone()));
+    let rollback = rollback(
+        input,
+        &inverse,
+        &conditions,
+        &unmodelled,
+        (&traces, if saved.is_empty() { &[] } else { &stand_ins }, !saved.is_empty()),
+        plan.evaluates_functions(),
+    );
     Scripts {
-        prepare: prepare(input, &saved, &traces),
-        rollback: rollback(
-            input,
-            &inverse,
-            &conditions,
-            &unmodelled,
-            (&traces, if saved.is_empty() { &[] } else { &stand_ins }, !saved.is_empty()),
-        ),
-        cleanup: cleanup(input, &saved),
+        prepare: quoted(prepare(input, &saved, &traces)),
+        rollback: quoted(rollback),
+        cleanup: quoted(cleanup(input, &saved)),
         saved,
         backup_schema: input.backup_schema.to_owned(),
         conditions,
         unmodelled,
     }
+}
+
+/// `ADD CONSTRAINT … USING INDEX …`: the constraint and the index, unquoted.
+fn index_used(sql: &str) -> Option<(String, String)> {
+    let all = words(sql);
+    let at = |first: &str, second: &str| all.windows(2).position(|pair| pair[0].is(first) && pair[1].is(second));
+    let (constraint, index) = (at("ADD", "CONSTRAINT")?, at("USING", "INDEX")?);
+    Some((all.get(constraint + 2)?.name()?, all.get(index + 2)?.name()?))
 }
 
 /// Statements that bring the schema back in one transaction, and nothing around them.
@@ -153,13 +169,29 @@ pub(super) fn bare(before: &Catalog, after: &Catalog, dump_before: &str) -> Bare
     let inverse = inverse::inverse(&mut plan, &[]);
     let steps = inverse.sections.into_iter().flat_map(|(_, steps)| steps).chain(inverse.outside);
     let mut statements = Vec::new();
-    for step in steps {
+    for mut step in steps {
+        step.sql = quoted(step.sql);
         match split(&step.sql) {
             Ok(spans) => statements.extend(spans.into_iter().map(|span| format!("{};", &step.sql[span]))),
             Err(_) => statements.push(step.sql),
         }
     }
     Bare { statements, unmodelled: plan.unmodelled }
+}
+
+/// A script whose bodies stand in a tag that occurs in none of them: names may hold the one they are written with.
+fn quoted(script: String) -> String {
+    const TAG: &str = "$seatrial$";
+    let bounds = script.matches(&format!("DO {TAG}\n")).count() + script.matches(&format!("\n{TAG}")).count();
+    if script.matches(TAG).count() == bounds {
+        return script;
+    }
+    let mut number = 1;
+    while script.contains(&format!("$seatrial_{number}$")) {
+        number += 1;
+    }
+    let tag = format!("$seatrial_{number}$");
+    script.replace(&format!("DO {TAG}\n"), &format!("DO {tag}\n")).replace(&format!("\n{TAG}"), &format!("\n{tag}"))
 }
 
 /// What every transaction of these scripts begins with.
@@ -208,7 +240,10 @@ fn prepare(input: &Input<'_>, saved: &[Save], traces: &[String]) -> String {
     let schema = input.backup_schema;
     let not_yet = trace::not_yet(traces, input.history);
     let _ = write!(out, "\n{}{not_yet}{}", backup::refuse_twice(schema), backup::place(schema));
-    for save in saved {
+    // Rows that are added may be told by others that are.
+    let mut ordered: Vec<&Save> = saved.iter().collect();
+    ordered.sort_by_key(|save| save.told_after());
+    for save in ordered {
         let _ = write!(out, "\n-- {}\n{}\n", save.describe(), save.prepare_sql());
     }
     out.push_str("\nCOMMIT;\n");
@@ -247,6 +282,7 @@ fn rollback(
     conditions: &[Condition],
     unmodelled: &[String],
     (traces, stand_ins, saves): (&[String], &[String], bool),
+    finds_names: bool,
 ) -> String {
     let mut out = String::new();
     header(
@@ -278,6 +314,12 @@ fn rollback(
         out.push('\n');
     }
     out.push_str(OPENING);
+    if finds_names {
+        out.push_str(
+            "-- But functions behind rules, indexes and defaults find what they name as the migration's role does.\nSET LOCAL \
+             search_path TO DEFAULT;\n",
+        );
+    }
     out.push_str(
         "-- Bodies of functions may name what is only made further down.\nSET LOCAL check_function_bodies = off;\n",
     );
@@ -301,7 +343,8 @@ fn rollback(
     }
     out.push_str("\nCOMMIT;\n");
     if !inverse.outside.is_empty() {
-        out.push_str("\n-- ==== outside a transaction: nobody waits for these ====\nSET lock_timeout = '5s';\nSET search_path = '';\n");
+        out.push_str("\n-- ==== outside a transaction: nobody waits for these ====\nSET lock_timeout = '5s';\n");
+        out.push_str(if finds_names { "RESET search_path;\n" } else { "SET search_path = '';\n" });
         write_steps(&mut out, &inverse.outside, input.origins, false);
         out.push_str("\nRESET search_path;\nRESET lock_timeout;\n");
     }

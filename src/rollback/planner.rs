@@ -4,6 +4,7 @@
 //! whatever hangs on something that is dropped, or on a column whose type goes back, is taken down first and put back
 //! from the text it had before: a server that converts a type there and back rewrites expressions on the way.
 
+mod evaluated;
 mod foreign_keys;
 
 use super::dump::Dump;
@@ -53,6 +54,8 @@ pub(super) struct Plan<'a> {
     pub of_rebuilt_composites: BTreeSet<Address>,
     /// Casts bring converted values back, where they are known to.
     pub casts: bool,
+    /// The migration can stop anywhere, and these indexes then stand by themselves: by the constraint they become part of.
+    pub indexes_on_the_way: BTreeMap<String, String>,
     /// What no script undoes.
     pub unmodelled: Vec<String>,
     /// Positions of sequences are set once their parameters are back.
@@ -100,6 +103,7 @@ impl<'a> Plan<'a> {
             of_replaced_types: BTreeSet::new(),
             of_rebuilt_composites: BTreeSet::new(),
             casts: true,
+            indexes_on_the_way: BTreeMap::new(),
             unmodelled: Vec::new(),
             late_positions: Vec::new(),
             indexes_outside: true,

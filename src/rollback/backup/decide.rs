@@ -3,14 +3,17 @@
 use super::super::generate::Input;
 use super::super::names::{column, identifier};
 use super::super::planner::{Plan, TablePlan};
+use super::added::added_rows;
+use super::lookups;
 use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
+use super::references::{by_reference, contended};
 use super::statement::Written as Statement;
-use super::{Added, Key, Position, Save, SaveKind, SavedColumn, Written};
+use super::{Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
-use crate::snapshot::object::Address;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::snapshot::object::{Address, TypeKind};
+use std::collections::BTreeSet;
 
 /// Decides what is saved.
 pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<Save> {
@@ -31,7 +34,11 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
             lost_columns(plan, table, input, &mut found, &mut hopeless);
         }
     }
+    lookups::link(plan, &mut found);
     by_reference(plan, &mut found);
+    for save in &mut found {
+        save.contended = contended(plan, save);
+    }
     plan.unmodelled.extend(hopeless);
     positions(plan, &mut found);
     for (index, save) in found.iter_mut().enumerate() {
@@ -43,6 +50,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
         }
     }
     name_parents(&mut found);
+    lookups::name(&mut found);
     found
 }
 
@@ -62,7 +70,7 @@ fn name_parents(found: &mut [Save]) {
     }
 }
 
-fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> Option<SavedColumn> {
+pub(super) fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> Option<SavedColumn> {
     let column = catalog.columns.get(&(table, number))?;
     let detail = catalog.column_details.get(&(table, number))?;
     Some(SavedColumn {
@@ -76,7 +84,13 @@ fn saved_column(catalog: &Catalog, table: Oid, number: i16, skip_null: bool) -> 
     })
 }
 
-fn new_save(plan: &Plan<'_>, table: Oid, kind: SaveKind, numbers: Vec<i16>, columns: Vec<SavedColumn>) -> Option<Save> {
+pub(super) fn new_save(
+    plan: &Plan<'_>,
+    table: Oid,
+    kind: SaveKind,
+    numbers: Vec<i16>,
+    columns: Vec<SavedColumn>,
+) -> Option<Save> {
     let relation = plan.before.relations.get(&table)?;
     Some(Save {
         schema: String::new(),
@@ -88,6 +102,7 @@ fn new_save(plan: &Plan<'_>, table: Oid, kind: SaveKind, numbers: Vec<i16>, colu
         columns,
         force_row_security: plan.before.relation_details.get(&table).is_some_and(|detail| detail.force_row_security),
         own_rows: plan.before.relations.get(&table).is_some_and(|relation| relation.kind == RelationKind::Table),
+        contended: false,
     })
 }
 
@@ -126,7 +141,7 @@ fn changed_rows(
     volatile: Option<&BTreeSet<String>>,
     found: &mut Vec<Save>,
 ) -> Columns {
-    if let (Some(volatile), false) = (volatile, change.unread) {
+    if let (Some(volatile), false) = (volatile, change.opaque) {
         added_rows(plan, table, change, volatile, found);
     }
     if let ([cascade], Some(_)) = (change.cascades.as_slice(), volatile)
@@ -266,83 +281,6 @@ fn written_rows(plan: &Plan<'_>, table: &TablePlan, reach: &Reach, volatile: &BT
     new_save(plan, before, SaveKind::Written(written), numbers, columns)
 }
 
-/// Rows told from the statements that add them.
-fn added_rows(plan: &Plan<'_>, table: &TablePlan, change: &Change, volatile: &BTreeSet<String>, found: &mut Vec<Save>) {
-    let before = table.before;
-    let assigned = predict::reach(plan, table, change).map(|reach| reach.assigned).unwrap_or_default();
-    if predict::has_helpers(plan, table) {
-        return;
-    }
-    // Without a key, rows that are equal in everything are told apart by nobody.
-    let keys = surviving_key(plan, table, &assigned).unwrap_or_default();
-    let all = plan.before.columns_of(before).filter(|column| column.generated.is_none()).count();
-    for statement in &change.read {
-        let Some(added) = predict::added(plan, table, statement, volatile) else { continue };
-        let columns: Vec<SavedColumn> =
-            added.numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
-        let given = keys.iter().all(|key| columns.iter().any(|column| column.name == key.name))
-            && (!keys.is_empty() || columns.len() == all);
-        let numbered = match keys.as_slice() {
-            [key] if !given => {
-                let number = plan.before.columns_of(before).find(|column| column.name == key.name);
-                let sequence = number.and_then(|column| predict::sequence_of(plan, table, column.number));
-                sequence.map(|sequence| (key.clone(), plan.before.relation_name(sequence)))
-            }
-            _ => None,
-        };
-        if !given && numbered.is_none() {
-            continue;
-        }
-        let referrers = referrers(plan, before);
-        let kind = SaveKind::Added(Added { keys: keys.clone(), numbered, query: added.query, referrers });
-        found.extend(new_save(plan, before, kind, added.numbers, columns));
-    }
-}
-
-/// Rows of other tables that refer to a row `t` of this one.
-fn referrers(plan: &Plan<'_>, table: Oid) -> Vec<String> {
-    let foreign_keys = plan.before.constraints.values().filter(|found| found.references == Some(table));
-    let others = foreign_keys.filter_map(|found| Some((found, found.table.filter(|from| *from != table)?)));
-    others
-        .map(|(found, from)| {
-            let pairs: Vec<String> = found
-                .columns
-                .iter()
-                .zip(&found.referenced_columns)
-                .map(|(own, other)| format!("r.{} = t.{}", identifier(own), identifier(other)))
-                .collect();
-            format!("SELECT FROM {} AS r WHERE {}", plan.before.relation_name(from), pairs.join(" AND "))
-        })
-        .collect()
-}
-
-/// What refers to rows goes after them where rows come back, and before them where rows are taken out.
-fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
-    let mut depth: BTreeMap<Oid, usize> = BTreeMap::new();
-    let references: Vec<(Oid, Oid)> = plan
-        .before
-        .constraints
-        .values()
-        .filter_map(|constraint| Some((constraint.table?, constraint.references?)))
-        .filter(|(from, to)| from != to)
-        .collect();
-    // Longer chains than there are tables go round in a circle.
-    for _ in 0..found.len().min(64) {
-        for (from, to) in &references {
-            let below = depth.get(to).copied().unwrap_or(0) + 1;
-            let own = depth.entry(*from).or_default();
-            *own = (*own).max(below.min(64));
-        }
-    }
-    found.sort_by_key(|save| {
-        let depth = depth.get(&save.table).copied().unwrap_or(0);
-        match save.kind {
-            SaveKind::Added(_) => (0, 64 - depth),
-            _ => (1, depth),
-        }
-    });
-}
-
 fn lost_columns(
     plan: &Plan<'_>,
     table: &TablePlan,
@@ -426,11 +364,18 @@ fn converts_back(plan: &Plan<'_>, table: &TablePlan, number: i16) -> bool {
     // The same type again: only the collation differs, or its type is one that is made anew.
     same(plan.before, table.before) == same(plan.after, table.after)
         || (plan.casts && lossless(&old.type_name, &new.type_name))
+        || is_base_of(plan.before, (table.before, number), &new.type_name)
+}
+
+/// Whether a type is the one that a column's domain is made of: the values are the same, only the domain's rules are not.
+pub(in crate::rollback) fn is_base_of(catalog: &Catalog, column: (Oid, i16), type_name: &str) -> bool {
+    let domain = catalog.column_details.get(&column).and_then(|detail| catalog.types.get(&detail.type_oid));
+    domain.is_some_and(|found| matches!(&found.kind, TypeKind::Domain { base, .. } if base == type_name))
 }
 
 /// Columns that identify a row before, and still do after the rollback without any help from the backup; none of them
 /// among `assigned`.
-fn surviving_key(plan: &Plan<'_>, table: &TablePlan, assigned: &BTreeSet<i16>) -> Option<Vec<SavedColumn>> {
+pub(super) fn surviving_key(plan: &Plan<'_>, table: &TablePlan, assigned: &BTreeSet<i16>) -> Option<Vec<SavedColumn>> {
     let before = table.before;
     let stays = |name: &String| {
         plan.before.columns_of(before).find(|column| column.name == *name).is_some_and(|column| {
@@ -502,6 +447,7 @@ fn positions(plan: &Plan<'_>, found: &mut Vec<Save>) {
             columns: Vec::new(),
             force_row_security: false,
             own_rows: false,
+            contended: false,
         });
     }
 }

@@ -5,7 +5,7 @@
 
 use super::super::generate::ChangedTable;
 use super::super::planner::Plan;
-use super::statement::{Target, Written, target_of, written};
+use super::statement::{Target, Written, merged, target_of, written};
 use crate::migration::script::words::{Word, words};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, RelationKind};
@@ -18,13 +18,32 @@ pub(super) struct Change {
     pub table: Oid,
     /// What was seen, and the statements that name it.
     pub seen: ChangedTable,
-    /// Those statements, as far as they are read.
+    /// Those statements, as far as they are read; of `MERGE` what it adds.
     pub read: Vec<Written>,
+    /// For each of these, its place among all statements, and what it reads of what earlier ones have written.
+    pub reads: Vec<(usize, Reads)>,
     /// Rows may go or change because rows of these tables go: through which foreign key, and what it does.
     pub cascades: Vec<Cascade>,
     /// Statements that are not read say its name, or wrote to it.
     pub unread: bool,
+    /// The same, without `MERGE`, of which at least what it adds is read.
+    pub opaque: bool,
 }
+
+/// What a statement reads of what earlier ones have written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Rows that plain `INSERT`s added: the table, and which of the statements that change it.
+    Added(Vec<(Oid, usize)>),
+    /// Anything else.
+    Changed,
+}
+
+/// What earlier statements wrote to tables of a name; none where it is more than rows added to one table.
+type Earlier = BTreeMap<String, Option<Vec<(Oid, usize)>>>;
 
 /// A foreign key that acts when referenced rows go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +70,15 @@ pub(super) enum Action {
 pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[String]) -> Vec<Change> {
     let mut found: BTreeMap<Oid, Change> = BTreeMap::new();
     let mut deleting = BTreeSet::new();
-    for sql in statements {
+    let mut earlier = Earlier::new();
+    for (place, sql) in statements.iter().enumerate() {
         let read = written(sql);
+        let merge = read.is_none().then(|| merged(sql)).flatten();
+        let reads = match read.as_ref().or(merge.as_ref()) {
+            Some(Written::Insert { query: Some(query), .. }) => reads(query, &earlier),
+            Some(Written::Insert { rows: Some(rows), .. }) => reads(&rows.concat().join(", "), &earlier),
+            _ => Reads::Nothing,
+        };
         let targets: Vec<(Target, bool)> = match &read {
             Some(written) => {
                 let deletes = matches!(written, Written::Delete { .. } | Written::Truncate { .. });
@@ -61,14 +87,27 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
             None => hidden(sql),
         };
         for (target, deletes) in targets {
-            for table in tables(plan, &target) {
+            let tables = tables(plan, &target);
+            let added = earlier.entry(target.name.clone()).or_insert_with(|| Some(Vec::new()));
+            match (&read, tables.as_slice()) {
+                (Some(Written::Insert { overwrites: false, .. }), [table]) => {
+                    let at = found.get(table).map_or(0, |change| change.read.len());
+                    added.as_mut().into_iter().for_each(|added| added.push((*table, at)));
+                }
+                _ => *added = None,
+            }
+            for table in tables {
                 let change = entry(plan, &mut found, table);
                 change.unread |= read.is_none();
+                change.opaque |= read.is_none() && merge.is_none();
                 if let Some(list) = &mut change.seen.statements
                     && list.last() != Some(sql)
                 {
                     list.push(sql.clone());
-                    change.read.extend(read.clone());
+                    if let Some(read) = read.clone().or_else(|| merge.clone()) {
+                        change.read.push(read);
+                        change.reads.push((place, reads.clone()));
+                    }
                 }
                 if deletes {
                     deleting.insert(table);
@@ -102,6 +141,22 @@ fn entry<'f>(plan: &Plan<'_>, found: &'f mut BTreeMap<Oid, Change>, table: Oid) 
 
 fn names(change: &Change, sql: &String) -> bool {
     change.seen.statements.as_ref().is_some_and(|list| list.contains(sql))
+}
+
+/// What an expression or a query sees of what was written to tables it names.
+fn reads(text: &str, earlier: &Earlier) -> Reads {
+    let all = words(text);
+    let mut added = BTreeSet::new();
+    for (at, word) in all.iter().enumerate() {
+        let Some(written) = word.name().and_then(|name| earlier.get(&name)) else { continue };
+        // With its schema before it, nothing can be put in the table's place.
+        let qualified = at > 0 && all[at - 1].text == ".";
+        match written {
+            Some(rows) if !qualified => added.extend(rows.iter().copied()),
+            _ => return Reads::Changed,
+        }
+    }
+    if added.is_empty() { Reads::Nothing } else { Reads::Added(added.into_iter().collect()) }
 }
 
 /// `TRUNCATE … CASCADE` takes every table along that refers to its own.
@@ -185,6 +240,7 @@ fn observe(plan: &Plan<'_>, found: &mut BTreeMap<Oid, Change>, one: &ChangedTabl
     };
     // Something wrote to it that does not name it: a trigger, a function, a foreign key.
     change.unread |= !known;
+    change.opaque |= !known;
 }
 
 /// What foreign keys take along, from table to table.

@@ -127,7 +127,7 @@ pub(super) struct Effect {
 }
 
 /// A column that is the same before and after, and means the same to every statement in between.
-fn stays<'c>(plan: &Plan<'c>, table: &TablePlan, name: &str) -> Option<&'c Column> {
+pub(super) fn stays<'c>(plan: &Plan<'c>, table: &TablePlan, name: &str) -> Option<&'c Column> {
     let column = plan.before.columns_of(table.before).find(|column| column.name == name)?;
     let number = column.number;
     let now = plan.after.columns.get(&(table.after, number))?;
@@ -291,70 +291,11 @@ pub(super) fn taken_along(
     )
 }
 
-/// Rows an `INSERT` is going to add.
-pub(super) struct Added {
-    /// `SELECT` that gives them.
-    pub query: String,
-    /// Attribute numbers of the columns it lists.
-    pub numbers: Vec<i16>,
-}
-
-/// What an `INSERT` adds to the rows there are; none where that cannot be told before it runs.
-pub(super) fn added(
-    plan: &Plan<'_>,
-    table: &TablePlan,
-    statement: &Written,
-    volatile: &BTreeSet<String>,
-) -> Option<Added> {
-    let Written::Insert { target, columns: named, rows, query, .. } = statement else { return None };
-    let simple = Simple { plan, table, volatile };
-    let columns: Vec<&Column> = if named.is_empty() {
-        let unchanged = table.added.is_empty() && table.dropped.is_empty();
-        let all: Vec<&Column> = plan.before.columns_of(table.before).collect();
-        // A shorter list leaves the last columns out.
-        let given = rows.as_ref()?.first().map_or(0, Vec::len);
-        unchanged.then(|| all.into_iter().take(given).collect())?
-    } else {
-        named.iter().map(|name| stays(plan, table, name)).collect::<Option<_>>()?
-    };
-    let numbers: Vec<i16> = columns.iter().map(|column| column.number).collect();
-    if columns.iter().any(|column| column.generated.is_some()) {
-        return None;
-    }
-    if let Some(query) = query {
-        // What it reads are other tables' rows, as they are right before the migration.
-        let names = identifiers(columns.iter().map(|column| &column.name));
-        let typed: Vec<String> = columns
-            .iter()
-            .map(|column| format!("{0}::{1} AS {0}", identifier(&column.name), column.type_name))
-            .collect();
-        let query = format!("SELECT {} FROM (\n        {query}) AS seatrial_rows ({names})", typed.join(", "));
-        return simple.repeats(&query).then_some(Added { query, numbers });
-    }
-    let mut selects = Vec::new();
-    for row in rows.as_ref()? {
-        if row.len() != columns.len() {
-            return None;
-        }
-        let mut values = Vec::new();
-        for (column, value) in columns.iter().zip(row) {
-            // No row is there to take a column from.
-            let constant = simple.columns(value, target)?.is_empty() && !value.eq_ignore_ascii_case("default");
-            if !constant {
-                return None;
-            }
-            values.push(format!("({value})::{} AS {}", column.type_name, identifier(&column.name)));
-        }
-        selects.push(format!("SELECT {}", values.join(", ")));
-    }
-    Some(Added { query: selects.join("\n        UNION ALL "), numbers })
-}
-
 /// Reads expressions of statements.
-struct Simple<'a, 'p> {
-    plan: &'a Plan<'p>,
-    table: &'a TablePlan,
-    volatile: &'a BTreeSet<String>,
+pub(super) struct Simple<'a, 'p> {
+    pub plan: &'a Plan<'p>,
+    pub table: &'a TablePlan,
+    pub volatile: &'a BTreeSet<String>,
 }
 
 /// Words that stand for the moment, the session or other rows.
@@ -380,7 +321,7 @@ const MOMENTS: [&str; 5] = ["now", "today", "tomorrow", "yesterday", "allballs"]
 
 impl Simple<'_, '_> {
     /// The columns an expression reads; none where it reads anything else, or a column the migration changes.
-    fn columns(&self, expression: &str, target: &Target) -> Option<BTreeSet<i16>> {
+    pub(super) fn columns(&self, expression: &str, target: &Target) -> Option<BTreeSet<i16>> {
         let all = words(expression);
         let mut found = BTreeSet::new();
         for (at, word) in all.iter().enumerate() {
@@ -432,7 +373,7 @@ impl Simple<'_, '_> {
     }
 
     /// Whether a query gives the same answer as long as nobody writes.
-    fn repeats(&self, query: &str) -> bool {
+    pub(super) fn repeats(&self, query: &str) -> bool {
         let all = words(query);
         all.iter().enumerate().all(|(at, word)| {
             let called = all.get(at + 1).is_some_and(|next| next.text == "(");

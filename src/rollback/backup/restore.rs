@@ -1,17 +1,17 @@
 //! The statements of `rollback.sql` that bring saved values back.
 
 use super::super::names::{identifier, identifiers};
-use super::{Added, Key, Position, Save, SaveKind, SavedColumn, Written, row_text};
+use super::{Key, Position, Save, SaveKind, SavedColumn, Written, row_text};
 use crate::engine::postgres::session::quote_literal;
 
 impl SavedColumn {
-    fn plain(&self) -> String {
+    pub(super) fn plain(&self) -> String {
         identifier(&self.name)
     }
 }
 
 /// `ROW(b.x::text, b.y::text)`.
-fn texts<'a>(row: &str, columns: impl IntoIterator<Item = &'a SavedColumn>) -> String {
+pub(super) fn texts<'a>(row: &str, columns: impl IntoIterator<Item = &'a SavedColumn>) -> String {
     let each: Vec<String> = columns.into_iter().map(|column| format!("{row}.{}::text", column.plain())).collect();
     format!("ROW({})", each.join(", "))
 }
@@ -31,11 +31,7 @@ impl Save {
             }
             SaveKind::Columns(Key::Columns(keys)) => self.undo_columns(&name, keys),
             SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
-            SaveKind::Rows { key: Key::Columns(keys), deletes } => {
-                // Rows first: others of the same table may refer to them.
-                let update = (!self.columns.is_empty()).then(|| self.update_by_key(&name, keys));
-                deletes.then(|| self.insert_missing(&name, keys, "")).into_iter().chain(update).collect()
-            }
+            SaveKind::Rows { key: Key::Columns(keys), deletes } => self.undo_rows(&name, keys, *deletes),
             // Without a key there is no telling which row became which: what is there is replaced.
             SaveKind::Rows { key: Key::Occurrence(_), .. } => {
                 vec![format!("DELETE FROM {};", self.scanned()), self.insert_all(&name)]
@@ -92,20 +88,28 @@ impl Save {
         )
     }
 
-    fn update_by_key(&self, name: &str, keys: &[SavedColumn]) -> String {
+    /// All rows, or the columns that were assigned of all rows.
+    fn undo_rows(&self, name: &str, keys: &[SavedColumn], deletes: bool) -> Vec<String> {
         let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
-        let differs = match self.kind {
-            SaveKind::Rows { .. } => {
-                format!(" AND {} IS DISTINCT FROM {}", texts("t", &self.columns), texts("b", &self.columns))
-            }
-            _ => String::new(),
-        };
-        format!(
-            "UPDATE {} AS t SET {}\n            FROM {name} AS b WHERE {}{differs};",
-            self.scanned(),
-            self.assignments(),
-            matched.join(" AND ")
-        )
+        let matched = matched.join(" AND ");
+        let (scanned, assigned) = (self.scanned(), self.assignments());
+        let differs = format!("{} IS DISTINCT FROM {}", texts("t", &self.columns), texts("b", &self.columns));
+        let mut rows = Patient { save: self, keys, name, steps: Vec::new(), left: Vec::new() };
+        // Rows first: others of the same table may refer to them.
+        if deletes {
+            rows.steps.push(self.insert_missing(name, keys, ""));
+            rows.left.push(format!("NOT EXISTS (SELECT FROM {scanned} AS t WHERE {matched})"));
+        }
+        if !self.columns.is_empty() {
+            rows.steps.push(format!(
+                "UPDATE {scanned} AS t SET {assigned}\n            FROM {name} AS b WHERE {matched} AND {differs}"
+            ));
+            rows.left
+                .push(format!("EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND {differs})"));
+        }
+        let mut steps = rows.statements();
+        steps.extend(self.contended.then(|| self.count_left_alone()));
+        steps
     }
 
     /// Columns that were dropped or converted. A converted value that is not what the saved one was converted to is
@@ -142,7 +146,7 @@ impl Save {
         vec![self.leave_alone(name, keys, "changed since", &there), update, self.count_left_alone()]
     }
 
-    /// Puts back rows that are not there; `only` is a further condition on `b`.
+    /// Puts back rows that are not there; `only` is a further condition on `b`. Without its semicolon.
     fn insert_missing(&self, name: &str, keys: &[SavedColumn], only: &str) -> String {
         let mut names: Vec<String> = keys.iter().map(SavedColumn::plain).collect();
         let mut values: Vec<String> = keys.iter().map(SavedColumn::value).collect();
@@ -151,7 +155,7 @@ impl Save {
         let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
         format!(
             "INSERT INTO {origin} ({}) OVERRIDING SYSTEM VALUE\n            SELECT {} FROM {name} AS b\n            \
-             WHERE {only}NOT EXISTS (SELECT FROM {scanned} AS t WHERE {});",
+             WHERE {only}NOT EXISTS (SELECT FROM {scanned} AS t WHERE {})",
             names.join(", "),
             values.join(", "),
             matched.join(" AND "),
@@ -173,7 +177,7 @@ impl Save {
     }
 
     /// Notes rows of the backup that are left as they are.
-    fn leave_alone(&self, name: &str, keys: &[SavedColumn], why: &str, condition: &str) -> String {
+    pub(super) fn leave_alone(&self, name: &str, keys: &[SavedColumn], why: &str, condition: &str) -> String {
         let key: Vec<String> = keys.iter().map(|key| format!("b.{}", key.plain())).collect();
         format!(
             "INSERT INTO {}.left_alone\n            SELECT {}, concat_ws(', ', {}), {}\n            FROM {name} AS b WHERE {condition};",
@@ -185,7 +189,7 @@ impl Save {
     }
 
     /// Says how many rows are left as they are.
-    fn count_left_alone(&self) -> String {
+    pub(super) fn count_left_alone(&self) -> String {
         let (schema, origin) = (identifier(&self.schema), quote_literal(&self.origin));
         format!(
             "IF EXISTS (SELECT FROM {schema}.left_alone WHERE origin = {origin}) THEN\n            RAISE WARNING '% rows of % were \
@@ -212,6 +216,7 @@ impl Save {
         let scanned = self.scanned();
         let there = format!("(SELECT FROM {scanned} AS t WHERE {matched})");
         let mut steps = Vec::new();
+        let mut rows = Patient { save: self, keys: &written.keys, name, steps: Vec::new(), left: Vec::new() };
         let mut update = None;
         let assigned: Vec<(&SavedColumn, String)> = self
             .columns
@@ -223,6 +228,14 @@ impl Save {
             let still: Vec<String> = assigned
                 .iter()
                 .map(|(column, value)| format!("t.{}::text IS NOT DISTINCT FROM {value}", column.plain()))
+                .collect();
+            // One that is back already is not asked again.
+            let changed: Vec<String> = assigned
+                .iter()
+                .zip(&still)
+                .map(|((column, _), still)| {
+                    format!("({still} AND t.{0}::text IS DISTINCT FROM b.{0}::text)", column.plain())
+                })
                 .collect();
             let foreign: Vec<String> = assigned
                 .iter()
@@ -254,9 +267,13 @@ impl Save {
                     .collect(),
             };
             update = Some(format!(
-                "UPDATE {scanned} AS t SET {}\n            FROM {name} AS b WHERE {alive}{matched} AND ({});",
+                "UPDATE {scanned} AS t SET {}\n            FROM {name} AS b WHERE {alive}{matched} AND ({})",
                 set.join(", "),
-                still.join(" OR ")
+                if self.contended { changed.join(" OR ") } else { still.join(" OR ") }
+            ));
+            rows.left.push(format!(
+                "{alive}EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND ({}))",
+                changed.join(" OR ")
             ));
         }
         if written.deletes {
@@ -275,108 +292,81 @@ impl Save {
                 );
                 steps.push(self.leave_alone(name, &written.keys, "written again since", &other));
             }
-            steps.push(self.insert_missing(name, &written.keys, gone));
+            rows.steps.push(self.insert_missing(name, &written.keys, gone));
+            rows.left.push(format!("{gone}NOT EXISTS (SELECT FROM {scanned} AS t WHERE {})", before.join(" AND ")));
         }
         // Rows first: others of the same table may refer to them.
-        steps.extend(update);
+        rows.steps.extend(update);
+        steps.extend(rows.statements());
         steps.push(self.count_left_alone());
         steps
     }
+}
 
-    /// Statement of `prepare.sql` for rows that are going to be added.
-    pub(super) fn prepare_added(&self, name: &str, added: &Added) -> String {
-        let listed: Vec<String> = self.columns.iter().map(|column| column.selected_from("v.")).collect();
-        let (after, filter) = match &added.numbered {
-            Some((_, sequence)) => (
-                format!(
-                    ",\n    (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}) AS seatrial_after"
-                ),
-                String::new(),
-            ),
-            None if added.keys.is_empty() => (String::new(), String::new()),
-            None => {
-                let matched: Vec<String> = added.keys.iter().map(|key| format!("t.{0} = v.{0}", key.plain())).collect();
-                let there = format!("SELECT FROM {} AS t WHERE {}", self.scanned(), matched.join(" AND "));
-                (String::new(), format!("\n    WHERE NOT EXISTS ({there})"))
-            }
-        };
-        format!(
-            "-- It is the migration's own words that are asked, with the names they find.\nSET LOCAL search_path TO \
-             DEFAULT;\nCREATE TABLE {name} AS\n    SELECT {}{after}\n    FROM (\n        {}) AS v{filter};\nSET LOCAL search_path = '';",
-            listed.join(", "),
-            added.query
-        )
-    }
+/// What rows written since may stand in the way of.
+struct Patient<'a> {
+    save: &'a Save,
+    keys: &'a [SavedColumn],
+    /// The backup's name.
+    name: &'a str,
+    /// Statements over rows `b` of it, without their semicolons.
+    steps: Vec<String>,
+    /// Conditions on `b`: it is not back yet.
+    left: Vec<String>,
+}
 
-    fn take_out(&self, name: &str, added: &Added) -> Vec<String> {
-        let scanned = self.scanned();
-        let mut steps = Vec::new();
-        // The application may have taken to using these rows: they stay then.
-        let used: Vec<String> = added.referrers.iter().map(|rows| format!("EXISTS ({rows})")).collect();
-        let used = used.join(" OR ");
-        let free = if used.is_empty() { String::new() } else { format!("\n                AND NOT ({used})") };
-        match &added.numbered {
-            None if !added.keys.is_empty() => {
-                let matched: Vec<String> = added.keys.iter().map(SavedColumn::matched).collect();
-                let matched = matched.join(" AND ");
-                let (now, then) = (texts("t", &self.columns), texts("b", &self.columns));
-                steps.push(self.leave_alone(
-                    name,
-                    &added.keys,
-                    "changed since",
-                    &format!(
-                        "EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND {now} IS DISTINCT FROM {then})"
-                    ),
-                ));
-                if !used.is_empty() {
-                    let there =
-                        format!("EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND ({used}))");
-                    steps.push(self.leave_alone(name, &added.keys, "referred to since", &there));
-                }
-                steps.push(format!(
-                    "DELETE FROM {scanned} AS t USING {name} AS b\n            WHERE {matched} AND {now} IS NOT DISTINCT FROM {then}{free};"
-                ));
-            }
-            // Equal rows are told apart by their place; the first ones are the migration's.
-            numbered => {
-                let (mark, saved) = (texts("t", &self.columns), texts("b", &self.columns));
-                let (order, later) = match numbered {
-                    Some((key, _)) => {
-                        let key = key.plain();
-                        (format!("t.{key}"), format!(" WHERE t.{key} > (SELECT max(seatrial_after) FROM {name})"))
-                    }
-                    None => ("t.ctid".to_owned(), String::new()),
-                };
-                let found = format!(
-                    "(\n                SELECT t.ctid AS row, md5({mark}::text) AS mark,\n                    row_number() OVER \
-                     (PARTITION BY {mark}::text ORDER BY {order}) AS place\n                FROM {scanned} AS t{later})"
-                );
-                let wanted = format!(
-                    "(\n                SELECT md5({saved}::text) AS mark, row_number() OVER (PARTITION BY {saved}::text) AS place\n                \
-                     FROM {name} AS b)"
-                );
-                steps.push(format!(
-                    "INSERT INTO {}.left_alone\n            SELECT {}, 'its key is not known', 'changed or deleted since'\n            \
-                     FROM {wanted} AS b WHERE NOT EXISTS (\n                SELECT FROM {found} AS now WHERE now.mark = b.mark AND now.place = b.place);",
-                    identifier(&self.schema),
-                    quote_literal(&self.origin)
-                ));
-                if !used.is_empty() {
-                    steps.push(format!(
-                        "INSERT INTO {}.left_alone\n            SELECT {}, t.ctid::text, 'referred to since'\n            \
-                         FROM {scanned} AS t JOIN {found} AS now ON t.ctid = now.row JOIN {wanted} AS b USING (mark, place)\n            \
-                         WHERE {used};",
-                        identifier(&self.schema),
-                        quote_literal(&self.origin)
-                    ));
-                }
-                steps.push(format!(
-                    "DELETE FROM {scanned} AS t USING {found} AS now JOIN {wanted} AS b USING (mark, place)\n            \
-                     WHERE t.ctid = now.row{free};"
-                ));
-            }
+impl Patient<'_> {
+    /// All rows at once. Where the server refuses one of them, row by row: one may wait for another to move, and the rest
+    /// is left alone.
+    fn statements(self) -> Vec<String> {
+        let ended = |step: &String| format!("{step};");
+        if !self.save.contended {
+            return self.steps.iter().map(ended).collect();
         }
-        steps.push(self.count_left_alone());
-        steps
+        let pad = |by: usize, text: &str| text.replace('\n', &format!("\n{}", " ".repeat(by)));
+        let all: Vec<String> = self.steps.iter().map(|step| pad(4, &ended(step))).collect();
+        let each: Vec<String> = self
+            .steps
+            .iter()
+            .map(|step| pad(16, &format!("{step} AND b.ctid = place;\nmoved := moved OR FOUND;")))
+            .collect();
+        let left: Vec<String> = self.left.iter().map(|left| format!("({left})")).collect();
+        let left = self.save.leave_alone(
+            self.name,
+            self.keys,
+            "a value it had is taken, or what it refers to is gone",
+            &left.join(" OR "),
+        );
+        let refused = "unique_violation OR exclusion_violation OR foreign_key_violation";
+        vec![format!(
+            "DECLARE
+            place tid;
+            moved boolean;
+            forward boolean := false;
+        BEGIN
+            {}
+        EXCEPTION WHEN {refused} THEN
+            -- Row by row, in turns from either end, as long as any of them goes: one may wait for another to move.
+            LOOP
+                moved := false;
+                forward := NOT forward;
+                FOR place IN SELECT b.ctid FROM {} AS b
+                    ORDER BY CASE WHEN forward THEN b.ctid END, CASE WHEN NOT forward THEN b.ctid END DESC
+                LOOP
+                    BEGIN
+                        {}
+                    EXCEPTION WHEN {refused} THEN
+                        NULL;
+                    END;
+                END LOOP;
+                EXIT WHEN NOT moved;
+            END LOOP;
+            {}
+        END;",
+            all.join("\n            "),
+            self.name,
+            each.join("\n                        "),
+            pad(4, &left),
+        )]
     }
 }

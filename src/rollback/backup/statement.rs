@@ -251,6 +251,74 @@ fn truncate(words: &[Word<'_>]) -> Option<Written> {
     targets.filter(|targets| !targets.is_empty()).map(|targets| Written::Truncate { targets })
 }
 
+/// The items a query selects, and everything behind them; none where they cannot be counted, or matter to which rows there
+/// are.
+pub(super) fn select_items(query: &str) -> Option<(Vec<String>, String)> {
+    let all = words(query);
+    let list = all.strip_prefix_keyword("SELECT")?;
+    let decides = ["UNION", "INTERSECT", "EXCEPT", "GROUP", "ORDER", "LIMIT"];
+    let distinct = list.first().is_some_and(|word| word.is("DISTINCT") || word.is("ALL"));
+    if distinct || decides.iter().any(|keyword| list.find_keyword(keyword).is_some()) {
+        return None;
+    }
+    let end = ["FROM", "WHERE"].iter().filter_map(|end| list.find_keyword(end)).min().unwrap_or(list.len());
+    let items = list[..end].split(|word| word.depth == 0 && word.text == ",");
+    let items: Option<Vec<String>> = items
+        .map(|item| {
+            let last = item.last().filter(|last| last.text != "*")?;
+            // The name an item is given does not matter.
+            let named = item.len() > 2 && item[item.len() - 2].is("AS") && last.name().is_some();
+            Some(text(if named { &item[..item.len() - 2] } else { item }))
+        })
+        .collect();
+    Some((items?, text(&list[end..])))
+}
+
+/// The rows a `MERGE` adds, as an `INSERT` of what its source has and its target has not; what it changes besides is not read.
+pub(super) fn merged(sql: &str) -> Option<Written> {
+    let all = words(sql.trim().trim_end_matches(';'));
+    let rest = all.strip_prefix_keyword("MERGE")?.strip_prefix_keyword("INTO")?;
+    let (using, on) = (rest.find_keyword("USING")?, rest.find_keyword("ON")?);
+    let (target, nothing) = target(&rest[..using])?;
+    let whens: Vec<usize> = (on..rest.len()).filter(|at| rest[*at].depth == 0 && rest[*at].is("WHEN")).collect();
+    let mut added = whens.iter().enumerate().filter(|(_, at)| rest.get(**at + 1).is_some_and(|word| word.is("NOT")));
+    let ((place, at), None, true) = (added.next()?, added.next(), nothing.is_empty()) else { return None };
+    let clause = &rest[*at..whens.get(place + 1).copied().unwrap_or(rest.len())];
+    let then = clause.find_keyword("THEN")?;
+    let values = clause.find_keyword("VALUES")?;
+    let head = &clause[3..then];
+    let condition = match head {
+        [] => String::new(),
+        [and, condition @ ..] if and.is("AND") => format!(" AND ({})", text(condition)),
+        _ => return None,
+    };
+    let named = clause.get(then + 2..values)?;
+    if !clause.get(then + 1).is_some_and(|word| word.is("INSERT")) || named.iter().any(|word| word.is("OVERRIDING")) {
+        return None;
+    }
+    let columns: Option<Vec<String>> =
+        named.iter().filter(|word| word.depth == 1 && word.text != ",").map(Word::name).collect();
+    let list = clause.get(values + 2..clause.len() - 1)?;
+    if list.iter().any(|word| word.depth == 1 && word.is("DEFAULT")) {
+        return None;
+    }
+    let query = format!(
+        "SELECT {} FROM {} WHERE NOT EXISTS (SELECT FROM {} WHERE {}){condition}",
+        text(list),
+        text(&rest[using + 1..on]),
+        text(&rest[..using]),
+        text(rest.get(on + 1..*whens.first()?)?)
+    );
+    Some(Written::Insert {
+        target,
+        columns: columns?,
+        rows: None,
+        query: Some(query),
+        keeps_existing: false,
+        overwrites: true,
+    })
+}
+
 /// Columns an `ALTER TABLE` converts by an expression of its own, `USING` more than a cast of the column itself.
 pub(super) fn converted_by_expression(sql: &str) -> Vec<(Target, String)> {
     let all = words(sql.trim().trim_end_matches(';'));
@@ -347,6 +415,28 @@ mod tests {
             unreachable!("an insert")
         };
         assert_eq!((rows, query.unwrap().as_str()), (None, "SELECT 1"));
+    }
+
+    #[test]
+    fn items_of_a_query_are_counted_where_they_can_be() {
+        let (items, rest) = select_items("SELECT a, f(b, 2) AS x, now() FROM t WHERE a > 1").unwrap();
+        assert_eq!((items.join("; "), rest.as_str()), ("a; f(b, 2); now()".to_owned(), "FROM t WHERE a > 1"));
+        for sql in
+            ["SELECT * FROM t", "SELECT DISTINCT a FROM t", "SELECT a FROM t UNION SELECT b FROM u", "VALUES (1)"]
+        {
+            assert_eq!(select_items(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_merge_adds_what_its_target_has_not() {
+        let sql = "MERGE INTO stock AS s USING (SELECT 1 AS id) x ON s.id = x.id WHEN MATCHED THEN UPDATE SET n = 1 \
+                   WHEN NOT MATCHED AND x.id > 0 THEN INSERT (id, n) VALUES (x.id, 2);";
+        let Some(Written::Insert { target, columns, query, .. }) = merged(sql) else { unreachable!("an insert") };
+        assert_eq!((target.name.as_str(), columns.join(",").as_str()), ("stock", "id,n"));
+        let expected = "SELECT x.id, 2 FROM (SELECT 1 AS id) x WHERE NOT EXISTS (SELECT FROM stock AS s WHERE s.id = x.id) AND (x.id > 0)";
+        assert_eq!(query.unwrap(), expected);
+        assert_eq!(merged("MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE"), None);
     }
 
     #[test]

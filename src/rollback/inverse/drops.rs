@@ -1,7 +1,7 @@
 //! Drops.
 
 use super::super::generate::Step;
-use super::super::names::{describe, identifier, object, other_word, relation_word};
+use super::super::names::{describe, identifier, object, other_word, qualified, relation_word};
 use super::super::order::DropOrder;
 use super::super::planner::Plan;
 use crate::snapshot::Oid;
@@ -103,7 +103,8 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
                     format!("ALTER DOMAIN {}", after.types.get(&domain)?.qualified)
                 }
             };
-            format!("{on} DROP CONSTRAINT IF EXISTS {};", identifier(&constraint.name))
+            let alone = index_on_the_way(plan, node).unwrap_or_default();
+            format!("{on} DROP CONSTRAINT IF EXISTS {};{alone}", identifier(&constraint.name))
         }
         // Its column stays, and its name may be wanted again.
         Class::Relation if after.sequences.get(&oid).is_some_and(|sequence| sequence.identity) => {
@@ -139,6 +140,17 @@ fn statement(plan: &Plan<'_>, node: Address, name: Option<&String>) -> Option<St
         _ => invalid_index(plan, node).unwrap_or_else(|| "Made by the migration.".to_owned()),
     };
     Some(Step::new(why, sql))
+}
+
+/// A run that stopped before the constraint was made has left its index alone.
+fn index_on_the_way(plan: &Plan<'_>, node: Address) -> Option<String> {
+    let constraint = plan.after.constraints.get(&node.oid).filter(|_| plan.pairing.before(node).is_none())?;
+    let index = plan.indexes_on_the_way.get(&constraint.name)?;
+    let schema = &plan.after.relations.get(&constraint.table?)?.schema;
+    let there = |relation: &crate::snapshot::catalog::Relation| relation.schema == *schema && relation.name == *index;
+    // One that was there before is not the migration's.
+    let made = !plan.before.relations.values().any(there);
+    made.then(|| format!("\nDROP INDEX IF EXISTS {};", qualified(schema, index)))
 }
 
 /// A partition cannot be dropped while a foreign key references the table it is a part of, but it can be detached.

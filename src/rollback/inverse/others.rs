@@ -190,6 +190,21 @@ fn in_parentheses<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     None
 }
 
+/// A user mapping without what nobody else may know: scripts are read and kept.
+pub(super) fn without_secrets(text: &str) -> String {
+    let Some(options) = in_parentheses(text, "OPTIONS") else { return text.to_owned() };
+    let secret = |pair: &String| {
+        let name = pair.split_whitespace().next().unwrap_or_default().to_lowercase();
+        ["pass", "secret", "token", "credential", "key"].iter().any(|part| name.contains(part))
+    };
+    let kept: Vec<String> = pairs(options).into_iter().filter(|pair| !secret(pair)).collect();
+    let all = format!("OPTIONS ({options})");
+    match kept.as_slice() {
+        [] => text.replacen(&format!(" {all}"), "", 1),
+        kept => text.replacen(&all, &format!("OPTIONS (\n    {}\n)", kept.join(",\n    ")), 1),
+    }
+}
+
 /// Options as they are now are known to the server alone: all of them go, those of before come.
 fn server(name: &str, old: &OtherObject, text: &str) -> String {
     let options: Vec<String> = in_parentheses(text, "OPTIONS")
@@ -258,6 +273,15 @@ mod tests {
         assert_eq!(pairs("host 'a, b',\n    \"Po,rt\" '1'"), ["host 'a, b'", "\"Po,rt\" '1'"]);
         assert!(pairs("").is_empty());
         assert_eq!(in_parentheses("x OPTIONS (\n a 'b)'\n);", "OPTIONS"), Some("\n a 'b)'\n"));
+    }
+
+    #[test]
+    fn a_user_mapping_comes_back_without_its_password() {
+        let mapping = |options: &str| format!("CREATE USER MAPPING FOR app SERVER far{options};");
+        let found = without_secrets(&mapping(" OPTIONS (\n    password 'it''s, (x)',\n    \"user\" 'u'\n)"));
+        assert_eq!(found, mapping(" OPTIONS (\n    \"user\" 'u'\n)"));
+        assert_eq!(without_secrets(&mapping(" OPTIONS (\n    password 'x'\n)")), mapping(""));
+        assert_eq!(without_secrets(&mapping("")), mapping(""));
     }
 
     #[test]

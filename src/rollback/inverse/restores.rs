@@ -5,7 +5,7 @@ use super::super::generate::Step;
 use super::super::names::{describe, function_word, identifier, is_table, qualified};
 use super::super::planner::Plan;
 use super::drops::capitalised;
-use super::others::spelled;
+use super::others::{spelled, without_secrets};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, Function, TypeKind};
@@ -81,6 +81,9 @@ pub(super) fn restores(plan: &mut Plan<'_>) -> Restored {
             {
                 text = not_valid(&text);
                 outside.push(((1, index), validation));
+            }
+            if kind == "USER MAPPING" {
+                text = without_secrets(&text);
             }
             let step = Step::new(why.clone(), text);
             match kind {

@@ -1,0 +1,3 @@
+ALTER TABLE users ALTER age TYPE integer, ALTER level TYPE integer;
+DROP DOMAIN posint;
+ALTER DOMAIN code DROP CONSTRAINT short;
