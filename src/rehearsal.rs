@@ -418,12 +418,6 @@ impl Rehearsal {
             .map(|used| (used.index.qualified(), used.relation.qualified()))
     }
 
-    /// Whether the relation is an index, before or after.
-    pub fn is_index(&self, relation: Oid) -> bool {
-        use crate::snapshot::catalog::RelationKind::{Index, PartitionedIndex};
-        self.kind_of(relation).is_some_and(|kind| matches!(kind, Index | PartitionedIndex))
-    }
-
     /// Whether the relation is a table, before or after.
     pub fn is_table(&self, relation: Oid) -> bool {
         use crate::snapshot::catalog::RelationKind::{PartitionedTable, Table};

@@ -157,6 +157,7 @@ scenarios! {
         alter_type_varchar_to_text,
         alter_type_varchar_wider,
         backfill_new_column,
+        blamed_statement,
         check_violated,
         check_violated_at_validate,
         cluster,

@@ -183,8 +183,7 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
             let explained = findings.iter().any(|finding| {
                 finding.statement == Some(observation.statement) && finding.objects.iter().any(|object| object == name)
             });
-            let index_of_it = rehearsal.is_index(lock.relation);
-            if explained || index_of_it {
+            if explained || lock.index {
                 continue;
             }
             findings.push(
@@ -222,7 +221,7 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             .filter(|observation| longest_wait(observation).is_none_or(|wait| wait as f64 >= thresholds.lock_wait_ms))
             .find_map(|observation| {
                 let lock = blocking(observation)
-                    .filter(|lock| lock.taken_here && !rehearsal.is_index(lock.relation))
+                    .filter(|lock| lock.taken_here && !lock.index)
                     .filter(|lock| {
                         let rows = rehearsal.rows_before(lock.relation);
                         weighs(thresholds, &lock.name, rows, rehearsal.bytes_before(lock.relation))

@@ -37,6 +37,8 @@ pub struct ObservedLock {
     pub exact: bool,
     /// The relation did not exist before the run.
     pub created_in_run: bool,
+    /// An index: whoever waits for it waits for its table.
+    pub index: bool,
     /// A materialized view, or an index of one: everybody reads it and nobody writes to it.
     pub read_only: bool,
     /// The statement that took the lock first is this one.

@@ -215,26 +215,26 @@ pub(crate) fn statement_that_made(rehearsal: &Rehearsal, oid: Oid) -> Option<usi
 }
 
 /// The statement that changed a relation: one that took a strong lock on it and names what changed, else the first
-/// that took the lock.
+/// that took the lock. Of several that name as much, the one with the strongest lock.
 pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names: &[&str]) -> Option<usize> {
     let committed = |observation: &&Observation| rehearsal.committed.contains(&observation.statement);
-    let locked = |observation: &&Observation| {
-        relation.is_none_or(|relation| {
-            observation
-                .locks
-                .iter()
-                .any(|lock| lock.relation == relation && lock.mode >= LockMode::ShareUpdateExclusive)
-        })
+    let strongest = |observation: &Observation| {
+        let of_it = observation.locks.iter().filter(|lock| Some(lock.relation) == relation);
+        of_it.map(|lock| lock.mode).filter(|mode| *mode >= LockMode::ShareUpdateExclusive).max()
     };
-    let mut best: Option<(usize, usize)> = None;
-    for observation in rehearsal.observations.iter().filter(committed).filter(locked) {
+    let mut best: Option<(usize, (usize, Option<LockMode>))> = None;
+    for observation in rehearsal.observations.iter().filter(committed) {
+        let mode = strongest(observation);
+        if relation.is_some() && mode.is_none() {
+            continue;
+        }
         let Some(sql) = rehearsal.sql(observation.statement) else { continue };
-        let score = names.iter().filter(|name| mentions(sql, name)).count();
+        let score = (names.iter().filter(|name| mentions(sql, name)).count(), mode);
         if best.is_none_or(|(_, known)| score > known) {
             best = Some((observation.statement, score));
         }
     }
-    let found = best.filter(|(_, score)| relation.is_some() || *score > 0).map(|(statement, _)| statement);
+    let found = best.filter(|(_, (named, _))| relation.is_some() || *named > 0).map(|(statement, _)| statement);
     // GRANT and REVOKE lock no relation at all: then the name alone has to do.
     found.or_else(|| relation.and_then(|_| statement_for(rehearsal, None, names)))
 }

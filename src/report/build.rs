@@ -5,12 +5,14 @@ use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
 use crate::migration::{Migration, Statement, TransactionMode};
-use crate::observation::{Observation, Outcome};
+use crate::observation::lock::LockMode;
+use crate::observation::{Observation, ObservedLock, Outcome};
 use crate::rehearsal::{IndexEntry, Rehearsal, answers, foreign};
 use crate::rollback::Rollback;
 use crate::rollback::generate;
 use crate::rollback::prove::RollbackProof;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub(crate) use queries::verdict;
 
@@ -138,7 +140,7 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
         .iter()
         .flat_map(|observation| &observation.locks)
         .filter(|lock| lock.taken_here && !lock.blocks().is_empty())
-        .filter(|lock| !rehearsal.is_index(lock.relation))
+        .filter(|lock| !lock.index)
         .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
     match longest {
         None => "no lock that makes reads or writes wait".to_owned(),
@@ -354,11 +356,16 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
     }
 }
 
+/// Each name once in a mode: an index that is built again is two relations, and one to whoever reads.
 fn locks(observation: &Observation) -> Vec<v1::Lock> {
-    observation
-        .locks
-        .iter()
-        .filter(|lock| lock.taken_here)
+    let mut told: BTreeMap<(&str, LockMode), &ObservedLock> = BTreeMap::new();
+    for lock in observation.locks.iter().filter(|lock| lock.taken_here) {
+        let known = told.entry((&lock.name, lock.mode)).or_insert(lock);
+        if known.created_in_run && !lock.created_in_run {
+            *known = lock;
+        }
+    }
+    told.into_values()
         .map(|lock| v1::Lock {
             relation: lock.name.clone(),
             partitions: lock.partitions,

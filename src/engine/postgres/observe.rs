@@ -242,6 +242,7 @@ impl<'run> Observer<'run> {
                 waited_ms: 0.0,
                 exact,
                 created_in_run: self.new_to_all(*oid),
+                index: matches!(known.kind, 'i' | 'I'),
                 read_only: self.read_only(*oid),
                 taken_here: true,
             });

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY payments_amount_idx ON payments (amount_cents);
