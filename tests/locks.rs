@@ -16,7 +16,8 @@ use seatrial::engine::postgres::observe::Observer;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::migration::script::split;
 use seatrial::migration::{Connection, Migration, SourceFile, Statement, TransactionMode};
-use seatrial::observation::{Observation, Outcome, RelationWork};
+use seatrial::observation::lock::LockMode;
+use seatrial::observation::{Observation, ObservedLock, Outcome, RelationWork};
 use seatrial::progress::Activity;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -93,8 +94,8 @@ fn facts(observation: &Observation) -> Vec<String> {
     }
     // What is read in the transaction itself is complete; a look from outside may or may not come at the right moment.
     let exact = observation.locks.iter().any(|lock| lock.exact);
-    let mut locks: Vec<_> =
-        observation.locks.iter().filter(|lock| !lock.created_in_run && (lock.exact || !exact)).collect();
+    let by_chance = |lock: &ObservedLock| !lock.exact && (exact || lock.mode < LockMode::ShareUpdateExclusive);
+    let mut locks: Vec<_> = observation.locks.iter().filter(|lock| !lock.created_in_run && !by_chance(lock)).collect();
     locks.sort_by(|a, b| (b.mode, &a.name).cmp(&(a.mode, &b.name)));
     let mut facts: Vec<String> = locks
         .iter()

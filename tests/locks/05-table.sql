@@ -252,7 +252,9 @@ ALTER TABLE orders REPLICA IDENTITY FULL;
 
 -- Vacuum
 VACUUM orders;
---> PostgreSQL 13, 15, 18
+--> PostgreSQL 13
+--> PostgreSQL 15, 18
+--> lock ShareUpdateExclusiveLock public.orders, sampled
 
 -- Vacuum and analyze
 VACUUM (ANALYZE) orders;

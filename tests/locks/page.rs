@@ -80,9 +80,17 @@ fn cells(facts: &[String]) -> (String, &'static str, String) {
     let locks: Vec<(LockMode, &str)> = facts.iter().filter_map(|fact| lock(fact)).collect();
     let strongest = locks.iter().map(|(mode, _)| *mode).max();
     // All that make somebody wait, strongest first; where none does, the strongest.
-    let mut told = Vec::new();
+    let (mut told, mut named) = (Vec::new(), Vec::<&str>::new());
     for (mode, _) in LOCK_MODES.into_iter().rev() {
-        let on: Vec<&str> = locks.iter().filter(|(held, _)| *held == mode).map(|(_, on)| short(on)).collect();
+        let held = locks.iter().filter(|(held, _)| *held == mode).map(|(_, on)| short(on));
+        // Each relation once, with its strongest lock; its indexes and sequences go without saying.
+        let on: Vec<&str> = held.filter(|on| !named.iter().any(|named| is_part_of(on, named))).collect();
+        let on: Vec<&str> = on
+            .iter()
+            .filter(|each| !on.iter().any(|other| other != *each && is_part_of(each, other)))
+            .copied()
+            .collect();
+        named.extend(&on);
         if !on.is_empty() && (Some(mode) == strongest || !mode.blocks().is_empty()) {
             told.push(format!("{} on {}", spelled(mode), on.join(", ")));
         }
@@ -95,6 +103,18 @@ fn cells(facts: &[String]) -> (String, &'static str, String) {
     let rest = facts.iter().filter(|fact| lock(fact).is_none());
     let work: Vec<String> = rest.map(|fact| fact.replace("public.", "")).collect();
     (if told.is_empty() { "none".to_owned() } else { told.join("; ") }, waits, work.join(", "))
+}
+
+/// `orders_code_idx` and `orders` itself of `orders`, whatever is said of its partitions.
+fn is_part_of(on: &str, table: &str) -> bool {
+    let name = |text: &str| text.split([',', ' ']).next().unwrap_or_default().to_owned();
+    // Partitions and their parent are locked each in its own way.
+    let alone = |text: &str| text.ends_with("alone");
+    let (on_name, table_name) = (name(on), name(table));
+    let itself = on_name == table_name && alone(on) == alone(table);
+    itself
+        || on_name.strip_prefix(&table_name).is_some_and(|rest| rest.starts_with('_') && rest.matches('_').count() > 1)
+        || on_name == format!("{table_name}_pkey")
 }
 
 fn short(on: &str) -> &str {

@@ -4,14 +4,15 @@
 //! second session samples `pg_locks` all the while, for statements that fail, that cannot run in a transaction, or
 //! whose subtransactions let go of their locks early.
 
+mod seen;
 mod work;
 
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
-    ALL_RELATIONS, Counters, OWN_COUNTERS, OWN_LOCKS, SHARED_COUNTERS, counters, counts_outside, milliseconds, number,
-    position, relkind,
+    ALL_RELATIONS, Counters, LIMITS, LOCK_COLUMNS, OWN_COUNTERS, OWN_LOCKS, SHARED_COUNTERS, counters, counts_outside,
+    milliseconds, number, position, relkind,
 };
-use super::sample::{SampledRelation, Sampler, Samples, disk};
+use super::sample::Sampler;
 use super::session::{Endpoint, Rows, Session};
 use super::standstill::{self, Standstill};
 use crate::engine::ServerError;
@@ -78,6 +79,8 @@ pub struct Observer<'run> {
     statement_timeout_ms: u64,
     /// Commits of the statement that runs now stand still.
     still: bool,
+    /// How often each table was vacuumed before the statement, if it is a VACUUM.
+    vacuumed: BTreeMap<Oid, u64>,
     /// Bytes of the database, and where the WAL was when they were counted.
     bytes: (u64, u64),
     /// Time spent looking, while the migration waited: no part of how long it holds its locks.
@@ -134,6 +137,7 @@ impl<'run> Observer<'run> {
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
             still: false,
+            vacuumed: BTreeMap::new(),
             bytes: (0, 0),
             overhead: Duration::ZERO,
             activity,
@@ -145,7 +149,11 @@ impl<'run> Observer<'run> {
     ///
     /// # Errors
     /// What stopped the sampling session, if it broke on the way.
-    pub async fn finish(self) -> Result<(), ServerError> {
+    pub async fn finish(mut self) -> Result<(), ServerError> {
+        if self.still {
+            // A statement broke its connection: what broke the server as well is told by whoever uses it next.
+            let _ = standstill::end(&mut self.session).await;
+        }
         self.session.close().await;
         self.sampler.stop().await
     }
@@ -273,7 +281,11 @@ impl<'run> Observer<'run> {
         kind: &StatementKind,
         started: Instant,
     ) -> Result<(), ServerError> {
-        let rows = session.query(OWN_LOCKS).await?;
+        let told = session.query(&format!("{OWN_LOCKS}; {OWN_COUNTERS}")).await?;
+        let rows = Rows {
+            rows: told.rows.iter().filter(|row| row.len() == LOCK_COLUMNS).cloned().collect(),
+            ..Rows::default()
+        };
         let new: BTreeSet<Oid> = rows
             .rows
             .iter()
@@ -300,7 +312,7 @@ impl<'run> Observer<'run> {
             self.held.insert(lock, started);
         }
         self.files_changed(&files, &new, observation, kind);
-        let counters = counters(&session.query(OWN_COUNTERS).await?);
+        let counters = counters(&told);
         if self.baseline_read {
             self.count(counters, observation);
         } else {
@@ -337,62 +349,6 @@ impl<'run> Observer<'run> {
         Ok(())
     }
 
-    /// Adds what only the sampling session saw.
-    fn add_samples(&mut self, observation: &mut Observation, samples: &Samples, started: Instant) {
-        for SampledRelation { oid, name, kind, parent, table } in samples.relations.iter().cloned() {
-            self.known.entry(oid).or_insert(Known {
-                name,
-                kind,
-                filenode: 0,
-                table,
-                parent,
-                rows: 0,
-                created_in_run: true,
-                toast: false,
-            });
-        }
-        if samples.every_commit && samples.commits > 0 {
-            observation.committed_within &= samples.commits > 1;
-        }
-        for exact in [true, false] {
-            let these = samples
-                .locks
-                .iter()
-                .filter(|((oid, _), seen)| *oid >= FIRST_USER_OID && seen.granted && seen.exact == exact);
-            let these: BTreeSet<(Oid, LockMode)> = these.map(|(lock, _)| *lock).collect();
-            for mut lock in self.group_locks(&these, exact) {
-                let seen =
-                    observation.locks.iter().any(|known| known.relation == lock.relation && known.mode == lock.mode);
-                if !seen {
-                    lock.held_ms = held(samples, &these, &lock, started, |oid| self.topmost(oid));
-                    observation.locks.push(lock);
-                }
-            }
-        }
-        for ((oid, mode), seen) in &samples.locks {
-            let top = self.topmost(*oid);
-            let waited_ms = seen.waited.as_secs_f64() * 1000.0;
-            for lock in observation.locks.iter_mut().filter(|lock| lock.relation == top && lock.mode == *mode) {
-                lock.waited_ms = lock.waited_ms.max(waited_ms);
-            }
-        }
-    }
-
-    /// How much of the disk a statement took that ran long enough to be looked at.
-    async fn add_disk(&mut self, observation: &mut Observation, samples: &Samples) -> Result<(), ServerError> {
-        let Some(peak) = samples.peak_bytes else { return Ok(()) };
-        let before = self.bytes.0;
-        self.count_bytes().await?;
-        observation.peak_bytes = peak.max(self.bytes.0).saturating_sub(before);
-        observation.temp_bytes = samples.temp_bytes;
-        Ok(())
-    }
-
-    async fn count_bytes(&mut self) -> Result<(), ServerError> {
-        self.bytes = (disk(&mut self.session).await?.0, position(&self.wal_before));
-        Ok(())
-    }
-
     /// Whether the statement commits by itself and has to be made to stand still there, for its locks to be read.
     fn stands_still(at: Moment<'_>) -> bool {
         use StatementKind::{
@@ -418,46 +374,37 @@ impl<'run> Observer<'run> {
     }
 }
 
-/// How long the sampling session saw a lock held, at most, in milliseconds; of several partitions the longest.
-fn held(
-    samples: &Samples,
-    these: &BTreeSet<(Oid, LockMode)>,
-    lock: &ObservedLock,
-    started: Instant,
-    topmost: impl Fn(Oid) -> Oid,
-) -> f64 {
-    let same = these.iter().filter(|(oid, mode)| topmost(*oid) == lock.relation && *mode == lock.mode);
-    let held = same.filter_map(|key| samples.locks.get(key)).map(|seen| {
-        let until = seen.until.unwrap_or_else(Instant::now);
-        until.saturating_duration_since(seen.since.unwrap_or(started)).saturating_sub(samples.held_up)
-    });
-    held.max().unwrap_or_default().as_secs_f64() * 1000.0
-}
-
 impl Watch for Observer<'_> {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
         let looking = Instant::now();
-        // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
-        let limits = session.query("SHOW lock_timeout; SHOW statement_timeout").await?;
-        let limit = |row: usize| limits.rows.get(row)?.first()?.as_deref().map(milliseconds);
-        self.lock_timeout_ms = limit(0).unwrap_or(0);
-        self.statement_timeout_ms = limit(1).unwrap_or(0);
         let may_read = !matches!(
             at.kind,
             StatementKind::Begin | StatementKind::Set | StatementKind::SetLocal | StatementKind::Lock
         );
-        if at.in_transaction && !self.baseline_read && may_read {
-            self.counters = counters(&session.query(OWN_COUNTERS).await?);
+        let baseline = at.in_transaction && !self.baseline_read && may_read;
+        // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
+        let ask = if baseline { format!("{LIMITS}; {OWN_COUNTERS}") } else { LIMITS.to_owned() };
+        let told = session.query(&ask).await?;
+        let limit = |row: usize| told.rows.get(row)?.first()?.as_deref().map(milliseconds);
+        self.lock_timeout_ms = limit(0).unwrap_or(0);
+        self.statement_timeout_ms = limit(1).unwrap_or(0);
+        if baseline {
+            self.counters = counters(&told);
             self.baseline_read = true;
         }
         if !at.in_transaction && counts_outside(at.kind) {
             self.counters = self.counters_outside(session).await?;
             self.transaction_before = self.next_transaction().await?;
         }
+        if matches!(at.kind, StatementKind::Vacuum) {
+            self.vacuumed = self.vacuum_counts().await?;
+        }
         if Self::stands_still(at) {
             self.still = standstill::begin(&mut self.session, &self.sampler).await?;
+            // That took a transaction of its own.
+            self.transaction_before = self.next_transaction().await?;
         }
         self.wal_before = self.wal_position().await?;
         if self.bytes.0 == 0 || position(&self.wal_before).saturating_sub(self.bytes.1) > MUCH_WAL {
@@ -478,11 +425,8 @@ impl Watch for Observer<'_> {
             standstill::end(&mut self.session).await?;
         }
         let samples = self.sampler.take_since(ran.started).await;
-        let wal = format!(
-            "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '{}')::bigint",
-            self.wal_before
-        );
-        let wal_bytes = self.session.query(&wal).await?.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        // Before anything is read inside: reading may tidy up pages, and that is written to the WAL, too.
+        let wal_bytes = position(&self.wal_position().await?).saturating_sub(position(&self.wal_before));
         let mut observation = Observation {
             statement: at.statement.index,
             outcome: match ran.result {
@@ -522,6 +466,9 @@ impl Watch for Observer<'_> {
             }
         }
         self.add_samples(&mut observation, &samples, ran.started);
+        if matches!(at.kind, StatementKind::Vacuum) && ran.result.is_ok() {
+            self.add_vacuumed(&mut observation).await?;
+        }
         self.add_disk(&mut observation, &samples).await?;
         observation.dead_rows = observation.changed.iter().map(|work| work.rows).sum();
         // A statement that only ran once it was sent bare replaces its refused first try.

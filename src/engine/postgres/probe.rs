@@ -57,13 +57,26 @@ SELECT c.oid, NULL,
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384";
 
-/// Columns: oid, seq_scan, seq_tup_read, inserted, updated, deleted, of the backend's open transaction.
+/// Time limits in effect, a row each.
+pub(super) const LIMITS: &str = "SHOW lock_timeout; SHOW statement_timeout";
+
+/// How many columns [`OWN_LOCKS`] has: more than [`OWN_COUNTERS`].
+pub(super) const LOCK_COLUMNS: usize = 9;
+const COUNTER_COLUMNS: usize = 7;
+
+/// Columns: oid, seq_scan, seq_tup_read, inserted, updated, deleted, entries read from indexes, of the backend's open
+/// transaction. What `pg_stat_xact_all_tables` shows, without its joins.
 pub(super) const OWN_COUNTERS: &str = "
-SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del,
-  (SELECT sum(pg_catalog.pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_catalog.pg_index WHERE indrelid = relid)
-FROM pg_catalog.pg_stat_xact_all_tables
-WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
-  AND (seq_scan > 0 OR idx_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+SELECT t.oid, t.scans, pg_catalog.pg_stat_get_xact_tuples_returned(t.oid), t.inserted, t.updated, t.deleted, t.entries
+FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_numscans(c.oid) AS scans,
+        pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS inserted,
+        pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated,
+        pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS deleted,
+        CASE WHEN c.relhasindex THEN (
+          SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_returned(i.indexrelid))
+          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) END AS entries
+      FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm')) t
+WHERE t.scans > 0 OR t.inserted > 0 OR t.updated > 0 OR t.deleted > 0 OR t.entries > 0";
 
 /// The same columns as every backend has handed them over.
 pub(super) const SHARED_COUNTERS: &str = "
@@ -73,6 +86,10 @@ FROM pg_catalog.pg_stat_all_tables t
 WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
   AND (seq_scan > 0 OR idx_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
 
+/// Columns: oid, how often it was vacuumed.
+pub(super) const VACUUM_COUNTS: &str =
+    "SELECT relid, vacuum_count FROM pg_catalog.pg_stat_all_tables WHERE relid >= 16384 AND vacuum_count > 0";
+
 /// Statements that run bare and may read and change tables all the same.
 pub(super) fn counts_outside(kind: &StatementKind) -> bool {
     matches!(kind, StatementKind::Do | StatementKind::Call)
@@ -81,6 +98,7 @@ pub(super) fn counts_outside(kind: &StatementKind) -> bool {
 pub(super) fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
     rows.rows
         .iter()
+        .filter(|row| row.len() == COUNTER_COLUMNS)
         .filter_map(|row| {
             let counters = Counters {
                 seq_scan: number(row, 1).unwrap_or_default(),

@@ -207,6 +207,11 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         }
         let Some(pid) = pid else {
             wake.notified().await;
+            let hurry = shared.lock().await.standstill.is_some();
+            if !hurry {
+                // Most statements are over by then, and a look would only keep the processor from them.
+                tokio::time::sleep(INTERVAL).await;
+            }
             (asked_how_far, asked_disk) = (Instant::now(), Instant::now());
             continue;
         };
