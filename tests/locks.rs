@@ -84,17 +84,19 @@ async fn measure(place: &Place, case: &Case, database: &str) -> Result<Vec<Strin
         panic!("{}: statement {}: {}", case.title, failure.statement, failure.error);
     }
     let observation = observations.iter().find(|observation| observation.statement == last).expect("it ran");
-    Ok(facts(observation))
+    Ok(facts(observation, place.major()))
 }
 
 /// What was measured, without times, bytes, and what came with the run itself.
-fn facts(observation: &Observation) -> Vec<String> {
+fn facts(observation: &Observation, major: u32) -> Vec<String> {
     if let Outcome::Failed(error) = &observation.outcome {
         return vec![format!("fails {}", error.sqlstate)];
     }
     // What is read in the transaction itself is complete; a look from outside may or may not come at the right moment.
     let exact = observation.locks.iter().any(|lock| lock.exact);
-    let by_chance = |lock: &ObservedLock| !lock.exact && (exact || lock.mode < LockMode::ShareUpdateExclusive);
+    // What VACUUM went through is told by servers from 15 on.
+    let by_chance =
+        |lock: &ObservedLock| !lock.exact && (exact || major < 15 || lock.mode < LockMode::ShareUpdateExclusive);
     let mut locks: Vec<_> = observation.locks.iter().filter(|lock| !lock.created_in_run && !by_chance(lock)).collect();
     locks.sort_by(|a, b| (b.mode, &a.name).cmp(&(a.mode, &b.name)));
     let mut facts: Vec<String> = locks

@@ -342,6 +342,9 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
         duration_ms: observation.map_or(0.0, |observation| round(observation.duration_ms)),
         wal_bytes: observation.map_or(0, |observation| observation.wal_bytes),
         rows_affected: observation.map_or(0, |observation| observation.rows_affected),
+        dead_rows: observation.map_or(0, |observation| observation.dead_rows),
+        temp_bytes: observation.map_or(0, |observation| observation.temp_bytes),
+        peak_bytes: observation.map_or(0, |observation| observation.peak_bytes),
         locks: observation.map(locks).unwrap_or_default(),
         rewritten: observation
             .map(|observation| observation.rewritten.iter().map(|work| work.name.clone()).collect())

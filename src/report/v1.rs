@@ -220,6 +220,16 @@ pub struct Statement {
     pub wal_bytes: u64,
     /// As its command tag says.
     pub rows_affected: u64,
+    /// Dead row versions it left in tables: one for each row updated or deleted.
+    #[serde(default)]
+    pub dead_rows: u64,
+    /// Bytes of temporary files there were at once, at the most; looked at from 50 ms on.
+    #[serde(default)]
+    pub temp_bytes: u64,
+    /// How much larger the database was meanwhile than before it, at the most, in bytes, temporary files included;
+    /// looked at from 50 ms on.
+    #[serde(default)]
+    pub peak_bytes: u64,
     /// Locks on user relations; partitions are grouped under their parent.
     pub locks: Vec<Lock>,
     /// Tables written anew as a whole.

@@ -236,7 +236,12 @@ const LOCKED_NAMES: usize = 3;
 /// Tables named in one line of work: a table may have thousands of partitions.
 const WORKED_NAMES: usize = 5;
 
-/// Tables a statement wrote anew or read from end to end, in a sentence each.
+/// From so many bytes on it is said how much of the disk a statement took, and from so many rows on how many dead ones it
+/// left.
+const MUCH_DISK: u64 = 1 << 30;
+const MANY_DEAD_ROWS: u64 = 1_000_000;
+
+/// Tables a statement wrote anew or read from end to end, and what it took and left, in a sentence each.
 pub fn work_lines(statement: &Statement) -> Vec<String> {
     let some = |names: &[String]| {
         let mut shown: Vec<String> = names.iter().take(WORKED_NAMES).cloned().collect();
@@ -254,6 +259,19 @@ pub fn work_lines(statement: &Statement) -> Vec<String> {
         scanned.map(|scan| format!("{} ({} rows)", scan.relation, human::count(scan.rows))).collect();
     if !scanned.is_empty() {
         lines.push(format!("read {} from end to end", some(&scanned)));
+    }
+    let mut took = Vec::new();
+    if statement.peak_bytes >= MUCH_DISK {
+        took.push(format!("took up to {} more of the disk", human::bytes(statement.peak_bytes)));
+    }
+    if statement.temp_bytes >= MUCH_DISK {
+        took.push(format!("had up to {} of temporary files", human::bytes(statement.temp_bytes)));
+    }
+    if statement.dead_rows >= MANY_DEAD_ROWS {
+        took.push(format!("left {} dead rows", human::count(statement.dead_rows)));
+    }
+    if !took.is_empty() {
+        lines.push(human::list(&took));
     }
     lines
 }

@@ -9,11 +9,11 @@ mod work;
 
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
-    ALL_RELATIONS, Counters, LIMITS, LOCK_COLUMNS, OWN_COUNTERS, OWN_LOCKS, SHARED_COUNTERS, counters, counts_outside,
-    milliseconds, number, position, relkind,
+    ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_LOCKS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS,
+    counters, counts_outside, milliseconds, number, position, relkind,
 };
 use super::sample::Sampler;
-use super::session::{Endpoint, Rows, Session};
+use super::session::{Endpoint, Row, Rows, Session};
 use super::standstill::{self, Standstill};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
@@ -27,6 +27,13 @@ use std::time::{Duration, Instant};
 
 /// The first OID handed to user objects (`FirstNormalObjectId`).
 const FIRST_USER_OID: Oid = 16384;
+
+/// Columns: OID of the database, whether [`HAND_OVER`] is known.
+const FACTS: &str = "
+SELECT d.oid, pg_catalog.to_regproc('pg_catalog.pg_stat_force_next_flush') IS NOT NULL
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
+const WAL_POSITION: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
 
 /// The database's size is counted anew once so much WAL was written since, in bytes.
 const MUCH_WAL: u64 = 4 << 20;
@@ -71,6 +78,12 @@ pub struct Observer<'run> {
     renewed: BTreeMap<Oid, Known>,
     counters: BTreeMap<Oid, Counters>,
     baseline_read: bool,
+    /// The server can be told to take over a backend's counters.
+    hands_over: bool,
+    /// The file of the statement before: between files the runner sends statements of its own.
+    file: String,
+    /// OID of the database.
+    database: Oid,
     held: BTreeMap<(Oid, LockMode), Instant>,
     open: Vec<OpenLock>,
     wal_before: String,
@@ -104,7 +117,11 @@ impl<'run> Observer<'run> {
         activity: Activity,
         observations: &'run mut Vec<Observation>,
     ) -> Result<Self, ServerError> {
-        let session = Session::observer(endpoint, database, "observer").await?;
+        let mut session = Session::observer(endpoint, database, "observer").await?;
+        let facts = session.query(FACTS).await?;
+        let (database_oid, hands_over) = facts.rows.first().map_or((0, false), |row| {
+            (number(row, 0).unwrap_or_default(), row.get(1).is_some_and(|known| known.as_deref() == Some("t")))
+        });
         let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
@@ -130,6 +147,9 @@ impl<'run> Observer<'run> {
             renewed: BTreeMap::new(),
             counters: BTreeMap::new(),
             baseline_read: false,
+            hands_over,
+            file: String::new(),
+            database: database_oid,
             held: BTreeMap::new(),
             open: Vec::new(),
             wal_before: String::new(),
@@ -159,7 +179,7 @@ impl<'run> Observer<'run> {
     }
 
     async fn wal_position(&mut self) -> Result<String, ServerError> {
-        let rows = self.session.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").await?;
+        let rows = self.session.query(WAL_POSITION).await?;
         Ok(rows.scalar().unwrap_or("0/0").to_owned())
     }
 
@@ -267,10 +287,35 @@ impl<'run> Observer<'run> {
     /// Counters for a statement that may commit on its way: the shared ones, once the backend has handed its own over.
     /// Servers before 15 cannot be told to; there what the backend still holds has to do.
     async fn counters_outside(&mut self, session: &mut Session) -> Result<BTreeMap<Oid, Counters>, ServerError> {
-        match session.query("SELECT pg_catalog.pg_stat_force_next_flush()").await {
-            Ok(_) => Ok(counters(&self.session.query(SHARED_COUNTERS).await?)),
-            Err(_) => Ok(counters(&session.query(OWN_COUNTERS).await?)),
+        if self.hands_over {
+            session.query(HAND_OVER).await?;
+            return Ok(counters(&self.session.query(SHARED_COUNTERS).await?));
         }
+        Ok(counters(&session.query(OWN_COUNTERS).await?))
+    }
+
+    /// Whether [`OWN_STATE`] shows a relation or a file that was not there before, or one that joined or left a parent.
+    fn is_news(&self, row: &Row) -> bool {
+        let text = |column: usize| row.get(column).and_then(|value| value.as_deref());
+        // Dropped: nothing is left to be asked for.
+        if text(2).is_none() {
+            return false;
+        }
+        let known = number::<Oid>(row, 0).and_then(|oid| self.known.get(&oid));
+        known.is_none_or(|known| {
+            let partition = text(5) == Some("t");
+            partition != known.parent.is_some() || number::<Oid>(row, 4).unwrap_or_default() != known.filenode
+        })
+    }
+
+    /// The row of [`OWN_STATE`] as [`OWN_LOCKS`] would give it, when there is no news in it.
+    fn as_known(&self, row: &Row) -> Row {
+        let known = number::<Oid>(row, 0).and_then(|oid| self.known.get(&oid));
+        let mut full: Row = row.iter().take(5).cloned().collect();
+        full.push(known.and_then(|known| known.table).map(|oid| oid.to_string()));
+        full.push(known.and_then(|known| known.parent).map(|oid| oid.to_string()));
+        full.push(known.map(|known| if known.toast { "t" } else { "f" }.to_owned()));
+        full
     }
 
     /// Reads the transaction's own locks and files, exactly, from inside it.
@@ -281,10 +326,14 @@ impl<'run> Observer<'run> {
         kind: &StatementKind,
         started: Instant,
     ) -> Result<(), ServerError> {
-        let told = session.query(&format!("{OWN_LOCKS}; {OWN_COUNTERS}")).await?;
-        let rows = Rows {
-            rows: told.rows.iter().filter(|row| row.len() == LOCK_COLUMNS).cloned().collect(),
-            ..Rows::default()
+        let state = OWN_STATE.replace("$database", &self.database.to_string());
+        let ask = if self.hands_over { format!("{state}; {HAND_OVER}") } else { state };
+        let told = session.query(&ask).await?;
+        let state: Vec<&Row> = told.rows.iter().filter(|row| row.len() == STATE_COLUMNS).collect();
+        let rows = if state.iter().any(|row| self.is_news(row)) {
+            session.query(OWN_LOCKS).await?
+        } else {
+            Rows { rows: state.into_iter().map(|row| self.as_known(row)).collect(), ..Rows::default() }
         };
         let new: BTreeSet<Oid> = rows
             .rows
@@ -383,10 +432,21 @@ impl Watch for Observer<'_> {
             at.kind,
             StatementKind::Begin | StatementKind::Set | StatementKind::SetLocal | StatementKind::Lock
         );
+        if self.file != at.statement.file.name {
+            self.file.clone_from(&at.statement.file.name);
+            self.baseline_read &= !self.held.is_empty();
+        }
         let baseline = at.in_transaction && !self.baseline_read && may_read;
+        let stands_still = Self::stands_still(at);
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
-        let ask = if baseline { format!("{LIMITS}; {OWN_COUNTERS}") } else { LIMITS.to_owned() };
-        let told = session.query(&ask).await?;
+        let told = if baseline || stands_still {
+            session.query(&if baseline { format!("{LIMITS}; {OWN_COUNTERS}") } else { LIMITS.to_owned() }).await?
+        } else {
+            // Neither writes to the WAL.
+            let (told, wal) = tokio::join!(session.query(LIMITS), self.session.query(WAL_POSITION));
+            self.wal_before = wal?.scalar().unwrap_or("0/0").to_owned();
+            told?
+        };
         let limit = |row: usize| told.rows.get(row)?.first()?.as_deref().map(milliseconds);
         self.lock_timeout_ms = limit(0).unwrap_or(0);
         self.statement_timeout_ms = limit(1).unwrap_or(0);
@@ -401,12 +461,14 @@ impl Watch for Observer<'_> {
         if matches!(at.kind, StatementKind::Vacuum) {
             self.vacuumed = self.vacuum_counts().await?;
         }
-        if Self::stands_still(at) {
+        if stands_still {
             self.still = standstill::begin(&mut self.session, &self.sampler).await?;
             // That took a transaction of its own.
             self.transaction_before = self.next_transaction().await?;
         }
-        self.wal_before = self.wal_position().await?;
+        if baseline || stands_still {
+            self.wal_before = self.wal_position().await?;
+        }
         if self.bytes.0 == 0 || position(&self.wal_before).saturating_sub(self.bytes.1) > MUCH_WAL {
             self.count_bytes().await?;
         }
@@ -474,6 +536,10 @@ impl Watch for Observer<'_> {
         // A statement that only ran once it was sent bare replaces its refused first try.
         self.observations.retain(|earlier| earlier.statement != observation.statement);
         let index = self.observations.len();
+        if !at.in_transaction {
+            // What it counted is the backend's still.
+            self.baseline_read = false;
+        }
         // Where its transaction is still open, that much is certain until it ends.
         for lock in observation.locks.iter_mut().filter(|lock| at.in_transaction && lock.taken_here && lock.exact) {
             lock.held_ms = observation.duration_ms;
@@ -510,7 +576,8 @@ impl Watch for Observer<'_> {
         }
         self.held.clear();
         self.counters.clear();
-        self.baseline_read = false;
+        // What was handed over counts from nothing again.
+        self.baseline_read = self.hands_over && self.baseline_read;
         Ok(())
     }
 }

@@ -1,18 +1,18 @@
 //! What the observer asks servers, and how their answers are read.
 
-use super::session::Rows;
+use super::session::{Row, Rows};
 use crate::migration::script::StatementKind;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
 use std::collections::BTreeMap;
 
-/// Rows read and changed by a backend on one table, as its own counters say.
+/// Rows read and changed by a backend on one table or index, as its own counters say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counters {
+    /// Scans from end to end; of an index, scans.
     pub(super) seq_scan: u64,
+    /// Rows these read; of an index, entries.
     pub(super) seq_read: u64,
-    /// Entries read from the table's indexes.
-    pub(super) index_read: u64,
     pub(super) inserted: u64,
     pub(super) updated: u64,
     pub(super) deleted: u64,
@@ -22,13 +22,29 @@ impl Counters {
     /// Outside a transaction the backend may hand its counters over and begin anew between two readings.
     pub(super) fn unless_flushed(self, now: Self) -> Self {
         let fell = now.seq_scan < self.seq_scan
-            || now.index_read < self.index_read
+            || now.seq_read < self.seq_read
             || now.inserted < self.inserted
             || now.updated < self.updated
             || now.deleted < self.deleted;
         if fell { Self::default() } else { self }
     }
 }
+
+/// What a statement did, as far as most statements need it read. Columns: oid, mode, qualified name, relkind, filenode,
+/// is a partition, then the counters. `$database`: OID of the database.
+pub(super) const OWN_STATE: &str = "
+SELECT l.relation, l.mode, c.relnamespace::pg_catalog.regnamespace::text || '.' || pg_catalog.quote_ident(c.relname),
+       c.relkind, c.relfilenode, c.relispartition,
+       pg_catalog.pg_stat_get_xact_numscans(c.oid), pg_catalog.pg_stat_get_xact_tuples_returned(c.oid),
+       pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), pg_catalog.pg_stat_get_xact_tuples_updated(c.oid),
+       pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)
+FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+  AND l.database = $database";
+
+/// How many columns [`OWN_STATE`] has, and where its counters begin.
+pub(super) const STATE_COLUMNS: usize = 11;
+const STATE_COUNTERS: usize = 6;
 
 /// Columns: oid, mode, qualified name, relkind, filenode, table of an index, parent of a partition, is TOAST, is an empty
 /// table.
@@ -60,31 +76,32 @@ WHERE c.oid >= 16384";
 /// Time limits in effect, a row each.
 pub(super) const LIMITS: &str = "SHOW lock_timeout; SHOW statement_timeout";
 
-/// How many columns [`OWN_LOCKS`] has: more than [`OWN_COUNTERS`].
-pub(super) const LOCK_COLUMNS: usize = 9;
-const COUNTER_COLUMNS: usize = 7;
-
-/// Columns: oid, seq_scan, seq_tup_read, inserted, updated, deleted, entries read from indexes, of the backend's open
-/// transaction. What `pg_stat_xact_all_tables` shows, without its joins.
+/// Columns: oid, scans, rows or entries read by them, inserted, updated, deleted, of the backend's open transaction and
+/// what it has not handed over of earlier ones.
 pub(super) const OWN_COUNTERS: &str = "
-SELECT t.oid, t.scans, pg_catalog.pg_stat_get_xact_tuples_returned(t.oid), t.inserted, t.updated, t.deleted, t.entries
-FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_numscans(c.oid) AS scans,
-        pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS inserted,
-        pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated,
-        pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS deleted,
-        CASE WHEN c.relhasindex THEN (
-          SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_returned(i.indexrelid))
-          FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) END AS entries
-      FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm')) t
-WHERE t.scans > 0 OR t.inserted > 0 OR t.updated > 0 OR t.deleted > 0 OR t.entries > 0";
+SELECT * FROM (
+  SELECT c.oid, pg_catalog.pg_stat_get_xact_numscans(c.oid) AS scans,
+         pg_catalog.pg_stat_get_xact_tuples_returned(c.oid) AS returned,
+         pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) AS inserted,
+         pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated,
+         pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS deleted
+  FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i')) t
+WHERE scans > 0 OR inserted > 0 OR updated > 0 OR deleted > 0";
+
+const COUNTER_COLUMNS: usize = 6;
 
 /// The same columns as every backend has handed them over.
 pub(super) const SHARED_COUNTERS: &str = "
-SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del,
-  (SELECT sum(i.idx_tup_read) FROM pg_catalog.pg_stat_all_indexes i WHERE i.relid = t.relid)
-FROM pg_catalog.pg_stat_all_tables t
+SELECT relid, seq_scan, seq_tup_read, n_tup_ins, n_tup_upd, n_tup_del
+FROM pg_catalog.pg_stat_all_tables
 WHERE relid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%'
-  AND (seq_scan > 0 OR idx_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)";
+  AND (seq_scan > 0 OR n_tup_ins > 0 OR n_tup_upd > 0 OR n_tup_del > 0)
+UNION ALL SELECT indexrelid, idx_scan, idx_tup_read, 0, 0, 0
+FROM pg_catalog.pg_stat_all_indexes
+WHERE indexrelid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%' AND idx_scan > 0";
+
+/// From 15 on: what the backend counted is handed over when its transaction ends, so that the next one begins at nothing.
+pub(super) const HAND_OVER: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
 
 /// Columns: oid, how often it was vacuumed.
 pub(super) const VACUUM_COUNTS: &str =
@@ -96,21 +113,23 @@ pub(super) fn counts_outside(kind: &StatementKind) -> bool {
 }
 
 pub(super) fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
-    rows.rows
-        .iter()
-        .filter(|row| row.len() == COUNTER_COLUMNS)
-        .filter_map(|row| {
-            let counters = Counters {
-                seq_scan: number(row, 1).unwrap_or_default(),
-                seq_read: number(row, 2).unwrap_or_default(),
-                inserted: number(row, 3).unwrap_or_default(),
-                updated: number(row, 4).unwrap_or_default(),
-                deleted: number(row, 5).unwrap_or_default(),
-                index_read: number(row, 6).unwrap_or_default(),
-            };
-            Some((number(row, 0)?, counters))
-        })
-        .collect()
+    let counters = |row: &Row| {
+        let first = match row.len() {
+            STATE_COLUMNS => STATE_COUNTERS,
+            COUNTER_COLUMNS => 1,
+            _ => return None,
+        };
+        let counter = |column: usize| number(row, first + column).unwrap_or_default();
+        let counters = Counters {
+            seq_scan: counter(0),
+            seq_read: counter(1),
+            inserted: counter(2),
+            updated: counter(3),
+            deleted: counter(4),
+        };
+        Some((number(row, 0)?, counters))
+    };
+    rows.rows.iter().filter_map(counters).collect()
 }
 
 pub(super) fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Option<T> {

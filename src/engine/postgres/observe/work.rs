@@ -67,11 +67,23 @@ impl Observer<'_> {
 
     /// Work since the last reading, from the backend's own counters.
     pub(super) fn count(&mut self, now: BTreeMap<Oid, Counters>, observation: &mut Observation) {
+        let before = |oid: &Oid, now: Counters| self.counters.get(oid).copied().unwrap_or_default().unless_flushed(now);
+        // Entries read from the indexes of each table.
+        let mut entries: BTreeMap<Oid, u64> = BTreeMap::new();
         for (oid, counters) in &now {
-            let before = self.counters.get(oid).copied().unwrap_or_default().unless_flushed(*counters);
+            let index = self.known.get(oid).filter(|known| known.kind == 'i' && !known.toast);
+            if let Some(table) = index.and_then(|known| known.table) {
+                *entries.entry(table).or_default() += counters.seq_read.saturating_sub(before(oid, *counters).seq_read);
+            }
+        }
+        let is_table = |oid: &&Oid| !self.known.get(oid).is_some_and(|known| known.kind == 'i' || known.toast);
+        let tables: BTreeSet<Oid> = now.keys().chain(entries.keys()).filter(is_table).copied().collect();
+        for oid in &tables {
+            let counters = &now.get(oid).copied().unwrap_or_default();
+            let before = before(oid, *counters);
             let scans = counters.seq_scan.saturating_sub(before.seq_scan);
+            let known = self.known.get(oid).map_or(0, |known| known.rows);
             if let Some(read) = counters.seq_read.saturating_sub(before.seq_read).checked_div(scans) {
-                let known = self.known.get(oid).map_or(0, |known| known.rows);
                 // What is read of a table just emptied are the indexes of nothing.
                 if read > 0 || !observation.deleted.iter().any(|work| work.relation == *oid) {
                     observation.scanned.push(self.work(*oid, read.max(if read == 0 { 0 } else { known })));
@@ -79,8 +91,7 @@ impl Observer<'_> {
             }
             // A foreign key whose columns are indexed is proved by reading whole indexes. Statements that merely use an
             // index, as often as there are rows, take no such lock by themselves.
-            let known = self.known.get(oid).map_or(0, |known| known.rows);
-            let whole_index = known > 0 && counters.index_read.saturating_sub(before.index_read) >= known;
+            let whole_index = known > 0 && entries.get(oid).is_some_and(|entries| *entries >= known);
             if scans == 0 && whole_index && self.locked_here(*oid, observation) {
                 observation.scanned.push(self.work(*oid, known));
             }
