@@ -365,7 +365,7 @@ fn foreign_options(plan: &Plan<'_>, found: &mut Vec<Condition>) {
     for (address, other) in &plan.before.others {
         let changed = plan.pairing.after(*address).and_then(|after| plan.after.others.get(&after));
         let made_again = plan.restore.contains(address);
-        let altered = other.type_name == "server" && changed.is_some_and(|now| now.raw != other.raw);
+        let altered = changed.is_some_and(|now| now.raw != other.raw);
         if ["server", "user mapping"].contains(&other.type_name.as_str()) && (made_again || altered) {
             let text = format!(
                 "options of {} that lead to another server or are secret are set again by hand: copies have none of them",
