@@ -181,7 +181,7 @@ async fn one_without_a_way_back_spoils_no_other() {
             // Nobody can tell these rows from those the application adds.
             (
                 "2_rows.sql",
-                "INSERT INTO public.events SELECT (random() * 100)::integer, 'added' FROM generate_series(1, 2);",
+                "INSERT INTO public.events SELECT (random() * 100)::integer, md5(random()::text) FROM generate_series(1, 2);",
             ),
             ("3_index.sql", "CREATE INDEX events_at_idx ON public.events (at);"),
         ],

@@ -294,3 +294,29 @@ async fn rows_that_refer_to_added_rows_go_with_them_and_those_of_others_stay() {
     let left = "SELECT string_agg(origin || ' ' || why, ', ' ORDER BY origin) FROM seatrial_backup.left_alone";
     assert_eq!(trial.ask(left).await, "public.plans referred to since, public.subscriptions changed since");
 }
+
+#[tokio::test]
+async fn what_refers_to_a_row_that_will_not_be_there_stops_the_rollback_before_it_begins() {
+    let trial = Trial::of(
+        "CREATE TABLE accounts_new (LIKE accounts INCLUDING ALL); INSERT INTO accounts_new SELECT * FROM accounts;
+         ALTER TABLE subscriptions DROP CONSTRAINT subscriptions_account_id_fkey; DROP TABLE accounts;
+         ALTER TABLE accounts_new RENAME TO accounts; ALTER TABLE subscriptions
+             ADD CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts (id);",
+        "restored_from_backup",
+    )
+    .await;
+    trial.script("prepare").await.unwrap();
+    trial.send(&trial.migration).await.unwrap();
+    trial
+        .send(
+            "INSERT INTO accounts VALUES (51, 'own@example.test', 1, 'own'); INSERT INTO subscriptions VALUES (51, 1);",
+        )
+        .await
+        .unwrap();
+    let refused = trial.script("rollback").await.unwrap_err();
+    assert!(refused.contains("not so for 1 rows; nothing was changed"), "{refused}");
+    assert_eq!(trial.ask("SELECT count(*) FROM accounts").await, "21");
+    trial.send("DELETE FROM subscriptions; DELETE FROM accounts WHERE id = 51").await.unwrap();
+    trial.script("rollback").await.unwrap();
+    assert_eq!(trial.ask("SELECT count(*) FROM accounts").await, "20");
+}

@@ -211,6 +211,13 @@ fn longest_wait(observation: &Observation) -> Option<u64> {
     [observation.lock_timeout_ms, observation.statement_timeout_ms].into_iter().filter(|limit| *limit > 0).min()
 }
 
+/// `DETACH PARTITION CONCURRENTLY`, the one statement that locks a partition against everybody and its table only against
+/// others like itself: by the time it waits, nobody reaches the partition through its table any more.
+fn detaches_concurrently(observation: &Observation, lock: &ObservedLock) -> bool {
+    let weak = |other: &&ObservedLock| other.relation == lock.relation && other.mode == LockMode::ShareUpdateExclusive;
+    lock.partitions_only && observation.locks.iter().filter(weak).any(|other| !other.partitions_only)
+}
+
 /// Once for each migration: the first statement that could wait for a lock as good as for ever on a table that matters.
 fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
     for migration in &rehearsal.migrations {
@@ -221,7 +228,7 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             .filter(|observation| longest_wait(observation).is_none_or(|wait| wait as f64 >= thresholds.lock_wait_ms))
             .find_map(|observation| {
                 let lock = blocking(observation)
-                    .filter(|lock| lock.taken_here && !lock.index)
+                    .filter(|lock| lock.taken_here && !lock.index && !detaches_concurrently(observation, lock))
                     .filter(|lock| {
                         let rows = rehearsal.rows_before(lock.relation);
                         weighs(thresholds, &lock.name, rows, rehearsal.bytes_before(lock.relation))

@@ -357,6 +357,7 @@ fn privileges(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::object::Type;
 
     #[test]
     fn nothing_against_itself_is_no_change() {
@@ -370,5 +371,31 @@ mod tests {
         assert_eq!(client_type("timestamp(3) without time zone"), client_type("timestamp without time zone"));
         assert_ne!(client_type("integer"), client_type("bigint"));
         assert_ne!(client_type("text[]"), client_type("text"));
+    }
+    #[test]
+    fn a_label_is_known_by_its_number_and_where_the_type_was_made_again_by_its_name() {
+        let with = |oid: Oid, labels: &[(Oid, &str)]| {
+            let labels = labels.iter().map(|(oid, label)| (*oid, (*label).to_owned())).collect();
+            let mood = Type {
+                schema: "public".into(),
+                name: "mood".into(),
+                qualified: "public.mood".into(),
+                kind: TypeKind::Enum(labels),
+                owner: String::new(),
+                acl: Vec::new(),
+                comment: None,
+                raw: String::new(),
+            };
+            Catalog { types: [(oid, mood)].into(), ..Catalog::default() }
+        };
+        let gone = |label: &str, to: Option<&str>| CatalogChange::LabelGone {
+            type_name: "public.mood".into(),
+            label: label.into(),
+            to: to.map(str::to_owned),
+        };
+        let before = with(1, &[(10, "good"), (11, "bad")]);
+        assert_eq!(compare(&before, &with(1, &[(10, "good"), (11, "bad"), (12, "new")])), []);
+        assert_eq!(compare(&before, &with(1, &[(10, "fine"), (11, "bad")])), [gone("good", Some("fine"))]);
+        assert_eq!(compare(&before, &with(2, &[(20, "good"), (21, "sad")])), [gone("bad", None)]);
     }
 }

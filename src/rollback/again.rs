@@ -148,6 +148,13 @@ fn alter_table(sql: &str, all: &[Word<'_>]) -> String {
         );
         return only_if(&format!("NOT {there}"), sql);
     }
+    if let Some((attach, other)) = kinship(&first, actions) {
+        let other = format!("pg_catalog.to_regclass({})", quote_literal(&other));
+        let (parent, heir) = if first.ends_with("TACH") { (&regclass, &other) } else { (&other, &regclass) };
+        let there =
+            format!("EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = {parent} AND inhrelid = {heir})");
+        return only_if(&if attach { format!("NOT {there}") } else { there }, sql);
+    }
     if first == "RENAME" {
         let what = actions.get(1).map_or("", |word| word.text).to_uppercase();
         let condition = match what.as_str() {
@@ -185,6 +192,18 @@ fn alter_table(sql: &str, all: &[Word<'_>]) -> String {
         }
     }
     out
+}
+
+/// `ATTACH PARTITION`, `DETACH PARTITION`, `INHERIT` and `NO INHERIT`: whether it ties, and the other table.
+fn kinship(first: &str, actions: &[Word<'_>]) -> Option<(bool, String)> {
+    let (attach, at) = match first {
+        "ATTACH" => (true, 2),
+        "DETACH" => (false, 2),
+        "INHERIT" => (true, 1),
+        "NO" if actions.get(1)?.is("INHERIT") => (false, 2),
+        _ => return None,
+    };
+    Some((attach, qualified(actions.get(at..)?)?.0))
 }
 
 /// `schema.name` as the statement spells it, and what follows.
@@ -243,6 +262,14 @@ mod tests {
             ("ALTER TABLE public.a ADD CONSTRAINT c CHECK (x > 0);", "conname = 'c'"),
             ("ALTER TABLE public.a RENAME TO b;", "IF pg_catalog.to_regclass('public.a') IS NOT NULL"),
             ("ALTER TABLE public.a RENAME COLUMN x TO y;", "attname = 'x'"),
+            (
+                "ALTER TABLE public.a ATTACH PARTITION public.b FOR VALUES IN (1);",
+                "IF NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = pg_catalog.to_regclass('public.a') AND inhrelid = pg_catalog.to_regclass('public.b')) THEN",
+            ),
+            (
+                "ALTER TABLE public.a NO INHERIT public.b;",
+                "IF EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = pg_catalog.to_regclass('public.b') AND inhrelid = pg_catalog.to_regclass('public.a')) THEN",
+            ),
             ("CREATE TYPE public.mood AS ENUM ('a');", "IF pg_catalog.to_regtype('public.mood') IS NULL"),
             ("CREATE POLICY p ON public.a USING (true);", "polname = 'p'"),
         ] {

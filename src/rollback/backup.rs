@@ -361,7 +361,7 @@ impl Save {
             )),
             _ => None,
         };
-        [Some(text), unnoticed].into_iter().flatten().map(|text| Condition { text, query: None }).collect()
+        [Some(text), unnoticed].into_iter().flatten().map(Condition::said).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What rows written between migration and rollback could break: every rule that gets tighter again, as a count.
 
-use super::backup::{Save, SaveKind, is_base_of, lossless};
+use super::backup::{Save, SaveKind, SavedColumn, is_base_of, lossless};
 use super::names::{column, describe, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
@@ -9,7 +9,7 @@ use crate::migration::script::{StatementKind, kind};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::object::{Address, Class, TypeKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Something that must hold for the rollback to go through, or to bring everything back.
@@ -19,15 +19,33 @@ pub struct Condition {
     pub text: String,
     /// A query against the migrated schema that counts offending rows; none where only words can say it.
     pub query: Option<String>,
+    /// The part of the backup the query asks, qualified: without it there is nothing to ask.
+    pub backup: Option<String>,
 }
 
 impl Condition {
+    /// One that only words can say.
+    pub(super) fn said(text: String) -> Self {
+        Self { text, query: None, backup: None }
+    }
+
+    fn counted(text: String, query: Option<String>) -> Self {
+        Self { text, query, backup: None }
+    }
+
     /// The check as a statement that stops the script.
     pub(super) fn check(&self) -> String {
         let Some(query) = &self.query else { return String::new() };
         let message = quote_literal("%: not so for % rows; nothing was changed");
+        let counted = match &self.backup {
+            Some(name) => format!(
+                "IF pg_catalog.to_regclass({}) IS NOT NULL THEN\n        offending := ({query});\n    END IF;",
+                quote_literal(name)
+            ),
+            None => format!("offending := ({query});"),
+        };
         format!(
-            "DO $seatrial$\nDECLARE\n    offending bigint;\nBEGIN\n    offending := ({query});\n    IF offending > 0 THEN\n        \
+            "DO $seatrial$\nDECLARE\n    offending bigint;\nBEGIN\n    {counted}\n    IF offending > 0 THEN\n        \
              RAISE EXCEPTION {message}, {}, offending;\n    END IF;\nEND\n$seatrial$;\n",
             quote_literal(&self.text)
         )
@@ -36,7 +54,9 @@ impl Condition {
 
 pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     let mut found = Vec::new();
-    let replaced = Replaced::new(plan, saved);
+    let mut replaced = Replaced::new(plan, saved);
+    replaced.dropped =
+        saved.iter().filter(|save| save.kind == SaveKind::Table).map(|save| (save.table, save)).collect();
     columns(plan, &replaced, &mut found);
     labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
@@ -63,36 +83,41 @@ pub(super) fn of_unread(statements: &[String]) -> Option<Condition> {
         _ => false,
     };
     let text = "DO blocks and procedures write to no other tables than on the copy: only those are saved".to_owned();
-    statements.iter().any(writes).then_some(Condition { text, query: None })
+    statements.iter().any(writes).then_some(Condition::said(text))
 }
 
 /// What bears an old name is not what bore it before: it goes with all that is written to it.
 pub(super) fn of_stand_ins(stand_ins: &[String]) -> impl Iterator<Item = Condition> + '_ {
-    stand_ins.iter().map(|name| Condition {
-        text: format!(
+    stand_ins.iter().map(|name| {
+        Condition::said(format!(
             "what is written to {name} after the migration is lost: it takes the place of what it was before"
-        ),
-        query: None,
+        ))
     })
 }
 
 /// Tables whose rows go back to what was saved before `NOT NULL` and constraints stand again. What they hold until then
 /// says nothing: the migration itself may have written it, under rules it had loosened. Types go back before the rows.
-struct Replaced(BTreeSet<Oid>);
+struct Replaced<'a> {
+    /// OIDs after.
+    tables: BTreeSet<Oid>,
+    /// Tables that come back with the rows they had, OIDs before.
+    dropped: BTreeMap<Oid, &'a Save>,
+}
 
-impl Replaced {
+impl Replaced<'_> {
     fn new(plan: &Plan<'_>, saved: &[Save]) -> Self {
         let rows = saved.iter().filter(|save| matches!(save.kind, SaveKind::Rows { .. } | SaveKind::Written(_)));
-        Self(rows.filter_map(|save| plan.pairing.relation_after(save.table)).collect())
+        let tables = rows.filter_map(|save| plan.pairing.relation_after(save.table)).collect();
+        Self { tables, dropped: BTreeMap::new() }
     }
 
     /// The query, unless rows of one of these tables (OIDs after) are replaced before its answer matters.
     fn countable(&self, tables: &[Oid], query: Option<String>) -> Option<String> {
-        query.filter(|_| !tables.iter().any(|table| self.0.contains(table)))
+        query.filter(|_| !tables.iter().any(|table| self.tables.contains(table)))
     }
 }
 
-fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+fn columns(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for table in plan.tables.values() {
         for old in plan.before.columns_of(table.before) {
             let number = old.number;
@@ -110,29 +135,29 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
                 continue;
             }
             if old.not_null && !new.not_null && !unchecked_not_null(plan, table.before, &old.name) {
-                found.push(Condition {
-                    text: format!("no row of {name} has a null in {}", identifier(&new.name)),
-                    query: replaced.countable(
+                found.push(Condition::counted(
+                    format!("no row of {name} has a null in {}", identifier(&new.name)),
+                    replaced.countable(
                         &[table.after],
                         Some(format!("SELECT count(*) FROM {name} WHERE {} IS NULL", identifier(&new.name))),
                     ),
-                });
+                ));
             }
             if table.retyped.contains(&number)
                 && lossless(&old.type_name, &new.type_name)
                 && let Some(misfit) = misfit(&identifier(&new.name), &old.type_name, &new.type_name)
             {
-                found.push(Condition {
-                    text: format!("every value of {} fits {}", column(plan.after, table.after, number), old.type_name),
-                    query: Some(format!("SELECT count(*) FROM {name} WHERE {misfit}")),
-                });
+                found.push(Condition::counted(
+                    format!("every value of {} fits {}", column(plan.after, table.after, number), old.type_name),
+                    Some(format!("SELECT count(*) FROM {name} WHERE {misfit}")),
+                ));
             } else if table.retyped.contains(&number)
                 && !is_base_of(plan.before, (table.before, number), &new.type_name)
                 && may_misfit(&old.type_name, &new.type_name)
             {
                 let name = column(plan.after, table.after, number);
                 let text = format!("every value written to {name} since can be read as {}", old.type_name);
-                found.push(Condition { text, query: None });
+                found.push(Condition::said(text));
             }
         }
     }
@@ -169,7 +194,7 @@ fn misfit(name: &str, old: &str, new: &str) -> Option<String> {
     old.starts_with("numeric(").then(|| format!("{name} <> {name}::{old}"))
 }
 
-fn labels(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+fn labels(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for (before, after) in &plan.replaced_types {
         let (Some(old), Some(new)) = (plan.before.types.get(&before.oid), plan.after.types.get(&after.oid)) else {
             continue;
@@ -202,13 +227,13 @@ fn labels(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
             }
             let Some(found_column) = plan.after.columns.get(&(dependent.oid, dependent.column)) else { continue };
             let name = identifier(&found_column.name);
-            found.push(Condition {
-                text: format!(
+            found.push(Condition::counted(
+                format!(
                     "no row holds a new label of {} in {}",
                     new.qualified,
                     column(plan.after, dependent.oid, dependent.column)
                 ),
-                query: replaced.countable(
+                replaced.countable(
                     &[dependent.oid],
                     Some(format!(
                         "SELECT count(*) FROM {} WHERE {}",
@@ -220,17 +245,21 @@ fn labels(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
                         }
                     )),
                 ),
-            });
+            ));
         }
     }
 }
 
-fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+fn constraints(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for address in plan.restore.iter().filter(|address| address.class == Class::Constraint) {
         let Some(constraint) = plan.before.constraints.get(&address.oid) else { continue };
         let Some(table) = constraint.table.and_then(|table| plan.pairing.relation_after(table)) else { continue };
         // What still stands after the migration needs no check, and where names changed the old words would not do.
-        if plan.pairing.after(*address).is_some() || constraint.inherited || !constraint.validated {
+        // A referenced table that comes back holds what was saved of it, and nothing else.
+        let from_backup =
+            constraint.references.and_then(|before| replaced.dropped.get(&before)).filter(|_| constraint.kind == 'f');
+        let stands = from_backup.is_none() && plan.pairing.after(*address).is_some();
+        if stands || constraint.inherited || !constraint.validated {
             continue;
         }
         let same_names = constraint.columns.iter().all(|name| {
@@ -239,7 +268,7 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
             };
             constraint.table.and_then(|before| number(plan.before, before)) == number(plan.after, table)
         });
-        if !same_names || still_there(plan, table, constraint) {
+        if !same_names || (from_backup.is_none() && still_there(plan, table, constraint)) {
             continue;
         }
         let name = plan.after.relation_name(table);
@@ -265,15 +294,20 @@ fn constraints(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>)
         };
         let referenced = constraint.references.and_then(|referenced| plan.pairing.relation_after(referenced));
         let tables: Vec<Oid> = referenced.into_iter().chain([table]).collect();
+        let backup = from_backup.map(|save| save.backup_name());
+        let query = match from_backup {
+            Some(save) => reference_to(&own, constraint, &save.backup_name(), &save.columns),
+            None => query,
+        };
         let query = replaced.countable(&tables, query);
         let mut text = format!("{name} satisfies {}", identifier(&constraint.name));
         let _ = write!(text, ": {}", constraint.definition);
-        found.push(Condition { text, query });
+        found.push(Condition { text, query, backup });
     }
 }
 
 /// `CHECK` of domains that come back, or get it back, on columns that stay.
-fn domains(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+fn domains(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for address in plan.restore.iter().filter(|address| address.class == Class::Constraint) {
         let Some(constraint) = plan.before.constraints.get(&address.oid).filter(|found| found.kind == 'c') else {
             continue;
@@ -300,16 +334,16 @@ fn domains(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
                 let about = of_value(&constraint.definition, &identifier(&now.name));
                 let query =
                     (same && is_understood(plan, *address, Some(domain))).then(|| check_query(&name, &about)).flatten();
-                found.push(Condition {
-                    text: format!(
+                found.push(Condition::counted(
+                    format!(
                         "every value of {} satisfies {} of {}: {}",
                         column(plan.after, table.after, old.number),
                         identifier(&constraint.name),
                         of.qualified,
                         constraint.definition
                     ),
-                    query: replaced.countable(&[table.after], query),
-                });
+                    replaced.countable(&[table.after], query),
+                ));
             }
         }
     }
@@ -331,19 +365,19 @@ fn foreign_options(plan: &Plan<'_>, found: &mut Vec<Condition>) {
     for (address, other) in &plan.before.others {
         let changed = plan.pairing.after(*address).and_then(|after| plan.after.others.get(&after));
         let made_again = plan.restore.contains(address);
-        let altered = other.type_name == "server" && changed.is_some_and(|now| now.raw != other.raw);
+        let altered = changed.is_some_and(|now| now.raw != other.raw);
         if ["server", "user mapping"].contains(&other.type_name.as_str()) && (made_again || altered) {
             let text = format!(
                 "options of {} that lead to another server or are secret are set again by hand: copies have none of them",
                 describe(plan.before, *address)
             );
-            found.push(Condition { text, query: None });
+            found.push(Condition::said(text));
         }
     }
 }
 
 /// Unique indexes that are no constraint's and come back.
-fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Condition>) {
+fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for address in plan.restore.iter().filter(|address| address.class == Class::Relation) {
         let Some(index) = plan.before.indexes.get(&address.oid) else { continue };
         let gone = plan.pairing.after(*address).is_none() && index.unique && index.constraint.is_none();
@@ -359,21 +393,20 @@ fn unique_indexes(plan: &Plan<'_>, replaced: &Replaced, found: &mut Vec<Conditio
                 identifiers(keys)
             )
         });
-        found.push(Condition {
-            text: format!("{name} holds no value twice that {} forbids", plan.before.relation_name(address.oid)),
-            query: replaced.countable(&[table], query),
-        });
+        found.push(Condition::counted(
+            format!("{name} holds no value twice that {} forbids", plan.before.relation_name(address.oid)),
+            replaced.countable(&[table], query),
+        ));
     }
 }
 
 /// Restored rows may need values that somebody wrote elsewhere since, or rows that are gone.
 fn contended(saved: &[Save], found: &mut Vec<Condition>) {
-    found.extend(saved.iter().filter(|save| save.contended).map(|save| Condition {
-        text: format!(
+    found.extend(saved.iter().filter(|save| save.contended).map(|save| {
+        Condition::said(format!(
             "rows of {} are left alone where another row holds a unique value they had, or what they refer to is gone",
             save.origin
-        ),
-        query: None,
+        ))
     }));
 }
 
@@ -439,13 +472,25 @@ fn foreign_key_query(
     table: &str,
     constraint: &crate::snapshot::catalog::Constraint,
 ) -> Option<String> {
+    let referenced = plan.pairing.relation_after(constraint.references?)?;
+    let referenced_names: Vec<&String> = plan.after.columns_of(referenced).map(|column| &column.name).collect();
+    let all_there = constraint.referenced_columns.iter().all(|name| referenced_names.contains(&name));
+    all_there.then(|| reference_to(table, constraint, &own_rows(plan, referenced), &[])).flatten()
+}
+
+/// Counts rows of a table that refer to none of `rows`, some columns of which are `saved`.
+fn reference_to(
+    table: &str,
+    constraint: &crate::snapshot::catalog::Constraint,
+    rows: &str,
+    saved: &[SavedColumn],
+) -> Option<String> {
     // Periods contain, they are not equal.
     if constraint.definition.contains(", PERIOD ") {
         return None;
     }
-    let referenced = plan.pairing.relation_after(constraint.references?)?;
-    let referenced_names: Vec<&String> = plan.after.columns_of(referenced).map(|column| &column.name).collect();
-    if !constraint.referenced_columns.iter().all(|name| referenced_names.contains(&name)) {
+    let as_text = |name: &String| saved.iter().any(|column| column.name == *name && column.as_text);
+    if constraint.referenced_columns.iter().any(as_text) {
         return None;
     }
     let joined: Vec<String> = constraint
@@ -459,7 +504,7 @@ fn foreign_key_query(
     Some(format!(
         "SELECT count(*) FROM {table} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {})",
         known.join(" AND "),
-        own_rows(plan, referenced),
+        rows,
         joined.join(" AND ")
     ))
 }

@@ -87,8 +87,12 @@ pub(super) fn others(plan: &Plan<'_>) -> Vec<Step> {
             continue;
         }
         let why = format!("{}: as it was.", capitalised(&describe(plan.before, before)));
-        let Some(name) = object(plan.before, before) else { continue };
         let text = entry_of(plan, before).unwrap_or_default();
+        if old.type_name == "user mapping" {
+            steps.extend(user_mapping(&old.identity, &text).map(|sql| Step::new(why, sql)));
+            continue;
+        }
+        let Some(name) = object(plan.before, before) else { continue };
         let sql = match old.type_name.as_str() {
             "extension" => Some(version(old, new)),
             "text search dictionary" => Some(dictionary(&name, old, new)),
@@ -111,7 +115,8 @@ fn staying(plan: &Plan<'_>) -> Vec<(Address, Address)> {
 
 /// Whether a change of the object's row is taken back by [`others`].
 pub(in crate::rollback) fn is_altered_in_place(type_name: &str) -> bool {
-    ["extension", "server", "operator", "publication", "statistics object", "event trigger"].contains(&type_name)
+    ["extension", "server", "user mapping", "operator", "publication", "statistics object", "event trigger"]
+        .contains(&type_name)
 }
 
 /// Only what an extension brings along leads from a version to another, and few lead back.
@@ -190,14 +195,41 @@ fn in_parentheses<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     None
 }
 
+/// Parts of names of options nobody else may know.
+const SECRET: [&str; 5] = ["pass", "secret", "token", "credential", "key"];
+
+/// The options that are not secret.
+fn open_options(options: &str) -> Vec<String> {
+    let secret = |pair: &String| {
+        let name = pair.split_whitespace().next().unwrap_or_default().to_lowercase();
+        SECRET.iter().any(|part| name.contains(part))
+    };
+    pairs(options).into_iter().filter(|pair| !secret(pair)).collect()
+}
+
+/// Options that are not secret go and come; the others stay what they are.
+fn user_mapping(identity: &str, text: &str) -> Option<String> {
+    let (role, server) = identity.split_once(" on server ")?;
+    let options = in_parentheses(text, "OPTIONS").map(open_options).unwrap_or_default();
+    let add = quote_literal(&options.iter().map(|pair| format!("ADD {pair}")).collect::<Vec<_>>().join(", "));
+    let (role_name, server_name) = (last_part(&format!(".{role}")), last_part(&format!(".{server}")));
+    Some(format!(
+        "DO $seatrial$\nDECLARE\n    changes text;\nBEGIN\n    SELECT pg_catalog.concat_ws(', ', \
+         pg_catalog.string_agg(pg_catalog.format('DROP %I', o.option_name), ', '), nullif({add}, '')) INTO changes\n        \
+         FROM pg_catalog.pg_user_mappings AS m, pg_catalog.pg_options_to_table(m.umoptions) AS o\n        WHERE m.srvname = {} \
+         AND m.usename = {} AND o.option_name !~* {};\n    changes := coalesce(nullif(changes, ''), {add});\n    IF changes <> '' \
+         THEN\n        EXECUTE {} || changes || ')';\n    END IF;\nEND\n$seatrial$;",
+        quote_literal(&server_name),
+        quote_literal(&role_name),
+        quote_literal(&SECRET.join("|")),
+        quote_literal(&format!("ALTER USER MAPPING FOR {role} SERVER {server} OPTIONS ("))
+    ))
+}
+
 /// A user mapping without what nobody else may know: scripts are read and kept.
 pub(super) fn without_secrets(text: &str) -> String {
     let Some(options) = in_parentheses(text, "OPTIONS") else { return text.to_owned() };
-    let secret = |pair: &String| {
-        let name = pair.split_whitespace().next().unwrap_or_default().to_lowercase();
-        ["pass", "secret", "token", "credential", "key"].iter().any(|part| name.contains(part))
-    };
-    let kept: Vec<String> = pairs(options).into_iter().filter(|pair| !secret(pair)).collect();
+    let kept = open_options(options);
     let all = format!("OPTIONS ({options})");
     match kept.as_slice() {
         [] => text.replacen(&format!(" {all}"), "", 1),

@@ -1,3 +1,2 @@
 ALTER TABLE t ALTER w TYPE integer USING w::integer;
 UPDATE t SET v = upper(v) WHERE id < 3;
-DROP INDEX t_norm;

@@ -60,12 +60,15 @@ impl Numbers {
             .collect();
         for (oid, gone) in before.types.iter().filter(|(oid, _)| !after.types.contains_key(oid)) {
             let alike = made.get(gone.qualified.as_str()).filter(|(_, kind)| {
-                // Enumerations are told by their labels, elsewhere; bases and ranges cannot be told apart further.
-                matches!(
-                    (&gone.kind, kind),
+                // Enumerations are told by their labels; bases and ranges cannot be told apart further.
+                match (&gone.kind, kind) {
+                    (TypeKind::Enum(gone), TypeKind::Enum(made)) => {
+                        gone.iter().map(|(_, label)| label).eq(made.iter().map(|(_, label)| label))
+                    }
                     (TypeKind::Domain { .. }, TypeKind::Domain { .. })
-                        | (TypeKind::Composite(_), TypeKind::Composite(_))
-                )
+                    | (TypeKind::Composite(_), TypeKind::Composite(_)) => true,
+                    _ => false,
+                }
             });
             if let Some((made, _)) = alike {
                 found.types.insert(*oid, *made);
@@ -194,6 +197,15 @@ impl Numbers {
                 }
             },
         );
+        for oid in self.types.values() {
+            if let (Some(old), Some(new)) = (catalog.types.get_mut(oid), after.types.get(oid))
+                && matches!(new.kind, TypeKind::Enum(_))
+            {
+                // Labels have numbers of their own, and are the same in all else.
+                old.kind.clone_from(&new.kind);
+                old.raw.clone_from(&new.raw);
+            }
+        }
         for objects in [&mut catalog.triggers, &mut catalog.rules, &mut catalog.policies] {
             for object in objects.values_mut() {
                 object.table = self.relation(object.table);
@@ -225,7 +237,7 @@ fn rekeyed<K: Ord + Copy, V>(
 mod tests {
     use super::*;
     use crate::snapshot::catalog::{Column, ColumnDetail, Relation};
-    use crate::snapshot::object::Sequence;
+    use crate::snapshot::object::{Sequence, Type};
 
     fn relation(oid: Oid, name: &str, kind: RelationKind) -> Relation {
         Relation {
@@ -301,6 +313,33 @@ mod tests {
         assert_eq!(adopted.relations.keys().collect::<Vec<_>>(), [&7, &9]);
         assert_eq!(adopted.sequences[&9].owned_by, Some((7, 1)));
         assert_eq!(adopted.dependencies[0].referenced, Address::column(7, 1));
+    }
+
+    #[test]
+    fn an_enumeration_made_again_with_its_labels_is_the_same() {
+        let of = |oid: Oid, labels: &[(Oid, &str)]| {
+            let mut catalog = catalog(1, &[(1, "a")]);
+            let kind = TypeKind::Enum(labels.iter().map(|(oid, label)| (*oid, (*label).to_owned())).collect());
+            let made = Type {
+                schema: "public".to_owned(),
+                name: "mood".to_owned(),
+                qualified: "public.mood".to_owned(),
+                kind,
+                owner: "app".to_owned(),
+                acl: Vec::new(),
+                comment: None,
+                raw: oid.to_string(),
+            };
+            catalog.types.insert(oid, made);
+            catalog.column_details.entry((1, 1)).and_modify(|detail| detail.type_oid = oid);
+            catalog
+        };
+        let (before, after) = (of(5, &[(6, "ok"), (7, "sad")]), of(15, &[(16, "ok"), (17, "sad")]));
+        let adopted = adopt(&before, &after);
+        assert_eq!(adopted.types, after.types);
+        assert_eq!(adopted.column_details[&(1, 1)].type_oid, 15);
+        let more = of(15, &[(16, "ok"), (17, "sad"), (18, "great")]);
+        assert_eq!(adopt(&before, &more), before);
     }
 
     #[test]

@@ -1,0 +1,2 @@
+ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (SET "user" 'other', DROP batch, ADD port '1');
+ALTER USER MAPPING FOR app SERVER far OPTIONS (ADD "user" 'app');

@@ -1,1 +1,0 @@
-ALTER TABLE orders ALTER COLUMN reference TYPE varchar(20) COLLATE "C";
