@@ -41,7 +41,7 @@ fi
 eighteen=${SEATRIAL_TEST_POSTGRES:-/var/cache/seatrial-test-postgres}/18/bin
 [ "$(id -u)" = 0 ] || eighteen=${SEATRIAL_TEST_POSTGRES:-${XDG_CACHE_HOME:-$HOME/.cache}/seatrial-test-postgres}/18/bin
 if [ "$#" = 0 ] && [ -x "$eighteen/postgres" ]; then
-  SEATRIAL_POSTGRES_BIN=$eighteen "${run[@]}" --test server --test explain --test settle --test draw --test rollback --test rollback_random --test rollback_shared --test catalog_net --test demo
+  SEATRIAL_POSTGRES_BIN=$eighteen "${run[@]}" --test server --test explain --test settle --test draw --test rollback --test rollback_random --test rollback_shared --test catalog_net --test locks --test demo
 elif [ "${CI:-}" = true ]; then
   echo 'PostgreSQL 18 is missing: half of what CI promises was not tested.' >&2
   exit 1

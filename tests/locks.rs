@@ -10,7 +10,7 @@ mod page;
 mod table;
 
 use seatrial::engine::ServerError;
-use seatrial::engine::postgres::apply::{Target, apply};
+use seatrial::engine::postgres::apply::{Applied, Target, apply};
 use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::observe::Observer;
 use seatrial::engine::postgres::server::SUPERUSER;
@@ -59,12 +59,30 @@ async fn measure(place: &Place, case: &Case, database: &str) -> Result<Vec<Strin
     for before in &case.before {
         place.execute(database, ROLE, before).await.unwrap_or_else(|error| panic!("{}: {before}: {error}", case.title));
     }
-    let mut superuser = place.session(database, SUPERUSER).await?;
     if !case.before.is_empty() {
-        superuser.execute("ANALYZE").await?;
+        place.execute(database, SUPERUSER, "ANALYZE").await?;
     }
+    let migration = migration(case);
+    let (applied, observations) = observe(place, database, &migration).await?;
+    place.execute("postgres", SUPERUSER, &format!("DROP DATABASE {database}")).await?;
+    let last = migration.statements.len();
+    if let Some(failure) = applied.failure.filter(|failure| failure.statement != last) {
+        panic!("{}: statement {}: {}", case.title, failure.statement, failure.error);
+    }
+    let observation = observations.iter().find(|observation| observation.statement == last).expect("it ran");
+    Ok(facts(observation, place.major()))
+}
+
+/// Runs a migration under the observer, as the measured run does.
+async fn observe(
+    place: &Place,
+    database: &str,
+    migration: &Migration,
+) -> Result<(Applied, Vec<Observation>), ServerError> {
+    let mut superuser = place.session(database, SUPERUSER).await?;
     let catalog = catalog::read(&mut superuser).await?;
     let sizes = catalog::read_sizes(&mut superuser).await?;
+    superuser.close().await;
     let target = Target {
         endpoint: place.endpoint().clone(),
         database: database.to_owned(),
@@ -74,17 +92,9 @@ async fn measure(place: &Place, case: &Case, database: &str) -> Result<Vec<Strin
     let mut observations = Vec::new();
     let mut observer =
         Observer::new(&target.endpoint, database, &catalog, &sizes, Activity::default(), &mut observations).await?;
-    let migration = migration(case);
-    let applied = apply(&target, std::slice::from_ref(&migration), None, &mut observer).await?;
+    let applied = apply(&target, std::slice::from_ref(migration), None, &mut observer).await?;
     observer.finish().await?;
-    superuser.close().await;
-    place.execute("postgres", SUPERUSER, &format!("DROP DATABASE {database}")).await?;
-    let last = migration.statements.len();
-    if let Some(failure) = applied.failure.filter(|failure| failure.statement != last) {
-        panic!("{}: statement {}: {}", case.title, failure.statement, failure.error);
-    }
-    let observation = observations.iter().find(|observation| observation.statement == last).expect("it ran");
-    Ok(facts(observation, place.major()))
+    Ok((applied, observations))
 }
 
 /// What was measured, without times, bytes, and what came with the run itself.
@@ -137,10 +147,8 @@ fn facts(observation: &Observation, major: u32) -> Vec<String> {
     facts
 }
 
-#[tokio::test]
-async fn every_statement_of_the_table_shows_what_was_written_down() {
-    let place = Place::new().await;
-    let major = place.major();
+/// The shop, in a database of its own.
+async fn shop(place: &Place) {
     place.execute("postgres", SUPERUSER, &format!("CREATE DATABASE shop OWNER {ROLE}")).await.unwrap();
     let schema = std::fs::read_to_string(folder().join("schema.sql")).unwrap();
     let mut session = place.session("shop", ROLE).await.unwrap();
@@ -150,6 +158,26 @@ async fn every_statement_of_the_table_shows_what_was_written_down() {
     session.execute("VACUUM (ANALYZE)").await.unwrap();
     session.close().await;
     place.execute("postgres", SUPERUSER, &format!("GRANT CREATE ON DATABASE shop TO {ROLE}")).await.unwrap();
+}
+
+/// One script, in a mode.
+fn script(sql: &str, transaction: TransactionMode) -> Migration {
+    let case = Case {
+        title: String::new(),
+        before: Vec::new(),
+        together: false,
+        since: 0,
+        sql: sql.to_owned(),
+        facts: std::collections::BTreeMap::new(),
+    };
+    Migration { transaction, ..migration(&case) }
+}
+
+#[tokio::test]
+async fn every_statement_of_the_table_shows_what_was_written_down() {
+    let place = Place::new().await;
+    let major = place.major();
+    shop(&place).await;
     let wanted = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
 
     let mut wrong = Vec::new();
@@ -175,6 +203,76 @@ async fn every_statement_of_the_table_shows_what_was_written_down() {
         std::fs::write(support::repository().join(PAGE), page::render(&themes)).unwrap();
     }
     assert!(wrong.is_empty(), "{} statements on PostgreSQL {major}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_lock_is_held_as_long_as_its_transaction_lasts_whoever_opened_it() {
+    let place = Place::new().await;
+    shop(&place).await;
+    for (mode, begin, commit) in [
+        (TransactionMode::PerMigration, "", ""),
+        (TransactionMode::AllPending, "", ""),
+        (TransactionMode::Explicit, "BEGIN;", "COMMIT;"),
+    ] {
+        let sql = format!(
+            "{begin} ALTER TABLE orders ADD COLUMN IF NOT EXISTS memo text; UPDATE staff SET name = 'name'; \
+             SELECT pg_sleep(0.3); {commit}"
+        );
+        let (applied, observations) = observe(&place, "shop", &script(&sql, mode)).await.unwrap();
+        assert_eq!(applied.failure, None, "{mode:?}");
+        let alter = observations.iter().find(|each| !each.locks.is_empty()).unwrap();
+        let later: f64 =
+            observations.iter().filter(|each| each.statement > alter.statement).map(|each| each.duration_ms).sum();
+        let lock = &alter.locks[0];
+        assert_eq!((lock.name.as_str(), lock.mode), ("public.orders", LockMode::AccessExclusive), "{mode:?}");
+        assert!(lock.held_ms >= later && later >= 300.0, "{mode:?}: held {} ms, {later} ms after it", lock.held_ms);
+    }
+}
+
+#[tokio::test]
+async fn standing_still_at_commits_fails_nothing_and_keeps_nobody_waiting_for_good() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let sql = "SET lock_timeout = '1ms'; SET statement_timeout = '30s'; \
+               CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status); \
+               DO $$ BEGIN FOR n IN 1..300 LOOP UPDATE staff SET name = 'name' WHERE id = 1 + n % 50; COMMIT; END LOOP; END $$; \
+               DROP INDEX CONCURRENTLY orders_status_idx; \
+               SET synchronous_commit = off; VACUUM FULL staff";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let of = |statement: usize| observations.iter().find(|each| each.statement == statement).unwrap();
+    assert_eq!((of(3).lock_timeout_ms, of(3).statement_timeout_ms), (1, 30_000));
+    let lock = &of(3).locks[0];
+    assert_eq!((lock.name.as_str(), lock.mode, lock.exact), ("public.orders", LockMode::ShareUpdateExclusive, true));
+    assert!(of(4).committed_within && of(4).dead_rows == 300, "{:?}", of(4));
+    assert_eq!(of(7).rewritten[0].name, "public.staff", "a session that waits for no standby is measured as before");
+    // Nothing is left of it: what commits now does not wait for anybody.
+    place.execute("shop", ROLE, "UPDATE staff SET name = 'other'").await.unwrap();
+}
+
+#[tokio::test]
+async fn time_spent_waiting_for_a_lock_is_measured() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let mut other = place.session("shop", ROLE).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE").await.unwrap();
+    let release = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted";
+        let mut seen = 0;
+        // Often enough for the observer to have looked many times.
+        while seen < 2_000 {
+            let rows = other.query(waiting).await.unwrap();
+            seen += usize::from(rows.scalar() == Some("1"));
+        }
+        other.execute("COMMIT").await.unwrap();
+    };
+    let migration = script("ALTER TABLE orders ADD COLUMN memo text", TransactionMode::None);
+    let (ran, ()) = tokio::join!(observe(&place, "shop", &migration), release);
+    let (applied, observations) = ran.unwrap();
+    assert_eq!(applied.failure, None);
+    let lock = &observations[0].locks[0];
+    assert_eq!((lock.name.as_str(), lock.exact), ("public.orders", true));
+    assert!(lock.waited_ms > 0.0 && lock.waited_ms <= observations[0].duration_ms, "{lock:?}");
 }
 
 #[test]

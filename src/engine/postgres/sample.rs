@@ -197,6 +197,7 @@ impl Sampler {
 async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>, activity: Activity) {
     let mut asked_how_far = Instant::now();
     let mut asked_disk = Instant::now();
+    let mut looked_at = 0;
     loop {
         let (pid, turn, since, still, stopping) = {
             let shared = shared.lock().await;
@@ -207,14 +208,17 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         }
         let Some(pid) = pid else {
             wake.notified().await;
-            let hurry = shared.lock().await.standstill.is_some();
-            if !hurry {
-                // Most statements are over by then, and a look would only keep the processor from them.
-                tokio::time::sleep(INTERVAL).await;
-            }
-            (asked_how_far, asked_disk) = (Instant::now(), Instant::now());
             continue;
         };
+        if turn != looked_at {
+            looked_at = turn;
+            (asked_how_far, asked_disk) = (Instant::now(), Instant::now());
+            if !still {
+                // Most statements are over by then, and a look would only keep the processor from them.
+                tokio::time::sleep(INTERVAL).await;
+                continue;
+            }
+        }
         let interval = if still { standstill::INTERVAL } else { INTERVAL };
         if let Err(error) = once(&mut session, pid, turn, &shared).await {
             shared.lock().await.failure = Some(error);
