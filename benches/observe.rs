@@ -5,6 +5,7 @@
 //! more than 1.5 times as long. Needs a server and psql (`SEATRIAL_BENCH_PSQL`, or the one on the path).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod psql;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -16,8 +17,7 @@ use seatrial::migration::script::split;
 use seatrial::migration::{Connection, Migration, SourceFile, Statement, TransactionMode};
 use seatrial::progress::Activity;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::place::{Place, ROLE};
@@ -94,23 +94,6 @@ async fn by_program(place: &Place, migration: &Migration) -> Duration {
     took
 }
 
-fn by_psql(place: &Place, script: &Path) -> Duration {
-    let psql = std::env::var_os("SEATRIAL_BENCH_PSQL").unwrap_or_else(|| "psql".into());
-    let endpoint = place.endpoint();
-    let started = Instant::now();
-    let mut command = Command::new(psql);
-    command.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-U", ROLE, "-d", "alone", "-f"]).arg(script);
-    command.arg("-h").arg(&endpoint.socket_dir).args(["-p", &endpoint.port.to_string()]);
-    let status = command.stdout(Stdio::null()).status().expect("psql starts");
-    assert!(status.success(), "psql: {status}");
-    started.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1000.0
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let place = Place::new().await;
@@ -132,9 +115,9 @@ async fn main() -> ExitCode {
             place.execute("postgres", SUPERUSER, &create).await.unwrap();
         }
         program.push(by_program(&place, &migration).await);
-        psql.push(by_psql(&place, &file));
+        psql.push(psql::takes(&place, ROLE, "alone", &file));
     }
-    let (program, psql) = (median(program), median(psql));
+    let (program, psql) = (psql::median(program), psql::median(psql));
     let ratio = program / psql;
     println!(
         "{} statements: {program:.0} ms observed, {psql:.0} ms by psql: {ratio:.2} times",

@@ -5,6 +5,7 @@
 //! takes more than 1.3 times as long. Needs a server and psql (`SEATRIAL_BENCH_PSQL`, or the one on the path).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod psql;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -13,8 +14,7 @@ use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::snapshot::plan::Captured;
 use seatrial::workload::{HotQuery, ParameterSet};
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::place::Place;
 
@@ -131,23 +131,6 @@ async fn by_program(place: &Place, queries: &[HotQuery]) -> Duration {
     took
 }
 
-fn by_psql(place: &Place, script: &Path) -> Duration {
-    let psql = std::env::var_os("SEATRIAL_BENCH_PSQL").unwrap_or_else(|| "psql".into());
-    let endpoint = place.endpoint();
-    let started = Instant::now();
-    let mut command = Command::new(psql);
-    command.args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-U", SUPERUSER, "-d", "shop", "-f"]).arg(script);
-    command.arg("-h").arg(&endpoint.socket_dir).args(["-p", &endpoint.port.to_string()]);
-    let status = command.stdout(Stdio::null()).status().expect("psql starts");
-    assert!(status.success(), "psql: {status}");
-    started.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1000.0
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let place = Place::new().await;
@@ -161,9 +144,9 @@ async fn main() -> ExitCode {
     let (mut own, mut psql) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         own.push(by_program(&place, &queries).await);
-        psql.push(by_psql(&place, &file));
+        psql.push(psql::takes(&place, SUPERUSER, "shop", &file));
     }
-    let (own, psql) = (median(own), median(psql));
+    let (own, psql) = (psql::median(own), psql::median(psql));
     let ratio = own / psql;
     println!("{} queries, {} times: seatrial {own:.0} ms, psql {psql:.0} ms", queries.len(), MIGRATION.len() + 2);
     println!("ratio {ratio:.2}, at most {LIMIT}");

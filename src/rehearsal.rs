@@ -23,7 +23,6 @@ pub(crate) mod timing;
 mod wanted;
 pub(crate) mod writes;
 
-pub(crate) use production::names_table;
 pub(crate) use ready::Ready;
 
 use crate::config::Settings;
@@ -48,6 +47,7 @@ use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
 use crate::rollback::Rollback;
 use crate::rollback::prove::DownProof;
+use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, RelationSize, Snapshot};
 use crate::workload::HotQuery;
@@ -392,6 +392,10 @@ impl Rehearsal {
 
     fn before_with_heirs(&self, relation: Oid, of: impl Fn(&RelationSize) -> u64) -> u64 {
         let Some(before) = &self.before else { return 0 };
+        let kind = before.catalog.relations.get(&relation).map(|relation| relation.kind);
+        if kind != Some(RelationKind::PartitionedTable) {
+            return before.sizes.get(&relation).map_or(0, of);
+        }
         let mut heirs: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
         for each in before.catalog.relations.values().filter(|each| each.is_partition) {
             if let Some(parent) = each.parent {

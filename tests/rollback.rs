@@ -1,5 +1,5 @@
-//! Every folder of `tests/rollback/` holds a migration, what the proof of its rollback must say, and a schema with rows
-//! unless it is the one beside the folders. Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
+//! Every folder of `tests/rollback/` holds a migration, what the proof of its rollback must say, and a schema with rows:
+//! its own (`schema.sql`), or the one beside the folders, with what it has besides (`more.sql`). Scripts are generated from a measured copy and proven on fresh ones, as an unprivileged role.
 
 mod support;
 
@@ -148,9 +148,11 @@ struct Outcome {
 
 async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Result<Outcome, String> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
-    let own = folder.join("schema.sql");
-    let schema = if own.exists() { own } else { folder.with_file_name("schema.sql") };
-    let schema = std::fs::read_to_string(schema).expect("a schema");
+    let has = |name: &str| folder.join(name).exists();
+    let mut schema = if has("schema.sql") { read("schema.sql") } else { read("../schema.sql") };
+    if has("more.sql") {
+        schema += &read("more.sql");
+    }
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
     let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");

@@ -2,7 +2,7 @@
 //!
 //! `migrations/` is passed file by file, or as a directory if `expected.json` says so. Without a `source.sql` or
 //! `queries/` of its own a scenario happens in the shop of `tests/shop/`. Every error and warning has to be listed;
-//! the other keys of `expected.json` compare what they name. A `seatrial.toml` there is the project's.
+//! the other keys of `expected.json` compare what they name. One that says `like` happens where that other one does. A `seatrial.toml` there is the project's.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -24,6 +24,9 @@ struct Expected {
     /// `migrations/` is passed as a directory.
     #[serde(default)]
     directory: bool,
+    /// It happens where this other scenario does.
+    #[serde(default)]
+    like: Option<String>,
     /// No hot queries are registered.
     #[serde(default)]
     without_queries: bool,
@@ -99,21 +102,29 @@ struct Told {
 
 /// One test for each scenario, and one more for each source or set of queries of its own: unchanged, it gives nothing.
 macro_rules! scenarios {
-    (in_the_shop: [$($shared:ident),* $(,)?], elsewhere: [$($own:ident),* $(,)?] $(,)?) => {
+    (
+        in_the_shop: [$($shared:ident),* $(,)?],
+        like_another: [$($like:ident),* $(,)?],
+        elsewhere: [$($own:ident),* $(,)?] $(,)?
+    ) => {
         mod in_the_shop { $(#[test] fn $shared() { super::rehearse(stringify!($shared)); })* }
+        mod like_another { $(#[test] fn $like() { super::rehearse(stringify!($like)); })* }
         mod elsewhere { $(#[test] fn $own() { super::rehearse(stringify!($own)); })* }
         mod unchanged { $(#[test] fn $own() { super::rehearse_nothing(stringify!($own)); })* }
 
         #[test]
         fn the_folders_on_disk_are_the_scenarios_tested() {
             let spelled = |name: &&str| name.replace('_', "-");
-            let (shared, own) = ([$(stringify!($shared)),*], [$(stringify!($own)),*]);
-            let tested: BTreeSet<String> = shared.iter().chain(&own).map(spelled).collect();
+            let (shared, like) = ([$(stringify!($shared)),*], [$(stringify!($like)),*]);
+            let own = [$(stringify!($own)),*];
+            let tested: BTreeSet<String> = shared.iter().chain(&like).chain(&own).map(spelled).collect();
             let on_disk: BTreeSet<String> = names(&folder("")).into_iter().collect();
             assert_eq!(tested, on_disk);
             let has_own = |name: &String| {
                 folder(name).join("source.sql").exists() || folder(name).join("queries").exists() || expected(name).without_queries
             };
+            let is_like = |name: &String| expected(name).like.is_some();
+            assert_eq!(like.iter().map(spelled).collect::<BTreeSet<_>>(), on_disk.iter().filter(|name| is_like(name)).cloned().collect());
             assert_eq!(own.iter().map(spelled).collect::<BTreeSet<_>>(), on_disk.into_iter().filter(has_own).collect());
         }
     };
@@ -233,17 +244,24 @@ scenarios! {
         vacuum_full,
         weak_locks,
     ],
-    elsewhere: [
+    like_another: [
         attach_partition_behind_check,
+        detach_partition,
+        domain_check_not_valid,
+        key_far_from_limit,
+        partitioned_create_index_by_parts,
+        replica_identity_kept,
+        severity_of_the_project,
+        small_tables_that_matter,
+    ],
+    elsewhere: [
         attach_partition_scan,
         bloating_backfill,
         budgets_missed,
         create_index_improves_query,
         create_partition_beside_default,
-        detach_partition,
         disable_row_security,
         domain_check,
-        domain_check_not_valid,
         drawn_parameter_sets,
         foreign_file_touched,
         foreign_key_loses_index,
@@ -256,7 +274,6 @@ scenarios! {
         hot_query_function_replaced,
         hot_query_out_of_time,
         index_type_changed,
-        key_far_from_limit,
         key_near_limit,
         large_object_granted,
         large_object_unlinked,
@@ -272,17 +289,13 @@ scenarios! {
         partitioned_add_check,
         partitioned_add_column,
         partitioned_create_index,
-        partitioned_create_index_by_parts,
         partitioned_small_partitions,
         partitioned_volatile_default,
         policy_changed,
-        replica_identity_kept,
         replica_identity_lost,
         rewrite_loses_visibility_map,
         role_setting_changed,
-        severity_of_the_project,
         small_tables,
-        small_tables_that_matter,
         sqlx_concurrently_in_transaction,
         sqlx_edited_applied,
         sqlx_failure_rolls_back,
@@ -329,7 +342,8 @@ fn expected(name: &str) -> Expected {
 /// A working directory with the scenario's source and queries, and the command that rehearses there.
 fn prepare(name: &str, expected: &Expected) -> (tempfile::TempDir, Command) {
     let (from, shop) = (folder(name), support::repository().join("tests/shop"));
-    let or_shop = |part: &str| if from.join(part).exists() { from.join(part) } else { shop.join(part) };
+    let place = expected.like.as_deref().map_or_else(|| from.clone(), folder);
+    let or_shop = |part: &str| if place.join(part).exists() { place.join(part) } else { shop.join(part) };
     let project = project();
     std::fs::copy(or_shop("source.sql"), project.path().join("source.sql")).unwrap();
     if from.join("seatrial.toml").exists() {

@@ -2,11 +2,14 @@
 
 use super::{Finding, count};
 use crate::config::Thresholds;
+use crate::migration::script::words::words;
 use crate::migration::script::{StatementKind, kind};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, RelationWork};
-use crate::rehearsal::{Rehearsal, names_table};
+use crate::rehearsal::Rehearsal;
 use crate::report::human;
+use crate::snapshot::Oid;
+use crate::snapshot::catalog::names_table;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +17,7 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
     let mut findings = Vec::new();
     for observation in &rehearsal.observations {
         work_under_lock(rehearsal, observation, thresholds, &mut findings);
-        large_update(rehearsal, observation, thresholds, &mut findings);
+        large_update(observation, thresholds, &mut findings);
     }
     held_long(rehearsal, thresholds, &mut findings);
     no_timeout(rehearsal, thresholds, &mut findings);
@@ -43,23 +46,17 @@ fn weighs(thresholds: &Thresholds, table: &str, rows: u64, bytes: u64) -> bool {
 struct TableWork<'a> {
     first: &'a RelationWork,
     rows: u64,
-    /// What the tables it was done to took before, in bytes.
-    bytes: u64,
+    /// The tables it was done to.
+    heaps: BTreeSet<Oid>,
 }
 
-fn by_table<'a>(rehearsal: &Rehearsal, works: &'a [RelationWork]) -> Vec<TableWork<'a>> {
+fn by_table(works: &[RelationWork]) -> Vec<TableWork<'_>> {
     let mut tables: Vec<TableWork<'_>> = Vec::new();
-    let mut counted = BTreeSet::new();
     for work in works.iter().filter(|work| !work.created_in_run) {
         // Several indexes of one table read the same rows.
-        let fresh = counted.insert(work.heap);
-        let (rows, bytes) = if fresh { (work.rows, rehearsal.bytes_before(work.heap)) } else { (0, 0) };
         match tables.iter_mut().find(|known| known.first.table == work.table) {
-            Some(known) => {
-                known.rows += rows;
-                known.bytes += bytes;
-            }
-            None => tables.push(TableWork { first: work, rows, bytes }),
+            Some(known) => known.rows += if known.heaps.insert(work.heap) { work.rows } else { 0 },
+            None => tables.push(TableWork { first: work, rows: work.rows, heaps: [work.heap].into() }),
         }
     }
     tables
@@ -97,8 +94,9 @@ fn work_under_lock(
         if id == "lock/full-scan" && about_rows {
             continue;
         }
-        for TableWork { first, rows, bytes } in by_table(rehearsal, works) {
+        for TableWork { first, rows, heaps } in by_table(works) {
             let table = &first.table;
+            let bytes = heaps.iter().map(|heap| rehearsal.bytes_before(*heap)).sum();
             if !weighs(thresholds, table, rows, bytes) {
                 continue;
             }
@@ -137,17 +135,12 @@ fn reads_rows(kind: &StatementKind) -> bool {
     matches!(kind, Copy { .. } | Delete | Insert | Merge | Select | Table | Update | Values | With)
 }
 
-fn large_update(
-    rehearsal: &Rehearsal,
-    observation: &Observation,
-    thresholds: &Thresholds,
-    findings: &mut Vec<Finding>,
-) {
+fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
     // Batches that commit are the safe form: what each holds is let go again.
     if observation.committed_within {
         return;
     }
-    for TableWork { first, rows, .. } in by_table(rehearsal, &observation.changed) {
+    for TableWork { first, rows, .. } in by_table(&observation.changed) {
         if rows < thresholds.update_rows {
             continue;
         }
@@ -211,11 +204,11 @@ fn longest_wait(observation: &Observation) -> Option<u64> {
     [observation.lock_timeout_ms, observation.statement_timeout_ms].into_iter().filter(|limit| *limit > 0).min()
 }
 
-/// `DETACH PARTITION CONCURRENTLY`, the one statement that locks a partition against everybody and its table only against
-/// others like itself: by the time it waits, nobody reaches the partition through its table any more.
-fn detaches_concurrently(observation: &Observation, lock: &ObservedLock) -> bool {
-    let weak = |other: &&ObservedLock| other.relation == lock.relation && other.mode == LockMode::ShareUpdateExclusive;
-    lock.partitions_only && observation.locks.iter().filter(weak).any(|other| !other.partitions_only)
+/// `DETACH PARTITION CONCURRENTLY`: by the time it waits for the partition, nobody reaches that through its table any
+/// more. What locks say is not enough: ATTACH takes the same ones, on the default partition.
+fn detaches_concurrently(rehearsal: &Rehearsal, observation: &Observation, lock: &ObservedLock) -> bool {
+    let says_so = |sql| words(sql).iter().any(|word| word.is("CONCURRENTLY"));
+    lock.partitions_only && rehearsal.sql(observation.statement).is_some_and(says_so)
 }
 
 /// Once for each migration: the first statement that could wait for a lock as good as for ever on a table that matters.
@@ -228,7 +221,9 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             .filter(|observation| longest_wait(observation).is_none_or(|wait| wait as f64 >= thresholds.lock_wait_ms))
             .find_map(|observation| {
                 let lock = blocking(observation)
-                    .filter(|lock| lock.taken_here && !lock.index && !detaches_concurrently(observation, lock))
+                    .filter(|lock| {
+                        lock.taken_here && !lock.index && !detaches_concurrently(rehearsal, observation, lock)
+                    })
                     .filter(|lock| {
                         let rows = rehearsal.rows_before(lock.relation);
                         weighs(thresholds, &lock.name, rows, rehearsal.bytes_before(lock.relation))

@@ -66,7 +66,7 @@ macro_rules! thresholds {
 thresholds! {
     /// Rewrites, scans and index builds of tables with fewer rows are not reported.
     rows: u64 => u64 = 10000;
-    /// Nor those of fewer rows that take less than this, values out of line included where they are written anew.
+    /// Nor those of fewer rows that take less than this, with values stored out of line.
     bytes: SizeText => u64 = 104_857_600, written "100MB";
     /// Tables whose locks are reported whatever their size, with their schema unless that is `public`.
     hot_tables: Tables => Vec<String> = Vec::new(), written serde_json::json!([]);

@@ -1,9 +1,10 @@
-//! How far the copy is from production, as far as `[production]` says what that is like.
+//! How far the copy is from what the configuration says: of production, and of tables that are there.
 
 use super::Rehearsal;
 use crate::config::Production;
 use crate::report::human;
 use crate::report::v1::SourceKind;
+use crate::snapshot::catalog::names_table;
 
 /// Tables with fewer rows on both sides are not compared.
 const SMALL: u64 = 1_000;
@@ -90,11 +91,6 @@ impl Rehearsal {
         }
         notes
     }
-}
-
-/// Whether a name as people write it means this table: with its schema, which may be left out for `public`.
-pub(crate) fn names_table(name: &str, qualified: &str) -> bool {
-    name == qualified || qualified.strip_prefix("public.") == Some(name)
 }
 
 fn rows(number: u64) -> String {

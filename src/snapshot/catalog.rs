@@ -332,6 +332,11 @@ pub fn qualify(schema: &str, name: &str) -> String {
     format!("{}.{}", quote_identifier_if_needed(schema), quote_identifier_if_needed(name))
 }
 
+/// Whether a name as people write it means this table: with its schema, which may be left out for `public`.
+pub fn names_table(name: &str, qualified: &str) -> bool {
+    name == qualified || qualified.strip_prefix("public.") == Some(name)
+}
+
 /// A column's name for people: behind its table's, which is qualified already.
 pub fn qualify_column(table: &str, column: &str) -> String {
     format!("{table}.{}", quote_identifier_if_needed(column))

@@ -28,7 +28,7 @@ impl RawColumns {
     }
 
     /// A row expression over the columns of `catalog`, apart from those `left_out`. Unlike a JSON object it names no
-    /// column, and costs a tenth.
+    /// column, and costs far less.
     pub(super) fn row(&self, catalog: &str, alias: &str, left_out: &[&str]) -> String {
         let columns = self.0.get(catalog).into_iter().flatten().filter(|column| !left_out.contains(&column.as_str()));
         let columns: Vec<String> = columns.map(|column| format!("{alias}.{column}")).collect();

@@ -1,0 +1,7 @@
+CREATE TABLE audit (at timestamptz DEFAULT now(), what text);
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.audit (what) VALUES (TG_OP); NEW.amount := NEW.amount + 1; RETURN NEW; END $$;
+CREATE TRIGGER audited BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION audit();
+ALTER TABLE orders ENABLE ALWAYS TRIGGER audited;
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE orders FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON orders USING (false);

@@ -1,0 +1,1 @@
+CREATE TABLE empty (id int PRIMARY KEY, v text);

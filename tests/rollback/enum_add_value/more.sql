@@ -1,0 +1,11 @@
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+COMMENT ON TYPE mood IS 'how one feels'; GRANT USAGE ON TYPE mood TO reader;
+CREATE TABLE people (id serial PRIMARY KEY, mood mood NOT NULL DEFAULT 'sad', moods mood[] DEFAULT '{happy}', CHECK (mood <> 'happy' OR id > 0));
+CREATE INDEX people_mood ON people (mood) WHERE mood = 'happy';
+CREATE INDEX people_plain ON people (mood);
+CREATE VIEW moods AS SELECT mood, count(*) FROM people GROUP BY mood;
+CREATE MATERIALIZED VIEW mood_counts AS SELECT mood::text, count FROM moods;
+CREATE FUNCTION mood_of(int) RETURNS mood LANGUAGE sql STABLE AS 'SELECT mood FROM public.people WHERE id = $1';
+CREATE FUNCTION is_sad(mood) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1 = 'sad'; END $$;
+INSERT INTO people (mood, moods) SELECT CASE WHEN i % 2 = 0 THEN 'sad' ELSE 'happy' END::mood, '{sad,happy}' FROM generate_series(1, 40) i;
+REFRESH MATERIALIZED VIEW mood_counts;

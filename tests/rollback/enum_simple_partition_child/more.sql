@@ -1,0 +1,2 @@
+CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE e (id int, at date, m mood DEFAULT 'sad') PARTITION BY RANGE (at); CREATE TABLE e1 PARTITION OF e FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+INSERT INTO e VALUES (1, '2026-01-03', 'happy'); CREATE INDEX ON e (m);

@@ -1,0 +1,1 @@
+CREATE TABLE rooms (id int, span int4range, CONSTRAINT no_overlap EXCLUDE USING gist (span WITH &&) WHERE (id > 0) DEFERRABLE, CONSTRAINT later UNIQUE (id) DEFERRABLE INITIALLY DEFERRED); INSERT INTO rooms VALUES (1, '[1,3)'), (2, '[3,9)'); COMMENT ON CONSTRAINT no_overlap ON rooms IS 'x';

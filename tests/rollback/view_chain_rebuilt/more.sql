@@ -1,0 +1,1 @@
+CREATE VIEW a AS SELECT id, status FROM orders; CREATE VIEW b AS SELECT id, upper(status) AS s FROM a; CREATE VIEW c AS SELECT count(*) AS n FROM b; CREATE FUNCTION over() RETURNS SETOF c LANGUAGE sql AS 'SELECT * FROM public.c'; CREATE VIEW d AS SELECT * FROM over(); ALTER VIEW c OWNER TO archivist; GRANT SELECT ON b TO reader;

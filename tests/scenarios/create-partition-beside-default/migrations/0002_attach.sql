@@ -1,0 +1,2 @@
+SET lock_timeout = 0;
+ALTER TABLE events ATTACH PARTITION events_2026_04 FOR VALUES FROM ('2026-04-01') TO ('2026-05-01');

@@ -1,2 +1,0 @@
--- name: CountVisits :one
-SELECT count(*) FROM visits;

@@ -1,3 +1,0 @@
--- name: FindSetting :one
--- params one: id = 12
-SELECT value FROM settings WHERE id = :id;
