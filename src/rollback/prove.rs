@@ -31,7 +31,7 @@ pub use plans::PlanDifferences;
 pub(crate) use prefixes::COPIES as PREFIX_COPIES;
 pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
-use state::{State, outcome, reapplied, state};
+use state::{Reader, State, reapplied};
 
 /// A disposable copy to prove on.
 pub trait ProofCopy: Sized {
@@ -113,81 +113,86 @@ async fn round_trip<C: ProofCopy>(
     options: &ProveOptions,
     proof: &mut RollbackProof,
 ) -> Result<(), RollbackError> {
-    let mut superuser = copy.superuser().await?;
+    let mut reader = Reader::of(copy).await?;
+    let done = steps(&mut reader, scripts, options, proof).await;
+    reader.close().await;
+    done
+}
+
+async fn steps<C: ProofCopy>(
+    reader: &mut Reader<'_, C>,
+    scripts: &Scripts,
+    options: &ProveOptions,
+    proof: &mut RollbackProof,
+) -> Result<(), RollbackError> {
+    let copy = reader.copy;
     let tables = options.tables.as_ref();
-    let before = state(copy, &mut superuser, tables).await?;
-    let planned = plans::before(copy, &mut superuser, &before.catalog).await?;
+    let before = reader.state(tables).await?;
+    let planned = plans::before(copy, &mut reader.superuser, &before.catalog).await?;
     let mut witnesses = Vec::new();
     if scripts.saves_rows() {
         let nothing = BTreeSet::new();
         let named = (&*role(copy).await?, "t");
-        witnesses = witness::take(&mut superuser, &before.catalog, &scripts.saved, &nothing, named).await?;
+        witnesses = witness::take(&mut reader.superuser, &before.catalog, &scripts.saved, &nothing, named).await?;
     }
 
-    if !prepare(copy, &mut superuser, scripts, proof).await? {
-        superuser.close().await;
+    if !prepare(reader, scripts, proof).await? {
         return Ok(());
     }
     copy.migrate().await?;
-    let first = outcome(copy, &mut superuser).await?;
-    check_conditions(&mut superuser, scripts, proof).await?;
+    let first = reader.outcome().await?;
+    check_conditions(&mut reader.superuser, scripts, proof).await?;
     if scripts.saves_rows() {
-        without::backup(copy, &mut superuser, scripts, &before, &witnesses, tables, proof).await?;
+        without::backup(copy, &mut reader.superuser, scripts, &before, &witnesses, tables, proof).await?;
     }
-    let Some(back) = roll_back(copy, &mut superuser, scripts, &before, tables, proof).await? else {
-        superuser.close().await;
-        return Ok(());
-    };
+    let Some(back) = roll_back(reader, scripts, &before, tables, proof).await? else { return Ok(()) };
     if let Some(planned) = planned {
         let (states, touched) = ((&before, &back), options.touched.as_ref());
-        proof.plans = Some(plans::after(copy, &mut superuser, &planned, states, touched).await?);
+        proof.plans = Some(plans::after(copy, &mut reader.superuser, &planned, states, touched).await?);
     }
     // As people would: a migration that alters every table it finds has altered the backup as well.
-    clean_up(copy, &mut superuser, scripts, proof).await?;
-    superuser.execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", catalog::WITNESS_SCHEMA)).await?;
+    clean_up(reader, scripts, proof).await?;
+    reader.superuser.execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", catalog::WITNESS_SCHEMA)).await?;
     proof.reapplied = Some(match copy.migrate().await {
         Ok(()) => {
-            let again = outcome(copy, &mut superuser).await?;
+            let again = reader.outcome().await?;
             reapplied(&first, &again)
         }
         Err(error) => vec![format!("it fails: {error}")],
     });
-    superuser.close().await;
     Ok(())
 }
 
 /// Runs `prepare.sql` and weighs the backup; whether it came to its end.
 async fn prepare<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
+    reader: &mut Reader<'_, C>,
     scripts: &Scripts,
     proof: &mut RollbackProof,
 ) -> Result<bool, RollbackError> {
     let started = Instant::now();
-    if let Err(error) = run_as_role(copy, &scripts.prepare).await? {
+    if let Err(error) = run_as_role(reader.copy, &scripts.prepare).await? {
         proof.failures.push(format!("prepare.sql fails: {error}"));
         return Ok(false);
     }
     proof.backup_ms = Some(started.elapsed().as_secs_f64() * 1000.0);
-    (proof.backup_bytes, proof.restored_rows) = backup_size(superuser, scripts).await?;
+    (proof.backup_bytes, proof.restored_rows) = backup_size(&mut reader.superuser, scripts).await?;
     Ok(true)
 }
 
 /// Runs `rollback.sql` and compares with the state before; what there is then, if it came to its end.
 async fn roll_back<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
+    reader: &mut Reader<'_, C>,
     scripts: &Scripts,
     before: &State,
     tables: Option<&BTreeSet<String>>,
     proof: &mut RollbackProof,
 ) -> Result<Option<State>, RollbackError> {
-    if let Err(error) = run_as_role(copy, &scripts.rollback).await? {
+    if let Err(error) = run_as_role(reader.copy, &scripts.rollback).await? {
         proof.failures.push(format!("rollback.sql fails: {error}"));
         return Ok(None);
     }
-    proof.left_alone = left_alone(superuser, scripts).await?;
-    let back = state(copy, superuser, tables).await?;
+    proof.left_alone = left_alone(&mut reader.superuser, scripts).await?;
+    let back = reader.state(tables).await?;
     before.compare(&back, proof);
     Ok(Some(back))
 }
@@ -204,15 +209,15 @@ async fn left_alone(superuser: &mut Session, scripts: &Scripts) -> Result<u64, S
 
 /// Runs `cleanup.sql` and looks whether the backup is gone.
 async fn clean_up<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
+    reader: &mut Reader<'_, C>,
     scripts: &Scripts,
     proof: &mut RollbackProof,
 ) -> Result<(), RollbackError> {
-    if let Err(error) = run_as_role(copy, &scripts.cleanup).await? {
+    if let Err(error) = run_as_role(reader.copy, &scripts.cleanup).await? {
         proof.failures.push(format!("cleanup.sql fails: {error}"));
     }
-    let left = superuser
+    let left = reader
+        .superuser
         .query(&format!(
             "SELECT coalesce(sum(pg_catalog.pg_relation_size(c.oid)), 0)::bigint FROM pg_catalog.pg_namespace AS n \
              LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relkind = 'r' WHERE n.nspname = {} \

@@ -111,13 +111,25 @@ pub(super) struct Identity {
 /// One catalog, its rows by OID.
 pub(super) struct Table<'n> {
     pub rows: &'n CatalogRows,
-    by_oid: HashMap<Oid, &'n str>,
+    /// Made when somebody asks: of most catalogs nothing differs.
+    by_oid: OnceCell<HashMap<Oid, &'n str>>,
 }
 
 impl<'n> Table<'n> {
     /// A value of one of its rows; `None` for null and for a column this server does not have.
     pub fn value(&self, line: &'n str, column: &str) -> Option<&'n str> {
         field(line, self.rows.position(column)?)
+    }
+
+    /// The row of an object; none where objects have no OIDs.
+    fn line(&self, oid: Oid) -> Option<&'n str> {
+        let lines = self.by_oid.get_or_init(|| {
+            if !self.has_oid() {
+                return HashMap::new();
+            }
+            self.rows.lines().filter_map(|line| Some((field(line, 0)?.parse().ok()?, line))).collect()
+        });
+        lines.get(&oid).copied()
     }
 
     /// Whether objects have OIDs here.
@@ -135,43 +147,45 @@ pub(super) fn field(line: &str, position: usize) -> Option<&str> {
 pub(super) struct Side<'n> {
     net: &'n Net,
     pub tables: BTreeMap<&'n str, Table<'n>>,
-    /// Live columns by relation, in order.
-    attributes: HashMap<Oid, Vec<(i16, &'n str)>>,
+    attributes: OnceCell<HashMap<Oid, Vec<(i16, &'n str)>>>,
     system: OnceCell<HashMap<(&'n str, Oid), &'n str>>,
     known: RefCell<HashMap<(String, Oid), Rc<Identity>>>,
 }
 
 impl<'n> Side<'n> {
     pub fn of(net: &'n Net) -> Self {
-        let mut tables = BTreeMap::new();
-        for (name, rows) in &net.catalogs {
-            let mut table = Table { rows, by_oid: HashMap::new() };
-            if table.has_oid() {
-                table.by_oid = rows.lines().filter_map(|line| Some((field(line, 0)?.parse().ok()?, line))).collect();
-            }
-            tables.insert(name.as_str(), table);
-        }
-        let mut attributes: HashMap<Oid, Vec<(i16, &str)>> = HashMap::new();
-        if let Some(rows) = net.catalogs.get("pg_attribute")
-            && let (Some(relation), Some(number), Some(name)) =
-                (rows.position("attrelid"), rows.position("attnum"), rows.position("attname"))
-        {
-            for line in rows.lines() {
-                let parse = |at: usize| field(line, at)?.parse().ok();
-                if let (Some(relation), Some(number), Some(name)) =
-                    (parse(relation), field(line, number).and_then(|number| number.parse().ok()), field(line, name))
-                {
-                    attributes.entry(relation).or_default().push((number, name));
+        let table = |rows| Table { rows, by_oid: OnceCell::new() };
+        let tables = net.catalogs.iter().map(|(name, rows)| (name.as_str(), table(rows))).collect();
+        let (attributes, system) = (OnceCell::new(), OnceCell::new());
+        Self { net, tables, attributes, system, known: RefCell::new(HashMap::new()) }
+    }
+
+    /// Live columns of a relation, in order.
+    fn attributes(&self, relation: Oid) -> &[(i16, &'n str)] {
+        let all = self.attributes.get_or_init(|| {
+            let mut attributes: HashMap<Oid, Vec<(i16, &str)>> = HashMap::new();
+            if let Some(rows) = self.net.catalogs.get("pg_attribute")
+                && let (Some(relation), Some(number), Some(name)) =
+                    (rows.position("attrelid"), rows.position("attnum"), rows.position("attname"))
+            {
+                for line in rows.lines() {
+                    let parse = |at: usize| field(line, at)?.parse().ok();
+                    if let (Some(relation), Some(number), Some(name)) =
+                        (parse(relation), field(line, number).and_then(|number| number.parse().ok()), field(line, name))
+                    {
+                        attributes.entry(relation).or_default().push((number, name));
+                    }
                 }
+                attributes.values_mut().for_each(|columns| columns.sort_unstable());
             }
-            attributes.values_mut().for_each(|columns| columns.sort_unstable());
-        }
-        Self { net, tables, attributes, system: OnceCell::new(), known: RefCell::new(HashMap::new()) }
+            attributes
+        });
+        all.get(&relation).map_or(&[], Vec::as_slice)
     }
 
     /// The row of an object.
     pub fn line(&self, catalog: &str, oid: Oid) -> Option<&'n str> {
-        self.tables.get(catalog)?.by_oid.get(&oid).copied()
+        self.tables.get(catalog)?.line(oid)
     }
 
     /// A value of the row of an object.
@@ -181,12 +195,11 @@ impl<'n> Side<'n> {
 
     /// Place of a column among the live ones of its relation, from 1.
     pub fn rank(&self, relation: Oid, number: i16) -> usize {
-        let live = self.attributes.get(&relation).map_or(&[][..], Vec::as_slice);
-        1 + live.iter().filter(|(other, _)| *other > 0 && *other < number).count()
+        1 + self.attributes(relation).iter().filter(|(other, _)| *other > 0 && *other < number).count()
     }
 
     /// Place of a label among those of its type, from 1.
-    pub fn label_rank(&self, label: &str) -> usize {
+    pub fn label_rank(&self, label: &'n str) -> usize {
         let Some(table) = self.tables.get("pg_enum") else { return 0 };
         let place = |line| table.value(line, "enumsortorder").and_then(|order| order.parse::<f64>().ok());
         let (of, own) = (table.value(label, "enumtypid"), place(label));
@@ -196,7 +209,7 @@ impl<'n> Side<'n> {
     /// A column's name; its number where nobody knows it.
     fn column(&self, relation: Oid, number: &str) -> String {
         let found = number.parse::<i16>().ok().and_then(|number| {
-            self.attributes.get(&relation)?.iter().find(|(other, _)| *other == number).map(|(_, name)| *name)
+            self.attributes(relation).iter().find(|(other, _)| *other == number).map(|(_, name)| *name)
         });
         found.map_or_else(|| number.to_owned(), identifier)
     }

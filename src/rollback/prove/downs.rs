@@ -5,10 +5,9 @@ mod adopt;
 
 use super::super::generate::bare;
 use super::each::alone_it_fails;
-use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State, Step, refused, state};
+use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State, Step, refused};
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
-use crate::engine::postgres::session::Session;
 use crate::report::v1::{DownVerdict, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
 use adopt::adopt;
@@ -160,13 +159,13 @@ async fn there_and_back<C: ProofCopy>(
     proofs: &mut [Option<DownProof>],
     tell: &impl Fn(usize, &Catalog) -> Step,
 ) -> Result<(usize, String), RollbackError> {
-    let mut superuser = copy.superuser().await?;
+    let mut reader = Reader::of(copy).await?;
     let mut before: Vec<(Step, State)> = Vec::new();
     for index in 0..proofs.len() {
-        let step = tell(index, &catalog::read(&mut superuser).await?);
-        let stands = state(copy, &mut superuser, step.tables.as_ref()).await?;
+        let step = tell(index, &catalog::read(&mut reader.superuser).await?);
+        let stands = reader.state(step.tables.as_ref()).await?;
         if let Err(error) = copy.apply_one(index).await? {
-            superuser.close().await;
+            reader.close().await;
             let reason = alone_it_fails(&error);
             for proof in proofs[index..].iter_mut().flatten() {
                 *proof = DownProof::not_run(reason.clone());
@@ -179,8 +178,8 @@ async fn there_and_back<C: ProofCopy>(
     let mut left = (0, String::new());
     for (index, (step, before)) in before.iter().enumerate().rev() {
         let proof = match &proofs[index] {
-            Some(_) => by_script(copy, &mut superuser, index, (step, before), &mut told).await?,
-            None => by_lines(copy, &mut superuser, None, (step, before), &mut told).await?,
+            Some(_) => by_script(&mut reader, index, (step, before), &mut told).await?,
+            None => by_lines(&mut reader, None, (step, before), &mut told).await?,
         };
         let is_back = proof.is_back();
         if let Some(kept) = &mut proofs[index] {
@@ -191,51 +190,49 @@ async fn there_and_back<C: ProofCopy>(
             break;
         }
     }
-    superuser.close().await;
+    reader.close().await;
     Ok(left)
 }
 
 /// Runs one script, and where something is left, the lines it forgets.
 async fn by_script<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
+    reader: &mut Reader<'_, C>,
     index: usize,
     (step, before): (&Step, &State),
     told: &mut BTreeSet<String>,
 ) -> Result<DownProof, RollbackError> {
-    let ran = copy.take_back(index).await?;
-    let back = state(copy, superuser, step.tables.as_ref()).await?;
+    let ran = reader.copy.take_back(index).await?;
+    let back = reader.state(step.tables.as_ref()).await?;
     let mut proof = DownProof { failure: ran.err(), ..DownProof::default() };
     before.compare(&back, &mut proof.alone);
     proof.alone.forget(told);
     if proof.failure.is_none() && word(&proof.alone) != DownVerdict::Differs {
         return Ok(proof);
     }
-    by_lines(copy, superuser, Some((proof, back)), (step, before), told).await
+    by_lines(reader, Some((proof, back)), (step, before), told).await
 }
 
 /// Writes the statements that bring the schema back from where it is now, runs them and compares. `left` is what a script
 /// left, if there was one.
 async fn by_lines<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
+    reader: &mut Reader<'_, C>,
     left: Option<(DownProof, State)>,
     (step, before): (&Step, &State),
     told: &mut BTreeSet<String>,
 ) -> Result<DownProof, RollbackError> {
     let (mut proof, now) = match left {
         Some((proof, back)) => (proof, back.catalog),
-        None => (DownProof::default(), catalog::read(superuser).await?),
+        None => (DownProof::default(), catalog::read(&mut reader.superuser).await?),
     };
     // Where the script ran to its end, the runner took its row out.
     let noted_down = proof.failure.is_some() || proof.alone.schema.is_none();
     let history = if noted_down { step.history.as_slice() } else { &[] };
     let lines = bare(&adopt(&before.catalog, &now), &now, &before.dump);
     let mut completed = RollbackProof { unmodelled: lines.unmodelled, ..RollbackProof::default() };
-    if let Err(error) = run(copy, &lines.statements, history).await? {
+    if let Err(error) = run(reader.copy, &lines.statements, history).await? {
         completed.failures.push(format!("the lines do not run: {error}"));
     }
-    let back = state(copy, superuser, step.tables.as_ref()).await?;
+    let back = reader.state(step.tables.as_ref()).await?;
     before.compare(&back, &mut completed);
     completed.forget(told);
     proof.lines = lines.statements;

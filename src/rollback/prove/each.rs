@@ -9,7 +9,7 @@ use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
 use super::super::generate::{ChangedTable, Input, Scripts, generate};
 use super::super::origin::Origin;
 use super::witness::{self, Witness};
-use super::{ProofCopy, ProofGround, RollbackError, RollbackProof, State};
+use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State};
 use super::{check_conditions, clean_up, prepare, role, roll_back, without};
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
@@ -122,19 +122,18 @@ async fn survey<C: ProofCopy>(
     (volatile, casts): (Option<&BTreeSet<String>>, bool),
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<(Vec<Leg>, Option<String>), RollbackError> {
-    let mut superuser = copy.superuser().await?;
+    let mut reader = Reader::of(copy).await?;
     let mut seen: Vec<(Step, State)> = Vec::new();
     let mut stopped = None;
     for index in 0..count {
-        let catalog = catalog::read(&mut superuser).await?;
-        let net = catalog::net::read(&mut superuser).await?;
-        let dump = copy.dump().await?;
+        let (dump, catalogs) = tokio::join!(copy.dump(), reader.catalogs());
+        let (dump, (catalog, net)) = (dump?, catalogs?);
         let step = tell(index, &catalog);
         let rows = if saves {
             // The way down starts on another copy: values are read there.
             Fingerprints::default()
         } else {
-            fingerprints(&mut superuser, &catalog, step.tables.as_ref(), Depth::Values).await?
+            fingerprints(&mut reader.superuser, &catalog, step.tables.as_ref(), Depth::Values).await?
         };
         let applied = copy.apply_one(index).await?;
         seen.push((step, State { dump, catalog, net, rows }));
@@ -143,8 +142,8 @@ async fn survey<C: ProofCopy>(
             break;
         }
     }
-    let last = catalog::read(&mut superuser).await?;
-    superuser.close().await;
+    let last = catalog::read(&mut reader.superuser).await?;
+    reader.close().await;
 
     let afterwards: Vec<&Catalog> = seen.iter().skip(1).map(|(_, state)| &state.catalog).chain([&last]).collect();
     let written: Vec<Scripts> = seen
@@ -188,35 +187,35 @@ pub(super) fn alone_it_fails(error: &ServerError) -> String {
 /// All the way up with every backup made, and down again. How many are still open: they came before one that is not
 /// undone.
 async fn there_and_back<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, RollbackError> {
-    let mut superuser = copy.superuser().await?;
+    let mut reader = Reader::of(copy).await?;
     let role = role(copy).await?;
     for (index, leg) in legs.iter_mut().enumerate() {
         leg.proof = RollbackProof::of(&leg.scripts);
         leg.before.rows =
-            fingerprints(&mut superuser, &leg.before.catalog, leg.step.tables.as_ref(), Depth::Values).await?;
+            fingerprints(&mut reader.superuser, &leg.before.catalog, leg.step.tables.as_ref(), Depth::Values).await?;
         if leg.scripts.saves_rows() {
             let (catalog, saved) = (&leg.before.catalog, &leg.scripts.saved);
             let prefix = format!("m{index}_");
             let named = (role.as_str(), prefix.as_str());
-            leg.witnesses = witness::take(&mut superuser, catalog, saved, &BTreeSet::new(), named).await?;
+            leg.witnesses = witness::take(&mut reader.superuser, catalog, saved, &BTreeSet::new(), named).await?;
         }
-        prepare(copy, &mut superuser, &leg.scripts, &mut leg.proof).await?;
+        prepare(&mut reader, &leg.scripts, &mut leg.proof).await?;
         if let Err(error) = copy.apply_one(index).await? {
-            superuser.close().await;
+            reader.close().await;
             for leg in &mut legs[index..] {
                 leg.unproven = Some(alone_it_fails(&error));
             }
             return Ok(index);
         }
     }
-    superuser.close().await;
+    reader.close().await;
     descend(copy, legs).await
 }
 
 /// Rolls back the last one first and compares each with what stood before it, until one does not come back. How many
 /// are still open.
 async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, RollbackError> {
-    let mut superuser = copy.superuser().await?;
+    let mut reader = Reader::of(copy).await?;
     let mut open = legs.len();
     let mut told = BTreeSet::new();
     while let Some(leg) = open.checked_sub(1).and_then(|last| legs.get_mut(last)) {
@@ -225,19 +224,19 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
         if !proof.failures.is_empty() {
             break;
         }
-        check_conditions(&mut superuser, scripts, proof).await?;
+        check_conditions(&mut reader.superuser, scripts, proof).await?;
         if scripts.saves_rows() {
-            without::backup(copy, &mut superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
+            without::backup(copy, &mut reader.superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
         }
-        if roll_back(copy, &mut superuser, scripts, &leg.before, tables, proof).await?.is_none() {
+        if roll_back(&mut reader, scripts, &leg.before, tables, proof).await?.is_none() {
             break;
         }
         proof.forget(&mut told);
-        clean_up(copy, &mut superuser, scripts, proof).await?;
+        clean_up(&mut reader, scripts, proof).await?;
         if matches!(proof.verdict(), RollbackVerdict::Irreversible | RollbackVerdict::RowsLost) {
             break;
         }
     }
-    superuser.close().await;
+    reader.close().await;
     Ok(open)
 }

@@ -4,7 +4,7 @@
 //! is well.
 
 use super::super::generate::Scripts;
-use super::{ProofCopy, ProofGround, ProveOptions, RollbackError, RollbackProof, State, state};
+use super::{ProofCopy, ProofGround, ProveOptions, Reader, RollbackError, RollbackProof, State};
 use super::{clean_up, prepare, roll_back};
 use crate::report::v1::RollbackVerdict;
 
@@ -60,10 +60,10 @@ async fn some<C: ProofCopy>(
     proof: &mut RollbackProof,
 ) -> Result<(), RollbackError> {
     let tables = options.tables.as_ref();
-    let mut superuser = copy.superuser().await?;
-    let before = state(copy, &mut superuser, tables).await?;
+    let mut reader = Reader::of(copy).await?;
+    let before = reader.state(tables).await?;
     for point in points {
-        if let Some(differences) = one(copy, &mut superuser, scripts, &before, point, options).await? {
+        if let Some(differences) = one(&mut reader, scripts, &before, point, options).await? {
             proof.conditions.push(format!(
                 "the migration does not stop after statement {point}: from there rollback.sql does not bring everything back: {}",
                 differences.join("; ")
@@ -71,14 +71,13 @@ async fn some<C: ProofCopy>(
             break;
         }
     }
-    superuser.close().await;
+    reader.close().await;
     Ok(())
 }
 
 /// There and back from one place; what is not as before, if anything.
 async fn one<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut crate::engine::postgres::session::Session,
+    reader: &mut Reader<'_, C>,
     scripts: &Scripts,
     before: &State,
     point: usize,
@@ -87,10 +86,10 @@ async fn one<C: ProofCopy>(
     let mut proof = RollbackProof::of(scripts);
     // What no script undoes is told of the whole migration.
     proof.unmodelled.clear();
-    prepare(copy, superuser, scripts, &mut proof).await?;
-    copy.migrate_part(point).await?;
-    roll_back(copy, superuser, scripts, before, options.tables.as_ref(), &mut proof).await?;
-    clean_up(copy, superuser, scripts, &mut proof).await?;
+    prepare(reader, scripts, &mut proof).await?;
+    reader.copy.migrate_part(point).await?;
+    roll_back(reader, scripts, before, options.tables.as_ref(), &mut proof).await?;
+    clean_up(reader, scripts, &mut proof).await?;
     let comes_back = !matches!(proof.verdict(), RollbackVerdict::Irreversible | RollbackVerdict::RowsLost);
     Ok((!comes_back).then(|| proof.differences().into_iter().take(3).collect()))
 }

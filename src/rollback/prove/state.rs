@@ -41,36 +41,55 @@ impl State {
     }
 }
 
-/// Reads it, values and all.
-pub(super) async fn state<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
-    tables: Option<&BTreeSet<String>>,
-) -> Result<State, RollbackError> {
-    // Nothing changes meanwhile, and pg_dump has a session of its own.
-    let (dump, read) = tokio::join!(copy.dump(), read(copy, superuser, tables, Depth::Values));
-    let (catalog, net, rows) = read?;
-    Ok(State { dump: dump?, catalog, net, rows })
+/// Reads a copy at one moment after the other: what is compared is read in several sessions at once, as nothing changes
+/// meanwhile.
+pub(super) struct Reader<'copy, C> {
+    pub(super) copy: &'copy C,
+    /// To look and to set up with, between two readings.
+    pub(super) superuser: Session,
+    net: catalog::net::Reader,
 }
 
-/// Reads what a migration left behind. Tables may bear another name by then: the rows of all are counted.
-pub(super) async fn outcome<C: ProofCopy>(copy: &C, superuser: &mut Session) -> Result<Outcome, RollbackError> {
-    let (catalog, net, rows) = read(copy, superuser, None, Depth::Counts).await?;
-    Ok(Outcome { catalog, net, rows })
-}
+impl<'copy, C: ProofCopy> Reader<'copy, C> {
+    pub(super) async fn of(copy: &'copy C) -> Result<Self, ServerError> {
+        let superuser = copy.superuser().await?;
+        Ok(Self { copy, superuser, net: catalog::net::Reader::new(copy.superuser().await?) })
+    }
 
-async fn read<C: ProofCopy>(
-    copy: &C,
-    superuser: &mut Session,
-    tables: Option<&BTreeSet<String>>,
-    depth: Depth,
-) -> Result<(Catalog, Net, Fingerprints), ServerError> {
-    let mut beside = copy.superuser().await?;
-    let (catalog, net) = tokio::join!(catalog::read(superuser), catalog::net::read(&mut beside));
-    beside.close().await;
-    let (catalog, net) = (catalog?, net?);
-    let rows = fingerprints(superuser, &catalog, tables, depth).await?;
-    Ok((catalog, net, rows))
+    /// Reads it, values and all.
+    pub(super) async fn state(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
+        let (dump, read) = tokio::join!(self.copy.dump(), self.read(tables, Depth::Values));
+        let (catalog, net, rows) = read?;
+        Ok(State { dump: dump?, catalog, net, rows })
+    }
+
+    /// Reads what a migration left behind. Tables may bear another name by then: the rows of all are counted.
+    pub(super) async fn outcome(&mut self) -> Result<Outcome, RollbackError> {
+        let (catalog, net, rows) = self.read(None, Depth::Counts).await?;
+        Ok(Outcome { catalog, net, rows })
+    }
+
+    /// What there is, without what is in it.
+    pub(super) async fn catalogs(&mut self) -> Result<(Catalog, Net), ServerError> {
+        let (catalog, net) = tokio::join!(catalog::read(&mut self.superuser), self.net.read());
+        Ok((catalog?, net?))
+    }
+
+    async fn read(
+        &mut self,
+        tables: Option<&BTreeSet<String>>,
+        depth: Depth,
+    ) -> Result<(Catalog, Net, Fingerprints), ServerError> {
+        let (catalog, net) = self.catalogs().await?;
+        let rows = fingerprints(&mut self.superuser, &catalog, tables, depth).await?;
+        Ok((catalog, net, rows))
+    }
+
+    /// Ends its sessions.
+    pub(super) async fn close(self) {
+        self.superuser.close().await;
+        self.net.close().await;
+    }
 }
 
 /// Random and clock values differ from one application to the next: rows are compared by their number alone.
