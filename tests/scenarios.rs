@@ -192,6 +192,7 @@ scenarios! {
         drop_column_with_data,
         drop_foreign_key,
         drop_index_concurrently,
+        drop_index_in_transaction,
         drop_index_in_use,
         drop_index_not_in_use,
         drop_index_of_constraint,

@@ -31,8 +31,7 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     lend_roles(&mut superuser, &copy, &queries).await?;
     let run = same_plan(rehearsal);
     let mut attributor = Attributor::new(&queries, &run, passes::options(plan).statement_timeout);
-    let last = rehearsal.observations.last().map(|observation| observation.statement);
-    apply(&copy.target, &rehearsal.migrations, last, &mut attributor).await?;
+    apply(&copy.target, &rehearsal.migrations, cut_off(rehearsal), &mut attributor).await?;
     let after = match &rehearsal.settled {
         Some(settled) if rehearsal.failure.is_none() && !sampling.is_idle() => {
             passes::settle_like_measured(&mut superuser, rehearsal, &saved).await?;
@@ -47,6 +46,14 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     cause::assign(rehearsal, &attributor.steps);
     passes::tell(rehearsal);
     Ok(())
+}
+
+/// Where the measured run ended, if that was before its end: the transaction is not committed then, and what is to be seen
+/// is what a whole run leaves.
+fn cut_off(rehearsal: &Rehearsal) -> Option<usize> {
+    let last = rehearsal.observations.last().map(|observation| observation.statement);
+    let whole = rehearsal.migrations.iter().flat_map(|migration| &migration.statements).next_back();
+    last.filter(|last| whole.is_none_or(|whole| whole.index != *last))
 }
 
 /// Lets the migration's role become the roles that queries run as: their plans are made in its session, since nobody else
