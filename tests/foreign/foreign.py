@@ -118,10 +118,10 @@ def build(database):
 
 # --- looking with psql ----------------------------------------------------------------------------------------------
 
-LOCKS = """SELECT 'lock ' || relation::regclass || ' ' || string_agg(mode, '+' ORDER BY mode) FROM pg_locks
-  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation >= 16384 AND granted
-    AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-    AND relation IN (SELECT oid FROM before.files) GROUP BY relation;"""
+LOCKS = """SELECT 'lock ' || f.name || ' ' || string_agg(mode, '+' ORDER BY mode)
+  FROM pg_locks l JOIN before.files f ON f.oid = l.relation
+  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
+    AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') GROUP BY f.name ORDER BY 1;"""
 REWRITES = """SELECT 'rewritten ' || f.name FROM before.files f JOIN pg_class c USING (oid)
   WHERE c.relkind = 'r' AND c.relfilenode <> f.relfilenode ORDER BY 1;"""
 

@@ -1,4 +1,4 @@
--- expect: applies no, blocks no, slower no, undoable yes
+-- expect: applies no, blocks briefly, slower no, undoable yes
 -- find: apply/failed, apply/violating-rows
 -- One report an hour, except where clocks are put back.
 SET lock_timeout = '5s';

@@ -1,4 +1,4 @@
--- expect: applies yes, blocks briefly, slower transient, undoable yes
+-- expect: applies yes, blocks briefly, slower no, undoable yes
 -- find: lock/large-update
 SET lock_timeout = '5s';
 ALTER TABLE flights ADD COLUMN cancelled boolean;

@@ -1,5 +1,5 @@
--- expect: applies yes, slower yes, undoable with_backup
--- find: data/destroyed
+-- expect: applies yes, blocks yes, slower yes, undoable with_backup
+-- find: lock/held-long, plan/regressed
 -- Swaps in a partitioned table under the old name; the index on the plane is forgotten.
 BEGIN;
 SET LOCAL lock_timeout = '5s';
