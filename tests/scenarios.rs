@@ -169,6 +169,7 @@ scenarios! {
         alter_type_varchar_wider,
         backfill_new_column,
         blamed_statement,
+        blamed_statement_in_script_transaction,
         check_violated,
         check_violated_at_validate,
         cluster,

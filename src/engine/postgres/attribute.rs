@@ -5,6 +5,7 @@ use super::apply::{Moment, Ran, Watch};
 use super::explain::{self, CaptureOptions};
 use super::session::Session;
 use crate::engine::ServerError;
+use crate::migration::script::StatementKind;
 use crate::snapshot::plan::PlanCapture;
 use crate::workload::HotQuery;
 use std::collections::BTreeSet;
@@ -56,8 +57,14 @@ impl Watch for Attributor<'_> {
     }
 
     async fn after(&mut self, session: &mut Session, at: Moment<'_>, ran: Ran<'_>) -> Result<(), ServerError> {
+        let in_transaction = match at.kind {
+            // Nothing is different yet, and a transaction of the plans' own would end this one.
+            StatementKind::Begin => return Ok(()),
+            StatementKind::Commit | StatementKind::Rollback => false,
+            _ => at.in_transaction,
+        };
         if ran.result.is_ok() {
-            self.plan(session, at.statement.index, at.in_transaction).await;
+            self.plan(session, at.statement.index, in_transaction).await;
         }
         Ok(())
     }
