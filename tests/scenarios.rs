@@ -205,6 +205,7 @@ scenarios! {
         explicit_transaction_rolled_back,
         fail_on_never,
         fail_on_warning,
+        fails_after_settings,
         fails_half_way,
         fill_under_lock,
         foreign_key_unnamed,

@@ -3,6 +3,7 @@
 use super::{Finding, count};
 use crate::config::Thresholds;
 use crate::diff::index::IndexChangeKind;
+use crate::migration::script::kind;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
 
@@ -72,8 +73,8 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         .find(|migration| migration.statements.iter().any(|candidate| candidate.index == failure.statement));
     let kept: Vec<usize> = failing
         .map(|migration| {
-            let indexes = migration.statements.iter().map(|statement| statement.index);
-            indexes.filter(|index| rehearsal.committed.contains(index)).collect()
+            let lasting = migration.statements.iter().filter(|each| !kind(each.sql()).leaves_nothing_behind());
+            lasting.map(|statement| statement.index).filter(|index| rehearsal.committed.contains(index)).collect()
         })
         .unwrap_or_default();
     let invalid = rehearsal.indexes.iter().filter(|index| index.change.kind == IndexChangeKind::Invalid);
@@ -96,7 +97,10 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 "apply/not-retryable",
                 statement,
                 Vec::new(),
-                format!("fails half-way: {} earlier statements of this migration stay committed", kept.len()),
+                match kept.len() {
+                    1 => "fails half-way: an earlier statement of this migration stays committed".to_owned(),
+                    several => format!("fails half-way: {several} earlier statements of this migration stay committed"),
+                },
                 "a second run starts from its first statement and meets what is already there: undo the committed part \
                  with rollback.sql first, or make each statement safe to run again"
                     .into(),

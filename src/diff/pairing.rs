@@ -165,8 +165,9 @@ fn identity(catalog: &Catalog, address: Address, table_before: impl Fn(Oid) -> O
                     (on(index.table)?, relation.qualified.clone(), format!("{} {}", index.definition, index.valid))
                 }
                 RelationKind::View | RelationKind::MaterializedView => {
-                    let detail = catalog.relation_details.get(&oid)?;
-                    (None, relation.qualified.clone(), detail.view.clone()?)
+                    // A view and a materialized view may have the same query.
+                    let query = catalog.relation_details.get(&oid)?.view.as_ref()?;
+                    (None, relation.qualified.clone(), format!("{:?} {query}", relation.kind))
                 }
                 _ => return None,
             }

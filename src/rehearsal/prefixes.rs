@@ -3,13 +3,18 @@
 use crate::migration::script::{StatementKind, kind};
 use crate::migration::{HistoryWrite, Migration, TransactionMode};
 
-/// Numbers of statements after which everything up to there is committed, the last one left out.
+/// Numbers of statements after which everything up to there is committed, the last one left out, and those that leave
+/// nothing behind: a run that ends there is one that ended earlier, or has not begun.
 pub(super) fn points(migrations: &[Migration]) -> Vec<usize> {
     let mut found = Vec::new();
+    let mut left = false;
     for migration in migrations {
         let mut open = false;
+        left |= migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
         for (position, statement) in migration.statements.iter().enumerate() {
-            match kind(statement.sql()) {
+            let kind = kind(statement.sql());
+            left |= !kind.leaves_nothing_behind();
+            match kind {
                 StatementKind::Begin => open = true,
                 StatementKind::Commit | StatementKind::Rollback => open = false,
                 _ => {}
@@ -20,7 +25,7 @@ pub(super) fn points(migrations: &[Migration]) -> Vec<usize> {
                 TransactionMode::PerMigration => last,
                 TransactionMode::AllPending => false,
             };
-            if committed {
+            if committed && std::mem::take(&mut left) {
                 found.push(statement.index);
             }
         }
@@ -93,6 +98,16 @@ mod tests {
         assert!(points(&[whole]).is_empty());
         let own = migration(TransactionMode::Explicit, 1, &["BEGIN", "A", "COMMIT", "B", "C"]);
         assert_eq!(points(&[own]), [3, 4]);
+    }
+
+    #[test]
+    fn settings_leave_nothing_to_undo() {
+        let mut bare = migration(TransactionMode::None, 1, &["SET lock_timeout = '5s'", "A", "RESET lock_timeout", "B"]);
+        bare.history = None;
+        assert_eq!(points(std::slice::from_ref(&bare)), [2]);
+        let mut one = migration(TransactionMode::None, 1, &["SET lock_timeout = '5s'", "A", "RESET lock_timeout"]);
+        one.history = None;
+        assert!(points(&[one]).is_empty());
     }
 
     #[test]

@@ -350,7 +350,7 @@ fn rollback(report: &Report, options: &RenderOptions) -> (String, String) {
         body.push_str(&format!("- {}\n", text(&loss)));
     }
     for condition in &rollback.conditions {
-        body.push_str(&format!("- works while {}\n", text(condition)));
+        body.push_str(&format!("- condition: {}\n", text(condition)));
     }
     for difference in &rollback.differences {
         body.push_str(&format!("- differs: {}\n", text(difference)));

@@ -370,7 +370,7 @@ fn rollback(page: &mut Page, report: &Report) {
         page.paragraph("    ", PLAIN, &loss, PLAIN);
     }
     for condition in &rollback.conditions {
-        page.paragraph("    works while ", PLAIN, condition, PLAIN);
+        page.paragraph("    condition: ", PLAIN, condition, PLAIN);
     }
     let limit = page.shown(rollback.differences.len(), LIST_LINES);
     for difference in &rollback.differences[..limit] {

@@ -227,6 +227,27 @@ impl Words {
 }
 
 impl StatementKind {
+    /// Whether nothing of what it does by itself outlives the session: settings, cursors, locks, and what opens and ends
+    /// transactions.
+    pub fn leaves_nothing_behind(&self) -> bool {
+        matches!(
+            self,
+            Self::Begin
+                | Self::Close
+                | Self::Commit
+                | Self::Declare
+                | Self::Fetch
+                | Self::Lock
+                | Self::Release
+                | Self::Reset
+                | Self::Rollback
+                | Self::RollbackTo
+                | Self::Savepoint
+                | Self::Set
+                | Self::SetLocal
+        )
+    }
+
     /// Whether a statement that commits by itself may be put between `BEGIN` and `COMMIT` without changing its meaning.
     ///
     /// The server may still refuse (25001 and 2D000): then it must run bare.
