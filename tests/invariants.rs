@@ -4,6 +4,7 @@ use seatrial::check::{Answer, IDS};
 use seatrial::report::v1::Severity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Most lines a file in `src/` may have, its tests left out.
 const LONGEST: usize = 600;
@@ -317,6 +318,35 @@ fn the_architecture_page_says_what_each_dependency_is_for() {
         .flat_map(|table| manifest[*table].as_table().expect("a table").keys().map(String::as_str))
         .collect();
     assert_eq!(named, kept);
+}
+
+#[test]
+fn every_dependency_is_released_and_has_a_licence_that_fits() {
+    const FITTING: [&str; 7] =
+        ["Apache-2.0", "MIT", "Zlib", "0BSD", "BSL-1.0", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"];
+    let told = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let fits = |expression: &str| {
+        expression.split(" AND ").all(|part| {
+            let part = part.replace(['(', ')'], "").replace('/', " OR ");
+            part.split(" OR ").any(|licence| FITTING.contains(&licence))
+        })
+    };
+    let mut wrong = Vec::new();
+    for package in told["packages"].as_array().unwrap() {
+        let (name, licence) = (package["name"].as_str().unwrap(), package["license"].as_str().unwrap_or_default());
+        let released = package["source"].as_str().is_none_or(|source| source.starts_with("registry+"));
+        if !fits(licence) || !released {
+            wrong.push(format!("{name}: {licence} from {}", package["source"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!fits("GPL-3.0-only") && !fits("MIT AND GPL-3.0-only"), "nothing would be found");
 }
 
 #[test]

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn settings_leave_nothing_to_undo() {
-        let mut bare = migration(TransactionMode::None, 1, &["SET lock_timeout = '5s'", "A", "RESET lock_timeout", "B"]);
+        let mut bare =
+            migration(TransactionMode::None, 1, &["SET lock_timeout = '5s'", "A", "RESET lock_timeout", "B"]);
         bare.history = None;
         assert_eq!(points(std::slice::from_ref(&bare)), [2]);
         let mut one = migration(TransactionMode::None, 1, &["SET lock_timeout = '5s'", "A", "RESET lock_timeout"]);
