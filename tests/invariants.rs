@@ -328,9 +328,9 @@ fn every_dependency_is_released_and_has_a_licence_that_fits() {
         .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
         .arg(root().join("Cargo.toml"))
         .output()
-        .unwrap();
+        .expect("cargo runs");
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
     let fits = |expression: &str| {
         expression.split(" AND ").all(|part| {
             let part = part.replace(['(', ')'], "").replace('/', " OR ");
@@ -338,8 +338,9 @@ fn every_dependency_is_released_and_has_a_licence_that_fits() {
         })
     };
     let mut wrong = Vec::new();
-    for package in told["packages"].as_array().unwrap() {
-        let (name, licence) = (package["name"].as_str().unwrap(), package["license"].as_str().unwrap_or_default());
+    for package in told["packages"].as_array().expect("packages") {
+        let (name, licence) =
+            (package["name"].as_str().expect("a name"), package["license"].as_str().unwrap_or_default());
         let released = package["source"].as_str().is_none_or(|source| source.starts_with("registry+"));
         if !fits(licence) || !released {
             wrong.push(format!("{name}: {licence} from {}", package["source"]));
