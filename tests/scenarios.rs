@@ -240,6 +240,8 @@ scenarios! {
         short_locks,
         short_locks_without_end,
         table_of_the_same_run,
+        table_behind_view,
+        table_swapped,
         truncate,
         two_step_regression,
         unique_violated,

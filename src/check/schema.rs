@@ -4,6 +4,7 @@ use super::Finding;
 use crate::config::Thresholds;
 use crate::diff::catalog::CatalogChange;
 use crate::rehearsal::{Rehearsal, cause};
+use crate::report::human::list;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{RelationKind, qualify_column};
 use serde_json::json;
@@ -56,8 +57,19 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
             format!("column {column} of {table} is {to} now, not {from}: clients that decode by type must know"),
         )
         .with(json!({ "from": from, "to": to })),
-        CatalogChange::RelationRenamed { relation, from, to, kind } => {
-            if matches!(kind, RelationKind::Sequence | RelationKind::CompositeType) {
+        CatalogChange::NameTakenOver { relation, name, missing, retyped } => {
+            let mut told: Vec<String> = missing.iter().map(|column| format!("has no column {column}")).collect();
+            told.extend(retyped.iter().map(|(column, from, to)| format!("has {column} as {to}, not {from}")));
+            breaking(
+                Some(*relation),
+                &[bare(name)],
+                name.clone(),
+                format!("{name} is another relation now, which {}", list(&told)),
+            )
+            .with(json!({ "missing": missing, "retyped": retyped }))
+        }
+        CatalogChange::RelationRenamed { relation, from, to, kind, replaced } => {
+            if *replaced || matches!(kind, RelationKind::Sequence | RelationKind::CompositeType) {
                 return None;
             }
             breaking(Some(*relation), &[bare(from), bare(to)], from.clone(), format!("{from} is called {to} now"))

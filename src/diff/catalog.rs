@@ -4,7 +4,7 @@
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
 use crate::snapshot::object::TypeKind;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// One change to something that was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub enum CatalogChange {
         to: String,
         /// What it is.
         kind: RelationKind,
+        /// Something else bears the old name now.
+        replaced: bool,
     },
     /// A column has another name.
     ColumnRenamed {
@@ -113,6 +115,17 @@ pub enum CatalogChange {
         /// Gone, as against disabled.
         dropped: bool,
     },
+    /// Something else bears the name of a table or view that was dropped or renamed, and clients meet other columns there.
+    NameTakenOver {
+        /// Whose name it was.
+        relation: Oid,
+        /// Qualified.
+        name: String,
+        /// Columns the other one does not have.
+        missing: Vec<String>,
+        /// Columns whose type is another to clients, with both types.
+        retyped: Vec<(String, String, String)>,
+    },
     /// What identifies a row to subscribers is another, or gone with its index.
     ReplicaIdentityLost {
         /// The table.
@@ -125,26 +138,34 @@ pub enum CatalogChange {
 /// Compares two catalogs of the same copy.
 pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     let mut changes = Vec::new();
-    let names: BTreeSet<&str> = after.relations.values().map(|relation| relation.qualified.as_str()).collect();
+    let names: BTreeMap<&str, Oid> =
+        after.relations.iter().map(|(oid, relation)| (relation.qualified.as_str(), *oid)).collect();
     for (oid, old) in &before.relations {
         if matches!(old.kind, RelationKind::Index | RelationKind::PartitionedIndex | RelationKind::ToastTable) {
             continue;
         }
         match after.relations.get(oid) {
-            None => changes.push(CatalogChange::RelationDropped {
-                relation: *oid,
-                name: old.qualified.clone(),
-                kind: old.kind,
-                replaced: names.contains(old.qualified.as_str()),
-            }),
+            None => {
+                let heir = names.get(old.qualified.as_str());
+                changes.push(CatalogChange::RelationDropped {
+                    relation: *oid,
+                    name: old.qualified.clone(),
+                    kind: old.kind,
+                    replaced: heir.is_some(),
+                });
+                changes.extend(heir.and_then(|heir| taken_over(before, after, *oid, *heir)));
+            }
             Some(new) => {
                 if new.qualified != old.qualified {
+                    let heir = names.get(old.qualified.as_str());
                     changes.push(CatalogChange::RelationRenamed {
                         relation: *oid,
                         from: old.qualified.clone(),
                         to: new.qualified.clone(),
                         kind: old.kind,
+                        replaced: heir.is_some(),
                     });
+                    changes.extend(heir.and_then(|heir| taken_over(before, after, *oid, *heir)));
                 }
                 protection(before, after, old, &mut changes);
             }
@@ -155,6 +176,23 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     labels(before, after, &mut changes);
     privileges(before, after, &mut changes);
     changes
+}
+
+/// What clients of a relation miss in the one that bears its name now, if anything.
+fn taken_over(before: &Catalog, after: &Catalog, relation: Oid, heir: Oid) -> Option<CatalogChange> {
+    let (mut missing, mut retyped) = (Vec::new(), Vec::new());
+    for old in before.columns_of(relation) {
+        match after.columns_of(heir).find(|new| new.name == old.name) {
+            None => missing.push(old.name.clone()),
+            Some(new) if client_type(&new.type_name) != client_type(&old.type_name) => {
+                retyped.push((old.name.clone(), old.type_name.clone(), new.type_name.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    let name = before.relations.get(&relation)?.qualified.clone();
+    let differs = !missing.is_empty() || !retyped.is_empty();
+    differs.then_some(CatalogChange::NameTakenOver { relation, name, missing, retyped })
 }
 
 fn columns(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {

@@ -118,6 +118,9 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     });
     let stages: Vec<(usize, Seen<'_>)> = stages.collect();
     let Some((first, rest)) = stages.split_first() else { return Vec::new() };
+    // Where it failed in between, what came and went shows at the ends alone.
+    let whole = &change.diff.objects;
+    let failed = rest.iter().any(|(_, seen)| seen.captured().plan().is_none()) && !whole.is_empty();
     let changing: BTreeSet<usize> = causing_statements(first.1, rest).into_iter().collect();
     let mut turns: Vec<Turn> = stages
         .windows(2)
@@ -127,6 +130,7 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
             harm: harm(pair[0].1, pair[1].1),
             // Under the same plan the tables that cost more need not be those that changed: functions read others.
             objects: match changing.contains(&pair[1].0) {
+                true if failed => whole.clone(),
                 true => changed_objects(pair[0].1, pair[1].1),
                 false => Vec::new(),
             },

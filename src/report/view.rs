@@ -448,8 +448,8 @@ pub fn proof_sentence(rollback: &Rollback) -> String {
     let proof = &rollback.proof;
     let parts = [("schema", proof.schema), ("catalog", proof.catalog), ("rows", proof.rows), ("plans", proof.plans)];
     if parts.iter().all(|(_, comparison)| *comparison == Comparison::NotRun) && proof.reapplied == Comparison::NotRun {
-        let failed = rollback.differences.iter().any(|difference| difference.contains(".sql fails: "));
-        return if failed { "it was run and failed" } else { "it was not run" }.to_owned();
+        let ran = rollback.verdict != RollbackVerdict::NotAttempted;
+        return if ran { "it was run and failed" } else { "it was not run" }.to_owned();
     }
     let mut sentences = Vec::new();
     for (wanted, words) in [
