@@ -98,7 +98,7 @@ def load_tpch(database):
     program.chmod(0o755)
     folder = CACHE / "tpch-1"
     if not folder.exists():
-        run([program, "-s", "1", "--format", "csv", "--output-dir", folder])
+        run([program, "csv", "-s", "1", "--output-dir", folder])
     for table in ("region", "nation", "part", "supplier", "partsupp", "customer", "orders", "lineitem"):
         copy(database, table, folder / f"{table}.csv")
 

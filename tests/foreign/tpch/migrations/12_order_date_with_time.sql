@@ -1,0 +1,5 @@
+-- expect: applies yes, blocks yes, undoable yes
+-- find: lock/table-rewrite, schema/client-breaking
+SET lock_timeout = '5s';
+SET timezone = 'UTC';
+ALTER TABLE orders ALTER COLUMN o_orderdate TYPE timestamptz;
