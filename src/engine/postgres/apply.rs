@@ -99,7 +99,7 @@ pub struct Moment<'run> {
     pub kind: &'run StatementKind,
     /// Whether it runs in a transaction block.
     pub in_transaction: bool,
-    /// What opens that block, for the watcher to send, alone or with its own questions; empty where it is open or none is.
+    /// What opens that block, for the watcher to send, alone or with its own questions; empty where there is nothing to.
     pub opening: &'static str,
 }
 
