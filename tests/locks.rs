@@ -251,6 +251,44 @@ async fn standing_still_at_commits_fails_nothing_and_keeps_nobody_waiting_for_go
 }
 
 #[tokio::test]
+async fn what_a_migration_renames_is_called_by_the_name_each_statement_meets() {
+    let place = Place::new().await;
+    shop(&place).await;
+    // Both schemas are on the path: a name without its schema would not tell which one is meant.
+    let sql = "CREATE SCHEMA green; CREATE SCHEMA blue; SET search_path TO blue, green, public; \
+               ALTER TABLE staff SET SCHEMA green; UPDATE staff SET name = 'one'; \
+               ALTER SCHEMA green RENAME TO \"Old, green\"; SELECT 1; ALTER SCHEMA blue RENAME TO green; \
+               ALTER SCHEMA \"Old, green\" RENAME TO blue; UPDATE staff SET name = 'two'; \
+               ALTER TABLE staff RENAME TO \"The people\"; UPDATE \"The people\" SET name = 'three'; \
+               SAVEPOINT before; ALTER TABLE \"The people\" RENAME TO crew; UPDATE crew SET name = 'four'; \
+               ROLLBACK TO before; UPDATE \"The people\" SET name = 'five'";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::PerMigration)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let changed: Vec<_> = observations.iter().flat_map(|each| &each.changed).map(|work| work.name.as_str()).collect();
+    let people = "blue.\"The people\"";
+    assert_eq!(changed, ["green.staff", "blue.staff", people, "blue.crew", people]);
+    let met = |statement: usize| {
+        let of = observations.iter().find(|each| each.statement == statement).unwrap();
+        of.locks.iter().find(|lock| lock.mode == LockMode::AccessExclusive).unwrap().name.as_str()
+    };
+    assert_eq!((met(4), met(11), met(14)), ("public.staff", "blue.staff", people));
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_ask_where_the_wal_stands_is_measured_as_any_other() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let deny = "REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC";
+    place.execute("shop", SUPERUSER, deny).await.unwrap();
+    let migration = script("ALTER TABLE staff ADD COLUMN memo text", TransactionMode::None);
+    let (applied, observations) = observe(&place, "shop", &migration).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let lock = &observations[0].locks[0];
+    assert_eq!((lock.name.as_str(), lock.mode, lock.exact), ("public.staff", LockMode::AccessExclusive, true));
+    assert!(observations[0].wal_bytes > 0);
+}
+
+#[tokio::test]
 async fn time_spent_waiting_for_a_lock_is_measured() {
     let place = Place::new().await;
     shop(&place).await;

@@ -70,7 +70,8 @@ pub trait Watch {
     /// they did can be read before it is committed.
     const WRAPS: bool;
 
-    /// Just before a statement is sent.
+    /// Just before a statement is sent. Whoever wraps statements opens the transaction of one that is to be wrapped, by
+    /// [`Moment::opening`].
     ///
     /// # Errors
     /// Trouble of the watcher's own; ends the run.
@@ -96,8 +97,23 @@ pub struct Moment<'run> {
     pub statement: &'run Statement,
     /// What it is.
     pub kind: &'run StatementKind,
-    /// Whether a transaction block is open around it.
+    /// Whether it runs in a transaction block.
     pub in_transaction: bool,
+    /// What opens that block, for the watcher to send, alone or with its own questions; empty where there is nothing to.
+    pub opening: &'static str,
+}
+
+impl Moment<'_> {
+    /// Sends [`Moment::opening`] alone.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn open(&self, session: &mut Session) -> Result<(), ServerError> {
+        if !self.opening.is_empty() {
+            session.execute(self.opening).await?;
+        }
+        Ok(())
+    }
 }
 
 /// How a statement went.
@@ -343,9 +359,8 @@ impl<W: Watch> Run<'_, W> {
     async fn statement(&mut self, statement: &Statement) -> Result<(), ServerError> {
         let kind = script::kind(statement.sql());
         if self.block == Block::None && W::WRAPS && kind.can_wrap() {
-            self.session.execute("BEGIN").await?;
             self.block = Block::Runner;
-            let result = self.send(statement, &kind).await?;
+            let result = self.send(statement, &kind, "BEGIN; ").await?;
             match result {
                 Ok(_) => return self.commit().await,
                 // Only outside a transaction block after all: once more, as the runner would have sent it.
@@ -357,7 +372,7 @@ impl<W: Watch> Run<'_, W> {
                 Err(error) => return self.fail(statement.index, error).await,
             }
         }
-        match self.send(statement, &kind).await? {
+        match self.send(statement, &kind, "").await? {
             Ok(_) => self.follow_block(statement, &kind).await,
             Err(error) => self.fail(statement.index, error).await,
         }
@@ -367,8 +382,9 @@ impl<W: Watch> Run<'_, W> {
         &mut self,
         statement: &Statement,
         kind: &StatementKind,
+        opening: &'static str,
     ) -> Result<Result<u64, ServerError>, ServerError> {
-        let at = Moment { statement, kind, in_transaction: self.block != Block::None };
+        let at = Moment { statement, kind, in_transaction: self.block != Block::None, opening };
         self.watch.before(&mut self.session, at).await?;
         let started = Instant::now();
         let result = self.session.execute(statement.sql()).await;

@@ -50,6 +50,7 @@ impl Watch for Attributor<'_> {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        at.open(session).await?;
         if self.steps.is_empty() {
             self.plan(session, 0, at.in_transaction).await;
         }

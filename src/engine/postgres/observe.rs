@@ -9,8 +9,8 @@ mod work;
 
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
-    ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_LOCKS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS,
-    counters, counts_outside, milliseconds, number, position, relkind,
+    ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS, STATE_SUMMARY,
+    WAL_POSITION, counters, counts_outside, milliseconds, number, position, relkind, some_relations, summary,
 };
 use super::sample::Sampler;
 use super::session::{Endpoint, Row, Rows, Session};
@@ -28,12 +28,13 @@ use std::time::{Duration, Instant};
 /// The first OID handed to user objects (`FirstNormalObjectId`).
 const FIRST_USER_OID: Oid = 16384;
 
-/// Columns: OID of the database, whether [`HAND_OVER`] is known.
+/// Columns: OID of the database, whether [`HAND_OVER`] is known, whether everybody may ask for [`WAL_POSITION`] as they
+/// may in a new cluster: a refusal would abort the migration's transaction.
 const FACTS: &str = "
-SELECT d.oid, pg_catalog.to_regproc('pg_catalog.pg_stat_force_next_flush') IS NOT NULL
+SELECT d.oid, pg_catalog.to_regproc('pg_catalog.pg_stat_force_next_flush') IS NOT NULL,
+       (SELECT p.proacl IS NULL FROM pg_catalog.pg_proc p
+        WHERE p.oid = 'pg_catalog.pg_current_wal_insert_lsn()'::pg_catalog.regprocedure)
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
-
-const WAL_POSITION: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
 
 /// The database's size is counted anew once so much WAL was written since, in bytes.
 const MUCH_WAL: u64 = 4 << 20;
@@ -44,6 +45,8 @@ struct Known {
     name: String,
     kind: char,
     filenode: Oid,
+    /// The summary of [`OWN_STATE`] as long as there is nothing new.
+    summary: String,
     /// Table of an index; topmost parent of a partition.
     table: Option<Oid>,
     parent: Option<Oid>,
@@ -82,8 +85,11 @@ pub struct Observer<'run> {
     hands_over: bool,
     /// The file of the statement before: between files the runner sends statements of its own.
     file: String,
-    /// OID of the database.
-    database: Oid,
+    /// Everybody may ask where the WAL stands.
+    tells_wal: bool,
+    /// What is asked in the transaction after each statement: a row with the WAL's position, if that may be asked there, and
+    /// the counters handed over, if the server can; then [`OWN_STATE`].
+    question: String,
     held: BTreeMap<(Oid, LockMode), Instant>,
     open: Vec<OpenLock>,
     wal_before: String,
@@ -119,9 +125,8 @@ impl<'run> Observer<'run> {
     ) -> Result<Self, ServerError> {
         let mut session = Session::observer(endpoint, database, "observer").await?;
         let facts = session.query(FACTS).await?;
-        let (database_oid, hands_over) = facts.rows.first().map_or((0, false), |row| {
-            (number(row, 0).unwrap_or_default(), row.get(1).is_some_and(|known| known.as_deref() == Some("t")))
-        });
+        let fact = |column: usize| facts.rows.first()?.get(column)?.as_deref();
+        let (hands_over, tells_wal) = (fact(1) == Some("t"), fact(2) == Some("t"));
         let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
@@ -131,6 +136,7 @@ impl<'run> Observer<'run> {
                     name: relation.qualified.clone(),
                     kind: relkind(relation.kind),
                     filenode: relation.filenode,
+                    summary: summary(relation.filenode, relation.is_partition, &relation.qualified),
                     table: catalog.indexes.get(&relation.oid).map(|index| index.table),
                     parent: relation.parent.filter(|_| relation.is_partition),
                     rows: sizes.get(&relation.oid).and_then(|size| size.rows).map_or(0, |rows| rows.max(0.0) as u64),
@@ -148,8 +154,9 @@ impl<'run> Observer<'run> {
             counters: BTreeMap::new(),
             baseline_read: false,
             hands_over,
+            tells_wal,
+            question: question(fact(0).unwrap_or("0"), hands_over, tells_wal),
             file: String::new(),
-            database: database_oid,
             held: BTreeMap::new(),
             open: Vec::new(),
             wal_before: String::new(),
@@ -189,36 +196,32 @@ impl<'run> Observer<'run> {
         Ok(self.session.query(next).await?.scalar().and_then(|id| id.parse().ok()).unwrap_or(0))
     }
 
-    /// Takes in what a probe says about relations; new ones are known from here on.
+    /// Takes in what is told about relations, in rows as of [`ALL_RELATIONS`]; new ones are known from here on.
     fn learn(&mut self, rows: &Rows) -> Files {
         let mut files = Files::default();
         for row in &rows.rows {
-            let Some(oid) = number::<Oid>(row, 0) else { continue };
-            let Some(name) = row.get(2).cloned().flatten() else { continue };
-            let filenode = number(row, 4).unwrap_or_default();
+            let text = |column: usize| row.get(column).and_then(|value| value.as_deref());
+            let (Some(oid), Some(name)) = (number::<Oid>(row, 0), text(1)) else { continue };
+            let filenode = number(row, 3).unwrap_or_default();
+            let parent = number(row, 5);
             files.nodes.insert(oid, filenode);
-            if row.get(8).cloned().flatten().as_deref() == Some("t") {
+            if text(7) == Some("t") {
                 files.empty.insert(oid);
             }
-            let fresh = !self.known.contains_key(&oid);
-            let known = self.known.entry(oid).or_insert_with(|| Known {
-                name: name.clone(),
-                kind: 'r',
-                filenode,
-                table: None,
-                parent: None,
-                rows: 0,
-                created_in_run: true,
-                toast: false,
-            });
-            let mut now = known.clone();
-            now.name = name;
-            now.kind = row.get(3).cloned().flatten().and_then(|kind| kind.chars().next()).unwrap_or('r');
-            now.table = number(row, 5);
-            now.parent = number(row, 6);
-            now.toast = row.get(7).cloned().flatten().as_deref() == Some("t");
-            if fresh {
-                *known = now;
+            let before = self.known.get(&oid);
+            let now = Known {
+                name: name.to_owned(),
+                kind: text(2).and_then(|kind| kind.chars().next()).unwrap_or('r'),
+                filenode: before.map_or(filenode, |known| known.filenode),
+                summary: summary(filenode, parent.is_some(), name),
+                table: number(row, 4),
+                parent,
+                rows: before.map_or(0, |known| known.rows),
+                created_in_run: before.is_none_or(|known| known.created_in_run),
+                toast: text(6) == Some("t"),
+            };
+            if before.is_none() {
+                self.known.insert(oid, now);
             } else {
                 // The statement met the relation as it was: under its old name, not yet in or still in its parent.
                 self.renewed.insert(oid, now);
@@ -294,56 +297,39 @@ impl<'run> Observer<'run> {
         Ok(counters(&session.query(OWN_COUNTERS).await?))
     }
 
-    /// Whether [`OWN_STATE`] shows a relation or a file that was not there before, or one that joined or left a parent.
-    fn is_news(&self, row: &Row) -> bool {
-        let text = |column: usize| row.get(column).and_then(|value| value.as_deref());
-        // Dropped: nothing is left to be asked for.
-        if text(2).is_none() {
-            return false;
-        }
-        let known = number::<Oid>(row, 0).and_then(|oid| self.known.get(&oid));
-        known.is_none_or(|known| {
-            let partition = text(5) == Some("t");
-            partition != known.parent.is_some() || number::<Oid>(row, 4).unwrap_or_default() != known.filenode
-        })
+    /// The relations of which [`OWN_STATE`] shows something that was not known, and what it shows: they are new, or have
+    /// another file or name, or joined or left a parent. Of those dropped nothing is left to be asked for.
+    fn news(&self, state: &[&Row]) -> BTreeMap<Oid, String> {
+        let told = state.iter().filter_map(|row| Some((number::<Oid>(row, 0)?, row.get(STATE_SUMMARY)?.clone()?)));
+        told.filter(|(oid, told)| self.known.get(oid).is_none_or(|known| known.summary != *told)).collect()
     }
 
-    /// The row of [`OWN_STATE`] as [`OWN_LOCKS`] would give it, when there is no news in it.
-    fn as_known(&self, row: &Row) -> Row {
-        let known = number::<Oid>(row, 0).and_then(|oid| self.known.get(&oid));
-        let mut full: Row = row.iter().take(5).cloned().collect();
-        full.push(known.and_then(|known| known.table).map(|oid| oid.to_string()));
-        full.push(known.and_then(|known| known.parent).map(|oid| oid.to_string()));
-        full.push(known.map(|known| if known.toast { "t" } else { "f" }.to_owned()));
-        full
-    }
-
-    /// Reads the transaction's own locks and files, exactly, from inside it.
+    /// Takes in the transaction's own locks and files, exactly, as [`Self::question`] was answered from inside it, and asks
+    /// for the rest.
     async fn probe_inside(
         &mut self,
         session: &mut Session,
+        told: &Rows,
         observation: &mut Observation,
         kind: &StatementKind,
         started: Instant,
     ) -> Result<(), ServerError> {
-        let state = OWN_STATE.replace("$database", &self.database.to_string());
-        let ask = if self.hands_over { format!("{state}; {HAND_OVER}") } else { state };
-        let told = session.query(&ask).await?;
         let state: Vec<&Row> = told.rows.iter().filter(|row| row.len() == STATE_COLUMNS).collect();
-        let rows = if state.iter().any(|row| self.is_news(row)) {
-            session.query(OWN_LOCKS).await?
+        let news = self.news(&state);
+        let rows = if news.is_empty() {
+            Rows::default()
         } else {
-            Rows { rows: state.into_iter().map(|row| self.as_known(row)).collect(), ..Rows::default() }
+            session.query(&some_relations(news.keys().copied())).await?
         };
-        let new: BTreeSet<Oid> = rows
-            .rows
-            .iter()
-            .filter_map(|row| number::<Oid>(row, 0))
-            .filter(|oid| !self.known.contains_key(oid))
-            .collect();
+        let new: BTreeSet<Oid> = news.keys().filter(|oid| !self.known.contains_key(oid)).copied().collect();
         let files = self.learn(&rows);
-        let held: BTreeSet<(Oid, LockMode)> = rows
-            .rows
+        for (oid, summary) in news {
+            // As the server puts it.
+            if let Some(known) = self.renewed.get_mut(&oid).or(self.known.get_mut(&oid)) {
+                known.summary = summary;
+            }
+        }
+        let held: BTreeSet<(Oid, LockMode)> = state
             .iter()
             .filter_map(|row| Some((number::<Oid>(row, 0)?, LockMode::from_pg_locks(row.get(1)?.as_deref()?)?)))
             .collect();
@@ -361,7 +347,7 @@ impl<'run> Observer<'run> {
             self.held.insert(lock, started);
         }
         self.files_changed(&files, &new, observation, kind);
-        let counters = counters(&told);
+        let counters = counters(told);
         if self.baseline_read {
             self.count(counters, observation);
         } else {
@@ -439,11 +425,12 @@ impl Watch for Observer<'_> {
         let baseline = at.in_transaction && !self.baseline_read && may_read;
         let stands_still = Self::stands_still(at);
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
+        let ask = [at.opening, LIMITS, if baseline { OWN_COUNTERS } else { "" }].concat();
         let told = if baseline || stands_still {
-            session.query(&if baseline { format!("{LIMITS}; {OWN_COUNTERS}") } else { LIMITS.to_owned() }).await?
+            session.query(&ask).await?
         } else {
             // Neither writes to the WAL.
-            let (told, wal) = tokio::join!(session.query(LIMITS), self.session.query(WAL_POSITION));
+            let (told, wal) = tokio::join!(session.query(&ask), self.session.query(WAL_POSITION));
             self.wal_before = wal?.scalar().unwrap_or("0/0").to_owned();
             told?
         };
@@ -487,8 +474,20 @@ impl Watch for Observer<'_> {
             standstill::end(&mut self.session).await?;
         }
         let samples = self.sampler.take_since(ran.started).await;
+        let touches_data = !matches!(
+            at.kind,
+            StatementKind::Begin
+                | StatementKind::Commit
+                | StatementKind::Rollback
+                | StatementKind::Set
+                | StatementKind::SetLocal
+        );
+        let inside = at.in_transaction && ran.result.is_ok() && touches_data;
         // Before anything is read inside: reading may tidy up pages, and that is written to the WAL, too.
-        let wal_bytes = position(&self.wal_position().await?).saturating_sub(position(&self.wal_before));
+        let outside = if inside && self.tells_wal { None } else { Some(self.wal_position().await?) };
+        let told = if inside { session.query(&self.question).await? } else { Rows::default() };
+        let wal_after = position(outside.as_deref().or(told.scalar()).unwrap_or("0/0"));
+        let wal_bytes = wal_after.saturating_sub(position(&self.wal_before));
         let mut observation = Observation {
             statement: at.statement.index,
             outcome: match ran.result {
@@ -512,20 +511,10 @@ impl Watch for Observer<'_> {
             lock_timeout_ms: self.lock_timeout_ms,
             statement_timeout_ms: self.statement_timeout_ms,
         };
-        let touches_data = !matches!(
-            at.kind,
-            StatementKind::Begin
-                | StatementKind::Commit
-                | StatementKind::Rollback
-                | StatementKind::Set
-                | StatementKind::SetLocal
-        );
-        if ran.result.is_ok() && touches_data {
-            if at.in_transaction {
-                self.probe_inside(session, &mut observation, at.kind, ran.started).await?;
-            } else {
-                self.probe_outside(session, &mut observation, at.kind).await?;
-            }
+        if inside {
+            self.probe_inside(session, &told, &mut observation, at.kind, ran.started).await?;
+        } else if ran.result.is_ok() && touches_data {
+            self.probe_outside(session, &mut observation, at.kind).await?;
         }
         self.add_samples(&mut observation, &samples, ran.started);
         if matches!(at.kind, StatementKind::Vacuum) && ran.result.is_ok() {
@@ -580,4 +569,11 @@ impl Watch for Observer<'_> {
         self.baseline_read = self.hands_over && self.baseline_read;
         Ok(())
     }
+}
+
+/// [`Observer::question`], for a database with this OID.
+fn question(database: &str, hands_over: bool, tells_wal: bool) -> String {
+    let position = if tells_wal { WAL_POSITION } else { "SELECT NULL" };
+    let hand_over = if hands_over { HAND_OVER.replacen("SELECT", ",", 1) } else { String::new() };
+    format!("{position}{hand_over}; {}", OWN_STATE.replace("$database", database))
 }

@@ -30,41 +30,35 @@ impl Counters {
     }
 }
 
-/// What a statement did, as far as most statements need it read. Columns: oid, mode, qualified name, relkind, filenode,
-/// is a partition, then the counters. `$database`: OID of the database.
+/// What a statement did, as far as most statements need it read. Columns: oid, mode, what tells whether there is more to
+/// ask, then the counters. `$database`: OID of the database. Nothing is joined to the lock table: to plan that takes longer
+/// than to look relations up one by one.
 pub(super) const OWN_STATE: &str = "
-SELECT l.relation, l.mode, c.relnamespace::pg_catalog.regnamespace::text || '.' || pg_catalog.quote_ident(c.relname),
-       c.relkind, c.relfilenode, c.relispartition,
-       pg_catalog.pg_stat_get_xact_numscans(c.oid), pg_catalog.pg_stat_get_xact_tuples_returned(c.oid),
-       pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), pg_catalog.pg_stat_get_xact_tuples_updated(c.oid),
-       pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)
-FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
+SELECT l.relation, l.mode,
+       (SELECT ROW(c.relfilenode, c.relispartition, c.relnamespace::pg_catalog.regnamespace, c.relname)::text
+        FROM pg_catalog.pg_class c WHERE c.oid = l.relation),
+       pg_catalog.pg_stat_get_xact_numscans(l.relation), pg_catalog.pg_stat_get_xact_tuples_returned(l.relation),
+       pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation), pg_catalog.pg_stat_get_xact_tuples_updated(l.relation),
+       pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation)
+FROM pg_catalog.pg_lock_status() l
 WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
   AND l.database = $database";
 
-/// How many columns [`OWN_STATE`] has, and where its counters begin.
-pub(super) const STATE_COLUMNS: usize = 11;
-const STATE_COUNTERS: usize = 6;
+/// How many columns [`OWN_STATE`] has, which one is its summary, and where its counters begin.
+pub(super) const STATE_COLUMNS: usize = 8;
+pub(super) const STATE_SUMMARY: usize = 2;
+const STATE_COUNTERS: usize = 3;
 
-/// Columns: oid, mode, qualified name, relkind, filenode, table of an index, parent of a partition, is TOAST, is an empty
-/// table.
-pub(super) const OWN_LOCKS: &str = "
-SELECT l.relation, l.mode,
-       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-       c.relkind, c.relfilenode,
-       (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
-       (SELECT h.inhparent FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid AND c.relispartition),
-       n.nspname LIKE 'pg\\_toast%', c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) = 0
-FROM pg_catalog.pg_locks l
-LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation
-LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
-  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-ORDER BY l.relation, l.mode";
+/// What [`OWN_STATE`] says of a relation nothing happened to. Names that rows quote are told otherwise by the server: such
+/// a relation is asked for once for nothing.
+pub(super) fn summary(filenode: Oid, partition: bool, qualified: &str) -> String {
+    format!("({filenode},{},{})", if partition { 't' } else { 'f' }, qualified.replacen('.', ",", 1))
+}
 
-/// The same columns for everything in the database, without locks.
+/// Everything in the database. Columns: oid, qualified name, relkind, filenode, table of an index, parent of a partition,
+/// is TOAST, is an empty table.
 pub(super) const ALL_RELATIONS: &str = "
-SELECT c.oid, NULL,
+SELECT c.oid,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        c.relkind, c.relfilenode,
        (SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid),
@@ -73,8 +67,14 @@ SELECT c.oid, NULL,
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384";
 
+/// [`ALL_RELATIONS`], of these alone.
+pub(super) fn some_relations(oids: impl Iterator<Item = Oid>) -> String {
+    let oids: Vec<String> = oids.map(|oid| oid.to_string()).collect();
+    format!("{ALL_RELATIONS} AND c.oid IN ({})", oids.join(", "))
+}
+
 /// Time limits in effect, a row each.
-pub(super) const LIMITS: &str = "SHOW lock_timeout; SHOW statement_timeout";
+pub(super) const LIMITS: &str = "SHOW lock_timeout; SHOW statement_timeout; ";
 
 /// Columns: oid, scans, rows or entries read by them, inserted, updated, deleted, of the backend's open transaction and
 /// what it has not handed over of earlier ones.
@@ -100,6 +100,9 @@ UNION ALL SELECT indexrelid, idx_scan, idx_tup_read, 0, 0, 0
 FROM pg_catalog.pg_stat_all_indexes
 WHERE indexrelid >= 16384 AND schemaname NOT LIKE 'pg\\_toast%' AND idx_scan > 0";
 
+/// Where the WAL stands.
+pub(super) const WAL_POSITION: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
+
 /// From 15 on: what the backend counted is handed over when its transaction ends, so that the next one begins at nothing.
 pub(super) const HAND_OVER: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
 
@@ -115,6 +118,8 @@ pub(super) fn counts_outside(kind: &StatementKind) -> bool {
 pub(super) fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
     let counters = |row: &Row| {
         let first = match row.len() {
+            // What was dropped may still have counted something.
+            STATE_COLUMNS if row[STATE_SUMMARY].is_none() => return None,
             STATE_COLUMNS => STATE_COUNTERS,
             COUNTER_COLUMNS => 1,
             _ => return None,
@@ -173,12 +178,18 @@ pub(super) fn milliseconds(setting: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{milliseconds, position};
+    use super::{milliseconds, position, summary};
 
     #[test]
     fn wal_positions_are_numbers_of_bytes() {
         assert_eq!(position("0/0"), 0);
         assert_eq!(position("2/1A"), (2 << 32) + 26);
+    }
+
+    #[test]
+    fn a_relation_nothing_happened_to_is_expected_as_rows_are_printed() {
+        assert_eq!(summary(16390, false, "public.orders"), "(16390,f,public,orders)");
+        assert_eq!(summary(0, true, "shop.a"), "(0,t,shop,a)");
     }
 
     #[test]

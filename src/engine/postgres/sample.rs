@@ -75,6 +75,8 @@ pub struct SampledRelation {
 #[derive(Debug, Default)]
 struct Shared {
     pid: Option<i32>,
+    /// When its statement began.
+    begun: Option<Instant>,
     /// Counts statements: what was asked for during one is none of the next one's.
     turn: u64,
     /// Where the WAL stood when its statement began.
@@ -123,12 +125,17 @@ impl Sampler {
     pub(super) async fn watch(&self, pid: i32, since: &str, standstill: Option<Standstill>) {
         let mut shared = self.shared.lock().await;
         shared.pid = Some(pid);
+        shared.begun = Some(Instant::now());
         shared.turn += 1;
         since.clone_into(&mut shared.since);
+        let at_once = standstill.is_some();
         shared.standstill = standstill;
         shared.looks.clear();
         (shared.peak_bytes, shared.temp_bytes) = (None, 0);
-        self.wake.notify_one();
+        // A short statement wakes nobody: the task finds a longer one by itself.
+        if at_once {
+            self.wake.notify_one();
+        }
     }
 
     /// Commits at which the backend stood still since [`Sampler::watch`].
@@ -199,25 +206,26 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
     let mut asked_disk = Instant::now();
     let mut looked_at = 0;
     loop {
-        let (pid, turn, since, still, stopping) = {
+        let (watched, turn, still, stopping) = {
             let shared = shared.lock().await;
-            (shared.pid, shared.turn, shared.since.clone(), shared.standstill.is_some(), shared.stopping)
+            (shared.pid.zip(shared.begun), shared.turn, shared.standstill.is_some(), shared.stopping)
         };
         if stopping {
             break;
         }
-        let Some(pid) = pid else {
-            wake.notified().await;
+        let Some((pid, begun)) = watched else {
+            pause(&wake, INTERVAL).await;
             continue;
         };
         if turn != looked_at {
             looked_at = turn;
-            (asked_how_far, asked_disk) = (Instant::now(), Instant::now());
-            if !still {
-                // Most statements are over by then, and a look would only keep the processor from them.
-                tokio::time::sleep(INTERVAL).await;
-                continue;
-            }
+            (asked_how_far, asked_disk) = (begun, begun);
+        }
+        // Most statements are over by then, and a look would only keep the processor from them.
+        let young = INTERVAL.saturating_sub(begun.elapsed());
+        if !still && !young.is_zero() {
+            pause(&wake, young).await;
+            continue;
         }
         let interval = if still { standstill::INTERVAL } else { INTERVAL };
         if let Err(error) = once(&mut session, pid, turn, &shared).await {
@@ -242,6 +250,7 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         }
         if asked_how_far.elapsed() >= HOW_FAR {
             asked_how_far = Instant::now();
+            let since = shared.lock().await.since.clone();
             match how_far(&mut session, pid, &since).await {
                 Ok(detail) => activity.set_detail(detail),
                 Err(error) => {
@@ -250,9 +259,15 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
                 }
             }
         }
-        tokio::time::sleep(interval).await;
+        pause(&wake, interval).await;
     }
     session.close().await;
+}
+
+/// Waits, but no longer than until something is to be looked at at once.
+async fn pause(wake: &Notify, interval: Duration) {
+    // Either way it is time to see what there is to do.
+    let _ = tokio::time::timeout(interval, wake.notified()).await;
 }
 
 /// One look; a backend that stands still at a commit goes on afterwards.

@@ -33,6 +33,7 @@ impl Watch for Counter {
     const WRAPS: bool = true;
 
     async fn before(&mut self, session: &mut Session, at: Moment<'_>) -> Result<(), ServerError> {
+        at.open(session).await?;
         if at.statement.index != self.statement || self.found.is_some() {
             return Ok(());
         }

@@ -18,6 +18,7 @@ impl Observer<'_> {
                 name,
                 kind,
                 filenode: 0,
+                summary: String::new(),
                 table,
                 parent,
                 rows: 0,

@@ -23,8 +23,13 @@ impl Observer<'_> {
         kind: &StatementKind,
     ) {
         let rows = |oid: &Oid| self.known.get(oid).map_or(0, |known| known.rows);
-        let others: BTreeSet<Oid> =
-            self.known.iter().filter(|(oid, _)| !new.contains(oid)).map(|(_, known)| known.filenode).collect();
+        let before = if new.is_empty() { None } else { Some(&self.known) };
+        let others: BTreeSet<Oid> = before
+            .into_iter()
+            .flatten()
+            .filter(|(oid, _)| !new.contains(oid))
+            .map(|(_, known)| known.filenode)
+            .collect();
         let (mut rewritten, mut emptied) = (BTreeSet::new(), BTreeSet::new());
         for (oid, filenode) in &files.nodes {
             let Some(known) = self.known.get(oid).filter(|known| matches!(known.kind, 'r' | 'm') && !known.toast)
