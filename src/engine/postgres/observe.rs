@@ -386,26 +386,7 @@ impl<'run> Observer<'run> {
 
     /// Whether the statement commits by itself and has to be made to stand still there, for its locks to be read.
     fn stands_still(at: Moment<'_>) -> bool {
-        use StatementKind::{
-            Begin, Close, Commit, Declare, Fetch, Lock, Release, Reset, Rollback, RollbackTo, Savepoint, Set, SetLocal,
-        };
-        let harmless = matches!(
-            at.kind,
-            Begin
-                | Close
-                | Commit
-                | Declare
-                | Fetch
-                | Lock
-                | Release
-                | Reset
-                | Rollback
-                | RollbackTo
-                | Savepoint
-                | Set
-                | SetLocal
-        );
-        !at.in_transaction && !harmless
+        !at.in_transaction && !at.kind.leaves_nothing_behind()
     }
 }
 
