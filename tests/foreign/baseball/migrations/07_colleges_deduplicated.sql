@@ -1,5 +1,5 @@
--- expect: applies yes, blocks briefly, slower no, undoable with_backup
--- find: data/destroyed, lock/large-update
+-- expect: applies yes, blocks yes, slower no, undoable with_backup
+-- find: data/destroyed, lock/index-build
 -- Each player once for each school: the first year counts.
 BEGIN;
 SET LOCAL lock_timeout = '5s';

@@ -1,5 +1,5 @@
--- expect: applies yes, undoable yes
--- find: lock/large-update
+-- expect: applies yes, blocks yes, slower transient, undoable with_loss
+-- find: lock/held-long, lock/large-update, plan/transient, rollback/rows-lost
 -- Kept by a trigger from now on; the trigger of people counts each backfilled row as a change.
 BEGIN;
 SET LOCAL lock_timeout = '5s';

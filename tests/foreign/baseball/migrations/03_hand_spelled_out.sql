@@ -1,6 +1,6 @@
--- expect: applies yes, blocks yes, slower no, undoable yes
+-- expect: applies yes, blocks yes, slower no, undoable with_backup
 -- find: lock/table-rewrite, schema/client-breaking
--- The enumeration is replaced by a check; views do not show the two columns.
+-- The enumeration is replaced by one with words; nobody can tell from the words what a letter was.
 BEGIN;
 SET LOCAL lock_timeout = '5s';
 CREATE TYPE hand_new AS ENUM ('left', 'right', 'both', 'switch');
