@@ -1,6 +1,6 @@
--- expect: applies yes, undoable yes
--- find: lock/large-update
--- Three numbers become a date, where all three are known.
+-- expect: applies yes, blocks briefly, slower transient, undoable with_loss
+-- find: lock/large-update, plan/transient, rollback/rows-lost
+-- Three numbers become a date, where all three are known; what the trigger writes down about it stays.
 SET lock_timeout = '5s';
 ALTER TABLE people ADD COLUMN born date;
 UPDATE people SET born = make_date("birthYear", "birthMonth", "birthDay")
