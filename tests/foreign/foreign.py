@@ -87,7 +87,7 @@ def load_baseball(database):
         run([sys.executable, "-m", "zipfile", "-e", one(folder, "_source.zip"), folder])
     tables, _ = psql(database, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
     for table in tables.split():
-        file = one(folder, f"core/{table.title().replace('_', '')}.csv")
+        file = next(file for file in folder.rglob("core/*.csv") if file.stem.lower() == table.replace("_", ""))
         names = file.open(encoding="utf-8").readline().strip().split(",")
         columns = ", ".join('"' + name + '"' for name in names)
         copy(database, table, file, f"({columns})")

@@ -1,0 +1,283 @@
+-- Baseball, one season after another (Lahman's database). Columns bear the names of the files, capitals and all.
+CREATE TYPE hand AS ENUM ('L', 'R', 'B', 'S');
+CREATE DOMAIN league AS text CHECK (VALUE ~ '^[A-Z]{2}$');
+CREATE DOMAIN season AS integer CHECK (VALUE BETWEEN 1800 AND 2100);
+
+CREATE TABLE people (
+    "playerID" text NOT NULL,
+    "birthYear" integer,
+    "birthMonth" integer,
+    "birthDay" integer,
+    "birthCountry" text,
+    "birthState" text,
+    "birthCity" text,
+    "deathYear" integer,
+    "deathMonth" integer,
+    "deathDay" integer,
+    "deathCountry" text,
+    "deathState" text,
+    "deathCity" text,
+    "nameFirst" text,
+    "nameLast" text NOT NULL,
+    "nameGiven" text,
+    weight integer,
+    height integer,
+    bats hand,
+    throws hand,
+    debut date,
+    "finalGame" date,
+    "retroID" text,
+    "bbrefID" text,
+    updated_at timestamp with time zone NOT NULL DEFAULT '2021-03-01 00:00+00'
+);
+
+CREATE TABLE teams_franchises (
+    "franchID" text NOT NULL,
+    "franchName" text NOT NULL,
+    active text NOT NULL,
+    "NAassoc" text
+);
+
+CREATE TABLE teams (
+    "yearID" season NOT NULL,
+    "lgID" league NOT NULL,
+    "teamID" text NOT NULL,
+    "franchID" text NOT NULL,
+    "divID" text,
+    "Rank" integer NOT NULL,
+    "G" integer NOT NULL,
+    "Ghome" integer,
+    "W" integer NOT NULL,
+    "L" integer NOT NULL,
+    "DivWin" text,
+    "WCWin" text,
+    "LgWin" text,
+    "WSWin" text,
+    "R" integer NOT NULL,
+    "AB" integer NOT NULL,
+    "H" integer NOT NULL,
+    "2B" integer NOT NULL,
+    "3B" integer NOT NULL,
+    "HR" integer NOT NULL,
+    "BB" integer,
+    "SO" integer,
+    "SB" integer,
+    "CS" integer,
+    "HBP" integer,
+    "SF" integer,
+    "RA" integer NOT NULL,
+    "ER" integer NOT NULL,
+    "ERA" numeric NOT NULL,
+    "CG" integer NOT NULL,
+    "SHO" integer NOT NULL,
+    "SV" integer NOT NULL,
+    "IPouts" integer NOT NULL,
+    "HA" integer NOT NULL,
+    "HRA" integer NOT NULL,
+    "BBA" integer NOT NULL,
+    "SOA" integer NOT NULL,
+    "E" integer NOT NULL,
+    "DP" integer NOT NULL,
+    "FP" numeric NOT NULL,
+    name text NOT NULL,
+    park text,
+    attendance integer,
+    "BPF" integer NOT NULL,
+    "PPF" integer NOT NULL,
+    "teamIDBR" text NOT NULL,
+    "teamIDlahman45" text NOT NULL,
+    "teamIDretro" text NOT NULL
+);
+
+CREATE TABLE batting (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    stint integer NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "G" integer NOT NULL,
+    "AB" integer NOT NULL,
+    "R" integer NOT NULL,
+    "H" integer NOT NULL,
+    "2B" integer NOT NULL,
+    "3B" integer NOT NULL,
+    "HR" integer NOT NULL,
+    "RBI" integer,
+    "SB" integer,
+    "CS" integer,
+    "BB" integer NOT NULL,
+    "SO" integer,
+    "IBB" integer,
+    "HBP" integer,
+    "SH" integer,
+    "SF" integer,
+    "GIDP" integer
+);
+
+CREATE TABLE pitching (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    stint integer NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "W" integer NOT NULL,
+    "L" integer NOT NULL,
+    "G" integer NOT NULL,
+    "GS" integer NOT NULL,
+    "CG" integer NOT NULL,
+    "SHO" integer NOT NULL,
+    "SV" integer NOT NULL,
+    "IPouts" integer NOT NULL,
+    "H" integer NOT NULL,
+    "ER" integer NOT NULL,
+    "HR" integer NOT NULL,
+    "BB" integer NOT NULL,
+    "SO" integer NOT NULL,
+    "BAOpp" numeric,
+    "ERA" numeric,
+    "IBB" integer,
+    "WP" integer NOT NULL,
+    "HBP" integer,
+    "BK" integer NOT NULL,
+    "BFP" integer,
+    "GF" integer NOT NULL,
+    "R" integer NOT NULL,
+    "SH" integer,
+    "SF" integer,
+    "GIDP" integer
+);
+
+CREATE TABLE fielding (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    stint integer NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "POS" text NOT NULL,
+    "G" integer NOT NULL,
+    "GS" integer,
+    "InnOuts" integer,
+    "PO" integer NOT NULL,
+    "A" integer NOT NULL,
+    "E" integer,
+    "DP" integer NOT NULL,
+    "PB" integer,
+    "WP" integer,
+    "SB" integer,
+    "CS" integer,
+    "ZR" integer
+);
+
+CREATE TABLE fielding_ofsplit (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    stint integer NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "POS" text NOT NULL,
+    "G" integer NOT NULL,
+    "GS" integer NOT NULL,
+    "InnOuts" integer NOT NULL,
+    "PO" integer NOT NULL,
+    "A" integer NOT NULL,
+    "E" integer NOT NULL,
+    "DP" integer NOT NULL,
+    "PB" integer,
+    "WP" integer,
+    "SB" integer,
+    "CS" integer,
+    "ZR" integer
+);
+
+CREATE TABLE salaries (
+    "yearID" season NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "playerID" text NOT NULL,
+    salary integer NOT NULL
+);
+
+CREATE TABLE awards_players (
+    "playerID" text NOT NULL,
+    "awardID" text NOT NULL,
+    "yearID" season NOT NULL,
+    "lgID" text,
+    tie text,
+    notes text,
+    id integer GENERATED BY DEFAULT AS IDENTITY
+);
+
+CREATE TABLE allstar_full (
+    "playerID" text NOT NULL,
+    "yearID" integer,
+    "gameNum" integer,
+    "gameID" text,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "GP" integer NOT NULL,
+    "startingPos" integer
+);
+
+CREATE TABLE hall_of_fame (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    "votedBy" text NOT NULL,
+    ballots integer,
+    needed integer,
+    votes integer,
+    inducted text NOT NULL,
+    category text NOT NULL,
+    needed_note text
+);
+
+CREATE TABLE appearances (
+    "yearID" season NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    "playerID" text NOT NULL,
+    "G_all" integer NOT NULL,
+    "GS" integer,
+    "G_batting" integer NOT NULL,
+    "G_defense" integer,
+    "G_p" integer NOT NULL,
+    "G_c" integer NOT NULL,
+    "G_1b" integer NOT NULL,
+    "G_2b" integer NOT NULL,
+    "G_3b" integer NOT NULL,
+    "G_ss" integer NOT NULL,
+    "G_lf" integer NOT NULL,
+    "G_cf" integer NOT NULL,
+    "G_rf" integer NOT NULL,
+    "G_of" integer NOT NULL,
+    "G_dh" integer,
+    "G_ph" integer,
+    "G_pr" integer
+);
+
+CREATE TABLE schools (
+    "schoolID" text NOT NULL,
+    name_full text NOT NULL,
+    city text NOT NULL,
+    state text NOT NULL,
+    country text NOT NULL
+);
+
+CREATE TABLE college_playing (
+    "playerID" text NOT NULL,
+    "schoolID" text NOT NULL,
+    "yearID" season NOT NULL,
+    id serial
+);
+
+CREATE TABLE managers (
+    "playerID" text NOT NULL,
+    "yearID" season NOT NULL,
+    "teamID" text NOT NULL,
+    "lgID" league NOT NULL,
+    inseason integer NOT NULL,
+    "G" integer NOT NULL,
+    "W" integer NOT NULL,
+    "L" integer NOT NULL,
+    rank integer,
+    "plyrMgr" text NOT NULL
+);
