@@ -320,3 +320,17 @@ async fn what_refers_to_a_row_that_will_not_be_there_stops_the_rollback_before_i
     trial.script("rollback").await.unwrap();
     assert_eq!(trial.ask("SELECT count(*) FROM accounts").await, "20");
 }
+
+#[tokio::test]
+async fn a_row_without_a_value_that_must_be_there_stops_the_rollback_before_it_begins() {
+    let trial = Trial::of("ALTER TABLE accounts DROP COLUMN email", "restored_from_backup").await;
+    trial.script("prepare").await.unwrap();
+    trial.send(&trial.migration).await.unwrap();
+    let count = trial.ask("SELECT count(*) FROM accounts").await;
+    trial.send("INSERT INTO accounts VALUES (99, 1, 'own')").await.unwrap();
+    let refused = trial.script("rollback").await.unwrap_err();
+    assert!(refused.contains("not so for 1 rows; nothing was changed"), "{refused}");
+    trial.send("DELETE FROM accounts WHERE id = 99").await.unwrap();
+    trial.script("rollback").await.unwrap();
+    assert_eq!(trial.ask("SELECT count(email) FROM accounts").await, count);
+}

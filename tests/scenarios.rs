@@ -59,6 +59,9 @@ struct Expected {
     /// Objects each of which is in the report's queries, key by key.
     #[serde(default)]
     queries: Vec<Value>,
+    /// Words in the message or advice of a finding, by its id; of an answer's summary, by its name.
+    #[serde(default)]
+    says: BTreeMap<String, String>,
     /// Numbers in the evidence of a finding.
     #[serde(default)]
     evidence: Vec<Value>,
@@ -214,6 +217,7 @@ scenarios! {
         grant_to_public,
         grant_to_role,
         identifier_truncated,
+        index_made_needless,
         large_update,
         lock_held_long,
         maintenance_concurrently,
@@ -454,6 +458,7 @@ fn compare(expected: &Expected, ran: &Ran, report: &Value) -> String {
     say_if(it, "exit code", &Some(expected.exit_code), &ran.code);
     compare_answers(&expected.answers, report, it);
     compare_findings(&expected.findings, report, it);
+    compare_words(&expected.says, report, it);
     keeps_its_word(report, ran, it);
     if let Some(verdict) = &expected.verdict {
         say_if(it, "verdict", &Some(verdict.as_str()), &report["verdict"].as_str());
@@ -550,6 +555,20 @@ fn compare_findings(expected: &[Told], report: &Value, differences: &mut String)
     }
     for finding in missing {
         writeln!(differences, "  - {}", line(&finding)).unwrap();
+    }
+}
+
+/// Words of findings and answers.
+fn compare_words(expected: &BTreeMap<String, String>, report: &Value, differences: &mut String) {
+    for (of, words) in expected {
+        let mut told: Vec<String> = items(&report["findings"])
+            .filter(|finding| finding["id"] == of.as_str())
+            .map(|finding| format!("{} {}", text(&finding["message"]), text(&finding["advice"])))
+            .collect();
+        told.extend(report["answers"].get(of).map(|answer| text(&answer["summary"])));
+        if !told.iter().any(|told| told.contains(words)) {
+            writeln!(differences, "  {of}: expected to say {words:?}, says {told:?}").unwrap();
+        }
     }
 }
 

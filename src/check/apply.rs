@@ -49,7 +49,12 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             "apply/failed",
             statement,
             object.clone(),
-            format!("fails on this data: {message}"),
+            match (error.sqlstate.get(..2), needed_by(rehearsal)) {
+                // Of values, and of rows against constraints.
+                (Some("22" | "23"), _) => format!("fails on this data: {message}"),
+                (_, Some(objects)) => format!("fails: {message} ({objects})"),
+                _ => format!("fails: {message}"),
+            },
             hint.clone().unwrap_or_else(|| "mend the statement or the data it meets, then rehearse again".into()),
         )
         .with(evidence),
@@ -109,4 +114,14 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// The objects that stand in the way, as the server names them: in its `DETAIL`, a line each.
+fn needed_by(rehearsal: &Rehearsal) -> Option<String> {
+    let error = &rehearsal.failure.as_ref()?.error;
+    if !matches!(error.sqlstate.as_str(), "2BP01" | "0A000") {
+        return None;
+    }
+    let detail = rehearsal.redactor.error_detail(error)?;
+    Some(detail.lines().collect::<Vec<_>>().join("; "))
 }

@@ -110,7 +110,10 @@ fn duplicates(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
                 cause::statement_that_made(rehearsal, duplicate.created),
                 vec![duplicate.redundant.clone(), duplicate.covered_by.clone()],
                 format!("{} is {how} {}: every write pays for both", duplicate.redundant, duplicate.covered_by),
-                format!("leave {} out", duplicate.redundant),
+                match duplicate.redundant_is_new {
+                    true => format!("leave {} out", duplicate.redundant),
+                    false => format!("drop {} once the longer one is there", duplicate.redundant),
+                },
             )
             .with(json!({ "table": duplicate.table, "exact": duplicate.exact, "bytes": duplicate.bytes })),
         );

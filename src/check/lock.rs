@@ -121,12 +121,26 @@ fn work_under_lock(
                 mode.name(),
                 waiting.join(" and ")
             );
+            let advice = match rehearsal.sql(observation.statement) {
+                Some(sql) if id == "lock/table-rewrite" && is_asked_for(sql) => {
+                    "every row is written anew, which is what the statement is for: run it when nobody needs the table"
+                }
+                _ => advice,
+            };
             findings
                 .push(Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned()).with(
                 json!({ "rows": rows, "bytes": bytes, "mode": mode.name(), "duration_ms": observation.duration_ms }),
             ));
         }
     }
+}
+
+/// Statements that are there to write a table anew: no other form of them leaves it as it is.
+fn is_asked_for(sql: &str) -> bool {
+    let words = words(sql);
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.iter().any(|keyword| word.is(keyword)));
+    words.first().is_some_and(|first| first.is("CLUSTER") || first.is("VACUUM"))
+        || words.first().is_some_and(|first| first.is("ALTER")) && has(&["LOGGED", "UNLOGGED", "TABLESPACE"])
 }
 
 /// Statements about rows, whose reading is asked for.

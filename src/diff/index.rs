@@ -91,6 +91,8 @@ pub struct DuplicateIndex {
     pub exact: bool,
     /// Which of the two the run created (its OID after); when both, the redundant one.
     pub created: Oid,
+    /// The redundant one came with the run.
+    pub redundant_is_new: bool,
     /// Their table is new as well.
     pub table_created: bool,
     /// Bytes of the redundant one.
@@ -426,6 +428,7 @@ fn duplicate(
         covered_by: qualified(&after.catalog, large.0),
         table: qualified(&after.catalog, table),
         exact: Definition::parse(small.1) == Definition::parse(large.1),
+        redundant_is_new: is_new(small),
         created: if is_new(small) { small.0 } else { large.0 },
         table_created: !before.catalog.relations.contains_key(&table),
         bytes: after.sizes.get(&small.0).map(|size| size.bytes),

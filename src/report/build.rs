@@ -4,6 +4,7 @@
 use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
+use crate::diff::index::IndexChangeKind;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, Outcome};
@@ -169,7 +170,14 @@ fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
     let worse = answers::count_queries(rehearsal, &worse);
     let transient = answers::count_queries(rehearsal, &[QueryVerdict::Transient]);
     let of = format!("of {} hot queries", human::count(total as u64));
+    let invalid = rehearsal.indexes.iter().filter(|index| index.change.kind == IndexChangeKind::Invalid).count();
     match (worse, transient) {
+        (0, 0) if verdict == Slower::Yes && invalid > 0 => {
+            format!(
+                "none {of} does more work; writes pay for {} that no query can use",
+                human::plural(invalid, "index")
+            )
+        }
         (0, 0) => format!("none {of} does more work"),
         (0, some) => format!("{some} {of} until VACUUM or ANALYZE"),
         (some, 0) => format!("{some} {of}"),

@@ -158,7 +158,7 @@ impl Redactor {
 
     /// A server's `DETAIL`, where its wording is known to be maskable: broken constraints and dependent objects.
     pub fn error_detail(&self, error: &ServerError) -> Option<String> {
-        let maskable = error.sqlstate.starts_with("23") || error.sqlstate == "2BP01";
+        let maskable = error.sqlstate.starts_with("23") || matches!(error.sqlstate.as_str(), "2BP01" | "0A000");
         error.detail.as_deref().filter(|_| maskable || self.show_values).map(|detail| self.detail(detail))
     }
 

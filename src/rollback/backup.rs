@@ -177,7 +177,7 @@ impl SavedColumn {
     }
 
     /// Equal in the table and in the backup.
-    fn matched(&self) -> String {
+    pub(super) fn matched(&self) -> String {
         let name = identifier(&self.name);
         if self.as_text { format!("t.{name}::text = b.{name}") } else { format!("t.{name} = b.{name}") }
     }

@@ -1,6 +1,6 @@
 //! What rows written between migration and rollback could break: every rule that gets tighter again, as a count.
 
-use super::backup::{Save, SaveKind, SavedColumn, is_base_of, lossless};
+use super::backup::{Key, Save, SaveKind, SavedColumn, is_base_of, lossless};
 use super::names::{column, describe, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
@@ -57,7 +57,7 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     let mut replaced = Replaced::new(plan, saved);
     replaced.dropped =
         saved.iter().filter(|save| save.kind == SaveKind::Table).map(|save| (save.table, save)).collect();
-    columns(plan, &replaced, &mut found);
+    columns(plan, saved, &replaced, &mut found);
     labels(plan, &replaced, &mut found);
     constraints(plan, &replaced, &mut found);
     domains(plan, &replaced, &mut found);
@@ -117,15 +117,20 @@ impl Replaced<'_> {
     }
 }
 
-fn columns(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
+fn columns(plan: &Plan<'_>, saved: &[Save], replaced: &Replaced<'_>, found: &mut Vec<Condition>) {
     for table in plan.tables.values() {
         for old in plan.before.columns_of(table.before) {
             let number = old.number;
+            let name = plan.after.relation_name(table.after);
             if table.dropped.contains(&number) {
+                let empty = old.not_null && old.default.is_none() && old.generated.is_none() && old.identity.is_none();
+                if empty && !unchecked_not_null(plan, table.before, &old.name) {
+                    let save = saved.iter().find(|save| save.table == table.before && save.numbers.contains(&number));
+                    found.extend(save.and_then(|save| valued(plan, save, table.after, &name, &old.name)));
+                }
                 continue;
             }
             let Some(new) = plan.after.columns.get(&(table.after, number)) else { continue };
-            let name = plan.after.relation_name(table.after);
             let inherited = plan
                 .after
                 .column_details
@@ -161,6 +166,26 @@ fn columns(plan: &Plan<'_>, replaced: &Replaced<'_>, found: &mut Vec<Condition>)
             }
         }
     }
+}
+
+/// Rows that others wrote since have no value for a column that comes back and allows no null: better said before
+/// anything is locked. Where the key is called as it was.
+fn valued(plan: &Plan<'_>, save: &Save, after: Oid, name: &str, column: &str) -> Option<Condition> {
+    let SaveKind::Columns(Key::Columns(keys)) = &save.kind else { return None };
+    let stays = |key: &SavedColumn| {
+        plan.after.columns_of(after).any(|found| found.name == key.name && found.type_name == key.type_name)
+    };
+    if !keys.iter().all(stays) {
+        return None;
+    }
+    let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
+    let backup = save.backup_name();
+    let query = format!(
+        "SELECT count(*) FROM {name} AS t WHERE NOT EXISTS (SELECT FROM {backup} AS b WHERE {})",
+        matched.join(" AND ")
+    );
+    let text = format!("every row of {name} has a saved value of {}, which allows no null", identifier(column));
+    Some(Condition { text, query: Some(query), backup: Some(backup) })
 }
 
 /// Whether values of the new type may have no counterpart in the old one; where that can be counted, see [`misfit`].

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY orders_status_and_id_idx ON orders (status, id);
