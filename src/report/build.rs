@@ -193,11 +193,23 @@ fn undoable(rehearsal: &Rehearsal) -> Undoable {
 }
 
 fn undoable_summary(rehearsal: &Rehearsal, verdict: Undoable) -> String {
+    let proof = rehearsal.rollback.as_ref().and_then(|rollback| rollback.proof.as_ref());
+    let order = match proof.is_some_and(RollbackProof::moves_columns) {
+        true => ", but for the order of columns",
+        false => "",
+    };
     match verdict {
         Undoable::Unknown => reason(rehearsal, "undoable"),
-        Undoable::Yes => "rollback.sql was run: schema and rows are as before".to_owned(),
-        Undoable::WithBackup => "with prepare.sql run before: schema and rows are as before".to_owned(),
-        Undoable::WithLoss => "the schema comes back, some rows do not".to_owned(),
+        Undoable::Yes => format!("rollback.sql was run: schema and rows are as before{order}"),
+        Undoable::WithBackup => format!("with prepare.sql run before: schema and rows are as before{order}"),
+        Undoable::WithLoss => {
+            let tables: Vec<&str> =
+                proof.into_iter().flat_map(RollbackProof::differing_rows).map(|(table, _)| table).collect();
+            match tables.as_slice() {
+                [] => "the schema comes back, not all rows do".to_owned(),
+                tables => format!("the schema comes back; not as before are the rows of {}", human::list(tables)),
+            }
+        }
         Undoable::No => "the state before does not come back".to_owned(),
     }
 }

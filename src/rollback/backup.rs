@@ -325,11 +325,21 @@ impl Save {
                 format!("rows written to {} between prepare.sql and the migration are not saved", self.origin)
             }
             SaveKind::Columns(_) => {
-                let names = identifiers(self.columns.iter().map(|column| &column.name));
-                let overwritten: Vec<&String> =
-                    self.columns.iter().filter(|column| column.overwrites).map(|column| &column.name).collect();
-                let mut text =
-                    format!("rows of {} written after prepare.sql have no saved value of {names}", self.origin);
+                let named = |wanted: &dyn Fn(&SavedColumn) -> bool| -> Vec<&String> {
+                    self.columns.iter().filter(|column| wanted(column)).map(|column| &column.name).collect()
+                };
+                let stays = |column: &SavedColumn| column.overwrites || column.converted_to.is_some();
+                let (gone, kept) = (named(&|column| !stays(column)), named(&stays));
+                let overwritten = named(&|column| column.overwrites);
+                let mut parts = Vec::new();
+                if !gone.is_empty() {
+                    parts.push(format!("have no saved value of {}", identifiers(gone.into_iter())));
+                }
+                if !kept.is_empty() {
+                    let kept = identifiers(kept.into_iter());
+                    parts.push(format!("keep what they hold in {kept}, cast back to the old type"));
+                }
+                let mut text = format!("rows of {} written after prepare.sql {}", self.origin, parts.join(" and "));
                 if !overwritten.is_empty() {
                     text.push_str(&format!(
                         "; later changes to {} are overwritten with what was saved",

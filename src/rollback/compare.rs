@@ -233,15 +233,15 @@ impl Identities {
             key,
             "kind and state",
             &format!(
-                "{:?} persistence {} row security {} {} replica identity {} populated {} method {:?} tablespace {:?}",
+                "{:?} persistence {} row security {} {} replica identity {} populated {} method {} tablespace {}",
                 relation.kind,
                 relation.persistence,
                 detail.row_security,
                 detail.force_row_security,
                 detail.replica_identity,
                 detail.populated,
-                detail.access_method,
-                detail.tablespace
+                given(detail.access_method.as_ref()),
+                given(detail.tablespace.as_ref())
             ),
         );
         self.fact(key, "parents", &names(&detail.parents));
@@ -276,23 +276,23 @@ impl Identities {
                 &key,
                 "definition",
                 &format!(
-                    "{} collation {:?} not null {} default {:?} identity {:?} generated {:?}",
+                    "{} collation {} not null {} default {} identity {} generated {}",
                     column.type_name,
-                    column.collation,
+                    given(column.collation.as_ref()),
                     column.not_null,
-                    column.default,
-                    column.identity,
-                    column.generated
+                    given(column.default.as_ref()),
+                    given(column.identity.as_ref()),
+                    given(column.generated.as_ref())
                 ),
             );
             self.fact(
                 &key,
                 "state",
                 &format!(
-                    "statistics {:?} storage {} compression {:?} options {:?} local {} inherited {}",
-                    detail.statistics_target,
+                    "statistics {} storage {} compression {} options {:?} local {} inherited {}",
+                    given(detail.statistics_target.as_ref()),
                     detail.storage,
-                    detail.compression,
+                    given(detail.compression.as_ref()),
                     detail.options,
                     detail.local,
                     detail.inherited
@@ -349,6 +349,11 @@ impl Identities {
         self.common(key, &found.owner, &found.acl, found.comment.as_ref());
         self.optional(key, "definition", found.definition.as_ref());
     }
+}
+
+/// What stands in a catalog, or a dash, which is no expression and no name that needs no quotes.
+fn given(value: Option<&impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]

@@ -176,6 +176,11 @@ impl RollbackProof {
         found
     }
 
+    /// Whether columns come back at another place in their table.
+    pub fn moves_columns(&self) -> bool {
+        [&self.schema, &self.catalog].into_iter().flatten().any(|part| !part.column_order.is_empty())
+    }
+
     /// Tables whose rows are not as before although everything ran, with what to say about each.
     pub fn differing_rows(&self) -> impl Iterator<Item = (&str, &str)> {
         self.rows.iter().flat_map(|rows| &rows.tables).map(|(table, text)| (table.as_str(), text.as_str()))
