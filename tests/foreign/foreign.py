@@ -2,7 +2,8 @@
 """Rehearses migrations on databases that were not made for it, and looks at the same with psql.
 
     foreign.py build DATABASE                     fetch its package, load it, dump it
-    foreign.py rehearse DATABASE [PART_OF_NAME]   rehearse its migrations one by one, print a table
+    foreign.py rehearse DATABASE [PART_OF_NAME]   rehearse its migrations one by one
+    foreign.py table                              print what all rehearsals showed, as docs/foreign.md has it
 
 The server that libpq's environment names (PGHOST, PGPORT, PGUSER: a superuser) serves to load and to look;
 `seatrial` is the one that SEATRIAL names or target/release/seatrial. Packages, dumps and reports go to
@@ -211,7 +212,6 @@ def rehearsed(database, file):
 
 def rehearse(database, part):
     wrong = 0
-    print("| migration | expected | Seatrial said | psql showed |\n|---|---|---|---|")
     for file in sorted((HERE / database / "migrations").glob("*.sql")):
         if part not in file.name:
             continue
@@ -228,9 +228,23 @@ def rehearse(database, part):
         told = ", ".join(f"{name} {value}" for name, value in said.items())
         hoped = ", ".join(f"{name} {value}" for name, value in expected.items())
         seen = "; ".join(looked(database, file)) or "no strong lock, no rewrite, nothing slower"
-        mark = "" if agrees else " ✗"
-        print(f"| {file.stem}{mark} | {hoped}; {', '.join(findings)} | {told}; {', '.join(found)} | {seen} |", flush=True)
+        cells = [file.stem, answer(hoped, findings), answer(told, found), seen]
+        row = "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        (CACHE / "reports" / database / f"{file.stem}.row").write_text(row + "\n")
+        print("" if agrees else "✗ ", row, sep="", flush=True)
     return wrong
+
+
+def answer(verdicts, findings):
+    return verdicts + "".join(f"<br>`{finding}`" for finding in findings)
+
+
+def table():
+    for database in ("flights", "baseball", "tpch"):
+        print(f"\n### {database}\n\n| migration | expected | Seatrial said | psql showed |\n|---|---|---|---|")
+        for file in sorted((HERE / database / "migrations").glob("*.sql")):
+            row = CACHE / "reports" / database / f"{file.stem}.row"
+            print(row.read_text() if row.exists() else f"| {file.stem} | not rehearsed | | |\n", end="")
 
 
 def main():
@@ -239,6 +253,8 @@ def main():
             build(database)
         case ["rehearse", database, *part]:
             sys.exit(1 if rehearse(database, part[0] if part else "") else 0)
+        case ["table"]:
+            table()
         case _:
             sys.exit(__doc__)
 

@@ -1,4 +1,4 @@
--- expect: applies yes, blocks yes, undoable yes
+-- expect: applies yes, blocks yes, undoable with_backup
 -- find: lock/table-rewrite, schema/client-breaking
 SET lock_timeout = '5s';
 SET timezone = 'UTC';

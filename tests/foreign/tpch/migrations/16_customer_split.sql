@@ -1,5 +1,5 @@
 -- expect: applies yes, blocks yes, slower no, undoable with_backup
--- find: data/destroyed, schema/client-breaking
+-- find: data/destroyed, lock/full-scan, schema/client-breaking
 -- Addresses move to a table of their own.
 BEGIN;
 SET LOCAL lock_timeout = '5s';
