@@ -333,17 +333,17 @@ impl Save {
                 let overwritten = named(&|column| column.overwrites);
                 let mut parts = Vec::new();
                 if !gone.is_empty() {
-                    parts.push(format!("have no saved value of {}", identifiers(gone.into_iter())));
+                    parts.push(format!("have no saved value of {}", identifiers(gone)));
                 }
                 if !kept.is_empty() {
-                    let kept = identifiers(kept.into_iter());
+                    let kept = identifiers(kept);
                     parts.push(format!("keep what they hold in {kept}, cast back to the old type"));
                 }
                 let mut text = format!("rows of {} written after prepare.sql {}", self.origin, parts.join(" and "));
                 if !overwritten.is_empty() {
                     text.push_str(&format!(
                         "; later changes to {} are overwritten with what was saved",
-                        identifiers(overwritten.into_iter())
+                        identifiers(overwritten)
                     ));
                 }
                 text
