@@ -112,7 +112,7 @@ fn duplicates(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
                 format!("{} is {how} {}: every write pays for both", duplicate.redundant, duplicate.covered_by),
                 match duplicate.redundant_is_new {
                     true => format!("leave {} out", duplicate.redundant),
-                    false => format!("drop {} once the longer one is there", duplicate.redundant),
+                    false => format!("drop {}: {} does its work", duplicate.redundant, duplicate.covered_by),
                 },
             )
             .with(json!({ "table": duplicate.table, "exact": duplicate.exact, "bytes": duplicate.bytes })),

@@ -2,7 +2,7 @@
 
 use super::{Finding, count};
 use crate::config::Thresholds;
-use crate::migration::script::words::words;
+use crate::migration::script::words::{Word, words};
 use crate::migration::script::{StatementKind, kind};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, RelationWork};
@@ -138,9 +138,10 @@ fn work_under_lock(
 /// Statements that are there to write a table anew: no other form of them leaves it as it is.
 fn is_asked_for(sql: &str) -> bool {
     let words = words(sql);
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.iter().any(|keyword| word.is(keyword)));
-    words.first().is_some_and(|first| first.is("CLUSTER") || first.is("VACUUM"))
-        || words.first().is_some_and(|first| first.is("ALTER")) && has(&["LOGGED", "UNLOGGED", "TABLESPACE"])
+    let place = |pair: &[Word<'_>]| {
+        pair[0].is("SET") && ["LOGGED", "UNLOGGED", "TABLESPACE"].iter().any(|keyword| pair[1].is(keyword))
+    };
+    words.first().is_some_and(|first| first.is("CLUSTER") || first.is("VACUUM")) || words.windows(2).any(place)
 }
 
 /// Statements about rows, whose reading is asked for.
@@ -300,6 +301,21 @@ fn many_tables(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Ve
                 )
                 .with(json!({ "tables": tables.len() })),
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_asked_for;
+
+    #[test]
+    fn a_table_is_written_anew_on_purpose_by_the_words_and_not_by_a_columns_name() {
+        for asked in ["CLUSTER t", "VACUUM FULL t", "ALTER TABLE t SET UNLOGGED", "ALTER TABLE t set logged"] {
+            assert!(is_asked_for(asked), "{asked}");
+        }
+        for other in ["ALTER TABLE t ALTER COLUMN logged TYPE bigint", "ALTER TABLE t ALTER tablespace SET NOT NULL"] {
+            assert!(!is_asked_for(other), "{other}");
         }
     }
 }

@@ -22,19 +22,24 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
         let advice = "deploy the application that no longer needs it first; keep the old form alive until then";
         make("schema/client-breaking", relation, names, object, message, advice)
     };
-    Some(match change {
-        CatalogChange::RelationDropped { relation, name, kind, replaced } => {
-            let partition = rehearsal.before.as_ref()?.catalog.relations.get(relation)?.is_partition;
+    // Clients name the partitioned table, not its partitions.
+    let named_by_clients = |relation: &Oid| {
+        let found = rehearsal.before.as_ref().and_then(|before| before.catalog.relations.get(relation));
+        found.is_some_and(|found| {
             let visible = matches!(
-                kind,
+                found.kind,
                 RelationKind::Table
                     | RelationKind::PartitionedTable
                     | RelationKind::View
                     | RelationKind::MaterializedView
                     | RelationKind::ForeignTable
             );
-            // Clients name the partitioned table, not its partitions.
-            if *replaced || !visible || partition {
+            visible && !found.is_partition
+        })
+    };
+    Some(match change {
+        CatalogChange::RelationDropped { relation, name, replaced, .. } => {
+            if *replaced || !named_by_clients(relation) {
                 return None;
             }
             breaking(
@@ -58,6 +63,9 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
         )
         .with(json!({ "from": from, "to": to })),
         CatalogChange::NameTakenOver { relation, name, missing, retyped } => {
+            if !named_by_clients(relation) {
+                return None;
+            }
             let mut told: Vec<String> = missing.iter().map(|column| format!("has no column {column}")).collect();
             told.extend(retyped.iter().map(|(column, from, to)| format!("has {column} as {to}, not {from}")));
             breaking(

@@ -144,20 +144,18 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
         if matches!(old.kind, RelationKind::Index | RelationKind::PartitionedIndex | RelationKind::ToastTable) {
             continue;
         }
+        // Who bears the name now, if that is somebody else.
+        let heir = names.get(old.qualified.as_str()).filter(|heir| *heir != oid);
+        changes.extend(heir.and_then(|heir| taken_over(before, after, *oid, *heir)));
         match after.relations.get(oid) {
-            None => {
-                let heir = names.get(old.qualified.as_str());
-                changes.push(CatalogChange::RelationDropped {
-                    relation: *oid,
-                    name: old.qualified.clone(),
-                    kind: old.kind,
-                    replaced: heir.is_some(),
-                });
-                changes.extend(heir.and_then(|heir| taken_over(before, after, *oid, *heir)));
-            }
+            None => changes.push(CatalogChange::RelationDropped {
+                relation: *oid,
+                name: old.qualified.clone(),
+                kind: old.kind,
+                replaced: heir.is_some(),
+            }),
             Some(new) => {
                 if new.qualified != old.qualified {
-                    let heir = names.get(old.qualified.as_str());
                     changes.push(CatalogChange::RelationRenamed {
                         relation: *oid,
                         from: old.qualified.clone(),
@@ -165,7 +163,6 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
                         kind: old.kind,
                         replaced: heir.is_some(),
                     });
-                    changes.extend(heir.and_then(|heir| taken_over(before, after, *oid, *heir)));
                 }
                 protection(before, after, old, &mut changes);
             }

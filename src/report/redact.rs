@@ -156,9 +156,14 @@ impl Redactor {
         }
     }
 
-    /// A server's `DETAIL`, where its wording is known to be maskable: broken constraints and dependent objects.
+    /// A server's `DETAIL`, where its wording is known to be maskable: broken constraints and dependent objects. What is not
+    /// supported names what depends as well, as long as the server says so itself: functions raise that with any words.
     pub fn error_detail(&self, error: &ServerError) -> Option<String> {
-        let maskable = error.sqlstate.starts_with("23") || matches!(error.sqlstate.as_str(), "2BP01" | "0A000");
+        let maskable = match error.sqlstate.as_str() {
+            "0A000" => error.context.is_none(),
+            "2BP01" => true,
+            other => other.starts_with("23"),
+        };
         error.detail.as_deref().filter(|_| maskable || self.show_values).map(|detail| self.detail(detail))
     }
 
@@ -393,6 +398,19 @@ mod tests {
         let written = error("42P01", "relation \"orders\" does not exist");
         assert_eq!(redactor.error_message(&written, "DROP TABLE Orders"), "relation \"orders\" does not exist");
         assert_eq!(redactor.error_detail(&error("2200N", "invalid XML content")), None);
+    }
+
+    #[test]
+    fn what_depends_is_told_where_the_server_says_it_and_no_function() {
+        let dependent = |context: Option<&str>| ServerError {
+            sqlstate: "0A000".to_owned(),
+            detail: Some("rule _RETURN on view v depends on column \"c\"".to_owned()),
+            context: context.map(str::to_owned),
+            ..ServerError::default()
+        };
+        let told = Redactor::default().error_detail(&dependent(None));
+        assert_eq!(told.as_deref(), Some("rule _RETURN on view v depends on column \"c\""));
+        assert_eq!(Redactor::default().error_detail(&dependent(Some("PL/pgSQL function f() line 3 at RAISE"))), None);
     }
 
     #[test]

@@ -29,8 +29,8 @@ SEATRIAL = os.environ.get("SEATRIAL", str(ROOT / "target/release/seatrial"))
 MORE_BLOCKS, TIMES = 100, 1.5
 
 
-def run(command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, **more)
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -143,13 +143,13 @@ def queries(database):
                 yield f"{found[1]} {label}".strip(), text
 
 
-def work(database, of):
-    """Blocks of the second run of each query, or the error it ends with."""
+def work(copied, database):
+    """Blocks of the second run of each of a database's queries on a copy, or that it is broken."""
     found = {}
-    for name, text in queries(of):
+    for name, text in queries(database):
         ask = f"SET max_parallel_workers_per_gather = 0; SET jit = off; EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {text}"
-        psql(database, ask, stop=False)
-        out, error = psql(database, ask, stop=False)
+        psql(copied, ask, stop=False)
+        out, error = psql(copied, ask, stop=False)
         if error:
             found[name] = "broken"
             continue
@@ -168,7 +168,6 @@ def looked(database, file):
          "FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'm', 'p', 'v'); VACUUM (ANALYZE)")
     before = work(copied, database)
     text = file.read_text()
-    seen = []
     if "CONCURRENTLY" in text or "VACUUM" in text:
         _, error = psql(copied, text, stop=False)
         out = psql(copied, REWRITES)[0]
@@ -177,7 +176,7 @@ def looked(database, file):
         out, error = psql(copied, f"BEGIN;\n{inside}\n{LOCKS}\n{REWRITES}\nCOMMIT;", stop=False)
     if error:
         return [f"fails with {error.strip().split()[-1]}"]
-    seen += [line for line in out.splitlines() if line.startswith(("lock ", "rewritten "))]
+    seen = [line for line in out.splitlines() if line.startswith(("lock ", "rewritten "))]
     psql(copied, "VACUUM (ANALYZE)")
     for query, blocks in work(copied, database).items():
         was = before[query]

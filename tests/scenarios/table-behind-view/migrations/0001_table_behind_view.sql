@@ -1,4 +1,4 @@
 BEGIN;
 ALTER TABLE customers RENAME TO people;
-CREATE VIEW customers AS SELECT id, email, country FROM people;
+CREATE VIEW customers AS SELECT id, email, country, length(fax) AS fax FROM people;
 COMMIT;
