@@ -29,6 +29,15 @@ struct CatalogColumn {
     not_null: bool,
 }
 
+/// How the server's own rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    /// OID, name and a hash of each.
+    Hashed,
+    /// How many there are, and how many of them the transaction `$1` or a later one wrote.
+    Counted,
+}
+
 /// Where the numbers of a catalog's column lead, by catalog and column.
 type References = BTreeMap<(String, String), Refers>;
 
@@ -38,25 +47,39 @@ type References = BTreeMap<(String, String), Refers>;
 /// Whatever the server says; only a superuser may read all of them.
 pub async fn read(session: &mut Session) -> Result<Net, ServerError> {
     begin(session).await?;
-    let read = match shape(session).await {
-        Ok((empty, query)) => rows(session, empty, &query).await,
+    let read = match Shape::read(session).await {
+        Ok(shape) => rows(session, shape.empty(), &shape.query(System::Hashed)).await,
         Err(error) => Err(error),
     };
     end(session, read).await
 }
 
 /// Reads them again and again in a session of its own, where planning a query that long would cost a fifth of the time.
+///
+/// Of the server's own rows it makes hashes once. Later it counts them, and those written since: a row that a transaction
+/// of before the first reading wrote is the row of then. Of other rows nothing can be left out, as what an expression is
+/// deparsed to may change while its row stays.
 #[derive(Debug)]
 pub struct Reader {
     session: Session,
-    /// The catalogs without rows, once the query for these is prepared.
-    empty: Option<Net>,
+    first: Option<First>,
+}
+
+/// What the first reading found.
+#[derive(Debug)]
+struct First {
+    /// The catalogs without rows.
+    empty: Net,
+    /// The server's own rows, by catalog.
+    system: BTreeMap<String, String>,
+    /// No transaction below this one, as `xmin` has them, was still to write anything.
+    transaction: String,
 }
 
 impl Reader {
     /// The session is a superuser's.
     pub fn new(session: Session) -> Self {
-        Self { session, empty: None }
+        Self { session, first: None }
     }
 
     /// The same as [`read`].
@@ -65,26 +88,51 @@ impl Reader {
     /// As there.
     pub async fn read(&mut self) -> Result<Net, ServerError> {
         begin(&mut self.session).await?;
-        let read = self.prepared().await;
+        let read = self.again_or_first().await;
         end(&mut self.session, read).await
     }
 
-    async fn prepared(&mut self) -> Result<Net, ServerError> {
-        let empty = match &self.empty {
-            Some(empty) => empty.clone(),
+    async fn again_or_first(&mut self) -> Result<Net, ServerError> {
+        let session = &mut self.session;
+        if let Some(first) = &self.first
+            && let Some(net) = again(session, first).await?
+        {
+            return Ok(net);
+        }
+        let empty = match self.first.take() {
+            Some(first) => first.empty,
             None => {
-                let (empty, query) = shape(&mut self.session).await?;
-                self.session.execute(&format!("PREPARE net AS {query}")).await?;
-                self.empty.insert(empty).clone()
+                let shape = Shape::read(session).await?;
+                session.execute(&format!("PREPARE net AS {}", shape.query(System::Hashed))).await?;
+                session.execute(&format!("PREPARE net_again (xid) AS {}", shape.query(System::Counted))).await?;
+                shape.empty()
             }
         };
-        rows(&mut self.session, empty, "EXECUTE net").await
+        let next = "SELECT txid_snapshot_xmin(txid_current_snapshot()) & 4294967295";
+        let transaction = session.query(next).await?.scalar().unwrap_or_default().to_owned();
+        let net = rows(session, empty.clone(), "EXECUTE net").await?;
+        let system = net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), rows.system.clone())).collect();
+        self.first = Some(First { empty, system, transaction });
+        Ok(net)
     }
 
     /// Ends the session.
     pub async fn close(self) {
         self.session.close().await;
     }
+}
+
+/// Everything, the server's own rows as they were; `None` if one of these was written since.
+async fn again(session: &mut Session, first: &First) -> Result<Option<Net>, ServerError> {
+    let query = format!("EXECUTE net_again ('{}')", first.transaction);
+    let mut net = rows(session, first.empty.clone(), &query).await?;
+    for (catalog, rows) in &mut net.catalogs {
+        let counted = std::mem::replace(&mut rows.system, first.system.get(catalog).cloned().unwrap_or_default());
+        if !counted.is_empty() && counted != format!("{}{FIELD}0", rows.system_lines().count()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(net))
 }
 
 async fn begin(session: &mut Session) -> Result<(), ServerError> {
@@ -102,19 +150,35 @@ async fn end(session: &mut Session, read: Result<Net, ServerError>) -> Result<Ne
     Ok(net)
 }
 
-/// The catalogs and their columns without rows, and the query for these.
-async fn shape(session: &mut Session) -> Result<(Net, String), ServerError> {
-    let (classes, mut described) = columns(session).await?;
-    described.retain(|catalog, _| !masks::LEFT_OUT.contains(&catalog.as_str()));
-    let references = references(session).await?;
-    let mut net = Net { classes, ..Net::default() };
-    let mut selects = Vec::new();
-    for (catalog, columns) in &described {
-        let (select, kept) = select(catalog, columns, &references);
-        selects.push(select);
-        net.catalogs.insert(catalog.clone(), CatalogRows { columns: kept, ..CatalogRows::default() });
+/// The catalogs there are, and how each is read.
+struct Shape {
+    classes: BTreeMap<u32, String>,
+    catalogs: BTreeMap<String, Vec<CatalogColumn>>,
+    references: References,
+}
+
+impl Shape {
+    async fn read(session: &mut Session) -> Result<Self, ServerError> {
+        let (classes, mut catalogs) = columns(session).await?;
+        catalogs.retain(|catalog, _| !masks::LEFT_OUT.contains(&catalog.as_str()));
+        Ok(Self { classes, catalogs, references: references(session).await? })
     }
-    Ok((net, selects.join("\nUNION ALL ")))
+
+    /// The catalogs and their columns, without rows.
+    fn empty(&self) -> Net {
+        let catalog = |(name, columns): (&String, &Vec<CatalogColumn>)| {
+            let columns = kept(name, columns, &self.references);
+            (name.clone(), CatalogRows { columns, ..CatalogRows::default() })
+        };
+        Net { classes: self.classes.clone(), catalogs: self.catalogs.iter().map(catalog).collect() }
+    }
+
+    /// The query for their rows.
+    fn query(&self, system: System) -> String {
+        let selects: Vec<String> =
+            self.catalogs.iter().map(|(catalog, columns)| select(catalog, columns, system)).collect();
+        selects.join("\nUNION ALL ")
+    }
 }
 
 async fn rows(session: &mut Session, mut net: Net, query: &str) -> Result<Net, ServerError> {
@@ -211,28 +275,41 @@ fn unqualified(name: &str) -> String {
     name.strip_prefix("pg_catalog.").unwrap_or(name).to_owned()
 }
 
-/// The query for one catalog, a branch of a union of name, rows, the server's own rows; and the columns of the rows.
-fn select(catalog: &str, columns: &[CatalogColumn], references: &References) -> (String, Vec<NetColumn>) {
-    let (mut kept, mut values, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+/// How a column that is read is labelled and asked for.
+fn read_as(catalog: &str, column: &CatalogColumn) -> Option<(String, String)> {
+    let name = &column.name;
+    match masks::form(catalog, name, &column.type_name) {
+        Form::LeftOut => None,
+        Form::AsIs => Some((name.clone(), format!("x.{name}"))),
+        Form::Read(value) => Some((name.clone(), value)),
+        Form::ReadAs(label, value) => Some((label.to_owned(), value)),
+    }
+}
+
+/// The columns of a catalog's rows.
+fn kept(catalog: &str, columns: &[CatalogColumn], references: &References) -> Vec<NetColumn> {
+    let column = |column: &CatalogColumn| {
+        let (label, _) = read_as(catalog, column)?;
+        let key = (catalog.to_owned(), column.name.clone());
+        let refers = if label == column.name { references.get(&key).cloned() } else { None };
+        Some(NetColumn { name: label, refers: refers.unwrap_or(Refers::Nothing) })
+    };
+    columns.iter().filter_map(column).collect()
+}
+
+/// The query for one catalog, a branch of a union of name, rows, the server's own rows.
+fn select(catalog: &str, columns: &[CatalogColumn], read: System) -> String {
+    let null = format!("E'\\x{:x}'", u32::from(NULL.chars().next().unwrap_or_default()));
+    let (mut values, mut hashed) = (Vec::new(), Vec::new());
     for column in columns {
+        let Some((_, value)) = read_as(catalog, column) else { continue };
         let name = &column.name;
-        let (label, value) = match masks::form(catalog, name, &column.type_name) {
-            Form::LeftOut => continue,
-            Form::AsIs => (name.clone(), format!("x.{name}")),
-            Form::Read(value) => (name.clone(), value),
-            Form::ReadAs(label, value) => (label.to_owned(), value),
-        };
         let plain = value == format!("x.{name}") && column.not_null;
-        let null = u32::from(NULL.chars().next().unwrap_or_default());
-        values.push(if plain { value } else { format!("coalesce(({value})::text, E'\\x{null:x}')") });
-        hashed.push(if column.not_null {
-            format!("x.{name}")
-        } else {
-            format!("coalesce(x.{name}::text, E'\\x{null:x}')")
-        });
-        let key = (catalog.to_owned(), name.clone());
-        let refers = if label == *name { references.get(&key).cloned() } else { None };
-        kept.push(NetColumn { name: label, refers: refers.unwrap_or(Refers::Nothing) });
+        values.push(if plain { value } else { format!("coalesce(({value})::text, {null})") });
+        // Names of functions are dear to print, and the server's own keep their numbers.
+        let number = if column.type_name.starts_with("reg") { "::oid" } else { "" };
+        let plain = format!("x.{name}{number}");
+        hashed.push(if column.not_null { plain } else { format!("coalesce({plain}::text, {null})") });
     }
     let (field, row) = (format!("E'\\x{:x}'", u32::from(FIELD)), format!("E'\\x{:x}'", u32::from(ROW)));
     let mut conditions: Vec<String> = masks::only(catalog).into_iter().map(str::to_owned).collect();
@@ -252,13 +329,16 @@ fn select(catalog: &str, columns: &[CatalogColumn], references: &References) -> 
             .map_or("''".to_owned(), |column| format!("x.{}", column.name));
         let mut where_own = vec![conditioned("<", " AND "), format!("NOT ({has_public})")];
         where_own.extend(conditions.iter().cloned());
-        system = format!(
-            "(SELECT string_agg(concat_ws({field}, x.{}::oid, {named}, hashtextextended(concat_ws({field}, {}), 0)), {row}) \
-             FROM {catalog} x WHERE {})",
-            own[0],
-            hashed.join(", "),
-            where_own.join(" AND ")
-        );
+        let each_row = match read {
+            System::Hashed => format!(
+                "string_agg(concat_ws({field}, x.{}::oid, {named}, hashtextextended(concat_ws({field}, {}), 0)), {row})",
+                own[0],
+                hashed.join(", "),
+            ),
+            // Frozen ones of a server whose ids went round may look young: then all are hashed again.
+            System::Counted => format!("concat_ws({field}, count(*), count(*) FILTER (WHERE age(x.xmin) <= age($1)))"),
+        };
+        system = format!("(SELECT {each_row} FROM {catalog} x WHERE {})", where_own.join(" AND "));
         conditions.push(format!("({} OR {has_public})", conditioned(">=", " OR ")));
     }
     let mut query = format!(
@@ -269,5 +349,5 @@ fn select(catalog: &str, columns: &[CatalogColumn], references: &References) -> 
         let _ = write!(query, " WHERE {}", conditions.join(" AND "));
     }
     let _ = write!(query, "), {system}");
-    (query, kept)
+    query
 }
