@@ -1,7 +1,6 @@
 //! What ARCHITECTURE.md says is never there, looked for in the source; needs no server.
 
-use seatrial::check::{Answer, IDS};
-use seatrial::report::v1::Severity;
+use seatrial::check;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +10,6 @@ const LONGEST: usize = 600;
 
 /// Types outside the report that are serialised, and for whom: records in the cache that nobody but Seatrial reads.
 const CACHE_RECORDS: [(&str, &str); 2] = [("src/copy/base.rs", "BaseRecord"), ("src/copy/fingerprint.rs", "Known")];
-
-/// Ids whose check is written and whose measurement does not exist yet.
-const WAITING_FOR_A_MEASUREMENT: [&str; 1] = ["plan/predicted"];
 
 /// One file of `src/`.
 struct Source {
@@ -214,51 +210,41 @@ fn no_source_file_is_too_long() {
     }
 }
 
-/// Headings of docs/findings.md with the line and the paragraphs below them.
-fn documented() -> Vec<(String, String, String)> {
-    let text = read("docs/findings.md");
-    let sections = text.split("\n### ").skip(1).map(|section| {
-        let section = section.split("\n## ").next().unwrap_or_default();
-        let mut parts = section.splitn(3, '\n');
-        let heading = parts.next().unwrap_or_default().trim_matches('`').to_owned();
-        let meta = parts.next().unwrap_or_default().trim().to_owned();
-        (heading, meta, parts.next().unwrap_or_default().trim().to_owned())
-    });
-    sections.collect()
-}
-
 #[test]
-fn every_finding_is_explained_with_its_severity_and_answer() {
-    let meta = |severity: Severity, answer: Answer| {
-        let answer = match answer {
-            Answer::Applies => "applies",
-            Answer::Blocks => "blocks",
-            Answer::Slower => "slower",
-            Answer::Undoable => "undoable",
-            Answer::None => "none",
-        };
-        format!("{} · {answer}", severity.name())
-    };
-    let said: BTreeMap<_, _> = documented().into_iter().map(|(id, line, _)| (id, line)).collect();
-    let known: BTreeMap<_, _> =
-        IDS.iter().map(|(id, severity, answer)| ((*id).to_owned(), meta(*severity, *answer))).collect();
-    assert_eq!(said, known);
-    assert_eq!(documented().len(), IDS.len(), "one section each");
-}
-
-#[test]
-fn a_finding_is_said_not_to_be_raised_exactly_when_no_check_names_it() {
-    let checks: Vec<Source> = sources().into_iter().filter(|source| source.is_below(&["src/check/"])).collect();
-    for (id, _, text) in documented() {
-        assert!(text.len() > 60, "{id} is explained in a sentence at least");
-        let literal = format!("\"{id}\"");
-        let uses = checks.iter().flat_map(Source::code).filter(|(_, line)| {
-            line.contains(&literal) && !line.trim_start().starts_with(&format!("({literal}, Severity::"))
-        });
-        let raised = uses.count() > 0 && !WAITING_FOR_A_MEASUREMENT.contains(&id.as_str());
-        let words = text.replace('\n', " ");
-        assert_eq!(!words.contains("Not raised yet"), raised, "{id}: {words}");
+fn the_page_of_findings_says_what_the_checks_say() {
+    let page = read("docs/findings.md");
+    let (introduction, _) = page.split_once("\n## ").expect("sections");
+    let wanted = format!("{introduction}\n{}", check::sections());
+    if std::env::var_os("SEATRIAL_BLESS").is_some() {
+        std::fs::write(root().join("docs/findings.md"), &wanted).expect("a page that can be written");
+    } else {
+        assert!(page == wanted, "write it with SEATRIAL_BLESS=1 cargo test --test invariants");
     }
+}
+
+#[test]
+fn a_check_is_one_file_and_one_line_as_contributing_shows() {
+    let page = read("CONTRIBUTING.md");
+    let section = page.split("## Add a check").nth(1).expect("a section");
+    let mut shown = section.split("```rust\n").skip(1).filter_map(|code| code.split("```").next());
+    assert_eq!(shown.next(), Some(read("src/check/emptied.rs").as_str()), "the example is a check that is there");
+    let line = shown.next().expect("the line");
+    let list = read("src/check/mod.rs");
+    assert!(list.contains(line), "{line}");
+    // Besides the line and the module it names, nothing of the program knows this check or any other.
+    for file in std::fs::read_dir(root().join("src/check")).expect("checks") {
+        let path = file.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        if !text.contains("const CHECK: Check") {
+            continue;
+        }
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(list.matches(&format!("    {name}::CHECK,\n")).count(), 1, "{name}");
+        assert_eq!(list.matches(&format!("mod {name};\n")).count(), 1, "{name}");
+    }
+    let known = ["mod emptied", "emptied::CHECK", "plan/emptied"];
+    let elsewhere = places(&sources(), &known, |source| source.is_below(&["src/check/emptied.rs"]));
+    assert_eq!(elsewhere.len(), 2, "the module and the line: {elsewhere:?}");
 }
 
 #[test]

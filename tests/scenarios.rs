@@ -304,6 +304,8 @@ scenarios! {
         replica_identity_lost,
         rewrite_loses_visibility_map,
         role_setting_changed,
+        row_security_hides_rows,
+        row_security_with_policy,
         small_tables,
         sqlx_concurrently_in_transaction,
         sqlx_edited_applied,

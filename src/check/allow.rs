@@ -1,9 +1,29 @@
 //! `-- seatrial: allow(id) reason` beside a statement: the one place where findings are suppressed.
 
-use super::{Finding, IDS};
+use super::{Answer, Finding, IDS, Kind, Severity, examples};
 use crate::migration::Statement;
 use crate::rehearsal::Rehearsal;
 use serde_json::json;
+
+pub(super) const UNUSED_ALLOW: Kind = Kind::new(
+    "config/unused-allow",
+    Severity::Warning,
+    Answer::None,
+    "
+        `-- seatrial: allow(…)` stands beside a statement that ran, and nothing of the kind was found there.
+    ",
+)
+.with(examples!("config/unused-allow"));
+
+pub(super) const UNKNOWN_ALLOW: Kind = Kind::new(
+    "config/unknown-allow",
+    Severity::Warning,
+    Answer::None,
+    "
+        `-- seatrial: allow(…)` names no finding that exists, or gives no reason. It allows nothing.
+    ",
+)
+.with(examples!("config/unknown-allow"));
 
 /// One allowance as written.
 struct Allowance<'a> {
@@ -28,7 +48,7 @@ pub(super) fn apply(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
         let end = line_end(text, statement.span.end);
         previous = Some(statement);
         for (id, reason) in text[start.min(end)..end].lines().filter_map(allowance) {
-            if !IDS.iter().any(|(known, ..)| *known == id) || reason.is_empty() {
+            if !IDS.contains(&id) || reason.is_empty() {
                 let message = if reason.is_empty() {
                     format!("allow({id}) gives no reason, so it allows nothing")
                 } else {
@@ -36,7 +56,7 @@ pub(super) fn apply(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
                 };
                 let advice = "write `-- seatrial: allow(id) reason` with an id of the list and a reason".to_owned();
                 extra.push(
-                    Finding::measured("config/unknown-allow", Some(statement.index), Vec::new(), message, advice)
+                    Finding::measured(&UNKNOWN_ALLOW, Some(statement.index), Vec::new(), message, advice)
                         .with(json!({ "allow": id })),
                 );
             } else {
@@ -45,8 +65,9 @@ pub(super) fn apply(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
         }
     }
     for finding in findings.iter_mut() {
-        let allowed =
-            allowances.iter_mut().find(|allow| Some(allow.statement) == finding.statement && allow.id == finding.id);
+        let allowed = allowances
+            .iter_mut()
+            .find(|allow| Some(allow.statement) == finding.statement && allow.id == finding.kind.id);
         if let Some(allowed) = allowed {
             allowed.used = true;
             finding.suppressed_by = Some(allowed.reason.to_owned());
@@ -56,7 +77,7 @@ pub(super) fn apply(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
     for unused in allowances.iter().filter(|allow| !allow.used && rehearsal.observation(allow.statement).is_some()) {
         extra.push(
             Finding::measured(
-                "config/unused-allow",
+                &UNUSED_ALLOW,
                 Some(unused.statement),
                 Vec::new(),
                 format!("allow({}) is not needed: nothing of the kind was found here", unused.id),

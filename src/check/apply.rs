@@ -1,13 +1,61 @@
 //! Does it run to the end: `apply/*`.
 
-use super::{Finding, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::diff::index::IndexChangeKind;
 use crate::migration::script::kind;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&FAILED, &VIOLATING_ROWS, &NEEDS_PRIVILEGE, &NOT_RETRYABLE], find };
+
+const FAILED: Kind = Kind::new(
+    "apply/failed",
+    Severity::Error,
+    Answer::Applies,
+    "
+        A statement was refused on the copy, so the migration does not run to its end on this data. The message is the
+        server's own, without values of user data; SQLSTATE and hint are in the evidence. All other answers then describe the
+        state production would be left in.
+    ",
+)
+.with(examples!("apply/failed"));
+
+const VIOLATING_ROWS: Kind = Kind::new(
+    "apply/violating-rows",
+    Severity::Error,
+    Answer::Applies,
+    "
+        The statement failed because rows are in its way: a NULL, a duplicate, a missing parent, a failed CHECK. On another
+        copy, brought to just before that statement, these rows were counted. The query that counts them is in the evidence.
+    ",
+)
+.with(examples!("apply/violating-rows"));
+
+const NEEDS_PRIVILEGE: Kind = Kind::new(
+    "apply/needs-privilege",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        The server said 42501: the unprivileged role on the copy may not do this. Whether production's role may is not known
+        here, so the answer is `unknown`, never `no`. Name a role that holds the right with `--role`.
+    ",
+)
+.with(examples!("apply/needs-privilege"));
+
+const NOT_RETRYABLE: Kind = Kind::new(
+    "apply/not-retryable",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        A migration failed half-way and some of its statements are committed already. A second run begins with the first
+        statement again and meets what is there.
+    ",
+)
+.with(examples!("apply/not-retryable"));
+
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let Some(failure) = &rehearsal.failure else { return Vec::new() };
     // No copy can tell whether it applies: `config/not-measured` says so.
     if foreign::failure(rehearsal).is_some() {
@@ -32,7 +80,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         let role = &rehearsal.role;
         return vec![
             Finding::measured(
-                "apply/needs-privilege",
+                &NEEDS_PRIVILEGE,
                 statement,
                 object,
                 format!("the role `{role}` may not do this: {message}"),
@@ -46,7 +94,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     }
     let mut findings = vec![
         Finding::measured(
-            "apply/failed",
+            &FAILED,
             statement,
             object.clone(),
             match (error.sqlstate.get(..2), needed_by(rehearsal)) {
@@ -62,7 +110,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     if let Some(violators) = &rehearsal.violators {
         findings.push(
             Finding::measured(
-                "apply/violating-rows",
+                &VIOLATING_ROWS,
                 statement,
                 vec![violators.relation.clone()],
                 format!("{} {} in {} stand in its way", count(violators.rows), violators.what, violators.relation),
@@ -87,7 +135,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     if kept.is_empty() && !invalid.is_empty() {
         findings.push(
             Finding::measured(
-                "apply/not-retryable",
+                &NOT_RETRYABLE,
                 statement,
                 invalid.clone(),
                 format!("the failed build leaves {} behind, and a second run finds the name taken", invalid.join(", ")),
@@ -99,7 +147,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     if !kept.is_empty() {
         findings.push(
             Finding::measured(
-                "apply/not-retryable",
+                &NOT_RETRYABLE,
                 statement,
                 Vec::new(),
                 match kept.len() {

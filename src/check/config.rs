@@ -1,11 +1,58 @@
 //! What was not measured, and why: `config/*`. Unknown never looks like no.
 
-use super::{Finding, Severity};
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::rehearsal::{Rehearsal, answers, foreign};
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check {
+    kinds: &[
+        &NOT_MEASURED,
+        &EDITED_APPLIED,
+        &NO_HOT_QUERIES,
+        &super::allow::UNUSED_ALLOW,
+        &super::allow::UNKNOWN_ALLOW,
+    ],
+    find,
+};
+
+pub(super) const NOT_MEASURED: Kind = Kind::new(
+    "config/not-measured",
+    Severity::Warning,
+    Answer::None,
+    "
+        One of the four answers is unknown, or a hot query failed before the migration already. An error instead of a warning
+        when a pass broke, or when `--require` names the answer.
+
+        Also for a statement or a hot query that touches a foreign table: no copy reaches another server or a file, so that it
+        fails there whatever it would do in production. The finding names the table. Statements behind such a one did not run
+        either.
+    ",
+)
+.with(examples!("config/not-measured"));
+
+const EDITED_APPLIED: Kind = Kind::new(
+    "config/edited-applied",
+    Severity::Warning,
+    Answer::None,
+    "
+        A file was edited after it was applied: its checksum is not the one in the history table.
+    ",
+)
+.with(examples!("config/edited-applied"));
+
+const NO_HOT_QUERIES: Kind = Kind::new(
+    "config/no-hot-queries",
+    Severity::Warning,
+    Answer::None,
+    "
+        No hot queries are registered, so what gets slower is unknown.
+    ",
+)
+.with(examples!("config/no-hot-queries"));
+
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     // A run that broke off before it knew what is pending has passes that did not run; one with nothing to do has none.
     if rehearsal.migrations.is_empty() && rehearsal.passes.is_empty() {
         return edited(rehearsal);
@@ -13,7 +60,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let mut findings = edited(rehearsal);
     if rehearsal.queries.is_empty() {
         findings.push(Finding::measured(
-            "config/no-hot-queries",
+            &NO_HOT_QUERIES,
             None,
             Vec::new(),
             "no hot queries are registered, so nobody knows what gets slower".to_owned(),
@@ -22,7 +69,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     }
     for unknown in answers::unknown(rehearsal) {
         let mut finding = Finding::measured(
-            "config/not-measured",
+            &NOT_MEASURED,
             unknown.statement,
             unknown.objects,
             format!("`{}` is unknown: {}", unknown.answer, unknown.reason),
@@ -37,7 +84,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     for query in &rehearsal.queries {
         if let Some(reached) = foreign::query(rehearsal, query) {
             let mut finding = Finding::measured(
-                "config/not-measured",
+                &NOT_MEASURED,
                 None,
                 reached.tables.clone(),
                 format!(
@@ -60,7 +107,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             && !out_of_reach(&capture.key.query)
         {
             let mut finding = Finding::measured(
-                "config/not-measured",
+                &NOT_MEASURED,
                 None,
                 Vec::new(),
                 format!("hot query {} fails before the migration already: {}", capture.key.query, message),
@@ -81,7 +128,7 @@ fn edited(rehearsal: &Rehearsal) -> Vec<Finding> {
         .iter()
         .map(|(version, file)| {
             Finding::measured(
-                "config/edited-applied",
+                &EDITED_APPLIED,
                 None,
                 vec![file.clone()],
                 format!("{file} was edited after version {version} was applied: its checksum is not the history's"),

@@ -1,12 +1,37 @@
 //! Data that is gone once the migration ran: `data/*`, counted on a copy before it ran.
 
-use super::{Finding, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::rehearsal::{Rehearsal, cause};
 use crate::snapshot::catalog::qualify_column;
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&DESTROYED, &NARROWED], find };
+
+const DESTROYED: Kind = Kind::new(
+    "data/destroyed",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        Values are gone once the migration has run: dropped columns and tables, deleted or truncated rows. They were counted
+        on the copy.
+    ",
+)
+.with(examples!("data/destroyed"));
+
+const NARROWED: Kind = Kind::new(
+    "data/narrowed",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        A change of type loses part of each value, such as the time of day when a timestamp becomes a date. Counted by the
+        proof: values that differ once `rollback.sql` ran without `prepare.sql`.
+    ",
+)
+.with(examples!("data/narrowed"));
+
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let mut findings = destroyed(rehearsal);
     findings.extend(narrowed(rehearsal));
     findings
@@ -26,7 +51,7 @@ fn destroyed(rehearsal: &Rehearsal) -> Vec<Finding> {
                 _ => format!("{} is gone with its {rows} rows", destroyed.object),
             };
             Finding::measured(
-                "data/destroyed",
+                &DESTROYED,
                 destroyed.statement,
                 vec![destroyed.object.clone()],
                 message,
@@ -55,7 +80,7 @@ fn narrowed(rehearsal: &Rehearsal) -> Vec<Finding> {
         };
         findings.push(
             Finding::measured(
-                "data/narrowed",
+                &NARROWED,
                 cause::statement_for(rehearsal, Some(*oid), &[&old.name]),
                 vec![object.clone()],
                 format!(

@@ -1,7 +1,7 @@
 //! Do hand-written down scripts bring back what was there: `rollback/down-differs`, from their run alone.
 
-use super::Finding;
 use super::rollback::some;
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::migration::{Down, Migration};
 use crate::rehearsal::Rehearsal;
@@ -10,10 +10,37 @@ use crate::report::v1::DownVerdict;
 use crate::rollback::prove::DownProof;
 use serde_json::json;
 
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&DOWN_DIFFERS], find };
+
+const DOWN_DIFFERS: Kind = Kind::new(
+    "rollback/down-differs",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        The hand-written script that undoes the migration was run on a copy, in the runner's own mode, and does not lead back to
+        where it began; or the server refused one of its statements, which the finding stands at. An empty script of a migration
+        that changed something counts. What is left is in `differences`; `lines` has the statements that do what the script
+        forgets, to add at its end (an index is made again the plain way, which waits for nothing but blocks writes). They were
+        run, too: `with_lines` says what is back then. No statement brings back rows; what differs is in `rows`, by table.
+
+        A column that only stands in another place of its table is told in the report (`exact_but_column_order`), and no finding.
+        For example, this down script forgets the index and the default that went with the column:
+
+        ```sql
+        -- up
+        ALTER TABLE orders DROP COLUMN priority;
+        -- down
+        ALTER TABLE orders ADD COLUMN priority integer;
+        ```
+    ",
+)
+.with(examples!("rollback/down-differs"));
+
 /// Lines of SQL an advice holds; all of them are evidence.
 const SHOWN: usize = 10;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let proven = rehearsal.migrations.iter().zip(&rehearsal.downs);
     proven.filter_map(|(migration, proof)| finding(migration, migration.down.as_ref()?, proof.as_ref()?)).collect()
 }
@@ -42,7 +69,7 @@ fn finding(migration: &Migration, down: &Down, proof: &DownProof) -> Option<Find
     let rows: Vec<&str> = proof.differing_rows().map(|(_, told)| told).collect();
     let objects = proof.differing_rows().map(|(table, _)| table.to_owned()).collect();
     let finding = Finding::measured(
-        "rollback/down-differs",
+        &DOWN_DIFFERS,
         migration.statements.first().map(|statement| statement.index),
         objects,
         message,

@@ -1,16 +1,30 @@
 //! Names longer than the server keeps: `schema/identifier-truncated`.
 
-use super::Finding;
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::observation::Outcome;
 use crate::rehearsal::Rehearsal;
 use serde_json::json;
 
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&IDENTIFIER_TRUNCATED], find };
+
+const IDENTIFIER_TRUNCATED: Kind = Kind::new(
+    "schema/identifier-truncated",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        The script spells a name longer than 63 bytes. The server cuts it off and says so in a notice only, so whoever looks
+        for the full name finds nothing.
+    ",
+)
+.with(examples!("schema/identifier-truncated"));
+
 /// Bytes of a name that a server keeps (`NAMEDATALEN - 1`).
 const KEPT: usize = 63;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let mut findings = Vec::new();
     for observation in rehearsal.observations.iter().filter(|each| each.outcome == Outcome::Ok) {
         let Some(sql) = rehearsal.sql(observation.statement) else { continue };
@@ -18,7 +32,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             let kept = &name[..name.floor_char_boundary(KEPT)];
             findings.push(
                 Finding::measured(
-                    "schema/identifier-truncated",
+                    &IDENTIFIER_TRUNCATED,
                     Some(observation.statement),
                     vec![kept.to_owned()],
                     format!("the server keeps {KEPT} bytes of a name: this one became {kept}"),

@@ -1,6 +1,6 @@
 //! Index changes and what they mean: `index/*`.
 
-use super::{Finding, Severity, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::diff::index::{IndexChangeKind, duplicate_indexes, unindexed_foreign_keys};
 use crate::diff::plan::verdict::Verdict;
@@ -8,7 +8,66 @@ use crate::rehearsal::{IndexEntry, Rehearsal, cause};
 use crate::report::human;
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&DROPPED_IN_USE, &INVALID, &DUPLICATE, &FK_UNINDEXED, &UNUSED], find };
+
+const DROPPED_IN_USE: Kind = Kind::new(
+    "index/dropped-in-use",
+    Severity::Error,
+    Answer::Slower,
+    "
+        The migration drops or redefines an index that plans of hot queries used, no other index answers all that it answered,
+        and these queries did not go over to another index of the table without doing more work. On a table of fewer than
+        1,000 rows whose queries are no worse it is a note (info).
+    ",
+)
+.with(examples!("index/dropped-in-use"));
+
+const INVALID: Kind = Kind::new(
+    "index/invalid",
+    Severity::Error,
+    Answer::Slower,
+    "
+        An index is left behind invalid, as after a failed `CREATE INDEX CONCURRENTLY`: no query uses it and every write pays
+        for it.
+    ",
+)
+.with(examples!("index/invalid"));
+
+const DUPLICATE: Kind = Kind::new(
+    "index/duplicate",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        The migration creates an index that another one makes superfluous, or makes another superfluous: the same definition,
+        or the first columns of a longer one.
+    ",
+)
+.with(examples!("index/duplicate"));
+
+const FK_UNINDEXED: Kind = Kind::new(
+    "index/fk-unindexed",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        The migration creates a foreign key whose columns no index of the referencing table begins with, or takes away the index
+        an existing one lived on. Raised for large tables, and for new ones, which will grow.
+    ",
+)
+.with(examples!("index/fk-unindexed"));
+
+const UNUSED: Kind = Kind::new(
+    "index/unused",
+    Severity::Info,
+    Answer::Slower,
+    "
+        The migration creates an index on an existing table that none of the registered hot queries uses. It enforces nothing
+        either. Only said when hot queries are registered.
+    ",
+)
+.with(examples!("index/unused"));
+
+fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings = Vec::new();
     for entry in &rehearsal.indexes {
         dropped(rehearsal, entry, &mut findings);
@@ -40,7 +99,7 @@ fn dropped(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding
     let name = change.name_before.clone().unwrap_or_else(|| change.name.clone());
     let users = human::list(&change.used_by_before);
     let mut finding = Finding::measured(
-        "index/dropped-in-use",
+        &DROPPED_IN_USE,
         entry.statement,
         vec![name.clone()],
         format!("drops {name}, which {users} used before"),
@@ -66,7 +125,7 @@ fn invalid(entry: &IndexEntry, findings: &mut Vec<Finding>) {
     }
     findings.push(
         Finding::measured(
-            "index/invalid",
+            &INVALID,
             entry.statement,
             vec![change.name.clone()],
             format!(
@@ -89,7 +148,7 @@ fn unused(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding>
     if idle {
         findings.push(
             Finding::measured(
-                "index/unused",
+                &UNUSED,
                 entry.statement,
                 vec![change.name.clone()],
                 format!("creates {}, which none of the registered hot queries uses", change.name),
@@ -106,7 +165,7 @@ fn duplicates(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
         let how = if duplicate.exact { "the same index as" } else { "covered by the longer" };
         findings.push(
             Finding::measured(
-                "index/duplicate",
+                &DUPLICATE,
                 cause::statement_that_made(rehearsal, duplicate.created),
                 vec![duplicate.redundant.clone(), duplicate.covered_by.clone()],
                 format!("{} is {how} {}: every write pays for both", duplicate.redundant, duplicate.covered_by),
@@ -146,7 +205,7 @@ fn foreign_keys(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut V
         let has_none = if key.created { "has no index" } else { "has no index any more" };
         findings.push(
             Finding::measured(
-                "index/fk-unindexed",
+                &FK_UNINDEXED,
                 statement,
                 vec![key.table.clone()],
                 format!(

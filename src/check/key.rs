@@ -1,7 +1,7 @@
 //! Integer keys that come near the end of their type: `schema/key-near-limit`. How far they are is what the sequence that
 //! fills them has counted to on the real data.
 
-use super::{Finding, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::observation::lock::LockMode;
 use crate::rehearsal::{Rehearsal, cause};
@@ -9,6 +9,21 @@ use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, qualify_column};
 use serde_json::json;
 use std::collections::BTreeSet;
+
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&KEY_NEAR_LIMIT], find };
+
+const KEY_NEAR_LIMIT: Kind = Kind::new(
+    "schema/key-near-limit",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        The sequence behind an integer key has used at least `thresholds.key_share` (0.8) of the values that fit, on the real data:
+        once they are used up, INSERT fails. Raised for tables the migration alters or writes to, and for a new foreign key whose
+        own type is smaller than that of the key it refers to.
+    ",
+)
+.with(examples!("schema/key-near-limit"));
 
 /// A column and what it will have to hold.
 struct Key {
@@ -21,7 +36,7 @@ struct Key {
 }
 
 /// Of the tables the migration touches, only: what was there and is left alone is nobody's news.
-pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let Some(after) = &rehearsal.right_after else { return Vec::new() };
     let catalog = &after.catalog;
     let touched = touched(rehearsal);
@@ -39,7 +54,7 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
         let object = qualify_column(&table.qualified, &column.name);
         findings.push(
             Finding::measured(
-                "schema/key-near-limit",
+                &KEY_NEAR_LIMIT,
                 cause::statement_for(rehearsal, Some(key.table), &[&column.name]),
                 vec![object.clone()],
                 format!(

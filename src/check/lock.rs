@@ -1,9 +1,9 @@
 //! Whom does it block: `lock/*`. Objects created in the same run raise nothing.
 
-use super::{Finding, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::migration::script::words::{Word, words};
-use crate::migration::script::{StatementKind, kind};
+use crate::migration::script::{self, StatementKind};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, RelationWork};
 use crate::rehearsal::Rehearsal;
@@ -13,7 +13,119 @@ use crate::snapshot::catalog::names_table;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check {
+    kinds: &[
+        &TABLE_REWRITE,
+        &FULL_SCAN,
+        &INDEX_BUILD,
+        &HELD_LONG,
+        &STALL,
+        &QUEUE_BEHIND,
+        &MANY_TABLES,
+        &NO_TIMEOUT,
+        &LARGE_UPDATE,
+    ],
+    find,
+};
+
+const TABLE_REWRITE: Kind = Kind::new(
+    "lock/table-rewrite",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        A large table was written anew, seen by its new file on disk, while the lock made others wait until the end of the
+        transaction.
+    ",
+)
+.with(examples!("lock/table-rewrite"));
+
+const FULL_SCAN: Kind = Kind::new(
+    "lock/full-scan",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        A large table was read from end to end, seen in the server's own counters, under a lock that makes reads or writes
+        wait. `SET NOT NULL` and `ADD CONSTRAINT` without `NOT VALID` are the usual causes. What `UPDATE`, `SELECT` and the
+        like read is not meant: whom they keep waiting is `lock/held-long`.
+    ",
+)
+.with(examples!("lock/full-scan"));
+
+const INDEX_BUILD: Kind = Kind::new(
+    "lock/index-build",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        An index was built on a large table while writes had to wait. `CREATE INDEX CONCURRENTLY` does not make them wait.
+    ",
+)
+.with(examples!("lock/index-build"));
+
+const HELD_LONG: Kind = Kind::new(
+    "lock/held-long",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        A lock that makes others wait was held for at least `thresholds.held_ms` (one second) on the idle copy, and no other
+        finding of the same statement explains why. In production it is held for at least as long.
+    ",
+)
+.with(examples!("lock/held-long"));
+
+const STALL: Kind = Kind::new(
+    "lock/stall",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        A hot query had to wait while the migration ran beside it. Not raised yet: nothing runs beside the migration so far.
+    ",
+);
+
+const QUEUE_BEHIND: Kind = Kind::new(
+    "lock/queue-behind",
+    Severity::Error,
+    Answer::Blocks,
+    "
+        The migration waits for a lock behind one long query, and everything else queues up behind the migration. Not raised
+        yet.
+    ",
+);
+
+const MANY_TABLES: Kind = Kind::new(
+    "lock/many-tables",
+    Severity::Warning,
+    Answer::Blocks,
+    "
+        One transaction locks more than `thresholds.tables` existing tables (five) against reads and writes.
+    ",
+)
+.with(examples!("lock/many-tables"));
+
+const NO_TIMEOUT: Kind = Kind::new(
+    "lock/no-timeout",
+    Severity::Warning,
+    Answer::Blocks,
+    "
+        A statement takes a lock on a large table that makes others wait, and neither `lock_timeout` nor `statement_timeout` ends
+        its own waiting before `thresholds.lock_wait_ms` (a minute): it may wait as good as for ever, and others behind it. What
+        counts is the setting in effect at that moment, whether role, database or script set it. Said once for each migration.
+    ",
+)
+.with(examples!("lock/no-timeout"));
+
+const LARGE_UPDATE: Kind = Kind::new(
+    "lock/large-update",
+    Severity::Warning,
+    Answer::Blocks,
+    "
+        One statement updated or deleted at least `thresholds.update_rows` rows (10,000) of an existing table: other writers
+        of these rows wait until its transaction ends.
+    ",
+)
+.with(examples!("lock/large-update"));
+
+fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings = Vec::new();
     for observation in &rehearsal.observations {
         work_under_lock(rehearsal, observation, thresholds, &mut findings);
@@ -71,27 +183,27 @@ fn work_under_lock(
     findings: &mut Vec<Finding>,
 ) {
     // What an UPDATE or a SELECT reads is its work, no constraint being proven: `lock/held-long` says whom it keeps.
-    let about_rows = rehearsal.sql(observation.statement).is_some_and(|sql| reads_rows(&kind(sql)));
+    let about_rows = rehearsal.sql(observation.statement).is_some_and(|sql| reads_rows(&script::kind(sql)));
     let mut told = BTreeSet::new();
     let kinds = [
         (
-            "lock/table-rewrite",
+            &TABLE_REWRITE,
             &observation.rewritten,
             "add a new column without the expensive part, fill it in batches, then switch over",
         ),
         (
-            "lock/index-build",
+            &INDEX_BUILD,
             &observation.indexes_built,
             "build it with CREATE INDEX CONCURRENTLY outside a transaction; attach a constraint with USING INDEX",
         ),
         (
-            "lock/full-scan",
+            &FULL_SCAN,
             &observation.scanned,
             "add the constraint NOT VALID first, then VALIDATE it in a transaction of its own",
         ),
     ];
-    for (id, works, advice) in kinds {
-        if id == "lock/full-scan" && about_rows {
+    for (kind, works, advice) in kinds {
+        if *kind == FULL_SCAN && about_rows {
             continue;
         }
         for TableWork { first, rows, heaps } in by_table(works) {
@@ -102,14 +214,14 @@ fn work_under_lock(
             }
             // Reading and building go on under weaker locks as well, where nobody waits; a rewrite never does.
             let rewrite = (LockMode::AccessExclusive, LockMode::AccessExclusive.blocks());
-            let rewrite = Some(rewrite).filter(|_| id == "lock/table-rewrite");
+            let rewrite = Some(rewrite).filter(|_| *kind == TABLE_REWRITE);
             let Some((mode, waiting)) = strongest(observation, table).or(rewrite) else { continue };
             if !told.insert(table.clone()) {
                 continue;
             }
-            let (verb, objects) = match id {
-                "lock/table-rewrite" => (format!("rewrites {table}"), vec![table.clone()]),
-                "lock/index-build" => {
+            let (verb, objects) = match *kind {
+                TABLE_REWRITE => (format!("rewrites {table}"), vec![table.clone()]),
+                INDEX_BUILD => {
                     (format!("builds index {} on {table}", first.name), vec![table.clone(), first.name.clone()])
                 }
                 _ => (format!("reads all of {table}"), vec![table.clone()]),
@@ -122,13 +234,13 @@ fn work_under_lock(
                 waiting.join(" and ")
             );
             let advice = match rehearsal.sql(observation.statement) {
-                Some(sql) if id == "lock/table-rewrite" && is_asked_for(sql) => {
+                Some(sql) if *kind == TABLE_REWRITE && is_asked_for(sql) => {
                     "every row is written anew, which is what the statement is for: run it when nobody needs the table"
                 }
                 _ => advice,
             };
             findings
-                .push(Finding::measured(id, Some(observation.statement), objects, message, advice.to_owned()).with(
+                .push(Finding::measured(kind, Some(observation.statement), objects, message, advice.to_owned()).with(
                 json!({ "rows": rows, "bytes": bytes, "mode": mode.name(), "duration_ms": observation.duration_ms }),
             ));
         }
@@ -163,7 +275,7 @@ fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &m
         let name = if rows == first.rows { &first.name } else { &first.table };
         findings.push(
             Finding::measured(
-                "lock/large-update",
+                &LARGE_UPDATE,
                 Some(observation.statement),
                 vec![name.clone()],
                 format!(
@@ -196,7 +308,7 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
             }
             findings.push(
                 Finding::measured(
-                    "lock/held-long",
+                    &HELD_LONG,
                     Some(observation.statement),
                     vec![name.to_owned()],
                     format!(
@@ -253,7 +365,7 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
             };
             findings.push(
                 Finding::measured(
-                    "lock/no-timeout",
+                    &NO_TIMEOUT,
                     Some(observation.statement),
                     vec![lock.name.clone()],
                     format!(
@@ -292,7 +404,7 @@ fn many_tables(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Ve
         if together && tables.len() > thresholds.tables {
             findings.push(
                 Finding::measured(
-                    "lock/many-tables",
+                    &MANY_TABLES,
                     last,
                     tables.iter().cloned().collect(),
                     format!("locks {} tables against reads and writes in one transaction", tables.len()),

@@ -1,6 +1,6 @@
 //! What gets slower: `plan/*`. One finding for each query and id; its parameter sets are folded into the worst.
 
-use super::{Finding, Severity, count};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::diff::plan::PlanSide;
 use crate::diff::plan::gate::Missed;
@@ -8,9 +8,116 @@ use crate::diff::plan::verdict::{Lasts, PlanConfidence, Verdict};
 use crate::rehearsal::{PlanChange, Rehearsal, foreign, story};
 use serde_json::{Value, json};
 
-pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check {
+    kinds: &[
+        &REGRESSED,
+        &QUERY_BROKEN,
+        &OVER_BUDGET,
+        &DID_NOT_FINISH,
+        &SLOWER_SAME_PLAN,
+        &TRANSIENT,
+        &UNSTABLE,
+        &PREDICTED,
+    ],
+    find,
+};
+
+const REGRESSED: Kind = Kind::new(
+    "plan/regressed",
+    Severity::Error,
+    Answer::Slower,
+    "
+        A hot query has another plan and does more work: at least `thresholds.plan_ratio` times as many blocks as before
+        (1.5) and at least `thresholds.plan_blocks` more (100), or `thresholds.plan_blocks_per_minute` more by its weight
+        (1,000,000), after the growth of its tables is taken out; or far more temporary blocks. A changed plan alone is never
+        one. What cannot be run, because it writes, is judged by its estimated cost and marked as predicted.
+    ",
+)
+.with(examples!("plan/regressed"));
+
+const QUERY_BROKEN: Kind = Kind::new(
+    "plan/query-broken",
+    Severity::Error,
+    Answer::Slower,
+    "
+        A hot query ran before the migration and is refused after it.
+    ",
+)
+.with(examples!("plan/query-broken"));
+
+const OVER_BUDGET: Kind = Kind::new(
+    "plan/over-budget",
+    Severity::Error,
+    Answer::Slower,
+    "
+        A hot query does what its header rules out: it touches more blocks than `max_buffers`, does not use an index named in
+        `must_use_index`, or reads a table of more than `no_seq_scan_over` rows from end to end. These are absolute: the finding
+        is raised where the state before missed them too, and says so.
+    ",
+)
+.with(examples!("plan/over-budget"));
+
+const DID_NOT_FINISH: Kind = Kind::new(
+    "plan/did-not-finish",
+    Severity::Error,
+    Answer::Slower,
+    "
+        A hot query ran into the time limit (`thresholds.query_ms`, 30 seconds) under another plan or a higher cost, and did
+        not before.
+    ",
+)
+.with(examples!("plan/did-not-finish"));
+
+pub(crate) const SLOWER_SAME_PLAN: Kind = Kind::new(
+    "plan/slower-same-plan",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        The plan is the same and the work is more than the growth of its tables explains: bloat, a lost order of rows, values
+        moved out of line. An error from `thresholds.plan_blocks_per_minute` more blocks a minute on (1,000,000).
+    ",
+)
+.with(examples!("plan/slower-same-plan"));
+
+pub(crate) const TRANSIENT: Kind = Kind::new(
+    "plan/transient",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        A hot query does more work right after the migration, and no longer once the database has settled. A rewrite, for
+        example, loses the visibility map that index-only scans live on: that lasts until VACUUM. A column whose type changed
+        has no statistics: that lasts until ANALYZE. Which of the two it is was tried; the finding has the line to add.
+    ",
+)
+.with(examples!("plan/transient"));
+
+const UNSTABLE: Kind = Kind::new(
+    "plan/unstable",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        Nothing certain can be said: two captures before the migration differed; most fresh samples of the same rows (ANALYZE)
+        give as much work without the migration, or some of them more with it; triggers of the table it writes to changed, and no
+        plan shows what they do; the query was cut off by the time limit under the same plan; or the server had troubles of its
+        own. It is not counted as slower.
+    ",
+)
+.with(examples!("plan/unstable"));
+
+const PREDICTED: Kind = Kind::new(
+    "plan/predicted",
+    Severity::Warning,
+    Answer::Slower,
+    "
+        A regression that was planned on statistics which are not this database's own. Not raised yet: every source so far
+        holds its own rows.
+    ",
+);
+
+fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    let breaking = super::schema::check(rehearsal, thresholds);
+    let breaking = super::schema::find(rehearsal, thresholds);
     let mut changes: Vec<&PlanChange> = rehearsal.plans.iter().collect();
     // The set that suffers most speaks for the query.
     changes.sort_by(|left, right| factor(right).total_cmp(&factor(left)));
@@ -18,15 +125,15 @@ pub(super) fn check(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Findi
         let mine =
             changes.iter().filter(|change| change.diff.key.query == query.name && !change.diff.verdict.failed_before);
         for change in mine {
-            for id in ids(change) {
-                if !findings.iter().any(|known| known.id == id && known.query.as_deref() == Some(&query.name)) {
-                    let mut found = finding(id, change);
-                    if id == "plan/slower-same-plan"
+            for kind in kinds(change) {
+                if !findings.iter().any(|known| known.kind == kind && known.query.as_deref() == Some(&query.name)) {
+                    let mut found = finding(kind, change);
+                    if *kind == SLOWER_SAME_PLAN
                         && added_a_minute(change, query.weight) >= thresholds.plan_blocks_per_minute
                     {
                         found.severity = Severity::Error;
                     }
-                    if id == "plan/query-broken" {
+                    if *kind == QUERY_BROKEN {
                         // What is gone, not what the plan used to go through.
                         let gone = breaking.iter().filter(|each| each.statement == found.statement);
                         let gone: Vec<String> = gone.flat_map(|each| each.objects.clone()).collect();
@@ -51,59 +158,57 @@ fn factor(change: &PlanChange) -> f64 {
     change.diff.verdict.factor.unwrap_or(0.0)
 }
 
-fn ids(change: &PlanChange) -> Vec<&'static str> {
+fn kinds(change: &PlanChange) -> Vec<&'static Kind> {
     let verdict = &change.diff.verdict;
-    let mut ids = Vec::new();
+    let mut kinds = Vec::new();
     match (verdict.verdict, verdict.confidence) {
-        (Verdict::Regressed, PlanConfidence::Predicted) => ids.push("plan/predicted"),
-        (Verdict::Regressed, _) => ids.push("plan/regressed"),
-        (Verdict::Broken, _) => ids.push("plan/query-broken"),
-        (Verdict::DidNotFinish, _) => ids.push("plan/did-not-finish"),
-        (Verdict::SlowerSamePlan, _) => ids.push("plan/slower-same-plan"),
-        (Verdict::Transient, _) => ids.push("plan/transient"),
-        (Verdict::Unstable, _) => ids.push("plan/unstable"),
+        (Verdict::Regressed, PlanConfidence::Predicted) => kinds.push(&PREDICTED),
+        (Verdict::Regressed, _) => kinds.push(&REGRESSED),
+        (Verdict::Broken, _) => kinds.push(&QUERY_BROKEN),
+        (Verdict::DidNotFinish, _) => kinds.push(&DID_NOT_FINISH),
+        (Verdict::SlowerSamePlan, _) => kinds.push(&SLOWER_SAME_PLAN),
+        (Verdict::Transient, _) => kinds.push(&TRANSIENT),
+        (Verdict::Unstable, _) => kinds.push(&UNSTABLE),
         _ => {}
     }
     // Absolute: a budget that was missed before already is still missed.
     if !verdict.missed.is_empty() {
-        ids.push("plan/over-budget");
+        kinds.push(&OVER_BUDGET);
     }
-    ids
+    kinds
 }
 
-fn finding(id: &'static str, change: &PlanChange) -> Finding {
+fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
     let diff = &change.diff;
     let set = if diff.key.parameter_set.is_empty() { String::new() } else { format!(" ({})", diff.key.parameter_set) };
     let headline = diff.headline.as_str();
     let name = &diff.key.query;
     let work = works(change);
-    let message = match id {
-        "plan/query-broken" => format!("{name} no longer runs: {}", headline.trim_start_matches("No longer runs: ")),
-        "plan/did-not-finish" => format!("{name}{set} ran into the time limit, which it did not before. {headline}"),
-        "plan/transient" => format!("{name}{set} does more work until {} has run. {headline}", lasts(change)),
-        "plan/over-budget" => {
+    let message = match *kind {
+        QUERY_BROKEN => format!("{name} no longer runs: {}", headline.trim_start_matches("No longer runs: ")),
+        DID_NOT_FINISH => format!("{name}{set} ran into the time limit, which it did not before. {headline}"),
+        TRANSIENT => format!("{name}{set} does more work until {} has run. {headline}", lasts(change)),
+        OVER_BUDGET => {
             let missed: Vec<String> = diff.verdict.missed.iter().map(ToString::to_string).collect();
             let since = if diff.verdict.missed_before { ", as before the migration already" } else { "" };
             format!("{name}{set} is over its budget: {}{since}", missed.join("; "))
         }
-        "plan/unstable" => {
+        UNSTABLE => {
             format!("{name}{set} cannot be judged: {}", diff.verdict.note.as_deref().unwrap_or(headline))
         }
-        "plan/slower-same-plan" => format!("{name}{set} does more work with the same plan: {work}"),
+        SLOWER_SAME_PLAN => format!("{name}{set} does more work with the same plan: {work}"),
         _ if headline.is_empty() => format!("{name}{set} does more work: {work}"),
         _ => format!("{name}{set} does more work. {headline}"),
     };
-    let advice = match id {
-        "plan/transient" => &transient_advice(change),
-        "plan/unstable" => "look at the plan diff; a clearer index or extended statistics take a plan off the edge",
-        "plan/over-budget" => "bring the query back within its budget, or change the budget in its header",
-        "plan/query-broken" => {
+    let advice = match *kind {
+        TRANSIENT => &transient_advice(change),
+        UNSTABLE => "look at the plan diff; a clearer index or extended statistics take a plan off the edge",
+        OVER_BUDGET => "bring the query back within its budget, or change the budget in its header",
+        QUERY_BROKEN => {
             "change the application first, or keep the old name alive (a view, a generated column) until it is"
         }
-        "plan/slower-same-plan" if reads_a_cause(change) => {
-            "look at what grew: bloat goes with VACUUM, wider rows stay"
-        }
-        "plan/slower-same-plan" => {
+        SLOWER_SAME_PLAN if reads_a_cause(change) => "look at what grew: bloat goes with VACUUM, wider rows stay",
+        SLOWER_SAME_PLAN => {
             "its plan is the same and what it reads itself was left alone: look at the functions it calls, and at what they read"
         }
         _ => "keep what the old plan used until something as good is there; see the plan diff",
@@ -113,7 +218,7 @@ fn finding(id: &'static str, change: &PlanChange) -> Finding {
         objects.clone_from(&diff.objects);
     }
     let mut finding = Finding::measured(
-        id,
+        kind,
         change.cause.statements.first().copied(),
         objects,
         message.trim().to_owned(),

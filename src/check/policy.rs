@@ -1,6 +1,7 @@
 //! What a project and its migrations say of findings: the one place where they are suppressed, or count as something
 //! else than their check says.
 
+use super::config::NOT_MEASURED;
 use super::{Finding, allow};
 use crate::config::{Settings, Thresholds};
 use crate::rehearsal::Rehearsal;
@@ -34,12 +35,12 @@ impl Policy<'_> {
     pub(super) fn apply(&self, rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
         allow::apply(rehearsal, findings);
         for finding in findings {
-            match self.severity.get(finding.id) {
+            match self.severity.get(finding.kind.id) {
                 Some(Some(severity)) => finding.severity = *severity,
                 Some(None) if finding.suppressed_by.is_none() => finding.suppressed_by = Some(SWITCHED_OFF.to_owned()),
                 _ => {}
             }
-            if finding.id == "config/not-measured" && self.requires(finding) {
+            if *finding.kind == NOT_MEASURED && self.requires(finding) {
                 finding.severity = Severity::Error;
                 finding.suppressed_by = None;
             }

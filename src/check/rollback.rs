@@ -1,13 +1,51 @@
 //! Can it be undone: `rollback/*`, from the run of the scripts alone.
 
-use super::Finding;
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::observation::Observation;
 use crate::rehearsal::Rehearsal;
 use crate::report::v1::RollbackVerdict;
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check = Check { kinds: &[&IRREVERSIBLE, &ROWS_LOST, &UNMODELLED], find };
+
+const IRREVERSIBLE: Kind = Kind::new(
+    "rollback/irreversible",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        `rollback.sql` was run on a copy and does not bring the schema back, or it failed there. Nor is everything back where hot
+        queries are planned otherwise than before although tables were vacuumed and statistics put back, or where migrating once
+        more gives something else. What differs is in the evidence and in `rollback.differences` of the report.
+    ",
+)
+.with(examples!("rollback/irreversible"));
+
+const ROWS_LOST: Kind = Kind::new(
+    "rollback/rows-lost",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        After the migration and `rollback.sql`, rows of the copy are not what they were: even with `prepare.sql` run before,
+        something does not come back.
+    ",
+)
+.with(examples!("rollback/rows-lost"));
+
+const UNMODELLED: Kind = Kind::new(
+    "rollback/unmodelled",
+    Severity::Warning,
+    Answer::Undoable,
+    "
+        The migration changes something that no rollback is written for; `rollback.sql` leaves it out and says so. Or, after
+        `rollback.sql`, rows of the system catalogs differ from before in something Seatrial does not understand: catalog, object
+        and column are named. Such a rollback never counts as exact.
+    ",
+)
+.with(examples!("rollback/unmodelled"));
+
+fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let Some(rollback) = &rehearsal.rollback else { return Vec::new() };
     let Some(proof) = &rollback.proof else { return Vec::new() };
     let mut findings = Vec::new();
@@ -15,7 +53,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     match rollback.verdict() {
         RollbackVerdict::Irreversible => findings.push(
             Finding::measured(
-                "rollback/irreversible",
+                &IRREVERSIBLE,
                 None,
                 Vec::new(),
                 format!("rollback.sql does not bring the state before back: {}", some(&differences)),
@@ -28,7 +66,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
             for (table, difference) in proof.differing_rows() {
                 findings.push(
                     Finding::measured(
-                        "rollback/rows-lost",
+                        &ROWS_LOST,
                         writer(rehearsal, table),
                         vec![table.to_owned()],
                         format!("rows are not as before once rollback.sql ran: {difference}"),
@@ -43,7 +81,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     if !rollback.scripts.unmodelled.is_empty() {
         findings.push(
             Finding::measured(
-                "rollback/unmodelled",
+                &UNMODELLED,
                 None,
                 Vec::new(),
                 format!(
@@ -59,7 +97,7 @@ pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     if !unknown.is_empty() {
         findings.push(
             Finding::measured(
-                "rollback/unmodelled",
+                &UNMODELLED,
                 None,
                 Vec::new(),
                 format!("after rollback.sql the system catalogs differ in what is not understood: {}", some(unknown)),

@@ -1,6 +1,6 @@
 //! What applications and subscribers notice: `schema/*`.
 
-use super::Finding;
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::diff::catalog::CatalogChange;
 use crate::rehearsal::{Rehearsal, cause};
@@ -9,18 +9,64 @@ use crate::snapshot::Oid;
 use crate::snapshot::catalog::{RelationKind, qualify_column};
 use serde_json::json;
 
-pub(super) fn check(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+/// What this file finds.
+pub(super) const CHECK: Check =
+    Check { kinds: &[&CLIENT_BREAKING, &REPLICA_IDENTITY, &PRIVILEGES, &PROTECTION_OFF], find };
+
+const CLIENT_BREAKING: Kind = Kind::new(
+    "schema/client-breaking",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        A table, view, column or function that clients may name was dropped, renamed, or has another type. The application
+        must no longer need it. Where something else takes the name in the same run, as a view does that stands in for a renamed
+        table, what counts is which of the columns it lacks.
+    ",
+)
+.with(examples!("schema/client-breaking"));
+
+const REPLICA_IDENTITY: Kind = Kind::new(
+    "schema/replica-identity",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        A published table has lost its replica identity: UPDATE and DELETE on it will fail in production.
+    ",
+)
+.with(examples!("schema/replica-identity"));
+
+const PRIVILEGES: Kind = Kind::new(
+    "schema/privileges",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        Owner or privileges of an existing object change: somebody who had access may lose it, or somebody may gain it.
+    ",
+)
+.with(examples!("schema/privileges"));
+
+const PROTECTION_OFF: Kind = Kind::new(
+    "schema/protection-off",
+    Severity::Warning,
+    Answer::Applies,
+    "
+        Row-level security was switched off, a policy dropped, or a trigger dropped or disabled on a table that stays.
+    ",
+)
+.with(examples!("schema/protection-off"));
+
+pub(super) fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     rehearsal.changes.iter().filter_map(|change| finding(rehearsal, change)).collect()
 }
 
 fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
-    let make = |id, relation: Option<Oid>, names: &[&str], object: String, message: String, advice: &str| {
+    let make = |kind, relation: Option<Oid>, names: &[&str], object: String, message: String, advice: &str| {
         let statement = cause::statement_for(rehearsal, relation, names);
-        Finding::measured(id, statement, vec![object], message, advice.to_owned())
+        Finding::measured(kind, statement, vec![object], message, advice.to_owned())
     };
     let breaking = |relation: Option<Oid>, names: &[&str], object: String, message: String| {
         let advice = "deploy the application that no longer needs it first; keep the old form alive until then";
-        make("schema/client-breaking", relation, names, object, message, advice)
+        make(&CLIENT_BREAKING, relation, names, object, message, advice)
     };
     // Clients name the partitioned table, not its partitions.
     let named_by_clients = |relation: &Oid| {
@@ -118,7 +164,7 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
                 parts.push(format!("revoked: {}", revoked.join(", ")));
             }
             make(
-                "schema/privileges",
+                &PRIVILEGES,
                 *relation,
                 &[bare(object)],
                 object.clone(),
@@ -134,7 +180,7 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
             );
             let names: Vec<&str> = policy.iter().map(String::as_str).collect();
             make(
-                "schema/protection-off",
+                &PROTECTION_OFF,
                 Some(*relation),
                 &names,
                 table.clone(),
@@ -143,7 +189,7 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
             )
         }
         CatalogChange::TriggerOff { relation, table, trigger, dropped } => make(
-            "schema/protection-off",
+            &PROTECTION_OFF,
             Some(*relation),
             &[trigger],
             table.clone(),
@@ -151,7 +197,7 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
             "what it checked or filled in is no longer checked or filled in: enable it again in the same migration",
         ),
         CatalogChange::ReplicaIdentityLost { relation, table } => make(
-            "schema/replica-identity",
+            &REPLICA_IDENTITY,
             Some(*relation),
             &[],
             table.clone(),

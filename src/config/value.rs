@@ -228,7 +228,7 @@ from_word!(
 );
 from_word!(
     /// The id of a finding.
-    FindingId(&'static str), check::ids(), |id| id
+    FindingId(&'static str), check::IDS, |id| id
 );
 
 impl PartialOrd for FindingId {

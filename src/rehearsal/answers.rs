@@ -1,7 +1,7 @@
 //! The four answers, from what was measured. Pure.
 
 use super::{Pass, Rehearsal, foreign};
-use crate::check::{Answer as Bears, Finding, IDS};
+use crate::check::{Answer as Bears, Finding, SLOWER_SAME_PLAN, TRANSIENT};
 use crate::migration::Statement;
 use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
 
@@ -123,7 +123,10 @@ pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
         return Blocks::Unknown;
     }
     let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
-    if findings.iter().any(|finding| bears(finding, Bears::Blocks) && is_error(finding) && within(finding.statement)) {
+    if findings
+        .iter()
+        .any(|finding| finding.kind.answer == Bears::Blocks && is_error(finding) && within(finding.statement))
+    {
         return Blocks::Yes;
     }
     if foreign::unseen_statements(rehearsal) > 0 {
@@ -145,11 +148,11 @@ pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
     }
     let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
     let mine = |finding: &&Finding| {
-        bears(finding, Bears::Slower) && within(finding.statement) && finding.suppressed_by.is_none()
+        finding.kind.answer == Bears::Slower && within(finding.statement) && finding.suppressed_by.is_none()
     };
-    if findings.iter().filter(mine).any(|finding| is_error(finding) || finding.id == "plan/slower-same-plan") {
+    if findings.iter().filter(mine).any(|finding| is_error(finding) || *finding.kind == SLOWER_SAME_PLAN) {
         Slower::Yes
-    } else if findings.iter().filter(mine).any(|finding| finding.id == "plan/transient") {
+    } else if findings.iter().filter(mine).any(|finding| *finding.kind == TRANSIENT) {
         Slower::Transient
     } else if foreign::unseen_statements(rehearsal) > 0 {
         Slower::Unknown
@@ -178,10 +181,6 @@ pub fn count_queries(rehearsal: &Rehearsal, verdicts: &[QueryVerdict]) -> usize 
         .map(|change| change.diff.key.query.as_str())
         .collect();
     names.len()
-}
-
-fn bears(finding: &Finding, answer: Bears) -> bool {
-    IDS.iter().any(|(id, _, bears)| *id == finding.id && *bears == answer)
 }
 
 fn is_error(finding: &Finding) -> bool {

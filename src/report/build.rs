@@ -420,12 +420,17 @@ fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
         (None, None) => (None, None, None, None),
     };
     v1::Finding {
-        id: finding.id.to_owned(),
+        id: finding.kind.id.to_owned(),
         severity: finding.severity,
         confidence: finding.confidence,
         message: finding.message.clone(),
         advice: finding.advice.clone(),
-        fingerprint: v1::Finding::fingerprint(file.as_deref(), finding.id, &finding.objects, finding.query.as_deref()),
+        fingerprint: v1::Finding::fingerprint(
+            file.as_deref(),
+            finding.kind.id,
+            &finding.objects,
+            finding.query.as_deref(),
+        ),
         file,
         line,
         end_line,

@@ -1,0 +1,2 @@
+ALTER TABLE documents ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON documents FOR SELECT USING (true);
