@@ -437,20 +437,20 @@ fn duplicate(
 
 /// Whether a valid index of all its rows begins with the columns, in any order.
 fn supported(catalog: &Catalog, table: Oid, columns: &[String]) -> bool {
+    let mut own = catalog.indexes.values().filter(|index| index.table == table && index.valid).peekable();
+    if own.peek().is_none() {
+        return false;
+    }
     // Deparsed keys are quoted where needed, names of columns are not.
-    let is = |key: &String, column: &String| key == column || *key == quote_identifier_if_needed(column);
-    catalog.indexes.values().any(|index| {
+    let columns: Vec<String> = columns.iter().map(|column| quote_identifier_if_needed(column)).collect();
+    own.any(|index| {
         let keys = &index.keys[..index.key_count.min(index.keys.len())];
         let leading = &keys[..columns.len().min(keys.len())];
         // Rows with a null key reference nothing, so an index may leave them out.
         let complete = index.predicate.as_ref().is_none_or(|predicate| {
-            columns.iter().any(|column| {
-                let name = quote_identifier_if_needed(column);
-                predicate.trim_matches(['(', ')']) == format!("{name} IS NOT NULL")
-            })
+            columns.iter().any(|column| predicate.trim_matches(['(', ')']) == format!("{column} IS NOT NULL"))
         });
-        let begins = columns.iter().all(|column| leading.iter().any(|key| is(key, column)));
-        index.table == table && index.valid && complete && begins
+        complete && columns.iter().all(|column| leading.contains(column))
     })
 }
 

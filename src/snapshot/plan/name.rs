@@ -1,5 +1,8 @@
 //! Names of relations as plans give them, and as SQL spells them.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// Schema and name of a table or index, both unquoted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelationName {
@@ -26,12 +29,15 @@ impl RelationName {
 pub fn quote_identifier_if_needed(name: &str) -> String {
     let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if starts_well && name.chars().all(plain) && !KEYWORDS.split_ascii_whitespace().any(|word| word == name) {
+    if starts_well && name.chars().all(plain) && !RESERVED.contains(name) {
         name.to_owned()
     } else {
         format!("\"{}\"", name.replace('"', "\"\""))
     }
 }
+
+/// [`KEYWORDS`], to look up: names are spelled by the thousand.
+static RESERVED: LazyLock<HashSet<&str>> = LazyLock::new(|| KEYWORDS.split_ascii_whitespace().collect());
 
 /// `pg_get_keywords()` of PostgreSQL 15 and 18, without the unreserved ones.
 const KEYWORDS: &str = "
