@@ -5,6 +5,7 @@ pub(crate) mod answers;
 mod attribute;
 pub mod budget;
 pub(crate) mod cause;
+pub(crate) mod cut_short;
 mod doubt;
 mod draw;
 pub(crate) mod foreign;

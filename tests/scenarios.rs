@@ -80,6 +80,9 @@ struct Expected {
     /// Transaction mode of each pending migration.
     #[serde(default)]
     transactions: Option<Vec<String>>,
+    /// What gets slower by each pending migration alone.
+    #[serde(default)]
+    migrations_slower: Option<Vec<String>>,
     /// Version of each pending migration.
     #[serde(default)]
     versions: Option<Vec<String>>,
@@ -164,6 +167,7 @@ scenarios! {
         allow_unused,
         allow_used,
         allow_without_reason,
+        allow_without_statement,
         alter_type_int_to_bigint,
         alter_type_narrower,
         alter_type_rebuilds_index,
@@ -217,12 +221,14 @@ scenarios! {
         grant_to_public,
         grant_to_role,
         identifier_truncated,
+        index_in_another_tablespace,
         index_made_needless,
         large_update,
         lock_held_long,
         maintenance_concurrently,
         narrowing_refused,
         needs_privilege_alter_system,
+        needs_privilege_before_others,
         needs_privilege_extension,
         not_null_violated,
         nothing,
@@ -243,9 +249,10 @@ scenarios! {
         set_unlogged,
         short_locks,
         short_locks_without_end,
-        table_of_the_same_run,
         table_behind_view,
+        table_of_the_same_run,
         table_swapped,
+        trigger_for_replicas_only,
         truncate,
         two_step_regression,
         unique_violated,
@@ -258,9 +265,13 @@ scenarios! {
         detach_partition,
         domain_check_not_valid,
         key_far_from_limit,
+        many_tables_in_script_transaction,
         partitioned_create_index_by_parts,
+        partitioned_drop_column,
+        partitioned_drop_table,
         replica_identity_kept,
         severity_of_the_project,
+        slower_without_cause,
         small_tables_that_matter,
     ],
     elsewhere: [
@@ -280,6 +291,7 @@ scenarios! {
         foreign_table_touched,
         generic_and_custom_plans,
         hot_query_fails_before,
+        hot_query_fails_with_every_set,
         hot_query_function_replaced,
         hot_query_out_of_time,
         index_type_changed,
@@ -291,6 +303,7 @@ scenarios! {
         lock_timeout_set_in_script,
         many_tables,
         many_tables_one_by_one,
+        materialized_view_emptied,
         no_hot_queries,
         no_lock_timeout,
         odd_names,
@@ -301,6 +314,7 @@ scenarios! {
         partitioned_small_partitions,
         partitioned_volatile_default,
         policy_changed,
+        replica_identity_index_dropped,
         replica_identity_lost,
         rewrite_loses_visibility_map,
         role_setting_changed,
@@ -516,6 +530,9 @@ fn compare(expected: &Expected, ran: &Ran, report: &Value) -> String {
     }
     if let Some(versions) = &expected.versions {
         say_if(it, "versions", versions, &each("version"));
+    }
+    if let Some(slower) = &expected.migrations_slower {
+        say_if(it, "slower", slower, &each("slower"));
     }
     if let Some(outcomes) = &expected.outcomes {
         say_if(it, "outcomes", outcomes, &statements.iter().map(|each| text(&each["outcome"])).collect());

@@ -65,9 +65,9 @@ pub(super) fn apply(rehearsal: &Rehearsal, findings: &mut Vec<Finding>) {
         }
     }
     for finding in findings.iter_mut() {
-        let allowed = allowances
-            .iter_mut()
-            .find(|allow| Some(allow.statement) == finding.statement && allow.id == finding.kind.id);
+        // What is no one statement's doing is allowed beside any of them.
+        let beside = |statement: usize| finding.statement.is_none_or(|own| own == statement);
+        let allowed = allowances.iter_mut().find(|allow| beside(allow.statement) && allow.id == finding.kind.id);
         if let Some(allowed) = allowed {
             allowed.used = true;
             finding.suppressed_by = Some(allowed.reason.to_owned());

@@ -3,7 +3,9 @@
 use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::rehearsal::{Rehearsal, answers, foreign};
+use crate::snapshot::plan::Captured;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// What this file finds.
 pub(super) const CHECK: Check = Check {
@@ -101,22 +103,28 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
         }
     }
     let out_of_reach = |name: &str| findings.iter().any(|finding| finding.query.as_deref() == Some(name));
-    let mut failed = Vec::new();
-    for capture in rehearsal.before.iter().flat_map(|before| &before.plans) {
-        if let crate::snapshot::plan::Captured::Failed { sqlstate, message } = &capture.captured
-            && !out_of_reach(&capture.key.query)
-        {
-            let mut finding = Finding::measured(
-                &NOT_MEASURED,
-                None,
-                Vec::new(),
-                format!("hot query {} fails before the migration already: {}", capture.key.query, message),
-                "mend the query or its parameter sets; until then nothing is known about it".to_owned(),
-            )
-            .with(json!({ "answer": "slower", "sqlstate": sqlstate, "parameter_set": capture.key.parameter_set }));
-            finding.query = Some(capture.key.query.clone());
-            failed.push(finding);
-        }
+    let mut failed: Vec<Finding> = Vec::new();
+    for query in rehearsal.queries.iter().filter(|query| !out_of_reach(&query.name)) {
+        let captures = rehearsal.before.iter().flat_map(|before| &before.plans);
+        let failures: Vec<_> = captures
+            .filter(|capture| capture.key.query == query.name)
+            .filter_map(|capture| match &capture.captured {
+                Captured::Failed { sqlstate, message } => Some((sqlstate, message, &capture.key.parameter_set)),
+                _ => None,
+            })
+            .collect();
+        let Some((sqlstate, message, _)) = failures.first() else { continue };
+        let sets: BTreeSet<&String> = failures.iter().map(|(.., set)| *set).filter(|set| !set.is_empty()).collect();
+        let mut finding = Finding::measured(
+            &NOT_MEASURED,
+            None,
+            Vec::new(),
+            format!("hot query {} fails before the migration already: {message}", query.name),
+            "mend the query or its parameter sets; until then nothing is known about it".to_owned(),
+        )
+        .with(json!({ "answer": "slower", "sqlstate": sqlstate, "parameter_sets": sets }));
+        finding.query = Some(query.name.clone());
+        failed.push(finding);
     }
     findings.extend(failed);
     findings

@@ -139,12 +139,13 @@ fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
 
 /// Locks on relations that were there before and that make reads or writes wait.
 fn blocking(observation: &Observation) -> impl Iterator<Item = &ObservedLock> {
-    observation.locks.iter().filter(|lock| !lock.blocks().is_empty())
+    observation.locks.iter().filter(|lock| lock.makes_wait())
 }
 
-/// The strongest blocking lock in effect on a relation while the statement ran, and who waits for it.
+/// The strongest blocking lock in effect on a table or its indexes while the statement ran, and who waits for it.
 fn strongest(observation: &Observation, name: &str) -> Option<(LockMode, Vec<&'static str>)> {
-    let locks = blocking(observation).filter(|lock| lock.name == name);
+    // Whoever plans a query of a table waits for its indexes as well.
+    let locks = blocking(observation).filter(|lock| lock.table == name);
     locks.max_by_key(|lock| lock.mode).map(|lock| (lock.mode, lock.blocks()))
 }
 
@@ -386,34 +387,37 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
     }
 }
 
+/// Once for each transaction, whoever opened it: its last statement holds what all of them took.
 fn many_tables(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
-    for migration in &rehearsal.migrations {
-        let mut tables = BTreeSet::new();
-        let mut last = None;
-        for statement in &migration.statements {
-            let Some(observation) = rehearsal.observation(statement.index) else { continue };
-            for lock in blocking(observation)
-                .filter(|lock| lock.mode == LockMode::AccessExclusive && rehearsal.is_table(lock.relation))
-            {
-                if tables.insert(lock.name.clone()) {
-                    last = Some(statement.index);
-                }
-            }
+    let mut locking = rehearsal.observations.iter().filter(|each| !each.locks.is_empty()).peekable();
+    let mut last = None;
+    while let Some(observation) = locking.next() {
+        let exclusive = |lock: &&ObservedLock| {
+            lock.makes_wait() && lock.mode == LockMode::AccessExclusive && rehearsal.is_table(lock.relation)
+        };
+        let tables: BTreeSet<String> =
+            observation.locks.iter().filter(exclusive).map(|lock| lock.name.clone()).collect();
+        if observation.locks.iter().filter(exclusive).any(|lock| lock.taken_here) {
+            last = Some(observation.statement);
         }
-        let together = migration.transaction == crate::migration::TransactionMode::PerMigration;
-        if together && tables.len() > thresholds.tables {
-            findings.push(
-                Finding::measured(
-                    &MANY_TABLES,
-                    last,
-                    tables.iter().cloned().collect(),
-                    format!("locks {} tables against reads and writes in one transaction", tables.len()),
-                    "split it into one migration for each table: fewer things wait, and deadlocks are less likely"
-                        .into(),
-                )
-                .with(json!({ "tables": tables.len() })),
-            );
+        if locking.peek().is_some_and(|next| next.locks.iter().any(|lock| !lock.taken_here)) {
+            continue;
         }
+        let last = last.take();
+        // What commits on its way lets go of them one by one.
+        if tables.len() <= thresholds.tables || observation.committed_within {
+            continue;
+        }
+        findings.push(
+            Finding::measured(
+                &MANY_TABLES,
+                last,
+                tables.iter().cloned().collect(),
+                format!("locks {} tables against reads and writes in one transaction", tables.len()),
+                "split it into one migration for each table: fewer things wait, and deadlocks are less likely".into(),
+            )
+            .with(json!({ "tables": tables.len() })),
+        );
     }
 }
 

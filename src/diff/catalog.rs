@@ -172,7 +172,26 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     functions(before, after, &mut changes);
     labels(before, after, &mut changes);
     privileges(before, after, &mut changes);
+    let told: Vec<bool> = changes.iter().map(|change| repeats(before, change, &changes)).collect();
+    let mut told = told.into_iter();
+    changes.retain(|_| !told.next().unwrap_or_default());
     changes
+}
+
+/// Whether a change of a partition is what its table went through.
+fn repeats(before: &Catalog, change: &CatalogChange, changes: &[CatalogChange]) -> bool {
+    let what = |change: &CatalogChange| match change {
+        CatalogChange::RelationDropped { relation, .. } => Some((*relation, "relation", String::new())),
+        CatalogChange::ColumnDropped { relation, column, .. } => Some((*relation, "column", column.clone())),
+        CatalogChange::ColumnTypeChanged { relation, column, .. } => Some((*relation, "type", column.clone())),
+        CatalogChange::ColumnRenamed { relation, from, .. } => Some((*relation, "name", from.clone())),
+        CatalogChange::TriggerOff { relation, trigger, .. } => Some((*relation, "trigger", trigger.clone())),
+        _ => None,
+    };
+    let Some((relation, kind, name)) = what(change) else { return false };
+    let found = before.relations.get(&relation).filter(|relation| relation.is_partition);
+    let Some(parent) = found.and_then(|relation| relation.parent) else { return false };
+    changes.iter().any(|other| what(other).is_some_and(|other| other == (parent, kind, name.clone())))
 }
 
 /// What clients of a relation miss in the one that bears its name now, if anything.
@@ -287,12 +306,14 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
             changes.push(CatalogChange::RowSecurityLoosened { relation: old.oid, table: table(), policy });
         }
     }
-    for (oid, trigger) in before.triggers.iter().filter(|(_, each)| each.table == old.oid && each.enabled != 'D') {
+    // In sessions of clients; those that apply what is replicated see 'R' and 'A'.
+    let fires = |enabled: char| matches!(enabled, 'O' | 'A');
+    for (oid, trigger) in before.triggers.iter().filter(|(_, each)| each.table == old.oid && fires(each.enabled)) {
         let now = after
             .triggers
             .get(oid)
             .or_else(|| after.triggers.values().find(|new| new.table == old.oid && new.name == trigger.name));
-        if now.is_none_or(|now| now.enabled == 'D') {
+        if now.is_none_or(|now| !fires(now.enabled)) {
             changes.push(CatalogChange::TriggerOff {
                 relation: old.oid,
                 table: table(),
@@ -326,8 +347,14 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
 /// How a row is told apart by subscribers: `Some` if it can be.
 fn replica_key(catalog: &Catalog, table: Oid, identity: char) -> Option<char> {
     let primary = || catalog.indexes.values().any(|index| index.table == table && index.primary && index.valid);
+    let keyed = || {
+        let mut own = catalog.indexes.iter().filter(|(_, index)| index.table == table && index.valid);
+        own.any(|(oid, _)| catalog.index_details.get(oid).is_some_and(|detail| detail.replica_identity))
+    };
     match identity {
-        'f' | 'i' => Some(identity),
+        'f' => Some('f'),
+        // Without its index the letter stays, and means nothing.
+        'i' => keyed().then_some('i'),
         'd' => primary().then_some('d'),
         _ => None,
     }

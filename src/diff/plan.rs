@@ -13,7 +13,7 @@ pub mod sentence;
 pub mod verdict;
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::plan::{Captured, IndexUse, PlanCapture, PlanKey};
+use crate::snapshot::plan::{Captured, IndexUse, PlanCapture, PlanKey, PlanMode};
 use crate::workload::HotQuery;
 use fingerprint::{Fingerprints, accesses};
 use gate::Ground;
@@ -180,7 +180,11 @@ pub fn compare_plans(
             samples: Samples { before: &samples_before, after: &samples_after },
             growth: &growth,
             doubt: doubt.lowers.as_deref(),
-            drawn: query.is_some_and(|query| query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set)),
+            drawn: query.is_some_and(|query| match key.mode {
+                // It is run with the first one.
+                PlanMode::Generic => query.sets.first().is_some_and(|set| set.drawn),
+                PlanMode::Custom => query.sets.iter().any(|set| set.drawn && set.name == key.parameter_set),
+            }),
         };
         let thresholds = query.map_or(*thresholds, |query| thresholds.of(query));
         let Some(mut verdict) = judge(&evidence, &thresholds) else { continue };
@@ -188,7 +192,7 @@ pub fn compare_plans(
             verdict = PlanVerdict { verdict: Verdict::Unstable, note: Some(why), ..verdict };
         }
         // Nobody chose the extremes of what was drawn: budgets are for values that were given, and for any.
-        let budgeted = query.filter(|_| !evidence.drawn);
+        let budgeted = query.filter(|_| !evidence.drawn || key.mode == PlanMode::Generic);
         if let (Some(query), Some(after)) = (budgeted, evidence.settled.or(evidence.right_after)) {
             let work = capture.captured.work();
             // What was not run again does what it did before.

@@ -23,6 +23,8 @@ pub struct ObservedLock {
     pub relation: Oid,
     /// Its qualified name, from the map taken before the statement.
     pub name: String,
+    /// Of an index the qualified name of its table, a partition's topmost parent; else `name`.
+    pub table: String,
     /// Partitions of it that were locked in the same mode.
     pub partitions: u64,
     /// Only partitions were, the relation itself was not.
@@ -52,6 +54,11 @@ impl ObservedLock {
         let mut blocks = if self.created_in_run { Vec::new() } else { self.mode.blocks() };
         blocks.retain(|what| !self.read_only || *what == "reads");
         blocks
+    }
+
+    /// Whether applications wait while it is held. For an index as well: whoever plans a query of its table locks it.
+    pub fn makes_wait(&self) -> bool {
+        !self.blocks().is_empty()
     }
 }
 

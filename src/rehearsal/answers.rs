@@ -1,7 +1,9 @@
 //! The four answers, from what was measured. Pure.
 
+use super::cut_short::{CutShort, Obstacle, cut_short, leaves_unseen};
 use super::{Pass, Rehearsal, foreign};
 use crate::check::{Answer as Bears, Finding, SLOWER_SAME_PLAN, TRANSIENT};
+use crate::diff::plan::verdict::Verdict;
 use crate::migration::Statement;
 use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
 
@@ -38,17 +40,8 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
         for answer in ["applies", "blocks"] {
             found.push(say(answer, missing(PassName::Measure), "let the measure pass come to its end"));
         }
-    } else if let Some(failure) = rehearsal.failure.as_ref().filter(|failure| failure.error.sqlstate == "42501") {
-        found.push(Unknown {
-            answer: "applies",
-            reason: format!("the role `{}` lacks a right on the copy", rehearsal.role),
-            advice: "see apply/needs-privilege",
-            crashed: false,
-            statement: Some(failure.statement),
-            objects: Vec::new(),
-        });
-    } else if let (Some(failure), Some(reached)) = (&rehearsal.failure, foreign::failure(rehearsal)) {
-        found.extend(cut_short(rehearsal, failure.statement, reached));
+    } else if let Some(cut) = cut_short(rehearsal) {
+        found.extend(behind(rehearsal, &cut));
     }
     if slower_unknown(rehearsal) {
         let mut unknown =
@@ -57,7 +50,9 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
             "no hot queries are registered".clone_into(&mut unknown.reason);
             unknown.crashed = false;
         } else if rehearsal.ran(PassName::Measure) {
-            "no hot query could be planned".clone_into(&mut unknown.reason);
+            let planned = rehearsal.plans.iter().any(|change| !change.diff.verdict.failed_before);
+            let reason = if planned { "no hot query could be judged" } else { "no hot query could be planned" };
+            reason.clone_into(&mut unknown.reason);
         }
         found.push(unknown);
     }
@@ -67,23 +62,34 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
     found
 }
 
-/// A statement reached out of the copy, and the run ended there: whether it applies, and what the ones behind it would
+/// The copy was in the way of a statement, and the run ended there: whether it applies, and what the ones behind it would
 /// have done, is production's to say.
-fn cut_short(rehearsal: &Rehearsal, statement: usize, reached: foreign::OutOfReach) -> Vec<Unknown> {
-    let place = rehearsal.statement(statement).map_or_else(|| "a statement".to_owned(), Statement::place);
+fn behind(rehearsal: &Rehearsal, cut: &CutShort) -> Vec<Unknown> {
+    let place = rehearsal.statement(cut.statement).map_or_else(|| "a statement".to_owned(), Statement::place);
+    let (reason, advice, objects) = match &cut.obstacle {
+        Obstacle::NoRight => (
+            format!("the role `{}` lacks a right on the copy", rehearsal.role),
+            "see apply/needs-privilege",
+            Vec::new(),
+        ),
+        Obstacle::OutOfReach(reached) => (
+            format!("{place} touches {}, which no copy can reach", reached.what()),
+            "a copy reaches no other server and no file: rehearse the rest by itself, and try this statement where its \
+             foreign table can be reached",
+            reached.tables.clone(),
+        ),
+    };
     let unknown = |answer, reason| Unknown {
         answer,
         reason,
-        advice: "a copy reaches no other server and no file: rehearse the rest by itself, and try this statement where \
-                 its foreign table can be reached",
+        advice,
         crashed: false,
-        statement: Some(statement),
-        objects: reached.tables.clone(),
+        statement: Some(cut.statement),
+        objects: objects.clone(),
     };
-    let mut found = vec![unknown("applies", format!("{place} touches {}, which no copy can reach", reached.what()))];
-    let unseen = foreign::unseen_statements(rehearsal);
-    if unseen > 0 {
-        let rest = crate::report::human::plural(unseen, "statement");
+    let mut found = vec![unknown("applies", reason)];
+    if cut.unseen > 0 {
+        let rest = crate::report::human::plural(cut.unseen, "statement");
         for answer in ["blocks", "slower", "undoable"] {
             let measured_otherwise = answer == "slower" && slower_unknown(rehearsal);
             if !measured_otherwise {
@@ -100,17 +106,17 @@ fn slower_unknown(rehearsal: &Rehearsal) -> bool {
         query.is_some_and(|query| foreign::query(rehearsal, query).is_some())
     };
     !rehearsal.ran(PassName::Measure)
-        || rehearsal
-            .plans
-            .iter()
-            .all(|change| change.diff.verdict.failed_before || out_of_reach(&change.diff.key.query))
+        || rehearsal.plans.iter().all(|change| {
+            let verdict = &change.diff.verdict;
+            let nothing = verdict.failed_before || verdict.verdict == Verdict::Unstable;
+            nothing || out_of_reach(&change.diff.key.query)
+        })
 }
 
 /// Does it run to the end?
 pub fn applies(rehearsal: &Rehearsal) -> Applies {
     match &rehearsal.failure {
-        Some(failure) if failure.error.sqlstate == "42501" => Applies::Unknown,
-        Some(_) if foreign::failure(rehearsal).is_some() => Applies::Unknown,
+        Some(_) if cut_short(rehearsal).is_some() => Applies::Unknown,
         Some(_) => Applies::No,
         None if rehearsal.ran(PassName::Measure) => Applies::Yes,
         None => Applies::Unknown,
@@ -129,7 +135,7 @@ pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
     {
         return Blocks::Yes;
     }
-    if foreign::unseen_statements(rehearsal) > 0 {
+    if leaves_unseen(rehearsal) {
         return Blocks::Unknown;
     }
     let briefly = rehearsal
@@ -137,7 +143,7 @@ pub fn blocks(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
         .iter()
         .filter(|observation| within(Some(observation.statement)))
         .flat_map(|observation| &observation.locks)
-        .any(|lock| !lock.blocks().is_empty());
+        .any(|lock| lock.makes_wait());
     if briefly { Blocks::Briefly } else { Blocks::No }
 }
 
@@ -146,15 +152,21 @@ pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
     if slower_unknown(rehearsal) {
         return Slower::Unknown;
     }
-    let within = |statement: Option<usize>| only.is_none_or(|only| statement.is_some_and(|each| only.contains(&each)));
-    let mine = |finding: &&Finding| {
-        finding.kind.answer == Bears::Slower && within(finding.statement) && finding.suppressed_by.is_none()
+    // What no statement is known to have done is the doing of the only migration there is, or of one nobody knows.
+    let alone = only.is_none() || rehearsal.migrations.len() == 1;
+    let within = |statement: Option<usize>| match (statement, only) {
+        (Some(statement), Some(only)) => only.contains(&statement),
+        (Some(_), None) => true,
+        (None, _) => alone,
     };
-    if findings.iter().filter(mine).any(|finding| is_error(finding) || *finding.kind == SLOWER_SAME_PLAN) {
+    let mut counting = findings.iter().filter(|each| each.kind.answer == Bears::Slower && each.suppressed_by.is_none());
+    let slower = |finding: &Finding| is_error(finding) || *finding.kind == SLOWER_SAME_PLAN;
+    let mine: Vec<&Finding> = counting.clone().filter(|finding| within(finding.statement)).collect();
+    if mine.iter().any(|finding| slower(finding)) {
         Slower::Yes
-    } else if findings.iter().filter(mine).any(|finding| *finding.kind == TRANSIENT) {
+    } else if mine.iter().any(|finding| *finding.kind == TRANSIENT) {
         Slower::Transient
-    } else if foreign::unseen_statements(rehearsal) > 0 {
+    } else if leaves_unseen(rehearsal) || (!alone && counting.any(|each| each.statement.is_none() && slower(each))) {
         Slower::Unknown
     } else {
         Slower::No

@@ -261,7 +261,14 @@ fn to_save(rehearsal: &Rehearsal) -> u64 {
             _ => {}
         }
     }
-    tables.iter().filter_map(|table| before.sizes.get(table)).map(|size| size.bytes).sum()
+    // A partitioned table has its rows in its partitions.
+    let under = |oid: Oid| {
+        let mut line = std::iter::successors(Some(oid), |oid| {
+            before.catalog.relations.get(oid).filter(|relation| relation.is_partition)?.parent
+        });
+        line.any(|oid| tables.contains(&oid))
+    };
+    before.sizes.iter().filter(|(oid, _)| under(**oid)).map(|(_, size)| size.table_bytes).sum()
 }
 
 /// Lists what did not come to its end and what never began, after the run was ended from outside.

@@ -36,13 +36,6 @@ pub(crate) fn failure(rehearsal: &Rehearsal) -> Option<OutOfReach> {
     out_of_reach(rehearsal, &failure.error.sqlstate, &failure.error.message, &[sql, context])
 }
 
-/// Statements after the one that reached out of the copy: nothing is known about them.
-pub(crate) fn unseen_statements(rehearsal: &Rehearsal) -> usize {
-    let Some(failure) = rehearsal.failure.as_ref().filter(|_| self::failure(rehearsal).is_some()) else { return 0 };
-    let statements = rehearsal.migrations.iter().flat_map(|migration| &migration.statements);
-    statements.filter(|statement| statement.index > failure.statement).count()
-}
-
 /// What a hot query reached for in vain, before the migration or after it.
 pub(crate) fn query(rehearsal: &Rehearsal, query: &HotQuery) -> Option<OutOfReach> {
     let snapshots = [&rehearsal.before, &rehearsal.right_after, &rehearsal.settled];

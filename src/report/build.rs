@@ -8,7 +8,8 @@ use crate::diff::index::IndexChangeKind;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, Outcome};
-use crate::rehearsal::{IndexEntry, Rehearsal, answers, foreign};
+use crate::rehearsal::cut_short::{Obstacle, cut_short, leaves_unseen};
+use crate::rehearsal::{IndexEntry, Rehearsal, answers};
 use crate::rollback::Rollback;
 use crate::rollback::generate;
 use crate::rollback::prove::RollbackProof;
@@ -99,14 +100,14 @@ fn reason(rehearsal: &Rehearsal, answer: &str) -> String {
 fn applies_summary(rehearsal: &Rehearsal) -> String {
     let total = rehearsal.migrations.len();
     match (&rehearsal.failure, answers::applies(rehearsal)) {
-        (Some(failure), verdict) => {
+        (Some(failure), _) => {
             let place = rehearsal.statement(failure.statement).map_or_else(String::new, |each| {
                 format!(" at {}:{}", telling_name(&each.file.name), each.start().line)
             });
-            let why = match verdict {
-                Applies::Unknown if failure.error.sqlstate == "42501" => ": the role lacks a right",
-                Applies::Unknown => ": it touches what no copy can reach",
-                _ => "",
+            let why = match cut_short(rehearsal).map(|cut| cut.obstacle) {
+                Some(Obstacle::NoRight) => ": the role lacks a right",
+                Some(Obstacle::OutOfReach(_)) => ": it touches what no copy can reach",
+                None => "",
             };
             let with_it = stopped_at(rehearsal).map_or(0, |stopped| stopped.saturating_sub(rehearsal.applied));
             let applied = format!("{} of {} apply", rehearsal.applied, human::plural(total, "migration"));
@@ -140,9 +141,9 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
         .observations
         .iter()
         .flat_map(|observation| &observation.locks)
-        .filter(|lock| lock.taken_here && !lock.blocks().is_empty())
-        .filter(|lock| !lock.index)
-        .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
+        .filter(|lock| lock.taken_here && lock.makes_wait())
+        // Tables are what people know.
+        .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms).then(right.index.cmp(&left.index)));
     match longest {
         None => "no lock that makes reads or writes wait".to_owned(),
         Some(lock) => format!(
@@ -186,7 +187,7 @@ fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
 }
 
 fn undoable(rehearsal: &Rehearsal) -> Undoable {
-    if foreign::unseen_statements(rehearsal) > 0 {
+    if leaves_unseen(rehearsal) {
         return Undoable::Unknown;
     }
     rehearsal.rollback.as_ref().map_or(Undoable::Unknown, |rollback| answers::undoable(rollback.verdict()))

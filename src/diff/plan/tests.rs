@@ -450,8 +450,49 @@ fn a_made_up_value_that_no_longer_fits_its_type_breaks_nothing() {
     assert_eq!(case.verdict(), Verdict::Broken);
     case.drawn = true;
     assert_eq!(case.verdict(), Verdict::PlanChanged);
-    case.settled = Some(refused("42703"));
-    assert_eq!(case.verdict(), Verdict::Broken);
+    // Whatever is asked for, there is a division by zero now, or no such column.
+    for broken in ["22012", "42703"] {
+        case.settled = Some(refused(broken));
+        assert_eq!(case.verdict(), Verdict::Broken, "{broken}");
+    }
+}
+
+#[test]
+fn the_generic_plan_is_run_with_the_first_set_and_excused_with_it() {
+    let of = |set: &str, mode, capture: PlanCapture| PlanCapture {
+        key: PlanKey { query: "q".to_owned(), parameter_set: set.to_owned(), mode },
+        ..capture
+    };
+    let plans = |capture: &PlanCapture| {
+        snapshot(vec![of("set", PlanMode::Custom, capture.clone()), of("", PlanMode::Generic, capture.clone())])
+    };
+    let (before, after) = (plans(&measured(INDEX, 500, 0)), plans(&refused("22P02")));
+    let verdicts = |drawn: bool| {
+        let set = crate::workload::ParameterSet { name: "set".to_owned(), values: vec!["x".to_owned()], drawn };
+        let query = HotQuery { sets: vec![set], ..HotQuery::bare("q", "SELECT $1") };
+        let moments = Moments::between(&before, &after);
+        let diffs = compare_plans(moments, &[query], &Thresholds::default(), Values::Redacted, |_| Doubt::default());
+        diffs.iter().map(|diff| diff.verdict.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(false), [Verdict::Broken, Verdict::Broken]);
+    assert_eq!(verdicts(true), [Verdict::PlanChanged, Verdict::PlanChanged]);
+}
+
+#[test]
+fn a_materialized_view_that_nobody_fills_breaks_its_readers_and_a_lock_in_the_way_does_not() {
+    assert_eq!(Case::new(measured(INDEX, 50, 0), refused("55000")).verdict(), Verdict::Broken);
+    assert_eq!(Case::new(measured(INDEX, 50, 0), refused("55P03")).verdict(), Verdict::Unstable);
+}
+
+#[test]
+fn what_misses_its_budget_does_not_pass_with_vacuum() {
+    let mut case = Case::new(measured(INDEX, 50, 0), measured(INDEX, 50, 0));
+    case.right_after = Some(measured(SEQ, 3000, 0));
+    let judged = case.judged();
+    assert_eq!((judged.verdict, judged.lasts.is_some()), (Verdict::Transient, true));
+    let missed = vec![gate::Missed::MaxBuffers { limit: 40, buffers: 50 }];
+    let judged = judged.with_budget(missed, true);
+    assert_eq!((judged.verdict, judged.lasts), (Verdict::OverBudget, None));
 }
 
 #[test]

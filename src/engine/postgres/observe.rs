@@ -262,10 +262,12 @@ impl<'run> Observer<'run> {
         for (oid, mode) in locks {
             let Some(known) = self.known.get(oid).filter(|known| !known.toast) else { continue };
             let top = self.topmost(*oid);
-            let name = self.known.get(&top).map_or_else(|| known.name.clone(), |top| top.name.clone());
+            let name_of = |oid: Oid| self.known.get(&oid).map_or_else(|| known.name.clone(), |top| top.name.clone());
+            let (name, table) = (name_of(top), name_of(known.table.map_or(top, |table| self.topmost(table))));
             let lock = grouped.entry((top, *mode)).or_insert_with(|| ObservedLock {
                 relation: top,
                 name,
+                table,
                 partitions: 0,
                 partitions_only: true,
                 mode: *mode,

@@ -1,0 +1,1 @@
+ALTER INDEX orders_status_idx SET TABLESPACE pg_default;

@@ -1,0 +1,2 @@
+CREATE EXTENSION adminpack;
+ALTER TABLE orders ALTER COLUMN total_cents TYPE bigint;

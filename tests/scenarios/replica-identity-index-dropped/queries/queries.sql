@@ -1,0 +1,2 @@
+-- name: CountVisits :one
+SELECT count(*) FROM visits;

@@ -1,0 +1,11 @@
+CREATE ROLE app NOLOGIN;
+ALTER ROLE app SET lock_timeout = '5s';
+GRANT CREATE ON SCHEMA public TO app;
+CREATE TABLE public.visits (id integer NOT NULL, page text NOT NULL);
+INSERT INTO public.visits SELECT n, '/page/' || n FROM generate_series(1, 12000) AS n;
+CREATE UNIQUE INDEX visits_page_key ON public.visits (page);
+ALTER TABLE public.visits REPLICA IDENTITY USING INDEX visits_page_key;
+CREATE TABLE public.pages (id integer PRIMARY KEY, title text NOT NULL);
+CREATE PUBLICATION everything FOR TABLE public.visits;
+ALTER TABLE public.visits OWNER TO app;
+ALTER TABLE public.pages OWNER TO app;

@@ -1,0 +1,1 @@
+ALTER TABLE payments ENABLE REPLICA TRIGGER payments_amount;
