@@ -365,11 +365,6 @@ impl Rehearsal {
         self.statement(index).map(Statement::sql)
     }
 
-    /// The migration a statement belongs to.
-    pub fn migration_of(&self, statement: usize) -> Option<&Migration> {
-        self.migrations.iter().find(|migration| migration.statements.iter().any(|each| each.index == statement))
-    }
-
     /// What capturing the same state twice showed.
     pub fn self_test(&self) -> SelfTest {
         let before = self.before.as_ref();

@@ -370,7 +370,7 @@ fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec
                     Some(observation.statement),
                     vec![lock.name.clone()],
                     format!(
-                        "waits for {} on {} {without}: behind one long query it makes every {} wait as well",
+                        "asks for {} on {} {without}: behind one long query it makes every {} wait as well",
                         lock.mode.name(),
                         lock.name,
                         if lock.blocks().contains(&"reads") { "read and write" } else { "write" }

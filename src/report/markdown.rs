@@ -306,7 +306,7 @@ fn indexes(report: &Report) -> Option<(String, String)> {
     }
     let mut body = String::new();
     for index in &report.indexes {
-        let mark = view::index_tone(index).mark();
+        let mark = view::index_tone(report, index).mark();
         body.push_str(&format!(
             "{mark} {}, {}\n\n",
             text(&view::index_headline(index)),

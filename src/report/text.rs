@@ -242,7 +242,7 @@ fn indexes(page: &mut Page, report: &Report) {
     }
     page.heading("Indexes");
     for index in &report.indexes {
-        let tone = view::index_tone(index);
+        let tone = view::index_tone(report, index);
         page.paragraph(&format!("  {} ", tone.mark()), style(tone), &view::index_headline(index), PLAIN);
         for (sign, definition) in view::index_definitions(index) {
             page.paragraph(&format!("      {sign} "), diff_style(sign), definition, diff_style(sign));

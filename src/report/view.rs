@@ -225,7 +225,7 @@ pub fn lock_lines(statement: &Statement, all_names: bool) -> Vec<String> {
                 names.truncate(LOCKED_NAMES);
                 names.push(format!("{hidden} more"));
             }
-            format!("{what} on {} wait up to {how}", human::list(&names))
+            format!("{what} on {} wait at least {how}", human::list(&names))
         })
         .collect()
 }
@@ -434,13 +434,15 @@ pub fn index_usage(index: &IndexChange) -> String {
     }
 }
 
-/// Tone and sentence for an index change: losing one that was in use is bad.
-pub fn index_tone(index: &IndexChange) -> Tone {
-    match index.change {
-        IndexChangeKind::Invalid => Tone::Bad,
-        IndexChangeKind::Dropped if !index.used_by_before.is_empty() => Tone::Bad,
-        _ => Tone::Good,
-    }
+/// Tone of an index change: bad where no query can use it, or where a finding says that queries miss it.
+pub fn index_tone(report: &Report, index: &IndexChange) -> Tone {
+    let missed = |finding: &Finding| {
+        finding.id == "index/dropped-in-use"
+            && finding.severity != Severity::Info
+            && finding.objects.contains(&index.name)
+    };
+    let bad = index.change == IndexChangeKind::Invalid || report.findings.iter().any(missed);
+    if bad { Tone::Bad } else { Tone::Good }
 }
 
 /// `schema, catalog and rows equal to before; plans not compared; migrating again gave the same`.
