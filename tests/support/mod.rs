@@ -53,14 +53,16 @@ pub fn run(command: &mut Command) -> Ran {
     }
 }
 
-/// A folder for the program's state that the user servers run as can reach: below `target/tmp` wherever that can be.
+/// A folder for the program's state that the user servers run as can reach: in memory where `TMPDIR` is, since every pass
+/// makes and removes a thousand files; else below `target/tmp` wherever that can be.
 pub fn state_folder(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let open = |folder: &Path| folder.metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0);
+    let temporary = std::env::temp_dir();
     // Only root's servers belong to somebody else; a checkout below a closed home keeps that user out.
     let root = nix::unistd::geteuid().is_root();
-    let folder = if root && !target.ancestors().all(open) {
-        std::env::temp_dir().join("seatrial-tests")
+    let folder = if temporary.starts_with("/dev/shm") || (root && !target.ancestors().all(open)) {
+        temporary.join("seatrial-tests")
     } else {
         target.to_owned()
     };
