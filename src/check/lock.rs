@@ -302,7 +302,9 @@ fn held_long(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<
         for (name, lock) in longest {
             // What the statement itself did under the lock is said by the finding that names it.
             let explained = findings.iter().any(|finding| {
-                finding.statement == Some(observation.statement) && finding.objects.iter().any(|object| object == name)
+                finding.statement == Some(observation.statement)
+                    && finding.kind.severity == Severity::Error
+                    && finding.objects.iter().any(|object| object == name)
             });
             if explained || lock.index {
                 continue;

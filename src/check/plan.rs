@@ -126,27 +126,35 @@ fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
             changes.iter().filter(|change| change.diff.key.query == query.name && !change.diff.verdict.failed_before);
         for change in mine {
             for kind in kinds(change) {
-                if !findings.iter().any(|known| known.kind == kind && known.query.as_deref() == Some(&query.name)) {
-                    let mut found = finding(kind, change);
-                    if *kind == SLOWER_SAME_PLAN
-                        && added_a_minute(change, query.weight) >= thresholds.plan_blocks_per_minute
-                    {
-                        found.severity = Severity::Error;
-                    }
-                    if *kind == QUERY_BROKEN {
-                        // What is gone, not what the plan used to go through.
-                        let gone = breaking.iter().filter(|each| each.statement == found.statement);
-                        let gone: Vec<String> = gone.flat_map(|each| each.objects.clone()).collect();
-                        if !gone.is_empty() {
-                            found.objects = gone;
-                        }
-                    }
-                    findings.push(found);
+                let severity = severity(kind, change, query.weight, thresholds);
+                let told = |known: &&mut Finding| known.kind == kind && known.query.as_deref() == Some(&query.name);
+                match findings.iter_mut().find(told) {
+                    // Another set may do less times more and still more.
+                    Some(known) => known.severity = worse(known.severity, severity),
+                    None => findings.push(Finding { severity, ..finding(kind, change) }),
                 }
             }
         }
     }
+    for found in findings.iter_mut().filter(|found| *found.kind == QUERY_BROKEN) {
+        // What is gone, not what the plan used to go through.
+        let gone = breaking.iter().filter(|each| each.statement == found.statement);
+        let gone: Vec<String> = gone.flat_map(|each| each.objects.clone()).collect();
+        if !gone.is_empty() {
+            found.objects = gone;
+        }
+    }
     findings
+}
+
+/// More work under the same plan is as bad as often as the query runs.
+fn severity(kind: &Kind, change: &PlanChange, weight: f64, thresholds: &Thresholds) -> Severity {
+    let much = *kind == SLOWER_SAME_PLAN && added_a_minute(change, weight) >= thresholds.plan_blocks_per_minute;
+    if much { Severity::Error } else { kind.severity }
+}
+
+fn worse(one: Severity, other: Severity) -> Severity {
+    if [one, other].contains(&Severity::Error) { Severity::Error } else { one }
 }
 
 fn added_a_minute(change: &PlanChange, weight: f64) -> f64 {
@@ -279,5 +287,48 @@ fn works(change: &PlanChange) -> String {
             .verdict
             .factor
             .map_or_else(|| "not measured".to_owned(), |factor| format!("planned, not run: cost ×{factor:.1}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::plan::render::Values;
+    use crate::diff::plan::{Doubt, Moments, compare_plans, verdict};
+    use crate::report::redact::Redactor;
+    use crate::snapshot::Snapshot;
+    use crate::snapshot::catalog::Catalog;
+    use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan, Work};
+    use crate::workload::HotQuery;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_set_that_does_most_more_work_decides_how_bad_it_is_and_not_the_one_that_grew_most_times() {
+        let of = |set: &str, buffers| PlanCapture {
+            key: PlanKey { query: "q".to_owned(), parameter_set: set.to_owned(), mode: PlanMode::Custom },
+            captured: Captured::Measured(
+                QueryPlan::from_explain_json(include_str!("../../tests/plans/15/index_scan.json")).expect("a plan"),
+                Work { buffers, temp_blocks: 0 },
+            ),
+        };
+        let snapshot = |small, large| Snapshot {
+            catalog: Catalog::default(),
+            sizes: BTreeMap::new(),
+            plans: vec![of("small", small), of("large", large)],
+        };
+        let query = HotQuery::bare("q", "SELECT 1");
+        let severity = |large_after| {
+            let (before, after) = (snapshot(10, 1_000_000), snapshot(200, large_after));
+            let limits = verdict::Thresholds::default();
+            let moments = Moments { settled: Some(&after), ..Moments::between(&before, &after) };
+            let diffs =
+                compare_plans(moments, std::slice::from_ref(&query), &limits, Values::Redacted, |_| Doubt::default());
+            let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, vec![query.clone()]);
+            rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: Default::default() }).collect();
+            let found = find(&rehearsal, &Thresholds::default());
+            found.iter().map(|finding| (finding.kind.id, finding.severity)).collect::<Vec<_>>()
+        };
+        assert_eq!(severity(1_000_000), [(SLOWER_SAME_PLAN.id, Severity::Warning)]);
+        assert_eq!(severity(2_600_000), [(SLOWER_SAME_PLAN.id, Severity::Error)]);
     }
 }

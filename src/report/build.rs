@@ -137,13 +137,16 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
     if verdict == Blocks::Unknown {
         return reason(rehearsal, "blocks");
     }
-    let longest = rehearsal
-        .observations
-        .iter()
-        .flat_map(|observation| &observation.locks)
-        .filter(|lock| lock.taken_here && lock.makes_wait())
-        // Tables are what people know.
-        .max_by(|left, right| left.held_ms.total_cmp(&right.held_ms).then(right.index.cmp(&left.index)));
+    // A lock on an index is told where its table is not locked as strongly: tables are what people know.
+    let of_its_own = |observation: &Observation, lock: &ObservedLock| {
+        let covers = |other: &ObservedLock| other.name == lock.table && other.mode >= lock.mode;
+        !lock.index || !observation.locks.iter().any(covers)
+    };
+    let told = rehearsal.observations.iter().flat_map(|observation| {
+        let locks = observation.locks.iter().filter(|lock| lock.taken_here && lock.makes_wait());
+        locks.filter(move |lock| of_its_own(observation, lock))
+    });
+    let longest = told.max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
     match longest {
         None => "no lock that makes reads or writes wait".to_owned(),
         Some(lock) => format!(
