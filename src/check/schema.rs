@@ -145,12 +145,25 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
                 format!("function {identity} is gone, or returns something else"),
             )
         }
-        CatalogChange::LabelGone { type_name, label, to } => {
-            let said = match to {
-                Some(to) => format!("label {label} of {type_name} is called {to} now"),
-                None => format!("label {label} of {type_name} is gone: whoever still writes or expects it fails"),
-            };
-            breaking(None, &[bare(type_name), label], type_name.clone(), said)
+        CatalogChange::LabelsGone { type_name, labels } => {
+            let renamed =
+                labels.iter().filter_map(|(label, to)| Some(format!("label {label} is called {} now", to.as_ref()?)));
+            let gone: Vec<&str> =
+                labels.iter().filter(|(_, to)| to.is_none()).map(|(label, _)| label.as_str()).collect();
+            let mut said: Vec<String> = renamed.collect();
+            match gone.as_slice() {
+                [] => {}
+                [one] => said.push(format!("label {one} is gone: whoever still writes or expects it fails")),
+                some => said.push(format!("labels {} are gone: whoever still writes or expects one fails", list(some))),
+            }
+            let names: Vec<&str> = labels.iter().map(|(label, _)| label.as_str()).collect();
+            breaking(
+                None,
+                &[&[bare(type_name)], names.as_slice()].concat(),
+                type_name.clone(),
+                format!("{type_name}: {}", said.join("; ")),
+            )
+            .with(json!({ "labels": labels.iter().map(|(label, to)| json!({ "label": label, "to": to })).collect::<Vec<_>>() }))
         }
         CatalogChange::PrivilegesChanged { relation, object, granted, revoked, owner } => {
             let mut parts = Vec::new();

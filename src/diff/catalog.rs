@@ -73,14 +73,12 @@ pub enum CatalogChange {
         /// Qualified name with its input types.
         identity: String,
     },
-    /// A label of an enumerated type is called otherwise, or gone.
-    LabelGone {
+    /// Labels of an enumerated type are called otherwise, or gone.
+    LabelsGone {
         /// Qualified name of the type before.
         type_name: String,
-        /// The label before.
-        label: String,
-        /// What it is called now; none where it is gone.
-        to: Option<String>,
+        /// Each label before, and what it is called now; none where it is gone.
+        labels: Vec<(String, Option<String>)>,
     },
     /// Privileges or owner of a relation, column, schema or function are others.
     PrivilegesChanged {
@@ -283,9 +281,11 @@ fn labels(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
         let TypeKind::Enum(labels) = &old.kind else { continue };
         let same_name = || after.types.values().find(|new| new.qualified == old.qualified);
         let Some(TypeKind::Enum(now)) = after.types.get(oid).or_else(same_name).map(|new| &new.kind) else { continue };
-        for (label_oid, label) in labels.iter().filter(|(_, label)| !now.iter().any(|(_, other)| other == label)) {
-            let to = now.iter().find(|(other, _)| other == label_oid).map(|(_, label)| label.clone());
-            changes.push(CatalogChange::LabelGone { type_name: old.qualified.clone(), label: label.clone(), to });
+        let lost = labels.iter().filter(|(_, label)| !now.iter().any(|(_, other)| other == label));
+        let heir = |oid: Oid| now.iter().find(|(other, _)| *other == oid).map(|(_, label)| label.clone());
+        let labels: Vec<_> = lost.map(|(oid, label)| (label.clone(), heir(*oid))).collect();
+        if !labels.is_empty() {
+            changes.push(CatalogChange::LabelsGone { type_name: old.qualified.clone(), labels });
         }
     }
 }
@@ -450,14 +450,14 @@ mod tests {
             };
             Catalog { types: [(oid, mood)].into(), ..Catalog::default() }
         };
-        let gone = |label: &str, to: Option<&str>| CatalogChange::LabelGone {
+        let gone = |labels: &[(&str, Option<&str>)]| CatalogChange::LabelsGone {
             type_name: "public.mood".into(),
-            label: label.into(),
-            to: to.map(str::to_owned),
+            labels: labels.iter().map(|(label, to)| ((*label).to_owned(), to.map(str::to_owned))).collect(),
         };
         let before = with(1, &[(10, "good"), (11, "bad")]);
         assert_eq!(compare(&before, &with(1, &[(10, "good"), (11, "bad"), (12, "new")])), []);
-        assert_eq!(compare(&before, &with(1, &[(10, "fine"), (11, "bad")])), [gone("good", Some("fine"))]);
-        assert_eq!(compare(&before, &with(2, &[(20, "good"), (21, "sad")])), [gone("bad", None)]);
+        assert_eq!(compare(&before, &with(1, &[(10, "fine"), (11, "bad")])), [gone(&[("good", Some("fine"))])]);
+        assert_eq!(compare(&before, &with(2, &[(20, "good"), (21, "sad")])), [gone(&[("bad", None)])]);
+        assert_eq!(compare(&before, &with(2, &[(20, "fine")])), [gone(&[("good", None), ("bad", None)])]);
     }
 }
