@@ -78,8 +78,7 @@ fn save(plan: &Plan<'_>, rows: &Rows<'_, '_>, told: Told<'_>) -> Option<Save> {
     let is_key = |column: &&&Column| keys.iter().any(|key| key.name == column.name);
     let untold = told.untold.iter().filter(|column| !is_key(column)).map(|column| column.name.clone()).collect();
     let referrers = referrers(plan, before);
-    let lookups =
-        Lookups { statement: (before, rows.at), place: *place, reads, stays, stand_in: None, found: Vec::new() };
+    let lookups = Lookups { statement: (before, rows.at), place: *place, reads, stays, ..Lookups::default() };
     let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query: told.query, referrers, lookups });
     new_save(plan, before, kind, numbers, columns)
 }

@@ -18,6 +18,8 @@ pub struct Lookups {
     pub statement: (Oid, usize),
     /// Its place among all statements.
     pub place: usize,
+    /// Which of all statements whose rows are told, whatever their table: no two stand-ins are alike.
+    pub number: usize,
     /// The statements whose rows it reads.
     pub reads: Vec<(Oid, usize)>,
     /// Later statements leave its rows as they are.
@@ -45,6 +47,11 @@ fn added(save: &Save) -> Option<&Added> {
 
 /// Completes the queries of rows that refer to added rows; takes out those that cannot be told.
 pub(super) fn link(plan: &Plan<'_>, saves: &mut Vec<Save>) {
+    let told = saves.iter_mut().filter_map(|save| match &mut save.kind {
+        SaveKind::Added(added) => Some(added),
+        _ => None,
+    });
+    told.enumerate().for_each(|(number, added)| added.lookups.number = number);
     loop {
         let tables: BTreeMap<(Oid, usize), Save> =
             saves.iter().filter_map(|save| Some((added(save)?.lookups.statement, save.clone()))).collect();
@@ -103,7 +110,7 @@ fn stand_in(plan: &Plan<'_>, save: &Save) -> Option<(String, String)> {
     if save.columns.iter().any(|column| column.name == key.name) {
         return None;
     }
-    let at = i64::try_from(added.lookups.statement.1).ok()?;
+    let at = i64::try_from(added.lookups.number).ok()?;
     // Further below zero than numbers of rows are.
     let below = |from: i64| format!("({} - row_number() OVER ())::{}", from - at * 1_000_000, key.type_name);
     let column = plan.before.columns_of(save.table).find(|column| column.name == key.name)?;
