@@ -25,14 +25,21 @@ struct Trial {
     migration: String,
 }
 
+/// Everything belongs to the role that migrates.
+const OWNERS: &str = "DO $$ DECLARE one regclass; BEGIN FOR one IN SELECT oid FROM pg_class
+    WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace
+LOOP EXECUTE format('ALTER TABLE %s OWNER TO app', one); END LOOP; END $$;\n";
+
 impl Trial {
     async fn of(migration: &str, verdict: &str) -> Self {
+        Self::over("", migration, verdict).await
+    }
+
+    /// With more in the source than the tables above.
+    async fn over(more: &str, migration: &str, verdict: &str) -> Self {
         let folder = project();
         let roles = format!("CREATE ROLE {ROLE} NOLOGIN;\nGRANT CREATE, USAGE ON SCHEMA public TO {ROLE};\n");
-        let owners: String = ["accounts", "plans", "subscriptions"]
-            .map(|table| format!("ALTER TABLE public.{table} OWNER TO {ROLE};\n"))
-            .concat();
-        std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{owners}")).unwrap();
+        std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{more}\n{OWNERS}")).unwrap();
         std::fs::write(folder.path().join("1_change.sql"), migration).unwrap();
         let mut command = seatrial(folder.path(), &state_folder("rollback-since"));
         command.args(["check", "1_change.sql", "--source", "source.sql", "--format", "json", "--fail-on", "never"]);
@@ -44,6 +51,7 @@ impl Trial {
         place.execute("postgres", SUPERUSER, "CREATE DATABASE shop OWNER app").await.unwrap();
         place.execute("shop", SUPERUSER, "GRANT CREATE, USAGE ON SCHEMA public TO app").await.unwrap();
         place.execute("shop", ROLE, SOURCE).await.unwrap();
+        place.execute("shop", ROLE, more).await.unwrap();
         Self { place, report, migration: migration.to_owned() }
     }
 
@@ -333,4 +341,36 @@ async fn a_row_without_a_value_that_must_be_there_stops_the_rollback_before_it_b
     trial.send("DELETE FROM accounts WHERE id = 99").await.unwrap();
     trial.script("rollback").await.unwrap();
     assert_eq!(trial.ask("SELECT count(email) FROM accounts").await, count);
+}
+
+/// Values that no cast takes to the new type, and what migrations do about them first.
+#[tokio::test]
+async fn values_that_were_mended_before_they_were_converted_come_back() {
+    let trial = Trial::over(
+        "CREATE TABLE people (id integer PRIMARY KEY, age text, height integer);
+         INSERT INTO people SELECT i, i::text, i FROM generate_series(1, 5) AS i;",
+        "UPDATE people SET age = NULL WHERE age !~ '^[0-9]+$'; UPDATE people SET height = 32767 WHERE height > 32767;
+         ALTER TABLE people ALTER COLUMN age TYPE integer USING age::integer, ALTER COLUMN height TYPE smallint;",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO people VALUES (7, 'abc', 40000), (8, '8', 8);").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    let now = "SELECT string_agg(concat_ws(' ', id, age, height), ', ' ORDER BY id) FROM people WHERE id > 4";
+    assert_eq!(trial.ask(now).await, "5 5 5, 7 abc 40000, 8 8 8");
+}
+
+#[tokio::test]
+async fn rows_that_went_before_their_column_was_converted_come_back() {
+    let trial = Trial::over(
+        "CREATE TABLE people (id integer PRIMARY KEY, age text, gone boolean);
+         INSERT INTO people SELECT i, i::text, false FROM generate_series(1, 5) AS i;",
+        "DELETE FROM people WHERE gone; ALTER TABLE people ALTER COLUMN age TYPE integer USING age::integer;",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO people VALUES (7, 'abc', true), (8, '08', false);").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    let now = "SELECT string_agg(concat_ws(' ', id, age), ', ' ORDER BY id) FROM people WHERE id > 4";
+    assert_eq!(trial.ask(now).await, "5 5, 7 abc, 8 08");
 }

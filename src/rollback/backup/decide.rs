@@ -21,17 +21,19 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
     let mut whole = BTreeSet::new();
+    let mut written = BTreeSet::new();
     for change in possible::changes(plan, input.changed, input.statements) {
         let table = plan.tables.values().find(|table| table.before == change.table);
         let Some(table) = table else { continue };
-        if changed_rows(plan, table, &change, volatile, &mut found) == Columns::All {
-            whole.insert(table.before);
+        match changed_rows(plan, table, &change, volatile, &mut found) {
+            Columns::All => drop(whole.insert(table.before)),
+            Columns::Some { written: columns } => written.extend(columns.iter().map(|number| (table.before, *number))),
         }
     }
     let mut hopeless = Vec::new();
     for table in plan.tables.values() {
         if !whole.contains(&table.before) {
-            lost_columns(plan, table, input, &mut found, &mut hopeless);
+            lost_columns(plan, table, input, &written, &mut found, &mut hopeless);
         }
     }
     lookups::link(plan, &mut found);
@@ -125,12 +127,22 @@ fn dropped_tables(plan: &Plan<'_>, found: &mut Vec<Save>) {
 }
 
 /// Which columns of a table's rows are saved for all that changes about them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Columns {
     /// Every one: what is dropped or converted is among them.
     All,
     /// Some, or of some rows only.
-    Some,
+    Some {
+        /// Converted columns whose values are not only converted: rows of them are written besides, or go.
+        written: BTreeSet<i16>,
+    },
+}
+
+impl Columns {
+    /// Nothing that is converted is written besides.
+    fn some() -> Self {
+        Self::Some { written: BTreeSet::new() }
+    }
 }
 
 /// Rows that statements change, delete and add, or may change elsewhere.
@@ -148,7 +160,7 @@ fn changed_rows(
         && let Some(save) = taken_along(plan, table, change, cascade, found)
     {
         found.push(save);
-        return Columns::Some;
+        return Columns::some();
     }
     if !change.cascades.is_empty() {
         return all_rows(plan, table, None, true, found);
@@ -156,27 +168,31 @@ fn changed_rows(
     let Some(mut reach) = predict::reach(plan, table, change) else {
         // A list of values that were only added, by something that is not read, destroys nothing.
         let only_adds = change.seen.updated + change.seen.deleted == 0 && only_inserts(change);
-        return if only_adds { Columns::Some } else { all_rows(plan, table, None, true, found) };
+        return if only_adds { Columns::some() } else { all_rows(plan, table, None, true, found) };
     };
     // What is dropped or converted is saved by itself.
-    reach.assigned.retain(|number| {
+    let assigned = std::mem::take(&mut reach.assigned);
+    let (by_itself, assigned): (BTreeSet<i16>, BTreeSet<i16>) = assigned.into_iter().partition(|number| {
         let converted = table.retyped.contains(number) && !converts_back(plan, table, *number);
-        !table.dropped.contains(number) && !converted
+        table.dropped.contains(number) || converted
     });
+    reach.assigned = assigned;
+    let written = if reach.deletes { table.retyped.clone() } else { by_itself };
     // Rows that were only added destroy nothing, and what goes to columns that go again is nobody's loss.
     if reach.assigned.is_empty() && !reach.deletes {
-        return Columns::Some;
+        return Columns::Some { written };
     }
     if let Some(volatile) = volatile
         && let Some(save) = written_rows(plan, table, &reach, volatile)
     {
         found.push(save);
-        return Columns::Some;
+        return Columns::Some { written };
     }
-    if reach.deletes {
-        return all_rows(plan, table, None, true, found);
+    let assigned = if reach.deletes { None } else { Some(&reach.assigned) };
+    match all_rows(plan, table, assigned, reach.deletes, found) {
+        Columns::Some { .. } => Columns::Some { written },
+        Columns::All => Columns::All,
     }
-    all_rows(plan, table, Some(&reach.assigned), false, found)
 }
 
 /// Whether all that names the table are statements that add rows and leave others as they are. Nothing names a table that
@@ -258,7 +274,7 @@ fn all_rows(
         .collect();
     let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
     found.extend(new_save(plan, before, SaveKind::Rows { key, deletes }, numbers, columns));
-    if assigned.is_none() { Columns::All } else { Columns::Some }
+    if assigned.is_none() { Columns::All } else { Columns::some() }
 }
 
 /// Rows told from the statements that change them; none where those need more than their rows.
@@ -285,6 +301,7 @@ fn lost_columns(
     plan: &Plan<'_>,
     table: &TablePlan,
     input: &Input<'_>,
+    written: &BTreeSet<(Oid, i16)>,
     found: &mut Vec<Save>,
     hopeless: &mut Vec<String>,
 ) {
@@ -306,8 +323,9 @@ fn lost_columns(
             // A column that is added again without its default holds nulls: no need to save those.
             let skip_null = lost && !(old.not_null && old.default.is_some());
             let saved = saved_column(plan.before, before, old.number, skip_null);
-            let converted_to =
-                converted_to(plan, table, old.number).filter(|_| converted && !expressed && input.volatile.is_some());
+            // A value that was written before it was converted is not the saved one cast, which may not be castable.
+            let told = !expressed && input.volatile.is_some() && !written.contains(&(before, old.number));
+            let converted_to = converted_to(plan, table, old.number).filter(|_| converted && told);
             let overwrites = converted && converted_to.is_none();
             columns.extend(saved.map(|saved| SavedColumn { converted_to, overwrites, ..saved }));
         }
