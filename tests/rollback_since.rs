@@ -5,6 +5,7 @@
 mod support;
 
 use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::migration::script::split;
 use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use support::place::{Place, ROLE};
@@ -373,4 +374,24 @@ async fn rows_that_went_before_their_column_was_converted_come_back() {
     trial.with_writes("SELECT 1").await;
     let now = "SELECT string_agg(concat_ws(' ', id, age), ', ' ORDER BY id) FROM people WHERE id > 4";
     assert_eq!(trial.ask(now).await, "5 5, 7 abc, 8 08");
+}
+
+#[tokio::test]
+async fn what_is_truncated_along_is_saved_although_the_copy_has_nothing_of_it() {
+    let trial = Trial::over(
+        "CREATE TABLE invoices (id integer PRIMARY KEY, account_id integer REFERENCES accounts);
+         CREATE TABLE payments (id integer PRIMARY KEY, invoice_id integer REFERENCES invoices ON DELETE SET NULL);",
+        "TRUNCATE accounts CASCADE;",
+        "restored_from_backup",
+    )
+    .await;
+    trial
+        .send("INSERT INTO invoices VALUES (1, 3), (2, NULL); INSERT INTO payments VALUES (1, 1), (2, NULL);")
+        .await
+        .unwrap();
+    trial.with_writes("SELECT 1").await;
+    let count =
+        "SELECT concat_ws(' ', (SELECT count(*) FROM accounts), (SELECT string_agg(id::text, '') FROM invoices),
+        (SELECT count(*) FROM payments WHERE invoice_id = 1), (SELECT count(*) FROM payments))";
+    assert_eq!(trial.ask(count).await, "20 12 1 2");
 }

@@ -72,7 +72,11 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
     let mut deleting = BTreeSet::new();
     let mut earlier = Earlier::new();
     for (place, sql) in statements.iter().enumerate() {
-        let read = written(sql);
+        let mut read = written(sql);
+        if let Some(Written::Truncate { targets }) = read.as_mut().filter(|_| truncates_on(sql)) {
+            let along = truncated_along(plan, targets);
+            targets.extend(along);
+        }
         let merge = read.is_none().then(|| merged(sql)).flatten();
         let reads = match read.as_ref().or(merge.as_ref()) {
             Some(Written::Insert { query: Some(query), .. }) => reads(query, &earlier),
@@ -81,7 +85,8 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
         };
         let targets: Vec<(Target, bool)> = match &read {
             Some(written) => {
-                let deletes = matches!(written, Written::Delete { .. } | Written::Truncate { .. });
+                // No foreign key acts when a table is emptied.
+                let deletes = matches!(written, Written::Delete { .. });
                 written.targets().iter().map(|target| (target.clone(), deletes)).collect()
             }
             None => hidden(sql),
@@ -114,9 +119,6 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
                 }
             }
         }
-        if truncates_on(sql) {
-            deleting.extend(found.values().filter(|change| names(change, sql)).map(|change| change.table));
-        }
     }
     for one in seen {
         observe(plan, &mut found, one);
@@ -139,10 +141,6 @@ fn entry<'f>(plan: &Plan<'_>, found: &'f mut BTreeMap<Oid, Change>, table: Oid) 
     })
 }
 
-fn names(change: &Change, sql: &String) -> bool {
-    change.seen.statements.as_ref().is_some_and(|list| list.contains(sql))
-}
-
 /// What an expression or a query sees of what was written to tables it names.
 fn reads(text: &str, earlier: &Earlier) -> Reads {
     let all = words(text);
@@ -163,6 +161,47 @@ fn reads(text: &str, earlier: &Earlier) -> Reads {
 fn truncates_on(sql: &str) -> bool {
     let all = words(sql);
     all.first().is_some_and(|word| word.is("TRUNCATE")) && all.iter().any(|word| word.is("CASCADE"))
+}
+
+/// The tables that a `TRUNCATE … CASCADE` of these empties besides: all that refer to one of them, whatever their foreign
+/// keys do, with the rows that refer to nothing.
+fn truncated_along(plan: &Plan<'_>, targets: &[Target]) -> Vec<Target> {
+    let parts = |of: Oid| {
+        let heirs = plan.before.relation_details.iter().filter(move |(_, detail)| detail.parents.contains(&of));
+        heirs.map(|(heir, _)| *heir)
+    };
+    let partition_of = |oid: Oid| plan.before.relations.get(&oid).filter(|found| found.is_partition)?.parent;
+    let mut own = BTreeSet::new();
+    for target in targets {
+        let mut next: Vec<Oid> = named(plan, target).into_iter().collect();
+        while let Some(table) = next.pop() {
+            if own.insert(table) && !target.only {
+                next.extend(parts(table));
+            }
+        }
+    }
+    let mut open: Vec<Oid> = own.iter().copied().collect();
+    let (mut emptied, mut along) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(table) = open.pop() {
+        if !emptied.insert(table) {
+            continue;
+        }
+        open.extend(parts(table).filter(|part| partition_of(*part).is_some()));
+        let keys = plan.before.constraints.values().filter(|key| key.kind == 'f' && key.references == Some(table));
+        let referring: Vec<Oid> = keys.filter_map(|key| key.table).collect();
+        along.extend(referring.iter().filter(|oid| !own.contains(oid)));
+        open.extend(referring);
+    }
+    // Partitions are emptied with their table.
+    let tops = along.iter().filter(|oid| partition_of(**oid).is_none_or(|whole| !plan.before.is_within(whole, &along)));
+    tops.filter_map(|oid| plan.before.relations.get(oid))
+        .map(|relation| Target {
+            schema: Some(relation.schema.clone()),
+            name: relation.name.clone(),
+            alias: relation.name.clone(),
+            only: true,
+        })
+        .collect()
 }
 
 /// Tables named behind the words that write, wherever they stand: in `WITH`, in `MERGE`.
@@ -188,10 +227,9 @@ fn hidden(sql: &str) -> Vec<(Target, bool)> {
     found
 }
 
-/// The surviving tables a target means, by OID before: itself, and those that inherit from it. A partitioned table
-/// stands for its partitions.
-fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
-    let named = |catalog: &Catalog| -> Vec<Oid> {
+/// The tables a target means by itself, by OID before.
+fn named(plan: &Plan<'_>, target: &Target) -> BTreeSet<Oid> {
+    let of = |catalog: &Catalog| -> Vec<Oid> {
         catalog
             .relations
             .values()
@@ -203,8 +241,15 @@ fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
             .map(|relation| relation.oid)
             .collect()
     };
-    let mut found: BTreeSet<Oid> = named(plan.before).into_iter().collect();
-    found.extend(named(plan.after).into_iter().filter_map(|oid| plan.pairing.relation_before(oid)));
+    let mut found: BTreeSet<Oid> = of(plan.before).into_iter().collect();
+    found.extend(of(plan.after).into_iter().filter_map(|oid| plan.pairing.relation_before(oid)));
+    found
+}
+
+/// The surviving tables a target means, by OID before: itself, and those that inherit from it. A partitioned table
+/// stands for its partitions.
+fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
+    let mut found = named(plan, target);
     let mut next: Vec<Oid> = if target.only { Vec::new() } else { found.iter().copied().collect() };
     while let Some(parent) = next.pop() {
         let heirs = plan.before.relation_details.iter().filter(|(_, detail)| detail.parents.contains(&parent));
