@@ -63,6 +63,9 @@ pub enum SaveKind {
         key: Key,
         /// Rows go: those that are missing are put back.
         deletes: bool,
+        /// The key may be null, and rows that are not in the backup under theirs are replaced by those of it: except where
+        /// one of these queries over rows that refer to a row `t` finds any.
+        replaces: Option<Vec<String>>,
     },
     /// Rows the migration's own statements change, and what those make of them.
     Written(Written),
@@ -193,14 +196,14 @@ impl Save {
             SaveKind::Rows { key, .. } if names.is_empty() || matches!(key, Key::Occurrence(_)) => {
                 format!("{}: all rows, some of which the migration changes, {}.", self.origin, key.describe())
             }
-            SaveKind::Rows { key, deletes: true } => {
+            SaveKind::Rows { key, deletes: true, .. } => {
                 format!(
                     "{}: all rows, some of which the migration changes or deletes, {}.",
                     self.origin,
                     key.describe()
                 )
             }
-            SaveKind::Rows { key, deletes: false } => {
+            SaveKind::Rows { key, deletes: false, .. } => {
                 format!("{}: {names} of all rows, which the migration assigns, {}.", self.origin, key.describe())
             }
             SaveKind::Written(written) if written.assigned.is_empty() => {
@@ -348,6 +351,10 @@ impl Save {
                 }
                 text
             }
+            SaveKind::Rows { key: Key::Columns(_), replaces: Some(_), .. } => format!(
+                "rows written to {} after prepare.sql are lost unless others refer to them: its key may be null",
+                self.origin
+            ),
             SaveKind::Rows { key: Key::Columns(_), .. } => {
                 format!("changes made to rows of {} after prepare.sql are overwritten with what was saved", self.origin)
             }

@@ -7,11 +7,11 @@ use super::added::added_rows;
 use super::lookups;
 use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
-use super::references::{by_reference, contended};
+use super::references::{by_reference, contended, referrers};
 use super::statement::Written as Statement;
 use super::{Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::object::{Address, TypeKind};
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
         let table = plan.tables.values().find(|table| table.before == change.table);
         let Some(table) = table else { continue };
         match changed_rows(plan, table, &change, volatile, &mut found) {
-            Columns::All => drop(whole.insert(table.before)),
+            Columns::All => whole.extend([table.before]),
             Columns::Some { written: columns } => written.extend(columns.iter().map(|number| (table.before, *number))),
         }
     }
@@ -257,12 +257,18 @@ fn all_rows(
 ) -> Columns {
     let before = table.before;
     let nothing = BTreeSet::new();
-    let key = match surviving_key(plan, table, assigned.unwrap_or(&nothing)) {
+    let mut replaces = None;
+    let mut key = match surviving_key(plan, table, assigned.unwrap_or(&nothing)) {
         Some(key) => Key::Columns(key),
         None => Key::Occurrence(Vec::new()),
     };
+    // Without a key all rows go and come again, which takes along what refers to them. But references have a key.
+    if let (Key::Occurrence(_), Some(referenced)) = (&key, referenced_key(plan, table)) {
+        key = Key::Columns(referenced);
+        replaces = Some(referrers(plan, before));
+    }
     let (keys, assigned) = match &key {
-        Key::Columns(keys) => (keys.as_slice(), assigned),
+        Key::Columns(keys) => (keys.as_slice(), assigned.filter(|_| replaces.is_none())),
         Key::Occurrence(_) => (&[][..], None),
     };
     let numbers: Vec<i16> = plan
@@ -273,7 +279,8 @@ fn all_rows(
         .map(|column| column.number)
         .collect();
     let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
-    found.extend(new_save(plan, before, SaveKind::Rows { key, deletes }, numbers, columns));
+    let deletes = deletes || replaces.is_some();
+    found.extend(new_save(plan, before, SaveKind::Rows { key, deletes, replaces }, numbers, columns));
     if assigned.is_none() { Columns::All } else { Columns::some() }
 }
 
@@ -395,28 +402,47 @@ pub(in crate::rollback) fn is_base_of(catalog: &Catalog, column: (Oid, i16), typ
 /// among `assigned`.
 pub(super) fn surviving_key(plan: &Plan<'_>, table: &TablePlan, assigned: &BTreeSet<i16>) -> Option<Vec<SavedColumn>> {
     let before = table.before;
-    let stays = |name: &String| {
-        plan.before.columns_of(before).find(|column| column.name == *name).is_some_and(|column| {
-            let gone = table.dropped.contains(&column.number);
-            let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
-            column.not_null && !gone && !converted && !assigned.contains(&column.number) && column.generated.is_none()
-        })
+    let stays = |name: &&String| {
+        let column = staying(plan, table, name);
+        column.is_some_and(|column| column.not_null && !assigned.contains(&column.number))
     };
-    let mut keys: Vec<_> = plan
-        .before
-        .constraints
-        .values()
-        .filter(|constraint| constraint.table == Some(before) && matches!(constraint.kind, 'p' | 'u'))
-        .filter(|constraint| {
-            !plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.deferrable)
-        })
-        .filter(|constraint| constraint.columns.iter().all(stays))
-        .collect();
-    keys.sort_by_key(|constraint| (constraint.kind != 'p', constraint.columns.len(), constraint.oid));
-    let names = &keys.first()?.columns;
-    let number =
-        |name: &String| plan.before.columns_of(before).find(|column| column.name == *name).map(|column| column.number);
-    names.iter().map(|name| saved_column(plan.before, before, number(name)?, false)).collect()
+    let constraints = plan.before.constraints.values().filter(|constraint| {
+        let deferrable = plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.deferrable);
+        constraint.table == Some(before) && matches!(constraint.kind, 'p' | 'u') && !deferrable
+    });
+    let indexes = plan.before.indexes.values().filter(|index| {
+        let plain = plan.before.index_details.get(&index.oid).is_some_and(|detail| !detail.has_expressions);
+        let whole = plain && index.predicate.is_none() && index.valid;
+        index.table == before && index.unique && index.constraint.is_none() && whole
+    });
+    let constraints = constraints.map(|found| ((found.kind != 'p', false), found.oid, found.columns.iter().collect()));
+    let indexes = indexes.map(|found| ((true, true), found.oid, found.keys.iter().take(found.key_count).collect()));
+    let mut keys: Vec<((bool, bool), Oid, Vec<&String>)> = constraints.chain(indexes).collect();
+    keys.retain(|(_, _, names)| names.iter().all(stays));
+    keys.sort_by_key(|(kind, oid, names)| (*kind, names.len(), *oid));
+    saved_columns(plan, before, &keys.first()?.2)
+}
+
+/// Columns that other rows refer to a table's rows by, null in some of them, where they stay.
+fn referenced_key(plan: &Plan<'_>, table: &TablePlan) -> Option<Vec<SavedColumn>> {
+    let keys = plan.before.constraints.values().filter(|key| key.kind == 'f' && key.references == Some(table.before));
+    let mut keys = keys.map(|key| key.referenced_columns.iter().collect::<Vec<_>>());
+    let names = keys.find(|names| names.iter().all(|name| staying(plan, table, name).is_some()))?;
+    saved_columns(plan, table.before, &names)
+}
+
+fn saved_columns(plan: &Plan<'_>, table: Oid, names: &[&String]) -> Option<Vec<SavedColumn>> {
+    let number = |name: &String| plan.before.columns_of(table).find(|column| column.name == *name);
+    names.iter().map(|name| saved_column(plan.before, table, number(name)?.number, false)).collect()
+}
+
+/// A column that has the values it had once its table is as before, without any help from the backup.
+fn staying<'c>(plan: &Plan<'c>, table: &TablePlan, name: &String) -> Option<&'c Column> {
+    plan.before.columns_of(table.before).find(|column| column.name == *name).filter(|column| {
+        let gone = table.dropped.contains(&column.number);
+        let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
+        !gone && !converted && column.generated.is_none()
+    })
 }
 
 fn unchanged_columns(plan: &Plan<'_>, table: &TablePlan) -> Vec<String> {

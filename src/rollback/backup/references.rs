@@ -55,7 +55,7 @@ pub(super) fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
 pub(super) fn contended(plan: &Plan<'_>, save: &Save) -> bool {
     let (keys, deletes, assigned): (&[SavedColumn], bool, &[String]) = match &save.kind {
         SaveKind::Written(written) => (&written.keys, written.deletes, &written.assigned),
-        SaveKind::Rows { key: Key::Columns(keys), deletes } => (keys, *deletes, &[]),
+        SaveKind::Rows { key: Key::Columns(keys), deletes, .. } => (keys, *deletes, &[]),
         _ => return false,
     };
     let saved = |name: &String| match &save.kind {
