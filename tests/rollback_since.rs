@@ -5,7 +5,6 @@
 mod support;
 
 use seatrial::engine::postgres::server::SUPERUSER;
-use seatrial::migration::script::split;
 use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use support::place::{Place, ROLE};
@@ -394,4 +393,22 @@ async fn what_is_truncated_along_is_saved_although_the_copy_has_nothing_of_it() 
         "SELECT concat_ws(' ', (SELECT count(*) FROM accounts), (SELECT string_agg(id::text, '') FROM invoices),
         (SELECT count(*) FROM payments WHERE invoice_id = 1), (SELECT count(*) FROM payments))";
     assert_eq!(trial.ask(count).await, "20 12 1 2");
+}
+
+#[tokio::test]
+async fn a_row_written_like_an_added_one_before_it_is_not_taken_for_it() {
+    let trial = Trial::over(
+        "CREATE TABLE jobs (id serial PRIMARY KEY, kind text, at timestamptz DEFAULT now());
+         INSERT INTO jobs (kind) VALUES ('mail');",
+        "INSERT INTO jobs (kind) VALUES ('reindex');",
+        "restored_from_backup",
+    )
+    .await;
+    trial.script("prepare").await.unwrap();
+    trial.send("INSERT INTO jobs (kind) VALUES ('reindex')").await.unwrap();
+    trial.send(&trial.migration).await.unwrap();
+    trial.script("rollback").await.unwrap();
+    assert_eq!(trial.ask("SELECT string_agg(id || kind, ' ' ORDER BY id) FROM jobs").await, "1mail 2reindex 3reindex");
+    let left = "SELECT why FROM seatrial_backup.left_alone";
+    assert_eq!(trial.ask(left).await, "others like it were written since");
 }

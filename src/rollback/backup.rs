@@ -114,6 +114,8 @@ pub struct Added {
     pub untold: Vec<String>,
     /// The query that gives the rows.
     pub query: String,
+    /// Backups of the same table whose rows may look like these: more of them came than this statement adds.
+    pub alike: Vec<String>,
     /// Queries over rows that refer to a row `t` of them.
     pub referrers: Vec<String>,
     /// What the statement reads of rows that others add, and what others read of its rows.
@@ -151,10 +153,10 @@ impl Added {
         self.numbered.is_none() && self.identity.is_none()
     }
 
-    /// Rows that were there before may look the same and be others. Where everything is told, what looks the same is the
-    /// same: any of them may go.
+    /// Rows that others wrote may look the same and be others. Where everything is told, what looks the same is the same:
+    /// any of them may go.
     fn is_ambiguous(&self) -> bool {
-        self.identity.is_some() && !(self.keys.is_empty() && self.untold.is_empty())
+        !self.is_given() && !(self.keys.is_empty() && self.untold.is_empty())
     }
 }
 

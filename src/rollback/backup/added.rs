@@ -79,7 +79,8 @@ fn save(plan: &Plan<'_>, rows: &Rows<'_, '_>, told: Told<'_>) -> Option<Save> {
     let untold = told.untold.iter().filter(|column| !is_key(column)).map(|column| column.name.clone()).collect();
     let referrers = referrers(plan, before);
     let lookups = Lookups { statement: (before, rows.at), place: *place, reads, stays, ..Lookups::default() };
-    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query: told.query, referrers, lookups });
+    let (query, alike) = (told.query, Vec::new());
+    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query, alike, referrers, lookups });
     new_save(plan, before, kind, numbers, columns)
 }
 

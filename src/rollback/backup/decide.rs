@@ -52,6 +52,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
         }
     }
     name_parents(&mut found);
+    lookups::name_alike(&mut found);
     lookups::name(&mut found);
     found
 }

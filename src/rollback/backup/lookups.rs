@@ -6,7 +6,7 @@
 use super::super::names::identifier;
 use super::super::planner::Plan;
 use super::predict::stays;
-use super::{Added, Save, SaveKind};
+use super::{Added, Save, SaveKind, SavedColumn};
 use crate::migration::script::words::words;
 use crate::snapshot::Oid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,6 +153,21 @@ fn stand_ins(plan: &Plan<'_>, reads: &[(Oid, usize)], tables: &BTreeMap<(Oid, us
         })
         .collect();
     if tables.is_empty() { String::new() } else { format!("WITH {}\n        ", tables.join(", ")) }
+}
+
+/// Once backups have names: tells those of the same table from each other's rows.
+pub(super) fn name_alike(saves: &mut [Save]) {
+    let told: Vec<Save> = saves.iter().filter(|save| added(save).is_some()).cloned().collect();
+    for save in saves {
+        let of_all = |other: &&Save| {
+            let told = |column: &SavedColumn| other.columns.iter().any(|theirs| theirs.name == column.name);
+            other.table == save.table && other.backup != save.backup && save.columns.iter().all(told)
+        };
+        let alike = told.iter().filter(of_all).map(Save::backup_name).collect();
+        if let SaveKind::Added(added) = &mut save.kind {
+            added.alike = alike;
+        }
+    }
 }
 
 /// Once backups have names: puts them where they are asked for, and writes what finds the keys.

@@ -117,9 +117,20 @@ impl Save {
              many\n                FROM {scanned} AS t{later})"
         );
         let stand_in = if added.lookups.stand_in.is_some() { ", b.seatrial_stand_in" } else { "" };
+        let others: Vec<String> = added
+            .alike
+            .iter()
+            .map(|other| {
+                let theirs = texts("o", &self.columns);
+                format!(
+                    "\n                    + (SELECT count(*) FROM {other} AS o WHERE {theirs}::text = {saved}::text)"
+                )
+            })
+            .collect();
         let wanted = format!(
             "(\n                SELECT md5({saved}::text) AS mark, row_number() OVER (PARTITION BY {saved}::text) AS place,\n                    \
-             count(*) OVER (PARTITION BY {saved}::text) AS wanted{stand_in}\n                FROM {name} AS b)"
+             count(*) OVER (PARTITION BY {saved}::text){} AS wanted{stand_in}\n                FROM {name} AS b)",
+            others.concat()
         );
         let pairs = format!("{scanned} AS t JOIN {found} AS now ON {ROW} JOIN {wanted} AS b USING (mark, place)");
         Looks { found, wanted, pairs }
