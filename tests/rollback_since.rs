@@ -5,6 +5,7 @@
 mod support;
 
 use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::migration::script::split;
 use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use support::place::{Place, ROLE};
@@ -411,4 +412,35 @@ async fn a_row_written_like_an_added_one_before_it_is_not_taken_for_it() {
     assert_eq!(trial.ask("SELECT string_agg(id || kind, ' ' ORDER BY id) FROM jobs").await, "1mail 2reindex 3reindex");
     let left = "SELECT why FROM seatrial_backup.left_alone";
     assert_eq!(trial.ask(left).await, "others like it were written since");
+}
+
+#[tokio::test]
+async fn what_is_saved_is_of_one_moment() {
+    let trial = Trial::over(
+        "CREATE TABLE carts (id integer PRIMARY KEY);
+         CREATE TABLE items (id integer PRIMARY KEY, cart integer NOT NULL REFERENCES carts);
+         INSERT INTO carts VALUES (1); INSERT INTO items VALUES (1, 1);",
+        "DROP TABLE items; DROP TABLE carts;",
+        "restored_from_backup",
+    )
+    .await;
+    let prepare = trial.report["rollback"]["scripts"]["prepare"].as_str().unwrap();
+    let mut session = trial.place.session("shop", ROLE).await.unwrap();
+    let mut goes_on = false;
+    for span in split(prepare).unwrap() {
+        session.execute(&prepare[span.clone()]).await.unwrap();
+        // The application goes on once the first of the tables is saved.
+        if !goes_on && prepare[span].contains("CREATE TABLE seatrial_backup.\"001_") {
+            trial.send("BEGIN; INSERT INTO carts VALUES (2); INSERT INTO items VALUES (2, 2); COMMIT").await.unwrap();
+            goes_on = true;
+        }
+    }
+    session.close().await;
+    assert!(goes_on, "{prepare}");
+    trial.send(&trial.migration).await.unwrap();
+    trial.script("rollback").await.unwrap();
+    let now = "SELECT string_agg(i.id || ' ' || c.id, ', ') FROM items AS i JOIN carts AS c ON c.id = i.cart";
+    assert_eq!(trial.ask(now).await, "1 1");
+    let valid = "SELECT bool_and(convalidated)::text FROM pg_constraint WHERE contype = 'f'";
+    assert_eq!(trial.ask(valid).await, "true");
 }

@@ -233,7 +233,12 @@ fn prepare(input: &Input<'_>, saved: &[Save], traces: &[String]) -> String {
             ),
         ],
     );
-    out.push_str(OPENING);
+    // Tables are saved one after another, while the application goes on.
+    out.push_str(&OPENING.replacen(
+        "BEGIN;",
+        "-- What is saved is of one moment.\nBEGIN ISOLATION LEVEL REPEATABLE READ;",
+        1,
+    ));
     out.push_str(
         "-- An error is better than a backup that row security made incomplete.\nSET LOCAL row_security = off;\n",
     );
