@@ -444,3 +444,22 @@ async fn what_is_saved_is_of_one_moment() {
     let valid = "SELECT bool_and(convalidated)::text FROM pg_constraint WHERE contype = 'f'";
     assert_eq!(trial.ask(valid).await, "true");
 }
+
+#[tokio::test]
+async fn an_added_row_stays_while_rows_of_its_own_table_refer_to_it() {
+    for action in ["ON DELETE CASCADE", ""] {
+        let trial = Trial::over(
+            &format!(
+                "CREATE TABLE categories (id integer PRIMARY KEY, parent integer REFERENCES categories {action});"
+            ),
+            "INSERT INTO categories VALUES (100, NULL), (101, 100), (102, 101), (103, 100);
+             INSERT INTO categories VALUES (104, 103), (105, 105);",
+            "restored_from_backup",
+        )
+        .await;
+        trial.with_writes("INSERT INTO categories VALUES (200, 101);").await;
+        assert_eq!(trial.ask("SELECT string_agg(id::text, ' ' ORDER BY id) FROM categories").await, "100 101 200");
+        let left = "SELECT string_agg(row_key || ' ' || why, ', ' ORDER BY row_key) FROM seatrial_backup.left_alone";
+        assert_eq!(trial.ask(left).await, "100 referred to since, 101 referred to since");
+    }
+}

@@ -116,8 +116,10 @@ pub struct Added {
     pub query: String,
     /// Backups of the same table whose rows may look like these: more of them came than this statement adds.
     pub alike: Vec<String>,
-    /// Queries over rows that refer to a row `t` of them.
+    /// Queries over other rows that refer to a row `t` of them.
     pub referrers: Vec<String>,
+    /// They may refer to each other, and are found by a key.
+    pub chained: bool,
     /// What the statement reads of rows that others add, and what others read of its rows.
     pub lookups: Lookups,
 }
