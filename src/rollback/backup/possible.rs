@@ -28,6 +28,8 @@ pub(super) struct Change {
     pub unread: bool,
     /// The same, without `MERGE`, of which at least what it adds is read.
     pub opaque: bool,
+    /// The place of the last of those statements among all: one that names it twice is one statement.
+    last: Option<usize>,
 }
 
 /// What a statement reads of what earlier ones have written.
@@ -105,8 +107,8 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
                 let change = entry(plan, &mut found, table);
                 change.unread |= read.is_none();
                 change.opaque |= read.is_none() && merge.is_none();
-                if let Some(list) = &mut change.seen.statements
-                    && list.last() != Some(sql)
+                if change.last.replace(place) != Some(place)
+                    && let Some(list) = &mut change.seen.statements
                 {
                     list.push(sql.clone());
                     if let Some(read) = read.clone().or_else(|| merge.clone()) {

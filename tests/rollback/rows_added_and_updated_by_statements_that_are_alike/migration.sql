@@ -1,0 +1,4 @@
+INSERT INTO notes VALUES ('new');
+INSERT INTO notes VALUES ('new');
+UPDATE counters SET n = n + 1;
+UPDATE counters SET n = n + 1;
