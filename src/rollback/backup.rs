@@ -243,11 +243,9 @@ impl Save {
         format!("{}.{}", identifier(&self.schema), identifier(&self.backup))
     }
 
-    /// The origin as rows are read from and changed in: without its heirs where they have rows of their own to save.
-    fn scanned(&self) -> String {
-        let own = !matches!(self.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
-        let only = if self.own_rows && own { "ONLY " } else { "" };
-        format!("{only}{}", self.origin)
+    /// The origin as rows are read from and changed in: without its heirs, which have rows and keys of their own.
+    pub(super) fn scanned(&self) -> String {
+        format!("{}{}", if self.own_rows { "ONLY " } else { "" }, self.origin)
     }
 
     /// The statement whose rows are told, for rows that are added: what it reads is told before it. All else follows.
@@ -264,7 +262,7 @@ impl Save {
         let saved: Vec<String> = self.columns.iter().map(SavedColumn::selected).collect();
         let create = match &self.kind {
             SaveKind::Table => {
-                format!("CREATE TABLE {name} AS\n    SELECT {} FROM ONLY {};", saved.join(", "), self.origin)
+                format!("CREATE TABLE {name} AS\n    SELECT {} FROM {};", saved.join(", "), self.scanned())
             }
             SaveKind::Columns(Key::Columns(keys)) | SaveKind::Rows { key: Key::Columns(keys), .. } => {
                 let mut selected: Vec<String> = keys.iter().map(SavedColumn::selected).collect();

@@ -181,7 +181,8 @@ fn valued(plan: &Plan<'_>, save: &Save, after: Oid, name: &str, column: &str) ->
     let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
     let backup = save.backup_name();
     let query = format!(
-        "SELECT count(*) FROM {name} AS t WHERE NOT EXISTS (SELECT FROM {backup} AS b WHERE {})",
+        "SELECT count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {backup} AS b WHERE {})",
+        own_rows(plan, after),
         matched.join(" AND ")
     );
     let text = format!("every row of {name} has a saved value of {}, which allows no null", identifier(column));

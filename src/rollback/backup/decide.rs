@@ -315,8 +315,10 @@ fn lost_columns(
 ) {
     let before = table.before;
     let Some(relation) = plan.before.relations.get(&before) else { return };
+    // Partitions are saved with their table; whatever else inherits has rows and keys of its own.
     let inherited = |number: i16| {
-        plan.before.column_details.get(&(before, number)).is_some_and(|detail| detail.inherited && !detail.local)
+        let detail = plan.before.column_details.get(&(before, number));
+        relation.is_partition && detail.is_some_and(|detail| detail.inherited && !detail.local)
     };
     let expressed = predict::converted_by_expression(plan, table, input.statements);
     let mut numbers = Vec::new();

@@ -27,7 +27,7 @@ impl Save {
         statements.extend(match &self.kind {
             // The table was just made again, unless the migration stopped before it dropped it.
             SaveKind::Table => {
-                vec![format!("IF NOT EXISTS (SELECT FROM ONLY {}) THEN\n            {}\n        END IF;", self.origin, self.insert_all(&name))]
+                vec![format!("IF NOT EXISTS (SELECT FROM {}) THEN\n            {}\n        END IF;", self.scanned(), self.insert_all(&name))]
             }
             SaveKind::Columns(Key::Columns(keys)) => self.undo_columns(&name, keys),
             SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
@@ -196,7 +196,7 @@ impl Save {
              tableoid, ctid) AS seatrial_number\n                FROM {origin} AS t) AS now USING (seatrial_key, seatrial_number)\n            \
              WHERE t.tableoid = now.part AND t.ctid = now.place;",
             self.assignments(),
-            origin = self.origin,
+            origin = self.scanned(),
         )
     }
 
