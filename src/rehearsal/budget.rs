@@ -8,7 +8,7 @@ use crate::migration::Migration;
 use crate::progress::{Activity, Running, Word};
 use crate::report::human;
 use crate::report::v1::PassName;
-use crate::rollback::prove::{DOWN_COPIES, PREFIX_COPIES};
+use crate::rollback::prove::{DOWN_COPIES, MORE_COPIES, PREFIX_COPIES};
 use crate::snapshot::Oid;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,8 +54,8 @@ pub(crate) fn needs(pass: PassName, load: Load) -> Needs {
         return needs;
     }
     // All migrations together, and each by itself.
-    (needs.copies, needs.least_copies, needs.least_runs) = if load.several { (7, 2, 3) } else { (4, 1, 2) };
-    needs.copies += PREFIX_COPIES as u32;
+    (needs.copies, needs.least_copies, needs.least_runs) = if load.several { (5, 2, 3) } else { (2, 1, 2) };
+    needs.copies += MORE_COPIES + PREFIX_COPIES as u32;
     if load.downs {
         needs.copies += DOWN_COPIES;
         needs.least_copies += 1;

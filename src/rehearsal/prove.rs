@@ -12,9 +12,9 @@ use crate::migration::{Down, Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
-use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::generate::{ChangedTable, Input, Trust, generate};
 use crate::rollback::origin::Origin;
-use crate::rollback::prove::{DownProof, ProveOptions, Step, prove_downs, prove_each};
+use crate::rollback::prove::{DownProof, ProveOptions, Proven, Step, prove_downs, prove_each, write_and_prove};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
@@ -36,7 +36,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     let title: Vec<String> = applied.iter().map(title).collect();
     let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
     let (history, changed) = (history(noted_down(rehearsal)), changed_tables(rehearsal, &all, &before.catalog));
-    let write = |(volatile, casts): (Option<&BTreeSet<String>>, bool)| {
+    let write = |trust: &Trust<'_>| {
         generate(&Input {
             before: &before.catalog,
             after: &after.catalog,
@@ -46,30 +46,20 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
             statements: &committed(rehearsal, &all),
             title: &title.join(", "),
             backup_schema: catalog::BACKUP_SCHEMA,
-            volatile,
-            casts,
+            trust,
             stepwise: stepwise(&all),
             origins: &origins(rehearsal, &all),
         })
     };
-    // Statements and casts are trusted until the copy shows otherwise.
-    let mut told = (Some(&volatile), true);
-    let mut scripts = write(told);
     let options = ProveOptions {
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
         touched: written_tables(rehearsal, &all, &before.catalog),
     };
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
-    let mut proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-    if proof.mistaken(&scripts) || proof.failed() {
-        told = (None, !proof.failed());
-        let wary = write(told);
-        // The same scripts would do the same again.
-        if wary.rollback != scripts.rollback || wary.prepare != scripts.prepare {
-            scripts = wary;
-            proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-        }
-    }
+    // Statements and casts are trusted until the copy shows otherwise.
+    let trust = Trust::all(&volatile);
+    let proven = write_and_prove(&mut ground, &options, &before.catalog, trust, write).await?;
+    let Proven { scripts, mut proof, trust } = proven;
     let points: Vec<usize> = prefixes::points(&rehearsal.migrations)
         .into_iter()
         .filter(|point| rehearsal.committed.iter().any(|later| later > point))
@@ -84,7 +74,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     rehearsal.rollbacks = if alone { vec![whole.clone()] } else { Vec::new() };
     rehearsal.rollback = Some(whole);
     if !alone {
-        rehearsal.rollbacks = each(plan, rehearsal, saves, told).await?;
+        rehearsal.rollbacks = each(plan, rehearsal, saves, &trust).await?;
     }
     rehearsal.downs = downs(plan, rehearsal).await?;
     Ok(())
@@ -151,7 +141,7 @@ async fn each(
     plan: &Ready<'_>,
     rehearsal: &Rehearsal,
     saves: bool,
-    told: (Option<&BTreeSet<String>>, bool),
+    trust: &Trust<'_>,
 ) -> Result<Vec<Rollback>, RehearsalError> {
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
@@ -165,7 +155,7 @@ async fn each(
     }
     plan.progress.say("each migration by itself …");
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
-    Ok(prove_each(&mut ground, applied, saves, told, tell).await?)
+    Ok(prove_each(&mut ground, applied, saves, trust, tell).await?)
 }
 
 /// The migrations that were applied as a whole.

@@ -17,14 +17,17 @@ use std::collections::BTreeSet;
 
 /// Decides what is saved.
 pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<Save> {
-    let (schema, volatile) = (input.backup_schema, input.volatile);
+    let schema = input.backup_schema;
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
     let mut whole = BTreeSet::new();
     let mut written = BTreeSet::new();
-    for change in possible::changes(plan, input.changed, input.statements) {
+    for mut change in possible::changes(plan, input.changed, input.statements) {
         let table = plan.tables.values().find(|table| table.before == change.table);
         let Some(table) = table else { continue };
+        let name = plan.before.relation_name(table.before);
+        let volatile = input.trust.of(&name);
+        change.unread |= input.trust.unread.contains(&name);
         match changed_rows(plan, table, &change, volatile, &mut found) {
             Columns::All => whole.extend([table.before]),
             Columns::Some { written: columns } => written.extend(columns.iter().map(|number| (table.before, *number))),
@@ -334,7 +337,8 @@ fn lost_columns(
             let skip_null = lost && !(old.not_null && old.default.is_some());
             let saved = saved_column(plan.before, before, old.number, skip_null);
             // A value that was written before it was converted is not the saved one cast, which may not be castable.
-            let told = !expressed && input.volatile.is_some() && !written.contains(&(before, old.number));
+            let told =
+                !expressed && input.trust.of(&relation.qualified).is_some() && !written.contains(&(before, old.number));
             let converted_to = converted_to(plan, table, old.number).filter(|_| converted && told);
             let overwrites = converted && converted_to.is_none();
             columns.extend(saved.map(|saved| SavedColumn { converted_to, overwrites, ..saved }));
