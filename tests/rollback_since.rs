@@ -463,3 +463,16 @@ async fn an_added_row_stays_while_rows_of_its_own_table_refer_to_it() {
         assert_eq!(trial.ask(left).await, "100 referred to since, 101 referred to since");
     }
 }
+
+#[tokio::test]
+async fn rows_changed_through_a_view_are_saved_although_the_copy_has_none() {
+    let trial = Trial::over(
+        "CREATE VIEW active AS SELECT id, state FROM accounts WHERE id < 100;",
+        "UPDATE active SET state = 'none' WHERE state = 'legacy';",
+        "exact",
+    )
+    .await;
+    trial.send("UPDATE accounts SET state = 'legacy' WHERE id = 7").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 7").await, "legacy");
+}

@@ -138,7 +138,7 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     }
     let saved = backup::saves(&mut plan, input);
     let mut conditions = conditions::conditions(&plan, &saved);
-    conditions.extend(conditions::of_unread(input.statements));
+    conditions.extend(conditions::of_unread(&plan, input.statements));
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
     unmodelled.sort();

@@ -8,7 +8,8 @@ use super::super::planner::Plan;
 use super::statement::{Target, Written, merged, target_of, written};
 use crate::migration::script::words::{Word, words};
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
+use crate::snapshot::object::{Address, Class};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One table rows of which may change.
@@ -94,7 +95,13 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
             None => hidden(sql),
         };
         for (target, deletes) in targets {
-            let tables = tables(plan, &target);
+            let mut tables = tables(plan, &target);
+            // What a view, its rules or triggers do about other tables' rows is not read.
+            let through = tables.is_empty() && !matches!(&read, Some(Written::Insert { overwrites: false, .. }));
+            if through {
+                tables = behind(plan, &target);
+            }
+            let unread = read.is_none() || through;
             let added = earlier.entry(target.name.clone()).or_insert_with(|| Some(Vec::new()));
             match (&read, tables.as_slice()) {
                 (Some(Written::Insert { overwrites: false, .. }), [table]) => {
@@ -105,8 +112,8 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
             }
             for table in tables {
                 let change = entry(plan, &mut found, table);
-                change.unread |= read.is_none();
-                change.opaque |= read.is_none() && merge.is_none();
+                change.unread |= unread;
+                change.opaque |= unread && (through || merge.is_none());
                 if change.last.replace(place) != Some(place)
                     && let Some(list) = &mut change.seen.statements
                 {
@@ -263,6 +270,42 @@ fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
         }
     }
     found.retain(|oid| plan.pairing.relation_after(*oid).is_some());
+    found.into_iter().collect()
+}
+
+/// The surviving tables behind a view.
+fn behind(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
+    let mut found = BTreeSet::new();
+    for catalog in [plan.before, plan.after] {
+        let is_named = |relation: &&Relation| {
+            let schema = target.schema.as_ref().is_none_or(|schema| *schema == relation.schema);
+            relation.kind == RelationKind::View && relation.name == target.name && schema
+        };
+        let mut open: Vec<Oid> = catalog.relations.values().filter(is_named).map(|relation| relation.oid).collect();
+        let mut done = BTreeSet::new();
+        while let Some(view) = open.pop() {
+            if !done.insert(view) {
+                continue;
+            }
+            let address = Address::relation(view);
+            let read = catalog.dependencies.iter().filter(|dependency| dependency.dependent.whole() == address);
+            let read = read.map(|read| read.referenced).filter(|referenced| referenced.class == Class::Relation);
+            for relation in read.filter_map(|referenced| catalog.relations.get(&referenced.oid)) {
+                match relation.kind {
+                    RelationKind::View => open.push(relation.oid),
+                    _ => found.extend(tables(
+                        plan,
+                        &Target {
+                            schema: Some(relation.schema.clone()),
+                            name: relation.name.clone(),
+                            alias: relation.name.clone(),
+                            only: false,
+                        },
+                    )),
+                }
+            }
+        }
+    }
     found.into_iter().collect()
 }
 
