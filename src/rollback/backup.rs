@@ -261,7 +261,7 @@ impl Save {
         let name = self.backup_name();
         let saved: Vec<String> = self.columns.iter().map(SavedColumn::selected).collect();
         let create = match &self.kind {
-            SaveKind::Table => {
+            SaveKind::Table | SaveKind::Rows { key: Key::Occurrence(_), .. } => {
                 format!("CREATE TABLE {name} AS\n    SELECT {} FROM {};", saved.join(", "), self.scanned())
             }
             SaveKind::Columns(Key::Columns(keys)) | SaveKind::Rows { key: Key::Columns(keys), .. } => {
@@ -270,7 +270,7 @@ impl Save {
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 format!("CREATE TABLE {name} AS\n    SELECT {} FROM {}{worth};", selected.join(", "), self.scanned())
             }
-            SaveKind::Columns(Key::Occurrence(keys)) | SaveKind::Rows { key: Key::Occurrence(keys), .. } => {
+            SaveKind::Columns(Key::Occurrence(keys)) => {
                 let (row, names) = (row_text(keys), identifiers(self.columns.iter().map(|column| &column.name)));
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 let listed = if names.is_empty() { String::new() } else { format!(", {}", saved.join(", ")) };

@@ -107,7 +107,7 @@ pub(super) fn new_save(
         kind,
         columns,
         force_row_security: plan.before.relation_details.get(&table).is_some_and(|detail| detail.force_row_security),
-        own_rows: plan.before.relations.get(&table).is_some_and(|relation| relation.kind == RelationKind::Table),
+        own_rows: relation.kind == RelationKind::Table,
         contended: false,
     })
 }
