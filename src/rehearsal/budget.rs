@@ -353,14 +353,17 @@ mod tests {
         let text =
             budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, Load::default(), &[]);
         let beginning =
-            "up to 8 copies, one at a time (measure 1, prove 6, attribute 1), each 242 MB and made in about 1.1 s; ";
+            "up to 10 copies, one at a time (measure 1, prove 8, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
         let several_pending = Load { several: true, ..Load::default() };
         let several = budget(242 * MB, None, None).estimate(&all, several_pending, &[]);
-        assert!(several.starts_with("up to 11 copies, one at a time (measure 1, prove 9, attribute 1), "), "{several}");
+        assert!(
+            several.starts_with("up to 13 copies, one at a time (measure 1, prove 11, attribute 1), "),
+            "{several}"
+        );
         let with_downs = budget(242 * MB, None, None).estimate(&all, Load { downs: true, ..Load::default() }, &[]);
-        let beginning = "up to 10 copies, one at a time (measure 1, prove 8, attribute 1), ";
+        let beginning = "up to 12 copies, one at a time (measure 1, prove 10, attribute 1), ";
         assert!(with_downs.starts_with(beginning), "{with_downs}");
         let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[]);
         assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");

@@ -330,22 +330,8 @@ impl<'c> Rows<'_, 'c> {
                         told.columns.iter().filter(|column| !is_told(&column.name)).copied().collect();
                     told.columns.retain(|column| !lost.iter().any(|lost| lost.number == column.number));
                     told.untold.extend(lost);
-                    let list: Vec<String> = told
-                        .columns
-                        .iter()
-                        .map(|column| {
-                            let name = identifier(&column.name);
-                            let value = assigned.iter().find(|(assigned, _)| *assigned == column.name);
-                            match (value.and_then(|(_, value)| value.as_ref()), condition) {
-                                (Some(value), Some(condition)) => format!(
-                                    "CASE WHEN ({condition}) THEN ({value})::{} ELSE {name} END AS {name}",
-                                    column.type_name
-                                ),
-                                (Some(value), None) => format!("({value})::{} AS {name}", column.type_name),
-                                (None, _) => name,
-                            }
-                        })
-                        .collect();
+                    let updated = |column: &&Column| predict::updated(column, assigned, condition);
+                    let list: Vec<String> = told.columns.iter().map(updated).collect();
                     let alias = identifier(&target.alias);
                     told.query = format!("SELECT {}\n        FROM ({}) AS {alias}", list.join(", "), told.query);
                 }
