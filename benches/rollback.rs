@@ -16,7 +16,7 @@ use seatrial::report::v1::RollbackVerdict;
 use seatrial::rollback::RollbackError;
 use seatrial::rollback::compare::{compare_catalogs, compare_dumps};
 use seatrial::rollback::fingerprint::{Depth, fingerprints};
-use seatrial::rollback::generate::{Input, Scripts, generate};
+use seatrial::rollback::generate::{Input, Scripts, Trust, generate};
 use seatrial::rollback::net;
 use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, prove};
 use std::cell::Cell;
@@ -162,8 +162,7 @@ async fn parts(mut ground: &Ground<'_>) -> Result<(Scripts, Duration), RollbackE
         statements: &[],
         title: "the bench",
         backup_schema: catalog::BACKUP_SCHEMA,
-        volatile: None,
-        casts: true,
+        trust: &Trust { casts: true, ..Trust::default() },
         stepwise: false,
         origins: &[],
     });

@@ -73,7 +73,7 @@ fn the_estimate_stands_before_the_first_copy_and_passes_not_asked_for_are_listed
     }
     let all = place.check(&["--passes", "all"]);
     assert!(
-        all.stderr.contains("up to 8 copies, one at a time (measure 1, prove 6, attribute 1), each "),
+        all.stderr.contains("up to 10 copies, one at a time (measure 1, prove 8, attribute 1), each "),
         "{}",
         all.stderr
     );

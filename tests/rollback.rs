@@ -10,9 +10,10 @@ use seatrial::engine::postgres::session::Session;
 use seatrial::engine::postgres::volatile;
 use seatrial::migration::script::{StatementKind, kind, split};
 use seatrial::rollback::RollbackError;
-use seatrial::rollback::generate::{ChangedTable, Input, Scripts, generate};
+use seatrial::rollback::generate::{ChangedTable, Input, Scripts, Trust, generate};
 use seatrial::rollback::prove::{
-    DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, prove_prefixes, run_script,
+    DownFailure, ProofCopy, ProofGround, ProveOptions, Proven, RollbackProof, prove_prefixes, run_script,
+    write_and_prove,
 };
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -205,7 +206,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         .into_iter()
         .map(|span| migration[span].to_owned())
         .collect();
-    let write = |(volatile, casts)| {
+    let write = |trust: &Trust<'_>| {
         generate(&Input {
             before: &before,
             after: &after,
@@ -215,19 +216,14 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
             statements: &statements,
             title: &name,
             backup_schema: catalog::BACKUP_SCHEMA,
-            volatile,
-            casts,
+            trust,
             stepwise: migration.contains("-- no-transaction"),
             origins: &[],
         })
     };
-    let mut scripts = write((Some(&volatile), true));
     let options = ProveOptions::default();
-    let mut proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
-    if proof.mistaken(&scripts) || proof.failed() {
-        scripts = write((None, !proof.failed()));
-        proof = prove(&mut &ground, &scripts, &options).await.map_err(|error| error.to_string())?;
-    }
+    let proven = write_and_prove(&mut &ground, &options, &before, Trust::all(&volatile), write).await;
+    let Proven { scripts, mut proof, .. } = proven.map_err(|error| error.to_string())?;
     if migration.contains("-- no-transaction") {
         let statements = split(&migration).expect("statements").len();
         let points: Vec<usize> = (1..statements).collect();

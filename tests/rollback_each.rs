@@ -262,8 +262,8 @@ async fn those_before_a_second_one_without_a_way_back_are_not_attempted() {
         SOURCE,
         &[
             ("1_column.sql", "ALTER TABLE public.orders ADD COLUMN status text;"),
-            ("2_rows.sql", "INSERT INTO public.events SELECT (random() * 100)::integer, 'added';"),
-            ("3_rows.sql", "INSERT INTO public.events SELECT (random() * 100)::integer, 'added';"),
+            ("2_rows.sql", "INSERT INTO public.events SELECT (random() * 100)::integer, md5(random()::text);"),
+            ("3_rows.sql", "INSERT INTO public.events SELECT (random() * 100)::integer, md5(random()::text);"),
         ],
         &[],
     );

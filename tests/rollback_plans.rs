@@ -11,7 +11,7 @@ use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
 use seatrial::report::v1::{Comparison, RollbackVerdict};
 use seatrial::rollback::RollbackError;
-use seatrial::rollback::generate::{Input, generate};
+use seatrial::rollback::generate::{Input, Trust, generate};
 use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, prove};
 use seatrial::snapshot::plan::PlanCapture;
 use seatrial::workload::HotQuery;
@@ -214,8 +214,7 @@ async fn what_is_back_in_every_other_part_is_not_exact_while_it_is_planned_other
             statements: &[],
             title: "index",
             backup_schema: catalog::BACKUP_SCHEMA,
-            volatile: None,
-            casts: true,
+            trust: &Trust { casts: true, ..Trust::default() },
             stepwise: false,
             origins: &[],
         });

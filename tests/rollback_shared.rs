@@ -7,7 +7,7 @@ use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
 use seatrial::rollback::compare::{Differences, compare_catalogs};
-use seatrial::rollback::generate::{Input, Scripts, generate};
+use seatrial::rollback::generate::{Input, Scripts, Trust, generate};
 use seatrial::rollback::net::{self, NetDifferences};
 use seatrial::rollback::prove::run_script;
 use seatrial::snapshot::catalog::Catalog;
@@ -49,8 +49,7 @@ async fn there_and_back(migration: &str) -> Outcome {
         statements: &[],
         title: "a test",
         backup_schema: catalog::BACKUP_SCHEMA,
-        volatile: None,
-        casts: true,
+        trust: &Trust { casts: true, ..Trust::default() },
         stepwise: false,
         origins: &[],
     });

@@ -5,6 +5,7 @@
 mod support;
 
 use seatrial::engine::postgres::server::SUPERUSER;
+use seatrial::migration::script::split;
 use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use support::place::{Place, ROLE};
@@ -25,14 +26,21 @@ struct Trial {
     migration: String,
 }
 
+/// Everything belongs to the role that migrates.
+const OWNERS: &str = "DO $$ DECLARE one regclass; BEGIN FOR one IN SELECT oid FROM pg_class
+    WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace
+LOOP EXECUTE format('ALTER TABLE %s OWNER TO app', one); END LOOP; END $$;\n";
+
 impl Trial {
     async fn of(migration: &str, verdict: &str) -> Self {
+        Self::over("", migration, verdict).await
+    }
+
+    /// With more in the source than the tables above.
+    async fn over(more: &str, migration: &str, verdict: &str) -> Self {
         let folder = project();
         let roles = format!("CREATE ROLE {ROLE} NOLOGIN;\nGRANT CREATE, USAGE ON SCHEMA public TO {ROLE};\n");
-        let owners: String = ["accounts", "plans", "subscriptions"]
-            .map(|table| format!("ALTER TABLE public.{table} OWNER TO {ROLE};\n"))
-            .concat();
-        std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{owners}")).unwrap();
+        std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{more}\n{OWNERS}")).unwrap();
         std::fs::write(folder.path().join("1_change.sql"), migration).unwrap();
         let mut command = seatrial(folder.path(), &state_folder("rollback-since"));
         command.args(["check", "1_change.sql", "--source", "source.sql", "--format", "json", "--fail-on", "never"]);
@@ -44,6 +52,7 @@ impl Trial {
         place.execute("postgres", SUPERUSER, "CREATE DATABASE shop OWNER app").await.unwrap();
         place.execute("shop", SUPERUSER, "GRANT CREATE, USAGE ON SCHEMA public TO app").await.unwrap();
         place.execute("shop", ROLE, SOURCE).await.unwrap();
+        place.execute("shop", ROLE, more).await.unwrap();
         Self { place, report, migration: migration.to_owned() }
     }
 
@@ -333,4 +342,137 @@ async fn a_row_without_a_value_that_must_be_there_stops_the_rollback_before_it_b
     trial.send("DELETE FROM accounts WHERE id = 99").await.unwrap();
     trial.script("rollback").await.unwrap();
     assert_eq!(trial.ask("SELECT count(email) FROM accounts").await, count);
+}
+
+/// Values that no cast takes to the new type, and what migrations do about them first.
+#[tokio::test]
+async fn values_that_were_mended_before_they_were_converted_come_back() {
+    let trial = Trial::over(
+        "CREATE TABLE people (id integer PRIMARY KEY, age text, height integer);
+         INSERT INTO people SELECT i, i::text, i FROM generate_series(1, 5) AS i;",
+        "UPDATE people SET age = NULL WHERE age !~ '^[0-9]+$'; UPDATE people SET height = 32767 WHERE height > 32767;
+         ALTER TABLE people ALTER COLUMN age TYPE integer USING age::integer, ALTER COLUMN height TYPE smallint;",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO people VALUES (7, 'abc', 40000), (8, '8', 8);").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    let now = "SELECT string_agg(concat_ws(' ', id, age, height), ', ' ORDER BY id) FROM people WHERE id > 4";
+    assert_eq!(trial.ask(now).await, "5 5 5, 7 abc 40000, 8 8 8");
+}
+
+#[tokio::test]
+async fn rows_that_went_before_their_column_was_converted_come_back() {
+    let trial = Trial::over(
+        "CREATE TABLE people (id integer PRIMARY KEY, age text, gone boolean);
+         INSERT INTO people SELECT i, i::text, false FROM generate_series(1, 5) AS i;",
+        "DELETE FROM people WHERE gone; ALTER TABLE people ALTER COLUMN age TYPE integer USING age::integer;",
+        "restored_from_backup",
+    )
+    .await;
+    trial.send("INSERT INTO people VALUES (7, 'abc', true), (8, '08', false);").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    let now = "SELECT string_agg(concat_ws(' ', id, age), ', ' ORDER BY id) FROM people WHERE id > 4";
+    assert_eq!(trial.ask(now).await, "5 5, 7 abc, 8 08");
+}
+
+#[tokio::test]
+async fn what_is_truncated_along_is_saved_although_the_copy_has_nothing_of_it() {
+    let trial = Trial::over(
+        "CREATE TABLE invoices (id integer PRIMARY KEY, account_id integer REFERENCES accounts);
+         CREATE TABLE payments (id integer PRIMARY KEY, invoice_id integer REFERENCES invoices ON DELETE SET NULL);",
+        "TRUNCATE accounts CASCADE;",
+        "restored_from_backup",
+    )
+    .await;
+    trial
+        .send("INSERT INTO invoices VALUES (1, 3), (2, NULL); INSERT INTO payments VALUES (1, 1), (2, NULL);")
+        .await
+        .unwrap();
+    trial.with_writes("SELECT 1").await;
+    let count =
+        "SELECT concat_ws(' ', (SELECT count(*) FROM accounts), (SELECT string_agg(id::text, '') FROM invoices),
+        (SELECT count(*) FROM payments WHERE invoice_id = 1), (SELECT count(*) FROM payments))";
+    assert_eq!(trial.ask(count).await, "20 12 1 2");
+}
+
+#[tokio::test]
+async fn a_row_written_like_an_added_one_before_it_is_not_taken_for_it() {
+    let trial = Trial::over(
+        "CREATE TABLE jobs (id serial PRIMARY KEY, kind text, at timestamptz DEFAULT now());
+         INSERT INTO jobs (kind) VALUES ('mail');",
+        "INSERT INTO jobs (kind) VALUES ('reindex');",
+        "restored_from_backup",
+    )
+    .await;
+    trial.script("prepare").await.unwrap();
+    trial.send("INSERT INTO jobs (kind) VALUES ('reindex')").await.unwrap();
+    trial.send(&trial.migration).await.unwrap();
+    trial.script("rollback").await.unwrap();
+    assert_eq!(trial.ask("SELECT string_agg(id || kind, ' ' ORDER BY id) FROM jobs").await, "1mail 2reindex 3reindex");
+    let left = "SELECT why FROM seatrial_backup.left_alone";
+    assert_eq!(trial.ask(left).await, "others like it were written since");
+}
+
+#[tokio::test]
+async fn what_is_saved_is_of_one_moment() {
+    let trial = Trial::over(
+        "CREATE TABLE carts (id integer PRIMARY KEY);
+         CREATE TABLE items (id integer PRIMARY KEY, cart integer NOT NULL REFERENCES carts);
+         INSERT INTO carts VALUES (1); INSERT INTO items VALUES (1, 1);",
+        "DROP TABLE items; DROP TABLE carts;",
+        "restored_from_backup",
+    )
+    .await;
+    let prepare = trial.report["rollback"]["scripts"]["prepare"].as_str().unwrap();
+    let mut session = trial.place.session("shop", ROLE).await.unwrap();
+    let mut goes_on = false;
+    for span in split(prepare).unwrap() {
+        session.execute(&prepare[span.clone()]).await.unwrap();
+        // The application goes on once the first of the tables is saved.
+        if !goes_on && prepare[span].contains("CREATE TABLE seatrial_backup.\"001_") {
+            trial.send("BEGIN; INSERT INTO carts VALUES (2); INSERT INTO items VALUES (2, 2); COMMIT").await.unwrap();
+            goes_on = true;
+        }
+    }
+    session.close().await;
+    assert!(goes_on, "{prepare}");
+    trial.send(&trial.migration).await.unwrap();
+    trial.script("rollback").await.unwrap();
+    let now = "SELECT string_agg(i.id || ' ' || c.id, ', ') FROM items AS i JOIN carts AS c ON c.id = i.cart";
+    assert_eq!(trial.ask(now).await, "1 1");
+    let valid = "SELECT bool_and(convalidated)::text FROM pg_constraint WHERE contype = 'f'";
+    assert_eq!(trial.ask(valid).await, "true");
+}
+
+#[tokio::test]
+async fn an_added_row_stays_while_rows_of_its_own_table_refer_to_it() {
+    for action in ["ON DELETE CASCADE", ""] {
+        let trial = Trial::over(
+            &format!(
+                "CREATE TABLE categories (id integer PRIMARY KEY, parent integer REFERENCES categories {action});"
+            ),
+            "INSERT INTO categories VALUES (100, NULL), (101, 100), (102, 101), (103, 100);
+             INSERT INTO categories VALUES (104, 103), (105, 105);",
+            "restored_from_backup",
+        )
+        .await;
+        trial.with_writes("INSERT INTO categories VALUES (200, 101);").await;
+        assert_eq!(trial.ask("SELECT string_agg(id::text, ' ' ORDER BY id) FROM categories").await, "100 101 200");
+        let left = "SELECT string_agg(row_key || ' ' || why, ', ' ORDER BY row_key) FROM seatrial_backup.left_alone";
+        assert_eq!(trial.ask(left).await, "100 referred to since, 101 referred to since");
+    }
+}
+
+#[tokio::test]
+async fn rows_changed_through_a_view_are_saved_although_the_copy_has_none() {
+    let trial = Trial::over(
+        "CREATE VIEW active AS SELECT id, state FROM accounts WHERE id < 100;",
+        "UPDATE active SET state = 'none' WHERE state = 'legacy';",
+        "exact",
+    )
+    .await;
+    trial.send("UPDATE accounts SET state = 'legacy' WHERE id = 7").await.unwrap();
+    trial.with_writes("SELECT 1").await;
+    assert_eq!(trial.ask("SELECT state FROM accounts WHERE id = 7").await, "legacy");
 }

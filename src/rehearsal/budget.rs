@@ -8,7 +8,7 @@ use crate::migration::Migration;
 use crate::progress::{Activity, Running, Word};
 use crate::report::human;
 use crate::report::v1::PassName;
-use crate::rollback::prove::{DOWN_COPIES, PREFIX_COPIES};
+use crate::rollback::prove::{DOWN_COPIES, MORE_COPIES, PREFIX_COPIES};
 use crate::snapshot::Oid;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,8 +54,8 @@ pub(crate) fn needs(pass: PassName, load: Load) -> Needs {
         return needs;
     }
     // All migrations together, and each by itself.
-    (needs.copies, needs.least_copies, needs.least_runs) = if load.several { (7, 2, 3) } else { (4, 1, 2) };
-    needs.copies += PREFIX_COPIES as u32;
+    (needs.copies, needs.least_copies, needs.least_runs) = if load.several { (5, 2, 3) } else { (2, 1, 2) };
+    needs.copies += MORE_COPIES + PREFIX_COPIES as u32;
     if load.downs {
         needs.copies += DOWN_COPIES;
         needs.least_copies += 1;
@@ -360,14 +360,17 @@ mod tests {
         let text =
             budget(242 * MB, Some(20 << 30), Some(Duration::from_secs(600))).estimate(&all, Load::default(), &[]);
         let beginning =
-            "up to 8 copies, one at a time (measure 1, prove 6, attribute 1), each 242 MB and made in about 1.1 s; ";
+            "up to 10 copies, one at a time (measure 1, prove 8, attribute 1), each 242 MB and made in about 1.1 s; ";
         assert!(text.starts_with(beginning), "{text}");
         assert!(text.ends_with("; --max-disk 20 GB; --max-time 10 min"), "{text}");
         let several_pending = Load { several: true, ..Load::default() };
         let several = budget(242 * MB, None, None).estimate(&all, several_pending, &[]);
-        assert!(several.starts_with("up to 11 copies, one at a time (measure 1, prove 9, attribute 1), "), "{several}");
+        assert!(
+            several.starts_with("up to 13 copies, one at a time (measure 1, prove 11, attribute 1), "),
+            "{several}"
+        );
         let with_downs = budget(242 * MB, None, None).estimate(&all, Load { downs: true, ..Load::default() }, &[]);
-        let beginning = "up to 10 copies, one at a time (measure 1, prove 8, attribute 1), ";
+        let beginning = "up to 12 copies, one at a time (measure 1, prove 10, attribute 1), ";
         assert!(with_downs.starts_with(beginning), "{with_downs}");
         let one = budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[]);
         assert!(one.starts_with("1 copy (measure 1) of 24 MB, made in about 0.5 s"), "{one}");

@@ -12,9 +12,9 @@ use crate::migration::{Down, Migration, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
-use crate::rollback::generate::{ChangedTable, Input, generate};
+use crate::rollback::generate::{ChangedTable, Input, Trust, generate};
 use crate::rollback::origin::Origin;
-use crate::rollback::prove::{DownProof, ProveOptions, Step, prove_downs, prove_each};
+use crate::rollback::prove::{DownProof, ProveOptions, Proven, Step, prove_downs, prove_each, write_and_prove};
 use crate::rollback::{self, Rollback, RollbackError};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
@@ -36,7 +36,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     let title: Vec<String> = applied.iter().map(title).collect();
     let all: Vec<&Migration> = rehearsal.migrations.iter().collect();
     let (history, changed) = (history(noted_down(rehearsal)), changed_tables(rehearsal, &all, &before.catalog));
-    let write = |(volatile, casts): (Option<&BTreeSet<String>>, bool)| {
+    let write = |trust: &Trust<'_>| {
         generate(&Input {
             before: &before.catalog,
             after: &after.catalog,
@@ -46,30 +46,20 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
             statements: &committed(rehearsal, &all),
             title: &title.join(", "),
             backup_schema: catalog::BACKUP_SCHEMA,
-            volatile,
-            casts,
+            trust,
             stepwise: stepwise(&all),
             origins: &origins(rehearsal, &all),
         })
     };
-    // Statements and casts are trusted until the copy shows otherwise.
-    let mut told = (Some(&volatile), true);
-    let mut scripts = write(told);
     let options = ProveOptions {
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
         touched: written_tables(rehearsal, &all, &before.catalog),
     };
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
-    let mut proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-    if proof.mistaken(&scripts) || proof.failed() {
-        told = (None, !proof.failed());
-        let wary = write(told);
-        // The same scripts would do the same again.
-        if wary.rollback != scripts.rollback || wary.prepare != scripts.prepare {
-            scripts = wary;
-            proof = rollback::prove::prove(&mut ground, &scripts, &options).await?;
-        }
-    }
+    // Statements and casts are trusted until the copy shows otherwise.
+    let trust = Trust::all(&volatile);
+    let proven = write_and_prove(&mut ground, &options, &before.catalog, trust, write).await?;
+    let Proven { scripts, mut proof, trust } = proven;
     let points: Vec<usize> = prefixes::points(&rehearsal.migrations)
         .into_iter()
         .filter(|point| rehearsal.committed.iter().any(|later| later > point))
@@ -84,7 +74,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     rehearsal.rollbacks = if alone { vec![whole.clone()] } else { Vec::new() };
     rehearsal.rollback = Some(whole);
     if !alone {
-        rehearsal.rollbacks = each(plan, rehearsal, saves, told).await?;
+        rehearsal.rollbacks = each(plan, rehearsal, saves, &trust).await?;
     }
     rehearsal.downs = downs(plan, rehearsal).await?;
     Ok(())
@@ -151,7 +141,7 @@ async fn each(
     plan: &Ready<'_>,
     rehearsal: &Rehearsal,
     saves: bool,
-    told: (Option<&BTreeSet<String>>, bool),
+    trust: &Trust<'_>,
 ) -> Result<Vec<Rollback>, RehearsalError> {
     let schemas = backup_schemas(&rehearsal.migrations);
     let tell = |index: usize, schema: &Catalog| {
@@ -165,7 +155,7 @@ async fn each(
     }
     plan.progress.say("each migration by itself …");
     let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
-    Ok(prove_each(&mut ground, applied, saves, told, tell).await?)
+    Ok(prove_each(&mut ground, applied, saves, trust, tell).await?)
 }
 
 /// The migrations that were applied as a whole.
@@ -282,12 +272,44 @@ fn touched_tables(
     migrations: &[&Migration],
     schema: &Catalog,
 ) -> Option<BTreeSet<String>> {
-    if plan.base.record.bytes < SMALL_DATABASE { None } else { written_tables(rehearsal, migrations, schema) }
+    if plan.base.record.bytes < SMALL_DATABASE {
+        return None;
+    }
+    locked_tables(rehearsal, migrations, schema).map(|locked| names(schema, &changed_along(schema, locked)))
 }
 
 /// Names, in `schema`, of the tables these migrations may have changed; `None` for all of them, where something ran that
 /// could commit halfway and let go of its locks before anybody saw them.
 fn written_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<String>> {
+    locked_tables(rehearsal, migrations, schema).map(|locked| names(schema, &locked))
+}
+
+/// Names of tables and of their partitions.
+fn names(schema: &Catalog, tables: &BTreeSet<Oid>) -> BTreeSet<String> {
+    let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, tables));
+    within.map(|relation| relation.qualified.clone()).collect()
+}
+
+/// These tables, and those whose rows change with theirs, through foreign keys that act: a rollback that takes rows out
+/// may reach them.
+fn changed_along(schema: &Catalog, mut tables: BTreeSet<Oid>) -> BTreeSet<Oid> {
+    let acts = |definition: &str| {
+        let actions = [" ON DELETE ", " ON UPDATE "].iter().flat_map(|on| definition.split_once(on));
+        actions.into_iter().any(|(_, action)| action.starts_with("CASCADE") || action.starts_with("SET "))
+    };
+    loop {
+        let keys = schema.constraints.values().filter(|key| key.kind == 'f' && acts(&key.definition));
+        let reached = keys
+            .filter(|key| key.references.is_some_and(|oid| tables.contains(&oid) || schema.is_within(oid, &tables)));
+        let more: Vec<Oid> = reached.filter_map(|key| key.table).filter(|oid| !tables.contains(oid)).collect();
+        if more.is_empty() {
+            return tables;
+        }
+        tables.extend(more);
+    }
+}
+
+fn locked_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<Oid>> {
     let bare =
         |migration: &&&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);
     let unseen = migrations
@@ -304,8 +326,7 @@ fn written_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Cat
         .filter_map(|lock| relation_in(rehearsal, schema, lock.relation, &lock.name))
         .map(|relation| relation.oid)
         .collect();
-    let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, &locked));
-    Some(within.map(|relation| relation.qualified.clone()).collect())
+    Some(locked)
 }
 
 /// Counts what the migration takes away, on a copy it has not touched.
@@ -346,4 +367,37 @@ async fn count_destroyed(copy: &ScratchDatabase, rehearsal: &mut Rehearsal) -> R
     }
     rehearsal.destroyed = found;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changed_along;
+    use crate::snapshot::catalog::{Catalog, Constraint};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn tables_whose_rows_go_with_others_are_looked_at_and_those_that_only_refer_are_not() {
+        let key = |oid, table, references, definition: &str| Constraint {
+            oid,
+            table: Some(table),
+            name: "key".to_owned(),
+            kind: 'f',
+            definition: format!("FOREIGN KEY (a) REFERENCES t(b){definition}"),
+            validated: true,
+            references: Some(references),
+            columns: Vec::new(),
+            referenced_columns: Vec::new(),
+            inherited: false,
+        };
+        let keys = [
+            key(1, 11, 10, " ON DELETE CASCADE"),
+            key(2, 12, 11, " ON UPDATE CASCADE ON DELETE SET NULL"),
+            key(3, 13, 10, ""),
+            key(4, 14, 10, " ON DELETE RESTRICT"),
+            key(5, 16, 15, " ON DELETE CASCADE"),
+        ];
+        let catalog =
+            Catalog { constraints: keys.into_iter().map(|key| (key.oid, key)).collect(), ..Catalog::default() };
+        assert_eq!(changed_along(&catalog, BTreeSet::from([10])), BTreeSet::from([10, 11, 12]));
+    }
 }

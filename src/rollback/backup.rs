@@ -63,6 +63,9 @@ pub enum SaveKind {
         key: Key,
         /// Rows go: those that are missing are put back.
         deletes: bool,
+        /// The key may be null, and rows that are not in the backup under theirs are replaced by those of it: except where
+        /// one of these queries over rows that refer to a row `t` finds any.
+        replaces: Option<Vec<String>>,
     },
     /// Rows the migration's own statements change, and what those make of them.
     Written(Written),
@@ -111,8 +114,12 @@ pub struct Added {
     pub untold: Vec<String>,
     /// The query that gives the rows.
     pub query: String,
-    /// Queries over rows that refer to a row `t` of them.
+    /// Backups of the same table whose rows may look like these: more of them came than this statement adds.
+    pub alike: Vec<String>,
+    /// Queries over other rows that refer to a row `t` of them.
     pub referrers: Vec<String>,
+    /// They may refer to each other, and are found by a key.
+    pub chained: bool,
     /// What the statement reads of rows that others add, and what others read of its rows.
     pub lookups: Lookups,
 }
@@ -148,10 +155,10 @@ impl Added {
         self.numbered.is_none() && self.identity.is_none()
     }
 
-    /// Rows that were there before may look the same and be others. Where everything is told, what looks the same is the
-    /// same: any of them may go.
+    /// Rows that others wrote may look the same and be others. Where everything is told, what looks the same is the same:
+    /// any of them may go.
     fn is_ambiguous(&self) -> bool {
-        self.identity.is_some() && !(self.keys.is_empty() && self.untold.is_empty())
+        !self.is_given() && !(self.keys.is_empty() && self.untold.is_empty())
     }
 }
 
@@ -193,14 +200,14 @@ impl Save {
             SaveKind::Rows { key, .. } if names.is_empty() || matches!(key, Key::Occurrence(_)) => {
                 format!("{}: all rows, some of which the migration changes, {}.", self.origin, key.describe())
             }
-            SaveKind::Rows { key, deletes: true } => {
+            SaveKind::Rows { key, deletes: true, .. } => {
                 format!(
                     "{}: all rows, some of which the migration changes or deletes, {}.",
                     self.origin,
                     key.describe()
                 )
             }
-            SaveKind::Rows { key, deletes: false } => {
+            SaveKind::Rows { key, deletes: false, .. } => {
                 format!("{}: {names} of all rows, which the migration assigns, {}.", self.origin, key.describe())
             }
             SaveKind::Written(written) if written.assigned.is_empty() => {
@@ -236,11 +243,9 @@ impl Save {
         format!("{}.{}", identifier(&self.schema), identifier(&self.backup))
     }
 
-    /// The origin as rows are read from and changed in: without its heirs where they have rows of their own to save.
-    fn scanned(&self) -> String {
-        let own = !matches!(self.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
-        let only = if self.own_rows && own { "ONLY " } else { "" };
-        format!("{only}{}", self.origin)
+    /// The origin as rows are read from and changed in: without its heirs, which have rows and keys of their own.
+    pub(super) fn scanned(&self) -> String {
+        format!("{}{}", if self.own_rows { "ONLY " } else { "" }, self.origin)
     }
 
     /// The statement whose rows are told, for rows that are added: what it reads is told before it. All else follows.
@@ -256,8 +261,8 @@ impl Save {
         let name = self.backup_name();
         let saved: Vec<String> = self.columns.iter().map(SavedColumn::selected).collect();
         let create = match &self.kind {
-            SaveKind::Table => {
-                format!("CREATE TABLE {name} AS\n    SELECT {} FROM ONLY {};", saved.join(", "), self.origin)
+            SaveKind::Table | SaveKind::Rows { key: Key::Occurrence(_), .. } => {
+                format!("CREATE TABLE {name} AS\n    SELECT {} FROM {};", saved.join(", "), self.scanned())
             }
             SaveKind::Columns(Key::Columns(keys)) | SaveKind::Rows { key: Key::Columns(keys), .. } => {
                 let mut selected: Vec<String> = keys.iter().map(SavedColumn::selected).collect();
@@ -265,7 +270,7 @@ impl Save {
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 format!("CREATE TABLE {name} AS\n    SELECT {} FROM {}{worth};", selected.join(", "), self.scanned())
             }
-            SaveKind::Columns(Key::Occurrence(keys)) | SaveKind::Rows { key: Key::Occurrence(keys), .. } => {
+            SaveKind::Columns(Key::Occurrence(keys)) => {
                 let (row, names) = (row_text(keys), identifiers(self.columns.iter().map(|column| &column.name)));
                 let worth = self.worth_saving().map(|worth| format!("\n    WHERE {worth}")).unwrap_or_default();
                 let listed = if names.is_empty() { String::new() } else { format!(", {}", saved.join(", ")) };
@@ -348,6 +353,10 @@ impl Save {
                 }
                 text
             }
+            SaveKind::Rows { key: Key::Columns(_), replaces: Some(_), .. } => format!(
+                "rows written to {} after prepare.sql are lost unless others refer to them: its key may be null",
+                self.origin
+            ),
             SaveKind::Rows { key: Key::Columns(_), .. } => {
                 format!("changes made to rows of {} after prepare.sql are overwritten with what was saved", self.origin)
             }

@@ -5,10 +5,11 @@ use super::names::{column, describe, identifier, identifiers};
 use super::planner::Plan;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::words::words;
 use crate::migration::script::{StatementKind, kind};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
-use crate::snapshot::object::{Address, Class, TypeKind};
+use crate::snapshot::object::{Address, Class, Function, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -70,8 +71,8 @@ pub(super) fn conditions(plan: &Plan<'_>, saved: &[Save]) -> Vec<Condition> {
     found
 }
 
-/// What blocks and procedures write to is seen on the copy and not read from their text.
-pub(super) fn of_unread(statements: &[String]) -> Option<Condition> {
+/// What blocks, procedures and functions write to is seen on the copy and not read from their text.
+pub(super) fn of_unread(plan: &Plan<'_>, statements: &[String]) -> impl Iterator<Item = Condition> {
     let writes = |sql: &String| match kind(sql) {
         StatementKind::Call => true,
         StatementKind::Do => {
@@ -82,8 +83,27 @@ pub(super) fn of_unread(statements: &[String]) -> Option<Condition> {
         }
         _ => false,
     };
-    let text = "DO blocks and procedures write to no other tables than on the copy: only those are saved".to_owned();
-    statements.iter().any(writes).then_some(Condition::said(text))
+    let calls = |sql: &String| kind(sql) == StatementKind::Select && calls_volatile(plan, sql);
+    let told = [
+        (statements.iter().any(writes), "DO blocks and procedures"),
+        (statements.iter().any(calls), "functions that are called"),
+    ];
+    told.into_iter().filter(|(unread, _)| *unread).map(|(_, what)| {
+        Condition::said(format!("{what} write to no other tables than on the copy: only those are saved"))
+    })
+}
+
+/// Whether a query calls a function that people wrote and that may write.
+fn calls_volatile(plan: &Plan<'_>, sql: &str) -> bool {
+    let all = words(sql);
+    let called = all.windows(2).filter(|pair| pair[1].text == "(").filter_map(|pair| pair[0].name());
+    let called: BTreeSet<String> = called.collect();
+    let may_write = |function: &Function| {
+        let says = function.definition.as_deref().unwrap_or_default();
+        let harmless = ["\n IMMUTABLE", "\n STABLE", "\n LANGUAGE c\n", "\n LANGUAGE internal\n"];
+        called.contains(&function.name) && function.kind == 'f' && !harmless.iter().any(|word| says.contains(word))
+    };
+    plan.before.functions.values().chain(plan.after.functions.values()).any(may_write)
 }
 
 /// What bears an old name is not what bore it before: it goes with all that is written to it.
@@ -181,7 +201,8 @@ fn valued(plan: &Plan<'_>, save: &Save, after: Oid, name: &str, column: &str) ->
     let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
     let backup = save.backup_name();
     let query = format!(
-        "SELECT count(*) FROM {name} AS t WHERE NOT EXISTS (SELECT FROM {backup} AS b WHERE {})",
+        "SELECT count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {backup} AS b WHERE {})",
+        own_rows(plan, after),
         matched.join(" AND ")
     );
     let text = format!("every row of {name} has a saved value of {}, which allows no null", identifier(column));

@@ -37,6 +37,17 @@ pub struct Input<'a> {
     /// The schema `prepare.sql` saves into: [`BACKUP_SCHEMA`](crate::engine::postgres::catalog::BACKUP_SCHEMA), with
     /// more behind it where backups of several migrations stand side by side.
     pub backup_schema: &'a str,
+    /// What they may take for granted.
+    pub trust: &'a Trust<'a>,
+    /// The migration commits on its way and can stop anywhere: the rollback must undo whatever there is.
+    pub stepwise: bool,
+    /// The statements that are undone, for the comments.
+    pub origins: &'a [Origin],
+}
+
+/// What scripts take for granted, until the copy shows otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust<'a> {
     /// Names of functions that may give another answer the next time, see
     /// [`volatile::read`](crate::engine::postgres::volatile::read). None where nothing may be told from the statements:
     /// then whole tables are saved.
@@ -44,10 +55,22 @@ pub struct Input<'a> {
     /// Converted values come back by casts where those are known to lead back. A migration that converts by an expression
     /// of its own may have made values that no cast takes: then all of them are saved.
     pub casts: bool,
-    /// The migration commits on its way and can stop anywhere: the rollback must undo whatever there is.
-    pub stepwise: bool,
-    /// The statements that are undone, for the comments.
-    pub origins: &'a [Origin],
+    /// Qualified names, before the migration, of tables of which nothing may be told from the statements.
+    pub doubted: BTreeSet<String>,
+    /// The same of tables about which more changes than statements say: whole rows of them are saved.
+    pub unread: BTreeSet<String>,
+}
+
+impl<'a> Trust<'a> {
+    /// Everything.
+    pub fn all(volatile: &'a BTreeSet<String>) -> Self {
+        Self { volatile: Some(volatile), casts: true, ..Self::default() }
+    }
+
+    /// The names of volatile functions, where something may be told from the statements that change a table.
+    pub(super) fn of(&self, table: &str) -> Option<&'a BTreeSet<String>> {
+        self.volatile.filter(|_| !self.doubted.contains(table) && !self.unread.contains(table))
+    }
 }
 
 /// What a migration did to the rows of one table that survives it.
@@ -109,13 +132,13 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     // A file may have neither version nor name.
     let input = &Input { title: if input.title.is_empty() { "the migration" } else { input.title }, ..*input };
     let mut plan = Plan::new(input.before, input.after, Dump::parse(input.dump_before));
-    plan.casts = input.casts;
+    plan.casts = input.trust.casts;
     if input.stepwise {
         plan.indexes_on_the_way = input.statements.iter().filter_map(|sql| index_used(sql)).collect();
     }
     let saved = backup::saves(&mut plan, input);
     let mut conditions = conditions::conditions(&plan, &saved);
-    conditions.extend(conditions::of_unread(input.statements));
+    conditions.extend(conditions::of_unread(&plan, input.statements));
     let inverse = inverse::inverse(&mut plan, &saved);
     let mut unmodelled = std::mem::take(&mut plan.unmodelled);
     unmodelled.sort();
@@ -233,7 +256,12 @@ fn prepare(input: &Input<'_>, saved: &[Save], traces: &[String]) -> String {
             ),
         ],
     );
-    out.push_str(OPENING);
+    // Tables are saved one after another, while the application goes on.
+    out.push_str(&OPENING.replacen(
+        "BEGIN;",
+        "-- What is saved is of one moment.\nBEGIN ISOLATION LEVEL REPEATABLE READ;",
+        1,
+    ));
     out.push_str(
         "-- An error is better than a backup that row security made incomplete.\nSET LOCAL row_security = off;\n",
     );

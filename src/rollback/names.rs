@@ -1,41 +1,15 @@
 //! How scripts spell objects, and how their comments speak of them.
 
-use crate::engine::postgres::session::quote_identifier;
 use crate::snapshot::Oid;
+pub(super) use crate::snapshot::catalog::qualify as qualified;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::object::{Address, Class, TypeKind};
-
-/// Words `quote_ident` would quote: everything the server's parser does not take as a plain name everywhere.
-const KEYWORDS: &str = " all analyse analyze and any array as asc asymmetric authorization between bigint binary bit \
-boolean both case cast char character check coalesce collate collation column concurrently constraint create cross \
-current_catalog current_date current_role current_schema current_time current_timestamp current_user dec decimal \
-default deferrable desc distinct do else end except exists extract false fetch float for foreign freeze from full \
-grant greatest group grouping having ilike in initially inner inout int integer intersect interval into is isnull join \
-json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table \
-json_value lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none \
-normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay placing position \
-precision primary real references returning right row select session_user setof similar smallint some substring \
-symmetric system_user table tablesample then time timestamp to trailing treat trim true union unique user using \
-values varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest \
-xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable ";
-
-/// Quotes an identifier where SQL needs it.
-pub(super) fn identifier(name: &str) -> String {
-    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
-        && !KEYWORDS.contains(&format!(" {name} "));
-    if plain { name.to_owned() } else { quote_identifier(name) }
-}
+pub(super) use crate::snapshot::plan::quote_identifier_if_needed as identifier;
 
 /// A list of identifiers.
 pub(super) fn identifiers<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| identifier(name)).collect();
     names.join(", ")
-}
-
-/// `schema.name`.
-pub(super) fn qualified(schema: &str, name: &str) -> String {
-    format!("{}.{}", identifier(schema), identifier(name))
 }
 
 /// What `ALTER`, `DROP` and `COMMENT ON` call a relation of this kind.

@@ -22,6 +22,7 @@ mod plans;
 mod prefixes;
 mod proof;
 mod state;
+mod trusted;
 mod without;
 mod witness;
 
@@ -32,6 +33,8 @@ pub(crate) use prefixes::COPIES as PREFIX_COPIES;
 pub use prefixes::prove_prefixes;
 pub use proof::{Loss, RollbackProof};
 use state::{Reader, State, reapplied};
+pub(crate) use trusted::MORE_COPIES;
+pub use trusted::{Proven, write_and_prove};
 
 /// A disposable copy to prove on.
 pub trait ProofCopy: Sized {
@@ -197,14 +200,14 @@ async fn roll_back<C: ProofCopy>(
     Ok(Some(back))
 }
 
-/// How many rows the rollback found changed since, where there is a backup.
-async fn left_alone(superuser: &mut Session, scripts: &Scripts) -> Result<u64, ServerError> {
+/// Tables with rows that the rollback found changed since, where there is a backup.
+async fn left_alone(superuser: &mut Session, scripts: &Scripts) -> Result<BTreeSet<String>, ServerError> {
     if scripts.saved.is_empty() {
-        return Ok(0);
+        return Ok(BTreeSet::new());
     }
-    let count = format!("SELECT count(*) FROM {}.left_alone", identifier(&scripts.backup_schema));
-    let counted = superuser.query(&count).await?;
-    Ok(counted.scalar().and_then(|count| count.parse().ok()).unwrap_or_default())
+    let tables = format!("SELECT DISTINCT origin FROM {}.left_alone", identifier(&scripts.backup_schema));
+    let told = superuser.query(&tables).await?;
+    Ok(told.rows.into_iter().flatten().flatten().collect())
 }
 
 /// Runs `cleanup.sql` and looks whether the backup is gone.

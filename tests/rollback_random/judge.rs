@@ -9,8 +9,10 @@ use seatrial::engine::postgres::session::Session;
 use seatrial::engine::postgres::volatile;
 use seatrial::report::v1::RollbackVerdict;
 use seatrial::rollback::RollbackError;
-use seatrial::rollback::generate::{Input, Scripts, generate};
-use seatrial::rollback::prove::{DownFailure, ProofCopy, ProofGround, ProveOptions, RollbackProof, prove, run_script};
+use seatrial::rollback::generate::{Input, Scripts, Trust, generate};
+use seatrial::rollback::prove::{
+    DownFailure, ProofCopy, ProofGround, ProveOptions, Proven, RollbackProof, run_script, write_and_prove,
+};
 use seatrial::snapshot::catalog::Catalog;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,12 +204,13 @@ async fn attempt(place: &Place, base: &str, recipe: &Recipe<'_>) -> Judged {
             return judged;
         }
     };
-    let mut scripts = seen.scripts(&built, true);
-    let mut proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await;
-    if proof.as_ref().is_ok_and(|proof| proof.mistaken(&scripts)) {
-        scripts = seen.scripts(&built, false);
-        proof = prove(&mut &ground, &scripts, &ProveOptions::default()).await;
-    }
+    let (options, trust) = (ProveOptions::default(), Trust::all(&seen.volatile));
+    let written = seen.scripts(&built, &trust);
+    let write = |trust: &Trust<'_>| seen.scripts(&built, trust);
+    let (scripts, proof) = match write_and_prove(&mut &ground, &options, &seen.before, trust, write).await {
+        Ok(Proven { scripts, proof, .. }) => (scripts, Ok(proof)),
+        Err(error) => (written, Err(error)),
+    };
     let complaint = match (proof, round_trip(&ground, &scripts).await) {
         (Err(error), _) => {
             judged.outcome = "no proof".to_owned();
@@ -254,7 +257,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn scripts(&self, built: &Built, told_from_statements: bool) -> Scripts {
+    fn scripts(&self, built: &Built, trust: &Trust<'_>) -> Scripts {
         generate(&Input {
             before: &self.before,
             after: &self.after,
@@ -264,8 +267,7 @@ impl Seen {
             statements: &built.case.migration,
             title: "a random migration",
             backup_schema: catalog::BACKUP_SCHEMA,
-            volatile: told_from_statements.then_some(&self.volatile),
-            casts: true,
+            trust,
             stepwise: false,
             origins: &[],
         })

@@ -9,7 +9,7 @@ use super::decide::{new_save, saved_column, surviving_key};
 use super::lookups::{Lookups, PLACE};
 use super::possible::{Change, Reads};
 use super::predict::{self, Simple, stays};
-use super::references::referrers;
+use super::references::{referrers, refers_to_itself};
 use super::statement::{Target, Written, select_items};
 use super::{Added, Save, SaveKind, SavedColumn};
 use crate::snapshot::catalog::{Column, RelationKind};
@@ -78,9 +78,10 @@ fn save(plan: &Plan<'_>, rows: &Rows<'_, '_>, told: Told<'_>) -> Option<Save> {
     let is_key = |column: &&&Column| keys.iter().any(|key| key.name == column.name);
     let untold = told.untold.iter().filter(|column| !is_key(column)).map(|column| column.name.clone()).collect();
     let referrers = referrers(plan, before);
-    let lookups =
-        Lookups { statement: (before, rows.at), place: *place, reads, stays, stand_in: None, found: Vec::new() };
-    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query: told.query, referrers, lookups });
+    let chained = refers_to_itself(plan, before) && !keys.is_empty();
+    let lookups = Lookups { statement: (before, rows.at), place: *place, reads, stays, ..Lookups::default() };
+    let (query, alike) = (told.query, Vec::new());
+    let kind = SaveKind::Added(Added { keys, numbered, identity, untold, query, alike, referrers, chained, lookups });
     new_save(plan, before, kind, numbers, columns)
 }
 
@@ -329,22 +330,8 @@ impl<'c> Rows<'_, 'c> {
                         told.columns.iter().filter(|column| !is_told(&column.name)).copied().collect();
                     told.columns.retain(|column| !lost.iter().any(|lost| lost.number == column.number));
                     told.untold.extend(lost);
-                    let list: Vec<String> = told
-                        .columns
-                        .iter()
-                        .map(|column| {
-                            let name = identifier(&column.name);
-                            let value = assigned.iter().find(|(assigned, _)| *assigned == column.name);
-                            match (value.and_then(|(_, value)| value.as_ref()), condition) {
-                                (Some(value), Some(condition)) => format!(
-                                    "CASE WHEN ({condition}) THEN ({value})::{} ELSE {name} END AS {name}",
-                                    column.type_name
-                                ),
-                                (Some(value), None) => format!("({value})::{} AS {name}", column.type_name),
-                                (None, _) => name,
-                            }
-                        })
-                        .collect();
+                    let updated = |column: &&Column| predict::updated(column, assigned, condition);
+                    let list: Vec<String> = told.columns.iter().map(updated).collect();
                     let alias = identifier(&target.alias);
                     told.query = format!("SELECT {}\n        FROM ({}) AS {alias}", list.join(", "), told.query);
                 }

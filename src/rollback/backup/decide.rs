@@ -7,31 +7,36 @@ use super::added::added_rows;
 use super::lookups;
 use super::possible::{self, Action, Cascade, Change};
 use super::predict::{self, Reach};
-use super::references::{by_reference, contended};
+use super::references::{by_reference, contended, referrers};
 use super::statement::Written as Statement;
 use super::{Key, Position, Save, SaveKind, SavedColumn, Written};
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::object::{Address, TypeKind};
 use std::collections::BTreeSet;
 
 /// Decides what is saved.
 pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<Save> {
-    let (schema, volatile) = (input.backup_schema, input.volatile);
+    let schema = input.backup_schema;
     let mut found = Vec::new();
     dropped_tables(plan, &mut found);
     let mut whole = BTreeSet::new();
-    for change in possible::changes(plan, input.changed, input.statements) {
+    let mut written = BTreeSet::new();
+    for mut change in possible::changes(plan, input.changed, input.statements) {
         let table = plan.tables.values().find(|table| table.before == change.table);
         let Some(table) = table else { continue };
-        if changed_rows(plan, table, &change, volatile, &mut found) == Columns::All {
-            whole.insert(table.before);
+        let name = plan.before.relation_name(table.before);
+        let volatile = input.trust.of(&name);
+        change.unread |= input.trust.unread.contains(&name);
+        match changed_rows(plan, table, &change, volatile, &mut found) {
+            Columns::All => whole.extend([table.before]),
+            Columns::Some { written: columns } => written.extend(columns.iter().map(|number| (table.before, *number))),
         }
     }
     let mut hopeless = Vec::new();
     for table in plan.tables.values() {
         if !whole.contains(&table.before) {
-            lost_columns(plan, table, input, &mut found, &mut hopeless);
+            lost_columns(plan, table, input, &written, &mut found, &mut hopeless);
         }
     }
     lookups::link(plan, &mut found);
@@ -50,6 +55,7 @@ pub(in crate::rollback) fn saves(plan: &mut Plan<'_>, input: &Input<'_>) -> Vec<
         }
     }
     name_parents(&mut found);
+    lookups::name_alike(&mut found);
     lookups::name(&mut found);
     found
 }
@@ -101,7 +107,7 @@ pub(super) fn new_save(
         kind,
         columns,
         force_row_security: plan.before.relation_details.get(&table).is_some_and(|detail| detail.force_row_security),
-        own_rows: plan.before.relations.get(&table).is_some_and(|relation| relation.kind == RelationKind::Table),
+        own_rows: relation.kind == RelationKind::Table,
         contended: false,
     })
 }
@@ -125,12 +131,22 @@ fn dropped_tables(plan: &Plan<'_>, found: &mut Vec<Save>) {
 }
 
 /// Which columns of a table's rows are saved for all that changes about them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Columns {
     /// Every one: what is dropped or converted is among them.
     All,
     /// Some, or of some rows only.
-    Some,
+    Some {
+        /// Converted columns whose values are not only converted: rows of them are written besides, or go.
+        written: BTreeSet<i16>,
+    },
+}
+
+impl Columns {
+    /// Nothing that is converted is written besides.
+    fn some() -> Self {
+        Self::Some { written: BTreeSet::new() }
+    }
 }
 
 /// Rows that statements change, delete and add, or may change elsewhere.
@@ -148,7 +164,7 @@ fn changed_rows(
         && let Some(save) = taken_along(plan, table, change, cascade, found)
     {
         found.push(save);
-        return Columns::Some;
+        return Columns::some();
     }
     if !change.cascades.is_empty() {
         return all_rows(plan, table, None, true, found);
@@ -156,27 +172,31 @@ fn changed_rows(
     let Some(mut reach) = predict::reach(plan, table, change) else {
         // A list of values that were only added, by something that is not read, destroys nothing.
         let only_adds = change.seen.updated + change.seen.deleted == 0 && only_inserts(change);
-        return if only_adds { Columns::Some } else { all_rows(plan, table, None, true, found) };
+        return if only_adds { Columns::some() } else { all_rows(plan, table, None, true, found) };
     };
     // What is dropped or converted is saved by itself.
-    reach.assigned.retain(|number| {
+    let assigned = std::mem::take(&mut reach.assigned);
+    let (by_itself, assigned): (BTreeSet<i16>, BTreeSet<i16>) = assigned.into_iter().partition(|number| {
         let converted = table.retyped.contains(number) && !converts_back(plan, table, *number);
-        !table.dropped.contains(number) && !converted
+        table.dropped.contains(number) || converted
     });
+    reach.assigned = assigned;
+    let written = if reach.deletes { table.retyped.clone() } else { by_itself };
     // Rows that were only added destroy nothing, and what goes to columns that go again is nobody's loss.
     if reach.assigned.is_empty() && !reach.deletes {
-        return Columns::Some;
+        return Columns::Some { written };
     }
     if let Some(volatile) = volatile
         && let Some(save) = written_rows(plan, table, &reach, volatile)
     {
         found.push(save);
-        return Columns::Some;
+        return Columns::Some { written };
     }
-    if reach.deletes {
-        return all_rows(plan, table, None, true, found);
+    let assigned = if reach.deletes { None } else { Some(&reach.assigned) };
+    match all_rows(plan, table, assigned, reach.deletes, found) {
+        Columns::Some { .. } => Columns::Some { written },
+        Columns::All => Columns::All,
     }
-    all_rows(plan, table, Some(&reach.assigned), false, found)
 }
 
 /// Whether all that names the table are statements that add rows and leave others as they are. Nothing names a table that
@@ -241,12 +261,18 @@ fn all_rows(
 ) -> Columns {
     let before = table.before;
     let nothing = BTreeSet::new();
-    let key = match surviving_key(plan, table, assigned.unwrap_or(&nothing)) {
+    let mut replaces = None;
+    let mut key = match surviving_key(plan, table, assigned.unwrap_or(&nothing)) {
         Some(key) => Key::Columns(key),
         None => Key::Occurrence(Vec::new()),
     };
+    // Without a key all rows go and come again, which takes along what refers to them. But references have a key.
+    if let (Key::Occurrence(_), Some(referenced)) = (&key, referenced_key(plan, table)) {
+        key = Key::Columns(referenced);
+        replaces = Some(referrers(plan, before));
+    }
     let (keys, assigned) = match &key {
-        Key::Columns(keys) => (keys.as_slice(), assigned),
+        Key::Columns(keys) => (keys.as_slice(), assigned.filter(|_| replaces.is_none())),
         Key::Occurrence(_) => (&[][..], None),
     };
     let numbers: Vec<i16> = plan
@@ -257,8 +283,9 @@ fn all_rows(
         .map(|column| column.number)
         .collect();
     let columns = numbers.iter().filter_map(|number| saved_column(plan.before, before, *number, false)).collect();
-    found.extend(new_save(plan, before, SaveKind::Rows { key, deletes }, numbers, columns));
-    if assigned.is_none() { Columns::All } else { Columns::Some }
+    let deletes = deletes || replaces.is_some();
+    found.extend(new_save(plan, before, SaveKind::Rows { key, deletes, replaces }, numbers, columns));
+    if assigned.is_none() { Columns::All } else { Columns::some() }
 }
 
 /// Rows told from the statements that change them; none where those need more than their rows.
@@ -285,13 +312,16 @@ fn lost_columns(
     plan: &Plan<'_>,
     table: &TablePlan,
     input: &Input<'_>,
+    written: &BTreeSet<(Oid, i16)>,
     found: &mut Vec<Save>,
     hopeless: &mut Vec<String>,
 ) {
     let before = table.before;
     let Some(relation) = plan.before.relations.get(&before) else { return };
+    // Partitions are saved with their table; whatever else inherits has rows and keys of its own.
     let inherited = |number: i16| {
-        plan.before.column_details.get(&(before, number)).is_some_and(|detail| detail.inherited && !detail.local)
+        let detail = plan.before.column_details.get(&(before, number));
+        relation.is_partition && detail.is_some_and(|detail| detail.inherited && !detail.local)
     };
     let expressed = predict::converted_by_expression(plan, table, input.statements);
     let mut numbers = Vec::new();
@@ -306,8 +336,10 @@ fn lost_columns(
             // A column that is added again without its default holds nulls: no need to save those.
             let skip_null = lost && !(old.not_null && old.default.is_some());
             let saved = saved_column(plan.before, before, old.number, skip_null);
-            let converted_to =
-                converted_to(plan, table, old.number).filter(|_| converted && !expressed && input.volatile.is_some());
+            // A value that was written before it was converted is not the saved one cast, which may not be castable.
+            let told =
+                !expressed && input.trust.of(&relation.qualified).is_some() && !written.contains(&(before, old.number));
+            let converted_to = converted_to(plan, table, old.number).filter(|_| converted && told);
             let overwrites = converted && converted_to.is_none();
             columns.extend(saved.map(|saved| SavedColumn { converted_to, overwrites, ..saved }));
         }
@@ -377,28 +409,47 @@ pub(in crate::rollback) fn is_base_of(catalog: &Catalog, column: (Oid, i16), typ
 /// among `assigned`.
 pub(super) fn surviving_key(plan: &Plan<'_>, table: &TablePlan, assigned: &BTreeSet<i16>) -> Option<Vec<SavedColumn>> {
     let before = table.before;
-    let stays = |name: &String| {
-        plan.before.columns_of(before).find(|column| column.name == *name).is_some_and(|column| {
-            let gone = table.dropped.contains(&column.number);
-            let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
-            column.not_null && !gone && !converted && !assigned.contains(&column.number) && column.generated.is_none()
-        })
+    let stays = |name: &&String| {
+        let column = staying(plan, table, name);
+        column.is_some_and(|column| column.not_null && !assigned.contains(&column.number))
     };
-    let mut keys: Vec<_> = plan
-        .before
-        .constraints
-        .values()
-        .filter(|constraint| constraint.table == Some(before) && matches!(constraint.kind, 'p' | 'u'))
-        .filter(|constraint| {
-            !plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.deferrable)
-        })
-        .filter(|constraint| constraint.columns.iter().all(stays))
-        .collect();
-    keys.sort_by_key(|constraint| (constraint.kind != 'p', constraint.columns.len(), constraint.oid));
-    let names = &keys.first()?.columns;
-    let number =
-        |name: &String| plan.before.columns_of(before).find(|column| column.name == *name).map(|column| column.number);
-    names.iter().map(|name| saved_column(plan.before, before, number(name)?, false)).collect()
+    let constraints = plan.before.constraints.values().filter(|constraint| {
+        let deferrable = plan.before.constraint_details.get(&constraint.oid).is_some_and(|detail| detail.deferrable);
+        constraint.table == Some(before) && matches!(constraint.kind, 'p' | 'u') && !deferrable
+    });
+    let indexes = plan.before.indexes.values().filter(|index| {
+        let plain = plan.before.index_details.get(&index.oid).is_some_and(|detail| !detail.has_expressions);
+        let whole = plain && index.predicate.is_none() && index.valid;
+        index.table == before && index.unique && index.constraint.is_none() && whole
+    });
+    let constraints = constraints.map(|found| ((found.kind != 'p', false), found.oid, found.columns.iter().collect()));
+    let indexes = indexes.map(|found| ((true, true), found.oid, found.keys.iter().take(found.key_count).collect()));
+    let mut keys: Vec<((bool, bool), Oid, Vec<&String>)> = constraints.chain(indexes).collect();
+    keys.retain(|(_, _, names)| names.iter().all(stays));
+    keys.sort_by_key(|(kind, oid, names)| (*kind, names.len(), *oid));
+    saved_columns(plan, before, &keys.first()?.2)
+}
+
+/// Columns that other rows refer to a table's rows by, null in some of them, where they stay.
+fn referenced_key(plan: &Plan<'_>, table: &TablePlan) -> Option<Vec<SavedColumn>> {
+    let keys = plan.before.constraints.values().filter(|key| key.kind == 'f' && key.references == Some(table.before));
+    let mut keys = keys.map(|key| key.referenced_columns.iter().collect::<Vec<_>>());
+    let names = keys.find(|names| names.iter().all(|name| staying(plan, table, name).is_some()))?;
+    saved_columns(plan, table.before, &names)
+}
+
+fn saved_columns(plan: &Plan<'_>, table: Oid, names: &[&String]) -> Option<Vec<SavedColumn>> {
+    let number = |name: &String| plan.before.columns_of(table).find(|column| column.name == *name);
+    names.iter().map(|name| saved_column(plan.before, table, number(name)?.number, false)).collect()
+}
+
+/// A column that has the values it had once its table is as before, without any help from the backup.
+fn staying<'c>(plan: &Plan<'c>, table: &TablePlan, name: &String) -> Option<&'c Column> {
+    plan.before.columns_of(table.before).find(|column| column.name == *name).filter(|column| {
+        let gone = table.dropped.contains(&column.number);
+        let converted = table.retyped.contains(&column.number) && !converts_back(plan, table, column.number);
+        !gone && !converted && column.generated.is_none()
+    })
 }
 
 fn unchanged_columns(plan: &Plan<'_>, table: &TablePlan) -> Vec<String> {

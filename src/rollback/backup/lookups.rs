@@ -6,7 +6,7 @@
 use super::super::names::identifier;
 use super::super::planner::Plan;
 use super::predict::stays;
-use super::{Added, Save, SaveKind};
+use super::{Added, Save, SaveKind, SavedColumn};
 use crate::migration::script::words::words;
 use crate::snapshot::Oid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,8 @@ pub struct Lookups {
     pub statement: (Oid, usize),
     /// Its place among all statements.
     pub place: usize,
+    /// Which of all statements whose rows are told, whatever their table: no two stand-ins are alike.
+    pub number: usize,
     /// The statements whose rows it reads.
     pub reads: Vec<(Oid, usize)>,
     /// Later statements leave its rows as they are.
@@ -45,6 +47,11 @@ fn added(save: &Save) -> Option<&Added> {
 
 /// Completes the queries of rows that refer to added rows; takes out those that cannot be told.
 pub(super) fn link(plan: &Plan<'_>, saves: &mut Vec<Save>) {
+    let told = saves.iter_mut().filter_map(|save| match &mut save.kind {
+        SaveKind::Added(added) => Some(added),
+        _ => None,
+    });
+    told.enumerate().for_each(|(number, added)| added.lookups.number = number);
     loop {
         let tables: BTreeMap<(Oid, usize), Save> =
             saves.iter().filter_map(|save| Some((added(save)?.lookups.statement, save.clone()))).collect();
@@ -103,7 +110,7 @@ fn stand_in(plan: &Plan<'_>, save: &Save) -> Option<(String, String)> {
     if save.columns.iter().any(|column| column.name == key.name) {
         return None;
     }
-    let at = i64::try_from(added.lookups.statement.1).ok()?;
+    let at = i64::try_from(added.lookups.number).ok()?;
     // Further below zero than numbers of rows are.
     let below = |from: i64| format!("({} - row_number() OVER ())::{}", from - at * 1_000_000, key.type_name);
     let column = plan.before.columns_of(save.table).find(|column| column.name == key.name)?;
@@ -146,6 +153,21 @@ fn stand_ins(plan: &Plan<'_>, reads: &[(Oid, usize)], tables: &BTreeMap<(Oid, us
         })
         .collect();
     if tables.is_empty() { String::new() } else { format!("WITH {}\n        ", tables.join(", ")) }
+}
+
+/// Once backups have names: tells those of the same table from each other's rows.
+pub(super) fn name_alike(saves: &mut [Save]) {
+    let told: Vec<Save> = saves.iter().filter(|save| added(save).is_some()).cloned().collect();
+    for save in saves {
+        let of_all = |other: &&Save| {
+            let told = |column: &SavedColumn| other.columns.iter().any(|theirs| theirs.name == column.name);
+            other.table == save.table && other.backup != save.backup && save.columns.iter().all(told)
+        };
+        let alike = told.iter().filter(of_all).map(Save::backup_name).collect();
+        if let SaveKind::Added(added) = &mut save.kind {
+            added.alike = alike;
+        }
+    }
 }
 
 /// Once backups have names: puts them where they are asked for, and writes what finds the keys.

@@ -8,7 +8,8 @@ use super::super::planner::Plan;
 use super::statement::{Target, Written, merged, target_of, written};
 use crate::migration::script::words::{Word, words};
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
+use crate::snapshot::object::{Address, Class};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One table rows of which may change.
@@ -28,6 +29,8 @@ pub(super) struct Change {
     pub unread: bool,
     /// The same, without `MERGE`, of which at least what it adds is read.
     pub opaque: bool,
+    /// The place of the last of those statements among all: one that names it twice is one statement.
+    last: Option<usize>,
 }
 
 /// What a statement reads of what earlier ones have written.
@@ -72,7 +75,11 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
     let mut deleting = BTreeSet::new();
     let mut earlier = Earlier::new();
     for (place, sql) in statements.iter().enumerate() {
-        let read = written(sql);
+        let mut read = written(sql);
+        if let Some(Written::Truncate { targets }) = read.as_mut().filter(|_| truncates_on(sql)) {
+            let along = truncated_along(plan, targets);
+            targets.extend(along);
+        }
         let merge = read.is_none().then(|| merged(sql)).flatten();
         let reads = match read.as_ref().or(merge.as_ref()) {
             Some(Written::Insert { query: Some(query), .. }) => reads(query, &earlier),
@@ -81,13 +88,20 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
         };
         let targets: Vec<(Target, bool)> = match &read {
             Some(written) => {
-                let deletes = matches!(written, Written::Delete { .. } | Written::Truncate { .. });
+                // No foreign key acts when a table is emptied.
+                let deletes = matches!(written, Written::Delete { .. });
                 written.targets().iter().map(|target| (target.clone(), deletes)).collect()
             }
             None => hidden(sql),
         };
         for (target, deletes) in targets {
-            let tables = tables(plan, &target);
+            let mut tables = tables(plan, &target);
+            // What a view, its rules or triggers do about other tables' rows is not read.
+            let through = tables.is_empty() && !matches!(&read, Some(Written::Insert { overwrites: false, .. }));
+            if through {
+                tables = behind(plan, &target);
+            }
+            let unread = read.is_none() || through;
             let added = earlier.entry(target.name.clone()).or_insert_with(|| Some(Vec::new()));
             match (&read, tables.as_slice()) {
                 (Some(Written::Insert { overwrites: false, .. }), [table]) => {
@@ -98,10 +112,10 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
             }
             for table in tables {
                 let change = entry(plan, &mut found, table);
-                change.unread |= read.is_none();
-                change.opaque |= read.is_none() && merge.is_none();
-                if let Some(list) = &mut change.seen.statements
-                    && list.last() != Some(sql)
+                change.unread |= unread;
+                change.opaque |= unread && (through || merge.is_none());
+                if change.last.replace(place) != Some(place)
+                    && let Some(list) = &mut change.seen.statements
                 {
                     list.push(sql.clone());
                     if let Some(read) = read.clone().or_else(|| merge.clone()) {
@@ -113,9 +127,6 @@ pub(super) fn changes(plan: &Plan<'_>, seen: &[ChangedTable], statements: &[Stri
                     deleting.insert(table);
                 }
             }
-        }
-        if truncates_on(sql) {
-            deleting.extend(found.values().filter(|change| names(change, sql)).map(|change| change.table));
         }
     }
     for one in seen {
@@ -139,10 +150,6 @@ fn entry<'f>(plan: &Plan<'_>, found: &'f mut BTreeMap<Oid, Change>, table: Oid) 
     })
 }
 
-fn names(change: &Change, sql: &String) -> bool {
-    change.seen.statements.as_ref().is_some_and(|list| list.contains(sql))
-}
-
 /// What an expression or a query sees of what was written to tables it names.
 fn reads(text: &str, earlier: &Earlier) -> Reads {
     let all = words(text);
@@ -163,6 +170,47 @@ fn reads(text: &str, earlier: &Earlier) -> Reads {
 fn truncates_on(sql: &str) -> bool {
     let all = words(sql);
     all.first().is_some_and(|word| word.is("TRUNCATE")) && all.iter().any(|word| word.is("CASCADE"))
+}
+
+/// The tables that a `TRUNCATE … CASCADE` of these empties besides: all that refer to one of them, whatever their foreign
+/// keys do, with the rows that refer to nothing.
+fn truncated_along(plan: &Plan<'_>, targets: &[Target]) -> Vec<Target> {
+    let parts = |of: Oid| {
+        let heirs = plan.before.relation_details.iter().filter(move |(_, detail)| detail.parents.contains(&of));
+        heirs.map(|(heir, _)| *heir)
+    };
+    let partition_of = |oid: Oid| plan.before.relations.get(&oid).filter(|found| found.is_partition)?.parent;
+    let mut own = BTreeSet::new();
+    for target in targets {
+        let mut next: Vec<Oid> = named(plan, target).into_iter().collect();
+        while let Some(table) = next.pop() {
+            if own.insert(table) && !target.only {
+                next.extend(parts(table));
+            }
+        }
+    }
+    let mut open: Vec<Oid> = own.iter().copied().collect();
+    let (mut emptied, mut along) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(table) = open.pop() {
+        if !emptied.insert(table) {
+            continue;
+        }
+        open.extend(parts(table).filter(|part| partition_of(*part).is_some()));
+        let keys = plan.before.constraints.values().filter(|key| key.kind == 'f' && key.references == Some(table));
+        let referring: Vec<Oid> = keys.filter_map(|key| key.table).collect();
+        along.extend(referring.iter().filter(|oid| !own.contains(oid)));
+        open.extend(referring);
+    }
+    // Partitions are emptied with their table.
+    let tops = along.iter().filter(|oid| partition_of(**oid).is_none_or(|whole| !plan.before.is_within(whole, &along)));
+    tops.filter_map(|oid| plan.before.relations.get(oid))
+        .map(|relation| Target {
+            schema: Some(relation.schema.clone()),
+            name: relation.name.clone(),
+            alias: relation.name.clone(),
+            only: true,
+        })
+        .collect()
 }
 
 /// Tables named behind the words that write, wherever they stand: in `WITH`, in `MERGE`.
@@ -188,10 +236,9 @@ fn hidden(sql: &str) -> Vec<(Target, bool)> {
     found
 }
 
-/// The surviving tables a target means, by OID before: itself, and those that inherit from it. A partitioned table
-/// stands for its partitions.
-fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
-    let named = |catalog: &Catalog| -> Vec<Oid> {
+/// The tables a target means by itself, by OID before.
+fn named(plan: &Plan<'_>, target: &Target) -> BTreeSet<Oid> {
+    let of = |catalog: &Catalog| -> Vec<Oid> {
         catalog
             .relations
             .values()
@@ -203,8 +250,15 @@ fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
             .map(|relation| relation.oid)
             .collect()
     };
-    let mut found: BTreeSet<Oid> = named(plan.before).into_iter().collect();
-    found.extend(named(plan.after).into_iter().filter_map(|oid| plan.pairing.relation_before(oid)));
+    let mut found: BTreeSet<Oid> = of(plan.before).into_iter().collect();
+    found.extend(of(plan.after).into_iter().filter_map(|oid| plan.pairing.relation_before(oid)));
+    found
+}
+
+/// The surviving tables a target means, by OID before: itself, and those that inherit from it. A partitioned table
+/// stands for its partitions.
+fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
+    let mut found = named(plan, target);
     let mut next: Vec<Oid> = if target.only { Vec::new() } else { found.iter().copied().collect() };
     while let Some(parent) = next.pop() {
         let heirs = plan.before.relation_details.iter().filter(|(_, detail)| detail.parents.contains(&parent));
@@ -216,6 +270,42 @@ fn tables(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
         }
     }
     found.retain(|oid| plan.pairing.relation_after(*oid).is_some());
+    found.into_iter().collect()
+}
+
+/// The surviving tables behind a view.
+fn behind(plan: &Plan<'_>, target: &Target) -> Vec<Oid> {
+    let mut found = BTreeSet::new();
+    for catalog in [plan.before, plan.after] {
+        let is_named = |relation: &&Relation| {
+            let schema = target.schema.as_ref().is_none_or(|schema| *schema == relation.schema);
+            relation.kind == RelationKind::View && relation.name == target.name && schema
+        };
+        let mut open: Vec<Oid> = catalog.relations.values().filter(is_named).map(|relation| relation.oid).collect();
+        let mut done = BTreeSet::new();
+        while let Some(view) = open.pop() {
+            if !done.insert(view) {
+                continue;
+            }
+            let address = Address::relation(view);
+            let read = catalog.dependencies.iter().filter(|dependency| dependency.dependent.whole() == address);
+            let read = read.map(|read| read.referenced).filter(|referenced| referenced.class == Class::Relation);
+            for relation in read.filter_map(|referenced| catalog.relations.get(&referenced.oid)) {
+                match relation.kind {
+                    RelationKind::View => open.push(relation.oid),
+                    _ => found.extend(tables(
+                        plan,
+                        &Target {
+                            schema: Some(relation.schema.clone()),
+                            name: relation.name.clone(),
+                            alias: relation.name.clone(),
+                            only: false,
+                        },
+                    )),
+                }
+            }
+        }
+    }
     found.into_iter().collect()
 }
 

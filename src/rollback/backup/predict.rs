@@ -15,7 +15,6 @@ use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::object::{Address, Class};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// What statements do to one table, read from their text.
 pub(super) struct Reach {
@@ -214,46 +213,41 @@ pub(super) fn effect(
     Some(Effect { query, assigned: assigned.iter().map(|column| column.name.clone()).collect() })
 }
 
+/// A column as an `UPDATE` leaves it, in a list that is selected from the rows before.
+pub(super) fn updated(column: &Column, assigned: &[(String, Option<String>)], condition: Option<&str>) -> String {
+    let name = identifier(&column.name);
+    let value = assigned.iter().find(|(assigned, _)| *assigned == column.name);
+    match (value.and_then(|(_, value)| value.as_ref()), condition) {
+        (Some(value), Some(condition)) => {
+            format!("CASE WHEN ({condition}) THEN ({value})::{} ELSE {name} END AS {name}", column.type_name)
+        }
+        (Some(value), None) => format!("({value})::{} AS {name}", column.type_name),
+        (None, _) => name,
+    }
+}
+
 /// One statement over the rows the ones before it left.
 fn layer(columns: &[&Column], statement: &Written, rows: &str) -> String {
-    let mut list = String::from("seatrial_before");
-    let (alias, deleted) = match statement {
-        Written::Update { target, assigned, condition, .. } => {
-            for column in columns {
-                let name = identifier(&column.name);
-                let value = assigned.iter().find(|(assigned, _)| *assigned == column.name);
-                let _ = match (value.and_then(|(_, value)| value.as_ref()), condition) {
-                    (Some(value), Some(condition)) => write!(
-                        list,
-                        ", CASE WHEN ({condition}) THEN ({value})::{} ELSE {name} END AS {name}",
-                        column.type_name
-                    ),
-                    (Some(value), None) => write!(list, ", ({value})::{} AS {name}", column.type_name),
-                    (None, _) => write!(list, ", {name}"),
-                };
-            }
-            (&target.alias, "seatrial_deleted".to_owned())
+    let (assigned, condition): (&[_], _) = match statement {
+        Written::Update { assigned, condition, .. } => (assigned, condition.as_deref()),
+        _ => (&[], None),
+    };
+    let deleted = match statement {
+        Written::Update { .. } => "seatrial_deleted".to_owned(),
+        Written::Delete { condition: Some(condition), .. } => {
+            format!("seatrial_deleted OR coalesce(({condition}), false)")
         }
-        Written::Delete { target, condition, .. } => {
-            for column in columns {
-                let _ = write!(list, ", {}", identifier(&column.name));
-            }
-            let deleted = match condition {
-                Some(condition) => format!("seatrial_deleted OR coalesce(({condition}), false)"),
-                None => "true".to_owned(),
-            };
-            (&target.alias, deleted)
-        }
-        Written::Truncate { targets } => {
-            for column in columns {
-                let _ = write!(list, ", {}", identifier(&column.name));
-            }
-            let Some(first) = targets.first() else { return rows.to_owned() };
-            (&first.alias, "true".to_owned())
-        }
+        Written::Delete { condition: None, .. } | Written::Truncate { .. } => "true".to_owned(),
         Written::Insert { .. } => return rows.to_owned(),
     };
-    format!("SELECT {list}, {deleted} AS seatrial_deleted\n        FROM ({rows}) AS {}", identifier(alias))
+    let Some(target) = statement.targets().first() else { return rows.to_owned() };
+    let each = columns.iter().map(|column| updated(column, assigned, condition));
+    let list: Vec<String> = std::iter::once("seatrial_before".to_owned()).chain(each).collect();
+    format!(
+        "SELECT {}, {deleted} AS seatrial_deleted\n        FROM ({rows}) AS {}",
+        list.join(", "),
+        identifier(&target.alias)
+    )
 }
 
 /// Stands for the name of a table's backup until that is known.

@@ -6,24 +6,33 @@ use super::{Key, Save, SaveKind, SavedColumn};
 use crate::snapshot::Oid;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows of other tables that refer to a row `t` of this one.
+/// Other rows that refer to a row `t` of this table.
 pub(super) fn referrers(plan: &Plan<'_>, table: Oid) -> Vec<String> {
     let foreign_keys = plan.before.constraints.values().filter(|found| found.references == Some(table));
-    let others = foreign_keys.filter_map(|found| Some((found, found.table.filter(|from| *from != table)?)));
-    others
+    foreign_keys
+        .filter_map(|found| Some((found, found.table?)))
         .map(|(found, from)| {
-            let pairs: Vec<String> = found
+            let mut pairs: Vec<String> = found
                 .columns
                 .iter()
                 .zip(&found.referenced_columns)
                 .map(|(own, other)| format!("r.{} = t.{}", identifier(own), identifier(other)))
                 .collect();
+            if from == table {
+                pairs.push("(r.tableoid, r.ctid) <> (t.tableoid, t.ctid)".to_owned());
+            }
             format!("SELECT FROM {} AS r WHERE {}", plan.before.relation_name(from), pairs.join(" AND "))
         })
         .collect()
 }
 
-/// What refers to rows goes after them where rows come back, and before them where rows are taken out.
+/// Whether rows of a table may refer to others of it.
+pub(super) fn refers_to_itself(plan: &Plan<'_>, table: Oid) -> bool {
+    plan.before.constraints.values().any(|found| found.table == Some(table) && found.references == Some(table))
+}
+
+/// What refers to rows goes after them where rows come back, and before them where rows are taken out; of those, what came
+/// last goes first.
 pub(super) fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
     let mut depth: BTreeMap<Oid, usize> = BTreeMap::new();
     let references: Vec<(Oid, Oid)> = plan
@@ -43,9 +52,9 @@ pub(super) fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
     }
     found.sort_by_key(|save| {
         let depth = depth.get(&save.table).copied().unwrap_or(0);
-        match save.kind {
-            SaveKind::Added(_) => (0, 64 - depth),
-            _ => (1, depth),
+        match &save.kind {
+            SaveKind::Added(added) => (0, 64 - depth, usize::MAX - added.lookups.place),
+            _ => (1, depth, 0),
         }
     });
 }
@@ -55,7 +64,7 @@ pub(super) fn by_reference(plan: &Plan<'_>, found: &mut [Save]) {
 pub(super) fn contended(plan: &Plan<'_>, save: &Save) -> bool {
     let (keys, deletes, assigned): (&[SavedColumn], bool, &[String]) = match &save.kind {
         SaveKind::Written(written) => (&written.keys, written.deletes, &written.assigned),
-        SaveKind::Rows { key: Key::Columns(keys), deletes } => (keys, *deletes, &[]),
+        SaveKind::Rows { key: Key::Columns(keys), deletes, .. } => (keys, *deletes, &[]),
         _ => return false,
     };
     let saved = |name: &String| match &save.kind {

@@ -27,11 +27,16 @@ impl Save {
         statements.extend(match &self.kind {
             // The table was just made again, unless the migration stopped before it dropped it.
             SaveKind::Table => {
-                vec![format!("IF NOT EXISTS (SELECT FROM ONLY {}) THEN\n            {}\n        END IF;", self.origin, self.insert_all(&name))]
+                vec![format!("IF NOT EXISTS (SELECT FROM {}) THEN\n            {}\n        END IF;", self.scanned(), self.insert_all(&name))]
             }
             SaveKind::Columns(Key::Columns(keys)) => self.undo_columns(&name, keys),
             SaveKind::Columns(Key::Occurrence(keys)) => vec![self.update_by_occurrence(&name, keys)],
-            SaveKind::Rows { key: Key::Columns(keys), deletes } => self.undo_rows(&name, keys, *deletes),
+            SaveKind::Rows { key: Key::Columns(keys), deletes, replaces: None } => {
+                self.undo_rows(&name, keys, *deletes, "")
+            }
+            SaveKind::Rows { key: Key::Columns(keys), replaces: Some(referrers), .. } => {
+                self.replace_rows(&name, keys, referrers)
+            }
             // Without a key there is no telling which row became which: what is there is replaced.
             SaveKind::Rows { key: Key::Occurrence(_), .. } => {
                 vec![format!("DELETE FROM {};", self.scanned()), self.insert_all(&name)]
@@ -88,8 +93,27 @@ impl Save {
         )
     }
 
-    /// All rows, or the columns that were assigned of all rows.
-    fn undo_rows(&self, name: &str, keys: &[SavedColumn], deletes: bool) -> Vec<String> {
+    /// All rows, found by a key that may be null: what refers to a row stays with it.
+    fn replace_rows(&self, name: &str, keys: &[SavedColumn], referrers: &[String]) -> Vec<String> {
+        let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
+        let used: Vec<String> = referrers.iter().map(|rows| format!("EXISTS ({rows})")).collect();
+        let known: Vec<String> = keys.iter().map(|key| format!("b.{} IS NOT NULL AND ", key.plain())).collect();
+        let nulls: Vec<String> = keys.iter().map(|key| format!("b.{} IS NULL", key.plain())).collect();
+        let mut steps = vec![
+            format!(
+                "DELETE FROM {} AS t\n            WHERE NOT EXISTS (SELECT FROM {name} AS b WHERE {})\n                AND NOT ({});",
+                self.scanned(),
+                matched.join(" AND "),
+                used.join(" OR ")
+            ),
+            format!("{};", self.insert_missing(name, keys, &format!("({}) AND ", nulls.join(" OR ")))),
+        ];
+        steps.extend(self.undo_rows(name, keys, true, &known.concat()));
+        steps
+    }
+
+    /// All rows, or the columns that were assigned of all rows; `only` is a further condition on rows `b` that were deleted.
+    fn undo_rows(&self, name: &str, keys: &[SavedColumn], deletes: bool, only: &str) -> Vec<String> {
         let matched: Vec<String> = keys.iter().map(SavedColumn::matched).collect();
         let matched = matched.join(" AND ");
         let (scanned, assigned) = (self.scanned(), self.assignments());
@@ -97,8 +121,8 @@ impl Save {
         let mut rows = Patient { save: self, keys, name, steps: Vec::new(), left: Vec::new() };
         // Rows first: others of the same table may refer to them.
         if deletes {
-            rows.steps.push(self.insert_missing(name, keys, ""));
-            rows.left.push(format!("NOT EXISTS (SELECT FROM {scanned} AS t WHERE {matched})"));
+            rows.steps.push(self.insert_missing(name, keys, only));
+            rows.left.push(format!("{only}NOT EXISTS (SELECT FROM {scanned} AS t WHERE {matched})"));
         }
         if !self.columns.is_empty() {
             rows.steps.push(format!(
@@ -172,7 +196,7 @@ impl Save {
              tableoid, ctid) AS seatrial_number\n                FROM {origin} AS t) AS now USING (seatrial_key, seatrial_number)\n            \
              WHERE t.tableoid = now.part AND t.ctid = now.place;",
             self.assignments(),
-            origin = self.origin,
+            origin = self.scanned(),
         )
     }
 

@@ -19,6 +19,21 @@ const ROW: &str = "t.tableoid = now.part AND t.ctid = now.row";
 /// No more of them are there than the migration added.
 const CERTAIN: &str = " AND now.many <= b.wanted";
 
+impl Added {
+    /// Notes rows that are referred to, and deletes the others. Rows that refer to each other go one after another, those
+    /// that nothing refers to first: what is there then is in use.
+    fn without_those_in_use(&self, referred: Option<String>, delete: String) -> Vec<String> {
+        if !self.chained {
+            return referred.into_iter().chain([delete]).collect();
+        }
+        let each = format!(
+            "LOOP\n            {}\n            EXIT WHEN NOT FOUND;\n        END LOOP;",
+            delete.replace('\n', "\n    ")
+        );
+        [each].into_iter().chain(referred).collect()
+    }
+}
+
 impl Save {
     /// Statement of `prepare.sql` for rows that are going to be added.
     pub(super) fn prepare_added(&self, name: &str, added: &Added) -> String {
@@ -77,13 +92,12 @@ impl Save {
             "EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND {now} IS DISTINCT FROM {then})"
         );
         let mut steps = vec![self.leave_alone(name, &added.keys, "changed since", &changed)];
-        if !used.is_empty() {
-            let there = format!("EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND ({used}))");
-            steps.push(self.leave_alone(name, &added.keys, "referred to since", &there));
-        }
-        steps.push(format!(
+        let there = format!("EXISTS (\n                SELECT FROM {scanned} AS t WHERE {matched} AND ({used}))");
+        let referred = (!used.is_empty()).then(|| self.leave_alone(name, &added.keys, "referred to since", &there));
+        let delete = format!(
             "DELETE FROM {scanned} AS t USING {name} AS b\n            WHERE {matched} AND {now} IS NOT DISTINCT FROM {then}{free};"
-        ));
+        );
+        steps.extend(added.without_those_in_use(referred, delete));
         steps
     }
 
@@ -117,9 +131,20 @@ impl Save {
              many\n                FROM {scanned} AS t{later})"
         );
         let stand_in = if added.lookups.stand_in.is_some() { ", b.seatrial_stand_in" } else { "" };
+        let others: Vec<String> = added
+            .alike
+            .iter()
+            .map(|other| {
+                let theirs = texts("o", &self.columns);
+                format!(
+                    "\n                    + (SELECT count(*) FROM {other} AS o WHERE {theirs}::text = {saved}::text)"
+                )
+            })
+            .collect();
         let wanted = format!(
             "(\n                SELECT md5({saved}::text) AS mark, row_number() OVER (PARTITION BY {saved}::text) AS place,\n                    \
-             count(*) OVER (PARTITION BY {saved}::text) AS wanted{stand_in}\n                FROM {name} AS b)"
+             count(*) OVER (PARTITION BY {saved}::text){} AS wanted{stand_in}\n                FROM {name} AS b)",
+            others.concat()
         );
         let pairs = format!("{scanned} AS t JOIN {found} AS now ON {ROW} JOIN {wanted} AS b USING (mark, place)");
         Looks { found, wanted, pairs }
@@ -156,12 +181,12 @@ impl Save {
                 &format!("{pairs}\n            WHERE now.many > b.wanted"),
             ));
         }
-        if !used.is_empty() {
-            steps.push(note(&key, "referred to since", &format!("{pairs}\n            WHERE ({used}){certain}")));
-        }
-        steps.push(format!(
+        let referred = (!used.is_empty())
+            .then(|| note(&key, "referred to since", &format!("{pairs}\n            WHERE ({used}){certain}")));
+        let delete = format!(
             "DELETE FROM {scanned} AS t USING {found} AS now JOIN {wanted} AS b USING (mark, place)\n            WHERE {ROW}{certain}{free};"
-        ));
+        );
+        steps.extend(added.without_those_in_use(referred, delete));
         steps
     }
 }

@@ -232,7 +232,7 @@ impl Work<'_, '_> {
             }
             self.nulls(steps, number, old, now.map(|(column, _)| column));
             self.default(steps, number, old, old_detail, now);
-            self.identity_kind(steps, number, old, now.map(|(column, _)| column));
+            self.identity_kind(steps, old, now.map(|(column, _)| column));
             self.storage(steps, old, old_detail, now.map(|(_, detail)| detail));
         }
     }
@@ -272,7 +272,8 @@ impl Work<'_, '_> {
         format!("{} ALTER COLUMN {}", self.alter(), identifier(&old.name))
     }
 
-    fn identity_kind(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {
+    /// An identity that is gone comes back with its sequence, from the dump.
+    fn identity_kind(&self, steps: &mut Vec<Step>, old: &Column, now: Option<&Column>) {
         if let (Some(kind), Some(now)) = (old.identity, now)
             && let Some(other) = now.identity
             && kind != other
@@ -281,8 +282,6 @@ impl Work<'_, '_> {
             steps
                 .push(Step::new("The identity column's kind.", format!("{} SET GENERATED {words};", self.column(old))));
         }
-        // An identity that is gone comes back with its sequence, from the dump.
-        let _ = number;
     }
 
     fn nulls(&self, steps: &mut Vec<Step>, number: i16, old: &Column, now: Option<&Column>) {

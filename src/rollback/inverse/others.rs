@@ -96,7 +96,7 @@ pub(super) fn others(plan: &Plan<'_>) -> Vec<Step> {
         let sql = match old.type_name.as_str() {
             "extension" => Some(version(old, new)),
             "text search dictionary" => Some(dictionary(&name, old, new)),
-            "text search configuration" => Some(mapping(&name, &old.identity, &text)),
+            "text search configuration" => Some(mapping(&old.identity, &text)),
             "server" => Some(server(&name, old, &text)),
             "operator" => Some(estimators(&name, &text)),
             "publication" => publication(&name, &text, plan.before.version),
@@ -163,7 +163,7 @@ fn dictionary(name: &str, old: &OtherObject, new: &OtherObject) -> String {
 }
 
 /// Every type of token loses its dictionaries and gets back those it had.
-fn mapping(name: &str, identity: &str, text: &str) -> String {
+fn mapping(identity: &str, text: &str) -> String {
     let literal = quote_literal(identity);
     let mut sql = format!(
         "DO $seatrial$\nDECLARE\n    token text;\nBEGIN\n    FOR token IN SELECT DISTINCT t.alias FROM \
@@ -177,7 +177,6 @@ fn mapping(name: &str, identity: &str, text: &str) -> String {
             sql.push_str(&format!("\n{statement};"));
         }
     }
-    debug_assert!(name.starts_with("TEXT SEARCH CONFIGURATION"));
     sql
 }
 

@@ -1,6 +1,6 @@
 //! Saved values come back, while nothing that belongs to the table stands in their way.
 
-use super::super::backup::{Save, SaveKind};
+use super::super::backup::Save;
 use super::super::generate::Step;
 use super::super::names::identifier;
 use super::super::planner::Plan;
@@ -40,13 +40,12 @@ pub(super) fn values(plan: &Plan<'_>, save: &Save) -> Vec<Step> {
     steps
 }
 
-/// The tables whose rows are written, as OID after and name before: those that inherit from the table, too, unless each
-/// has its own part of the backup.
+/// The tables whose rows are written, as OID after and name before: partitions with their table, while each of those that
+/// inherit from one has its own part of the backup.
 fn reached(plan: &Plan<'_>, save: &Save, after: Oid) -> Vec<(Oid, String)> {
-    let only = save.own_rows && !matches!(save.kind, SaveKind::Table | SaveKind::Columns(_) | SaveKind::Positions(_));
     let mut found = vec![after];
     let mut next = 0;
-    while let Some(parent) = found.get(next).copied().filter(|_| !only) {
+    while let Some(parent) = found.get(next).copied().filter(|_| !save.own_rows) {
         for (oid, detail) in &plan.after.relation_details {
             if detail.parents.contains(&parent) && !found.contains(oid) && !plan.is_cut_loose(*oid) {
                 found.push(*oid);

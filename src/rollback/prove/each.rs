@@ -6,7 +6,7 @@
 
 use super::super::Rollback;
 use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
-use super::super::generate::{ChangedTable, Input, Scripts, generate};
+use super::super::generate::{ChangedTable, Input, Scripts, Trust, generate};
 use super::super::origin::Origin;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State};
@@ -51,7 +51,7 @@ struct Leg {
 }
 
 /// Writes and proves the scripts of each of the first `count` pending migrations. `tell` says what is known about one,
-/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together; `volatile` and `casts` are [`Input`]'s.
+/// given its number (from 0) and the schema it meets; `saves`, whether something has to be saved for all of them together; `trust` is [`Input`]'s.
 ///
 /// One copy shows the schemas, and what comes back without a backup. A second one is made where something has to be saved,
 /// and one more for those before a migration that does not come back, so that they are not judged by what it leaves behind.
@@ -63,11 +63,11 @@ pub async fn prove_each<G: ProofGround>(
     ground: &mut G,
     count: usize,
     saves: bool,
-    (volatile, casts): (Option<&BTreeSet<String>>, bool),
+    trust: &Trust<'_>,
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<Vec<Rollback>, RollbackError> {
     let copy = ground.fresh().await?;
-    let surveyed = survey(&copy, count, saves, (volatile, casts), tell).await;
+    let surveyed = survey(&copy, count, saves, trust, tell).await;
     let (mut legs, mut open, mut climbs) = (Vec::new(), 0, 2);
     let surveyed = match surveyed {
         Ok((found, stopped)) => {
@@ -119,7 +119,7 @@ async fn survey<C: ProofCopy>(
     copy: &C,
     count: usize,
     saves: bool,
-    (volatile, casts): (Option<&BTreeSet<String>>, bool),
+    trust: &Trust<'_>,
     tell: impl Fn(usize, &Catalog) -> Step,
 ) -> Result<(Vec<Leg>, Option<String>), RollbackError> {
     let mut reader = Reader::of(copy).await?;
@@ -159,8 +159,7 @@ async fn survey<C: ProofCopy>(
                 statements: &step.statements,
                 title: &step.title,
                 backup_schema: &step.backup_schema,
-                volatile,
-                casts,
+                trust,
                 stepwise: step.stepwise,
                 origins: &step.origins,
             })

@@ -3,9 +3,10 @@
 use super::super::backup::{Save, SaveKind};
 use super::super::compare::Differences;
 use super::super::fingerprint::RowDifferences;
-use super::super::generate::Scripts;
+use super::super::generate::{Scripts, Trust};
 use super::PlanDifferences;
 use crate::report::v1::{Comparison, RollbackVerdict};
+use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
 
 /// What was lost without `prepare.sql`.
@@ -34,8 +35,8 @@ pub struct RollbackProof {
     pub(super) losses: Vec<Loss>,
     pub(super) conditions: Vec<String>,
     pub(super) restored_rows: u64,
-    /// Rows `rollback.sql` took for changed since, on a copy nobody else writes to.
-    pub(super) left_alone: u64,
+    /// Tables with rows that `rollback.sql` took for changed since, on a copy nobody else writes to.
+    pub(super) left_alone: BTreeSet<String>,
     /// Without `prepare.sql` the rows do not come back.
     pub(super) backup_needed: bool,
     pub(super) backup_bytes: Option<u64>,
@@ -110,14 +111,24 @@ impl RollbackProof {
         !self.failures.is_empty()
     }
 
-    /// Whether what the scripts expect of the migration's own statements is not what those did: then they have to be
-    /// written without expecting anything.
-    pub fn mistaken(&self, scripts: &Scripts) -> bool {
-        let expects = |save: &Save| {
-            matches!(save.kind, SaveKind::Written(_) | SaveKind::Added(_))
-                || save.columns.iter().any(|column| column.converted_to.is_some())
+    /// Takes away the trust in what the scripts expected of tables, and is not so; whether there is any. Where a value is
+    /// neither as before nor as foretold, a statement was read wrongly; where only the rows differ, something else wrote.
+    pub(super) fn take_from(&self, trust: &mut Trust<'_>, scripts: &Scripts, before: &Catalog) -> bool {
+        let expects = |save: &&Save| match save.kind {
+            SaveKind::Written(_) | SaveKind::Added(_) | SaveKind::Rows { deletes: false, .. } => true,
+            _ => save.columns.iter().any(|column| column.converted_to.is_some()),
         };
-        scripts.saved.iter().any(expects) && (self.left_alone > 0 || !self.failures.is_empty())
+        let differing: BTreeSet<&str> = self.differing_rows().map(|(table, _)| table).collect();
+        let mut taken = false;
+        for save in scripts.saved.iter().filter(expects) {
+            let mut parts = before.relations.values().filter(|part| differing.contains(part.qualified.as_str()));
+            if self.left_alone.contains(&save.origin) {
+                taken |= trust.doubted.insert(save.origin.clone());
+            } else if parts.any(|part| before.is_within(part.oid, &BTreeSet::from([save.table]))) {
+                taken |= trust.unread.insert(save.origin.clone());
+            }
+        }
+        taken
     }
 
     /// The dump's text, after rolling back.

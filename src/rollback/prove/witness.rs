@@ -46,7 +46,7 @@ pub(super) async fn take(
         covered.insert(save.origin.clone());
         match &save.kind {
             SaveKind::Columns(key) => {
-                let copy = copy_table(superuser, catalog, &save.origin, &save.origin, prefix, &mut copied).await?;
+                let copy = copy_table(superuser, catalog, &save.origin, &save.scanned(), prefix, &mut copied).await?;
                 let keys: Vec<String> = match key {
                     Key::Columns(keys) => keys.iter().map(|key| key.name.clone()).collect(),
                     Key::Occurrence(names) => names.clone(),
@@ -58,7 +58,7 @@ pub(super) async fn take(
                         object: format!("{}.{}", save.origin, identifier(&column.name)),
                         copy: copy.clone(),
                         columns,
-                        origin: save.origin.clone(),
+                        origin: save.scanned(),
                         value: Some(column.name.clone()),
                     });
                 }

@@ -1,0 +1,1 @@
+SELECT retire(twice(3));

@@ -1,0 +1,1 @@
+DO $$ BEGIN UPDATE countries SET name = upper(name); UPDATE currencies SET name = upper(name); END $$;
