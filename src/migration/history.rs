@@ -240,13 +240,15 @@ pub struct Pending {
 /// that were named one by one.
 ///
 /// # Errors
-/// What the runner refuses to go on with, or a script that cannot be cut into statements.
+/// What the runner refuses to go on with, a setting that means nothing to it, or a script that cannot be cut into
+/// statements.
 pub fn pending(
     tree: &MigrationTree,
     rows: Option<&[Row]>,
     changed: Option<&Changed>,
 ) -> Result<Pending, MigrationError> {
     let layout = layout::named(tree.layout)?;
+    layout.understands().check(layout.name(), &tree.options)?;
     let selection = layout.select(tree, rows)?;
     let mut pending = Pending { notes: [&tree.notes[..], &selection.notes].concat(), ..Pending::default() };
     for file in selection.edited.iter().filter_map(|at| tree.files.get(*at)) {

@@ -2,7 +2,8 @@
 
 use super::golang_migrate::LIB_PQ;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
+    ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
+    Understands, found, hint, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
@@ -66,6 +67,10 @@ impl Layout for Atlas {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands { transaction: ANY_TRANSACTION, otherwise: "", out_of_order: true }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

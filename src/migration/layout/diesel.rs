@@ -1,8 +1,8 @@
 //! The layout of Diesel: a folder for each migration, with `up.sql`, `down.sql` and `metadata.toml`.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
-    in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
+    Understands, hint, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -42,6 +42,14 @@ impl Layout for Diesel {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Diesel takes that from each folder: `run_in_transaction = false` in metadata.toml",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

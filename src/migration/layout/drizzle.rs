@@ -3,7 +3,7 @@
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    create_schema, files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
+    Understands, create_schema, files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::source_file::SourceFileError;
@@ -51,6 +51,14 @@ impl Layout for Drizzle {
 
     fn homes(&self) -> &'static [&'static str] {
         &["drizzle", "migrations", "src/db/migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Drizzle runs everything pending in one transaction",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

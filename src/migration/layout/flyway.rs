@@ -5,8 +5,8 @@ mod past;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, create_schema, cut,
-    files_below, hint, in_runners_transaction, literal, quoted,
+    ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
+    Understands, create_schema, cut, files_below, hint, in_runners_transaction, literal, quoted,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -49,6 +49,10 @@ impl Layout for Flyway {
         &["src/main/resources/db/migration", "db/migration", "sql", "migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands { transaction: ANY_TRANSACTION, otherwise: "", out_of_order: true }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if site.speaks_of_another(self.name()) {
             return None;
@@ -72,7 +76,7 @@ impl Layout for Flyway {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let Request { paths, root, options } = *request;
+        let Request { paths, root, .. } = *request;
         let one_directory = matches!(paths, [path] if path.is_dir());
         if !one_directory && paths.iter().any(|path| path.is_dir()) {
             return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
@@ -104,7 +108,6 @@ impl Layout for Flyway {
             let hint = hint(&site.directory, "files named V<version>__<description>.sql");
             return Err(MigrationError::NoMigrations { path: site.directory, hint });
         }
-        tree.options.out_of_order = options.out_of_order;
         Ok(tree)
     }
 

@@ -1,8 +1,8 @@
 //! The layout of golang-migrate: a file for each direction, sent to the server in one piece, and a single history row.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint,
-    sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, found,
+    hint, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -68,6 +68,14 @@ impl Layout for GolangMigrate {
         &["migrations", "db/migrations", "db/migration"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::None],
+            otherwise: "golang-migrate never runs several files in one transaction",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // Ent has Atlas write these files, directives and sums included.
         if site.tool_by_contents().is_some_and(|(tool, _)| tool != "atlas")
@@ -84,13 +92,6 @@ impl Layout for GolangMigrate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction == Some(TransactionMode::AllPending) {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "golang-migrate never runs several files in one transaction".to_owned(),
-            });
-        }
         let table = request.options.history_table.clone().unwrap_or_else(|| "schema_migrations".to_owned());
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
@@ -426,7 +427,5 @@ mod tests {
         let sql: Vec<&str> = cuts.iter().map(|cut| cut.sql(tree.files[0].file())).collect();
         assert_eq!(sql, ["SELECT 1", "SELECT 'a", "b'"], "semicolons in strings count, as they do there");
         assert_eq!(grouped(&tree, 0, None).expect("groups").transaction, TransactionMode::None);
-        let options = LayoutOptions { transaction: Some(TransactionMode::AllPending), ..LayoutOptions::default() };
-        assert!(GolangMigrate.read(&Request { options: &options, ..request }).is_err());
     }
 }

@@ -2,8 +2,8 @@
 
 use super::sections::{Broken, lines, trimmed};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, dotenv, found, hint,
-    sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
+    found, hint, sort_by_version,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
@@ -82,6 +82,14 @@ impl Layout for Goose {
         &["migrations", "db/migrations", "sql/schema", "internal/database/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "goose takes that from each file: `-- +goose NO TRANSACTION`",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let (_, why) = site.tool_by_contents().filter(|(tool, _)| *tool == self.name())?;
         Some(match site.depends_on(&["pressly/goose"]) {
@@ -92,13 +100,6 @@ impl Layout for Goose {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "goose takes that from each file: `-- +goose NO TRANSACTION`".to_owned(),
-            });
-        }
         let (directory, files) = found(self.name(), request.paths)?;
         let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "GOOSE_TABLE"));
         let table = table.unwrap_or_else(|| "goose_db_version".to_owned());

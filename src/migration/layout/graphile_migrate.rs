@@ -4,8 +4,8 @@ mod current;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hex, hint,
-    literal, sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hex, hint, literal, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -43,6 +43,14 @@ impl Layout for GraphileMigrate {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "graphile-migrate takes that from each file: `--! no-transaction` as the first line below its header",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

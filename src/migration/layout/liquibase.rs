@@ -6,8 +6,8 @@ mod split;
 
 use super::cut::Rendered;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hex, hint,
-    literal, plain, sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hex, hint, literal, plain, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
@@ -54,6 +54,14 @@ impl Layout for Liquibase {
 
     fn homes(&self) -> &'static [&'static str] {
         &["src/main/resources/db/changelog", "db/changelog", "changelog"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Liquibase takes that from each changeset: `runInTransaction:false`",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

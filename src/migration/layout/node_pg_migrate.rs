@@ -2,8 +2,8 @@
 //! directions in one file.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_in, hint,
-    literal,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
+    files_in, hint, literal,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
@@ -37,6 +37,14 @@ impl Layout for NodePgMigrate {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::AllPending],
+            otherwise: "node-pg-migrate opens a transaction for every SQL file, or one for all of them",
+            out_of_order: true,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

@@ -2,8 +2,8 @@
 
 use super::plain::leading_number;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
-    literal, migration_folders, sent_as_one_string, sha256,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
+    Understands, hint, literal, migration_folders, sent_as_one_string, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -39,6 +39,14 @@ impl Layout for Prisma {
 
     fn homes(&self) -> &'static [&'static str] {
         &["prisma/migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::None],
+            otherwise: "Prisma never runs several folders in one transaction",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

@@ -1,8 +1,8 @@
 //! The layout of refinery: `V<version>__<name>.sql`, and `U` for those whose order does not matter.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_below, hint,
-    in_runners_transaction, literal, sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_below, hint, in_runners_transaction, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -65,6 +65,14 @@ impl Layout for Refinery {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::AllPending],
+            otherwise: "refinery opens a transaction for every file, or one for all of them",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

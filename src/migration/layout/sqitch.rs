@@ -6,7 +6,9 @@ mod plan;
 mod registry;
 
 use super::psql::Psql;
-use super::{Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, hex, plain};
+use super::{
+    Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, hex, plain,
+};
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, MigrationError, SourceFile};
@@ -43,6 +45,14 @@ impl Layout for Sqitch {
 
     fn homes(&self) -> &'static [&'static str] {
         &["."]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Sqitch leaves that to each script: `BEGIN` and `COMMIT`",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

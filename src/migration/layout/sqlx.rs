@@ -1,8 +1,8 @@
 //! The layout of sqlx: numbered files, one transaction for each, a history table with checksums.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
-    sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hint, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
@@ -78,6 +78,14 @@ impl Layout for Sqlx {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "sqlx takes that from each file: `-- no-transaction` as its very first bytes",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

@@ -2,8 +2,8 @@
 //! history.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
-    sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, found,
+    hint, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::{self, StatementKind, kind};
@@ -56,6 +56,14 @@ impl Layout for Supabase {
         &["supabase/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "that is fixed; a file opts out with `-- pg-delta: transaction=false` as its first line",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let named = site.scripts().any(|name| version(name).is_some());
         if !named || site.speaks_of_another(self.name()) {
@@ -72,13 +80,6 @@ impl Layout for Supabase {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: format!("that is fixed; a file opts out with `{NO_TRANSACTION}` as its first line"),
-            });
-        }
         let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
         tree.create_history = create_history(&table);
         tree.history = Some((table, HISTORY));

@@ -1,8 +1,8 @@
 //! The layout of tern: files numbered from 1 on without a gap, both directions in one file, a table with one number.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_in, hint,
-    plain,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
+    files_in, hint, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -50,6 +50,14 @@ impl Layout for Tern {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations", "."]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "tern takes that from each file: the line `---- tern: disable-tx ----`",
+            out_of_order: false,
+        }
     }
 
     fn detect(&self, site: &Site) -> Option<Evidence> {

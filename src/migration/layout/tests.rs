@@ -126,3 +126,80 @@ fn scripts_of_a_project_without_other_migrations_stay_plain_ones() {
     let tree = detected(&[("dump.sql", "SELECT 1"), ("docs/x.sql", "SELECT 2")]).expect("plain");
     assert_eq!((tree.layout, tree.files.len()), ("plain", 1));
 }
+
+/// What is said to a layout that is asked for by name, or that is found, when it is told this.
+fn told(name: Option<&str>, files: &[(&str, &str)], options: &LayoutOptions) -> Result<(), String> {
+    let folder = folder(files);
+    let request = Request { paths: &[folder.path().to_owned()], root: folder.path(), options };
+    let tree = super::read(&request, name).map_err(|error| error.to_string())?.remove(0);
+    crate::migration::history::pending(&tree, None, None).map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_setting_that_means_nothing_to_a_tool_is_refused() {
+    use TransactionMode::{AllPending, None as Bare, PerMigration};
+    let goose: &[(&str, &str)] = &[("1_a.sql", "-- +goose Up\nSELECT 1;\n")];
+    let dbmate: &[(&str, &str)] = &[("1_a.sql", "-- migrate:up\n-- migrate:down\n")];
+    let diesel: &[(&str, &str)] = &[("1_a/up.sql", "SELECT 1;")];
+    let prisma: &[(&str, &str)] = &[("1_a/migration.sql", "SELECT 1;")];
+    let drizzle: &[(&str, &str)] = &[("20240101000000_a/migration.sql", "SELECT 1;")];
+    let graphile: &[(&str, &str)] = &[(".gmrc", "{}"), ("current.sql", "SELECT 1;")];
+    let liquibase: &[(&str, &str)] = &[("1.sql", "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n")];
+    let numbered: &[(&str, &str)] = &[("1_a.sql", "SELECT 1;")];
+    let golang: &[(&str, &str)] = &[("1_a.up.sql", "SELECT 1;")];
+    let versions: &[(&str, &str)] = &[("V1__a.sql", "SELECT 1;")];
+    let sqitch: &[(&str, &str)] = &[
+        ("sqitch.plan", "%syntax-version=1.0.0\n%project=p\n\na 2024-01-01T00:00:00Z A <a@example.org> # a\n"),
+        ("deploy/a.sql", "SELECT 1;"),
+    ];
+    // Files, what `transaction` may be, and whether the tool can be told of late files.
+    let tools: [(&str, &[(&str, &str)], &[TransactionMode], bool); 16] = [
+        ("atlas", &[("1_a.sql", "SELECT 1;"), ("atlas.sum", "")], &[Bare, PerMigration, AllPending], true),
+        ("dbmate", dbmate, &[], true),
+        ("diesel", diesel, &[], false),
+        ("drizzle", drizzle, &[], false),
+        ("flyway", versions, &[Bare, PerMigration, AllPending], true),
+        ("golang_migrate", golang, &[Bare, PerMigration], false),
+        ("goose", goose, &[], true),
+        ("graphile_migrate", graphile, &[], false),
+        ("liquibase", liquibase, &[], false),
+        ("node_pg_migrate", numbered, &[PerMigration, AllPending], true),
+        ("prisma", prisma, &[Bare, PerMigration], false),
+        ("refinery", versions, &[PerMigration, AllPending], false),
+        ("sqitch", sqitch, &[], false),
+        ("sqlx", numbered, &[], false),
+        ("supabase", numbered, &[], true),
+        ("tern", numbered, &[], false),
+    ];
+    for (name, files, modes, late) in tools {
+        for mode in [Bare, PerMigration, AllPending] {
+            let options = LayoutOptions { transaction: Some(mode), ..LayoutOptions::default() };
+            let said = told(Some(name), files, &options);
+            let refused =
+                said.as_ref().is_err_and(|said| said.starts_with(&format!("`transaction` with layout {name}: ")));
+            assert_eq!(refused, !modes.contains(&mode), "{name} {mode:?}: {said:?}");
+        }
+        for order in [true, false] {
+            let options = LayoutOptions { out_of_order: Some(order), ..LayoutOptions::default() };
+            let said = told(Some(name), files, &options);
+            let refused =
+                said.as_ref().is_err_and(|said| said.starts_with(&format!("`out_of_order` with layout {name}: ")));
+            assert_eq!(refused, !late, "{name} {order}: {said:?}");
+        }
+    }
+    let options = LayoutOptions { transaction: Some(Bare), ..LayoutOptions::default() };
+    assert_eq!(told(None, &[("a.sql", "SELECT 1;")], &options), Ok(()), "plain files run as they are told");
+    let found = told(None, goose, &options).expect_err("found, not asked for");
+    assert!(found.starts_with("`transaction` with layout goose"), "{found}");
+}
+
+#[test]
+fn a_setting_does_not_decide_which_tool_it_is() {
+    // Both fit by name; only one of them knows the setting, and the history is to say which it is.
+    let folder = folder(&[("1_a.up.sql", "SELECT 1;"), ("1_a.down.sql", "SELECT 2;")]);
+    let options = LayoutOptions { transaction: Some(TransactionMode::None), ..LayoutOptions::default() };
+    let request = Request { paths: &[folder.path().to_owned()], root: folder.path(), options: &options };
+    let trees = super::read(&request, None).expect("readable");
+    let layouts: Vec<&str> = trees.iter().map(|tree| tree.layout).collect();
+    assert_eq!(layouts, ["golang_migrate", "sqlx"]);
+}

@@ -1,7 +1,7 @@
 //! What a layout finds on disk, before anybody looks at a database.
 
 use crate::migration::history::HistoryShape;
-use crate::migration::{SourceFile, TransactionMode};
+use crate::migration::{MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,39 @@ pub struct LayoutOptions {
     pub transaction: Option<TransactionMode>,
     /// Whether the runner was told to run what is older than the newest applied migration.
     pub out_of_order: Option<bool>,
+}
+
+/// Which of the user's decisions mean anything to a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct Understands {
+    /// What `transaction` may be.
+    pub transaction: &'static [TransactionMode],
+    /// Why it is nothing else, and where the tool takes it from.
+    pub otherwise: &'static str,
+    /// Whether it can be told what becomes of files older than the newest applied migration.
+    pub out_of_order: bool,
+}
+
+/// Every way of grouping that can be asked for.
+pub(crate) const ANY_TRANSACTION: &[TransactionMode] =
+    &[TransactionMode::PerMigration, TransactionMode::None, TransactionMode::AllPending];
+
+impl Understands {
+    /// Refuses what means nothing to the tool, which would be passed over otherwise.
+    ///
+    /// # Errors
+    /// A decision it does not leave to anybody.
+    pub fn check(&self, layout: &'static str, options: &LayoutOptions) -> Result<(), MigrationError> {
+        let refuse = |option, reason: String| Err(MigrationError::Option { layout, option, reason });
+        if options.transaction.is_some_and(|asked| !self.transaction.contains(&asked)) {
+            return refuse("transaction", self.otherwise.to_owned());
+        }
+        if options.out_of_order.is_some() && !self.out_of_order {
+            let reason = "what becomes of files older than the newest applied one is not for anybody to choose there: take it out";
+            return refuse("out_of_order", reason.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// What to read.
