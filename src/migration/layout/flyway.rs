@@ -275,6 +275,13 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(table)),
         None => quoted(table),
     });
+    // Flyway puts it first on every session it opens, and again where it took a script's settings back.
+    tree.session.extend(schema.as_deref().map(|schema| {
+        format!(
+            "SELECT pg_catalog.set_config('search_path', {} || pg_catalog.current_setting('search_path'), false)",
+            literal(&format!("{},", quoted(schema)))
+        )
+    }));
     if settings.flag("createSchemas", true) {
         let mut schemas = settings.list("schemas");
         schemas.extend(schema.filter(|schema| !schemas.contains(schema)));
@@ -302,15 +309,8 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: boo
         None => ("NULL".to_owned(), format!("version IS NULL AND description = {}", literal(&description(&file.name)))),
     };
     let kind = if kind_of(file) == Kind::Baseline.name() { "SQL_BASELINE" } else { "SQL" };
-    let path = Settings::new(&tree.attributes).schema().map(|schema| {
-        let schema = literal(&format!("\"{}\",", schema.replace('"', "\"\"")));
-        format!(
-            "SELECT pg_catalog.set_config('search_path', {schema} || pg_catalog.current_setting('search_path'), false)"
-        )
-    });
     HistoryWrite {
         table: table.to_owned(),
-        begun: path.into_iter().collect(),
         applied: vec![format!(
             "INSERT INTO {table} (\"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", \
              \"installed_by\", \"execution_time\", \"success\") \
@@ -320,10 +320,10 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: boo
             file.checksum.as_deref().unwrap_or("NULL"),
         )],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!(
             "DELETE FROM {table} WHERE installed_rank = (SELECT max(installed_rank) FROM {table} WHERE {same})"
         )],
+        ..HistoryWrite::default()
     }
 }
 
