@@ -257,7 +257,11 @@ pub fn pending(
     let files = selection.pending.iter().filter_map(|at| tree.files.get(*at));
     let (fresh, earlier): (Vec<_>, Vec<_>) = match changed {
         // Without a history, what was there before is taken for applied.
-        Some(changed) if rows.is_none() => (files.filter(|file| changed.added(file.file())).collect(), Vec::new()),
+        Some(changed) if rows.is_none() => {
+            let (fresh, there): (Vec<_>, Vec<_>) = files.partition(|file| changed.added(file.file()));
+            pending.notes.extend(taken_for_applied(tree, &there, changed)?);
+            (fresh, Vec::new())
+        }
         Some(changed) => files.partition(|file| changed.touched(file.file())),
         None => (files.collect(), Vec::new()),
     };
@@ -269,6 +273,28 @@ pub fn pending(
     pending.earlier = migrations(tree, layout, &earlier, &mut previous, &mut Vec::new())?;
     pending.migrations = migrations(tree, layout, &fresh, &mut previous, &mut pending.notes)?;
     Ok(pending)
+}
+
+/// What to say of files that were there before `--base`, are not as they were then, and are taken for applied.
+///
+/// # Errors
+/// One of them holds several migrations, some of which may be new.
+fn taken_for_applied(
+    tree: &MigrationTree,
+    there: &[&MigrationFile],
+    changed: &Changed,
+) -> Result<Vec<String>, MigrationError> {
+    let mut notes = Vec::new();
+    for file in there.iter().filter(|file| changed.touched(file.file())) {
+        let name = &file.file().name;
+        let is_beside = |other: &MigrationFile| other.version != file.version && other.file().name == *name;
+        if tree.files.iter().any(is_beside) {
+            return Err(MigrationError::GrownFile { file: name.clone(), table: tree.history_table().to_owned() });
+        }
+        notes.push(format!("{name}: changed since --base; there is no history, so it is taken for applied"));
+    }
+    notes.dedup();
+    Ok(notes)
 }
 
 /// Cuts every file into statements and numbers them.
@@ -545,5 +571,32 @@ mod tests {
         assert_eq!(shape.rows_query(&new), "SELECT version::text, hash::text FROM m.t ORDER BY id");
         assert_eq!(shape.rows_query(&old), "SELECT version::text FROM m.t ORDER BY id");
         assert!(shape.fits(&new) && shape.fits(&old) && !shape.fits(&table(&["id", "hash"])));
+    }
+
+    #[test]
+    fn a_file_that_changed_is_never_passed_over_in_silence_where_there_is_no_history() {
+        let folder = folder(&FILES);
+        let tree = read_named(&[folder.path().to_owned()], Some("sqlx"), folder.path()).expect("readable");
+        let at = |name: &str| folder.path().join(name);
+        let changed = Changed::of(&[at("3_c.sql")], &[at("2_b.sql")]);
+        let found = pending(&tree, None, Some(&changed)).expect("pending");
+        assert_eq!(versions(&found), ["3"]);
+        assert_eq!(found.notes, ["2_b.sql: changed since --base; there is no history, so it is taken for applied"]);
+        let found = pending(&tree, Some(&applied(&tree, &["1"])), Some(&changed)).expect("pending");
+        assert_eq!(versions(&found), ["2", "3"]);
+        assert!(found.notes.is_empty(), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn a_changelog_that_grew_needs_a_history_to_tell_what_is_new_in_it() {
+        let text = "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n--changeset ada:2\nSELECT 2;\n";
+        let folder = folder(&[("x.sql", text)]);
+        let tree = read_named(&[folder.path().to_owned()], Some("liquibase"), folder.path()).expect("readable");
+        let changed = Changed::of(&[], &[folder.path().join("x.sql")]);
+        let error = pending(&tree, None, Some(&changed)).expect_err("nobody knows").to_string();
+        assert!(error.starts_with("x.sql changed since --base") && error.contains("databasechangelog"), "{error}");
+        // A new file is new as a whole.
+        let added = Changed::of(&[folder.path().join("x.sql")], &[]);
+        assert_eq!(versions(&pending(&tree, None, Some(&added)).expect("pending")).len(), 2);
     }
 }
