@@ -2,8 +2,8 @@
 
 use super::golang_migrate::LIB_PQ;
 use super::{
-    ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
-    Understands, found, hint, literal,
+    ANY_TRANSACTION, Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
+    Understands, files_in, found, hint, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
@@ -85,14 +85,13 @@ impl Layout for Atlas {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let (directory, files) = found(self.name(), request.paths)?;
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let settings = settings(&directory);
         let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
         let table = request.options.history_table.clone().or(in_schema).unwrap_or_else(|| TABLE.to_owned());
         tree.create_history = create_history(&table);
         tree.history = Some((table, HISTORY));
         tree.attributes.extend(settings.get(ORDER).map(|order| (ORDER.to_owned(), order.clone())));
-        let folder = Folder::new(&directory, request.root);
         for (file_name, path) in files.iter().filter(|(name, _)| name.ends_with(".sql")) {
             let (source, byte_order_mark) = folder.read(file_name, path)?;
             let stem = file_name.trim_end_matches(".sql");

@@ -3,13 +3,13 @@
 use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    found, hint, literal, sent_as_one_string,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
+    files_in, found, hint, literal, sent_as_one_string,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl Layout for Dbmate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let (directory, files) = found(self.name(), request.paths)?;
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "DBMATE_MIGRATIONS_TABLE"));
         let table = table.unwrap_or_else(|| "schema_migrations".to_owned());
         // Only a schema that is missing is created, after a first try without.
@@ -73,10 +73,8 @@ impl Layout for Dbmate {
         tree.create_history.extend(schema);
         tree.create_history.push(format!("create table if not exists {table} (version varchar primary key)"));
         tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
-        let mut files = files;
-        files.sort();
-        for (file_name, path) in files {
+        // Files named one by one come in any order.
+        for (file_name, path) in files.into_iter().collect::<BTreeSet<_>>() {
             match version(&file_name) {
                 Some((version, name)) => {
                     let (source, marked) = folder.read(&file_name, &path)?;

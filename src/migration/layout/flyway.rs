@@ -5,8 +5,8 @@ mod past;
 mod settings;
 
 use super::{
-    ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
-    Understands, create_schema, cut, files_below, hint, in_runners_transaction, literal, quoted,
+    ANY_TRANSACTION, Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script,
+    Site, Understands, create_schema, cut, files_below, hint, in_runners_transaction, literal, one_directory, quoted,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -76,12 +76,8 @@ impl Layout for Flyway {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let Request { paths, root, .. } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
-        let site = Site::new(paths)?;
+        let directory = one_directory(self.name(), request)?;
+        let site = Site::new(request.paths)?;
         let marker = settings::find(&site);
         let mut tree = MigrationTree::new(self.name(), request);
         if let Some(path) = &marker {
@@ -95,12 +91,12 @@ impl Layout for Flyway {
         }
         let folders = locations(&site.directory, marker.as_deref(), &settings);
         let mut reader = Reader { settings, tree: &mut tree, files: Vec::new(), undo: Vec::new() };
-        if one_directory {
-            for folder in &folders {
-                reader.read(&Folder::new(folder, root), files_below(folder)?)?;
-            }
-        } else {
-            reader.read(&Folder::new(&site.directory, root), site.files)?;
+        let found = match directory {
+            Some(_) => folders.iter().map(|folder| Found::within(folder, request.root, files_below)).collect(),
+            None => Ok(vec![Found::named(request)]),
+        };
+        for Found { files, folder, .. } in found? {
+            reader.read(&folder, files)?;
         }
         let (files, undo) = (reader.files, reader.undo);
         tree.files = sorted(files, undo, &mut tree.notes)?;

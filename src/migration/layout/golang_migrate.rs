@@ -1,8 +1,8 @@
 //! The layout of golang-migrate: a file for each direction, sent to the server in one piece, and a single history row.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, found,
-    hint, sent_as_one_string,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, found, hint, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -97,8 +97,8 @@ impl Layout for GolangMigrate {
             "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
         )];
         tree.history = Some((table, HISTORY));
-        let (directory, files) = found(self.name(), request.paths)?;
-        collect(files, &Folder::new(&directory, request.root), &mut tree)?;
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
+        collect(files, &folder, &mut tree)?;
         if tree.files.is_empty() {
             let hint = hint(&directory, "files named <number>_<title>.up.sql");
             return Err(MigrationError::NoMigrations { path: directory, hint });

@@ -2,8 +2,8 @@
 
 use super::sections::{Broken, lines, trimmed};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    found, hint, sort_by_version,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
+    files_in, found, hint, sort_by_version,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
@@ -100,12 +100,11 @@ impl Layout for Goose {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let (directory, files) = found(self.name(), request.paths)?;
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "GOOSE_TABLE"));
         let table = table.unwrap_or_else(|| "goose_db_version".to_owned());
         tree.create_history = create_history(&table);
         tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
         let mut read = Vec::new();
         let mut code = Vec::new();
         for (file_name, path) in files {

@@ -5,7 +5,7 @@ mod settings;
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hex, hint, literal, sent_as_one_string,
+    files_in, hex, hint, literal, one_directory, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -90,13 +90,13 @@ impl Layout for GraphileMigrate {
         ];
         tree.history = Some((table, HISTORY));
         settings.describe(&request.options.placeholders, &mut tree);
-        match request.paths {
-            [given] if given.is_dir() => {
+        match one_directory(self.name(), request)? {
+            Some(given) => {
                 let alone = given.ends_with("committed");
                 let folder = match settings.folder(given) {
                     Some(folder) => folder,
                     None if alone => super::site::parent(given),
-                    None => given.clone(),
+                    None => given.to_owned(),
                 };
                 let committed = folder.join("committed");
                 let found = if committed.is_dir() { files_in(&committed)? } else { Vec::new() };
@@ -110,10 +110,7 @@ impl Layout for GraphileMigrate {
                     return Err(MigrationError::NoMigrations { path: folder, hint });
                 }
             }
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => read_named(paths, request.root, &mut tree)?,
+            None => read_named(request.paths, request.root, &mut tree)?,
         }
         Ok(tree)
     }

@@ -2,8 +2,8 @@
 //! directions in one file.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
-    files_in, hint, literal,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    cut, files_in, found, hint, literal,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
@@ -60,16 +60,7 @@ impl Layout for NodePgMigrate {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let (directory, found) = match request.paths {
-            [directory] if directory.is_dir() => (directory.clone(), files_in(directory)?),
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => {
-                let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                (super::site::parent(&paths[0]), paths.iter().map(|path| (name(path), path.clone())).collect())
-            }
-        };
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
         tree.session = vec!["SET search_path TO \"public\"".to_owned()];
@@ -77,7 +68,7 @@ impl Layout for NodePgMigrate {
             "CREATE TABLE {table} (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)"
         )];
         tree.history = Some((table, HISTORY));
-        collect(found, &Folder::new(&directory, request.root), &mut tree)?;
+        collect(files, &folder, &mut tree)?;
         if tree.files.is_empty() {
             let hint = hint(&directory, "files named <number>_<name>.sql");
             return Err(MigrationError::NoMigrations { path: directory, hint });

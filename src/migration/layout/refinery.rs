@@ -1,8 +1,8 @@
 //! The layout of refinery: `V<version>__<name>.sql`, and `U` for those whose order does not matter.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, hint, in_runners_transaction, literal, sort_by_version,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_below, found, hint, in_runners_transaction, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -94,17 +94,13 @@ impl Layout for Refinery {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let one_directory = matches!(request.paths, [path] if path.is_dir());
-        if !one_directory && request.paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
+        let Found { directory, files, folder } = found(self.name(), request, files_below)?;
         let site = Site::new(request.paths)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let found = if one_directory { files_below(&site.directory)? } else { site.files.clone() };
-        collect(found, &Folder::new(&site.directory, request.root), &mut tree)?;
+        collect(files, &folder, &mut tree)?;
         if tree.files.is_empty() {
-            let hint = hint(&site.directory, "files named V<number>__<name>.sql");
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
+            let hint = hint(&directory, "files named V<number>__<name>.sql");
+            return Err(MigrationError::NoMigrations { path: directory, hint });
         }
         let is_beyond = |file: &MigrationFile| file.version.parse::<i32>().is_err();
         let is_wide = site.depends_on(&[WIDE]).is_some() || tree.files.iter().any(is_beyond);

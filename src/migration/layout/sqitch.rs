@@ -7,7 +7,8 @@ mod registry;
 
 use super::psql::Psql;
 use super::{
-    Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, hex, plain,
+    Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, hex,
+    one_directory, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
@@ -63,11 +64,8 @@ impl Layout for Sqitch {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let Request { paths, root, options } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only deploy scripts" });
-        }
-        let given = if one_directory { paths[0].clone() } else { super::site::parent(&paths[0]) };
+        let directory = one_directory(self.name(), request)?;
+        let given = directory.map_or_else(|| super::site::parent(&paths[0]), Path::to_owned);
         let Some(configuration) = Configuration::near(&given)? else {
             let hint = "looked for sqitch.plan; name the folder it is in".to_owned();
             return Err(MigrationError::NoMigrations { path: given, hint });
@@ -93,7 +91,7 @@ impl Layout for Sqitch {
             tree.notes.push("deploy.verify is set: verify scripts are not run here".to_owned());
         }
         let wanted: Option<HashSet<PathBuf>> =
-            (!one_directory).then(|| paths.iter().filter_map(|path| path.canonicalize().ok()).collect());
+            directory.is_none().then(|| paths.iter().filter_map(|path| path.canonicalize().ok()).collect());
         let mut deploys = Directory::default();
         let mut reverts = Directory::default();
         for at in 0..plan.changes.len() {

@@ -1,8 +1,8 @@
 //! The layout of sqlx: numbered files, one transaction for each, a history table with checksums.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hint, sort_by_version,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hint, one_directory, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
@@ -103,30 +103,24 @@ impl Layout for Sqlx {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let Request { paths, root, options } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
-        let given = if one_directory { &paths[0] } else { paths[0].parent().unwrap_or(Path::new("")) };
-        let (directory, migrate) = match configuration(given)? {
+        let directory = one_directory(self.name(), request)?;
+        let given = directory.map_or_else(|| super::site::parent(&request.paths[0]), Path::to_owned);
+        let (configured, migrate) = match configuration(&given)? {
             Some((_, directory, migrate)) => (directory, migrate),
-            None => (given.to_owned(), Migrate::default()),
+            None => (given, Migrate::default()),
         };
-        let named = options.history_table.clone().or_else(|| migrate.table_name.clone());
+        let named = request.options.history_table.clone().or_else(|| migrate.table_name.clone());
         let table = named.unwrap_or_else(|| "_sqlx_migrations".to_owned());
         let mut tree = MigrationTree::new(self.name(), request);
         tree.setup =
             migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
         tree.create_history = vec![create_table(&table)];
         tree.history = Some((table, HISTORY));
-        let found = if one_directory {
-            files_in(&directory)?
-        } else {
-            let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            paths.iter().map(|path| (name(path), path.clone())).collect()
+        let Found { directory, files, folder } = match directory {
+            Some(_) => Found::within(&configured, request.root, files_in)?,
+            None => Found::named(request),
         };
-        collect(found, &Folder::new(&directory, root), &migrate, &mut tree)?;
+        collect(files, &folder, &migrate, &mut tree)?;
         if tree.files.is_empty() {
             let hint = hint(&directory, "files named <number>_<description>.sql");
             return Err(MigrationError::NoMigrations { path: directory, hint });

@@ -2,8 +2,8 @@
 //! history.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, found,
-    hint, literal, sort_by_version,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, hint, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::{self, StatementKind, kind};
@@ -83,8 +83,7 @@ impl Layout for Supabase {
         let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
         tree.create_history = create_history(&table);
         tree.history = Some((table, HISTORY));
-        let (directory, files) = found(self.name(), request.paths)?;
-        let folder = Folder::new(&directory, request.root);
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut read = Vec::new();
         for (at, (file_name, path)) in files.iter().enumerate() {
             if at == 0 && tree.directory_given && is_old_init(file_name) {

@@ -1,8 +1,8 @@
 //! The layout of tern: files numbered from 1 on without a gap, both directions in one file, a table with one number.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
-    files_in, hint, plain,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
+    files_in, found, hint, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -10,7 +10,6 @@ use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// tern 2.
@@ -76,17 +75,7 @@ impl Layout for Tern {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let (directory, found, whole) = match request.paths {
-            [directory] if directory.is_dir() => (directory.clone(), files_in(directory)?, true),
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => {
-                let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let found = paths.iter().map(|path| (name(path), path.clone())).collect();
-                (super::site::parent(&paths[0]), found, false)
-            }
-        };
+        let Found { directory, files: found, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let configured = configuration(&Site::new(request.paths)?, &mut tree)?;
         let table = request.options.history_table.clone().or(configured).unwrap_or_else(|| TABLE.to_owned());
@@ -95,7 +84,6 @@ impl Layout for Tern {
             format!("insert into {table}(version) select 0 where 0=(select count(*) from {table})"),
         ];
         tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
         let mut files = Vec::new();
         for (file_name, path) in found {
             let Some((number, name)) = parse_name(&file_name) else {
@@ -113,7 +101,7 @@ impl Layout for Tern {
         }
         super::sort_by_version(&mut files)?;
         if let Some((expected, (_, file))) =
-            (1..).zip(&files).find(|(expected, (number, _))| whole && expected != number)
+            (1..).zip(&files).find(|(expected, (number, _))| tree.directory_given && expected != number)
         {
             let reason =
                 format!("there is no migration {expected} before it, and tern stops at a gap: renumber the files");

@@ -203,3 +203,37 @@ fn a_setting_does_not_decide_which_tool_it_is() {
     let layouts: Vec<&str> = trees.iter().map(|tree| tree.layout).collect();
     assert_eq!(layouts, ["golang_migrate", "sqlx"]);
 }
+
+/// A project of each tool, with two migrations in files of their own.
+const PROJECTS: [(&str, &[(&str, &str)]); 12] = [
+    ("atlas", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+    ("dbmate", &[("a/1_x.sql", "-- migrate:up\n-- migrate:down\n"), ("b/2_y.sql", "-- migrate:up\n-- migrate:down\n")]),
+    ("flyway", &[("a/V1__x.sql", "SELECT 1;"), ("b/V2__y.sql", "SELECT 2;")]),
+    ("golang_migrate", &[("a/1_x.up.sql", "SELECT 1;"), ("b/2_y.up.sql", "SELECT 2;")]),
+    ("goose", &[("a/1_x.sql", "-- +goose Up\nSELECT 1;\n"), ("b/2_y.sql", "-- +goose Up\nSELECT 2;\n")]),
+    (
+        "liquibase",
+        &[
+            ("a/1.sql", "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n"),
+            ("b/2.sql", "--liquibase formatted sql\n--changeset ada:2\nSELECT 2;\n"),
+        ],
+    ),
+    ("node_pg_migrate", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+    ("plain", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+    ("refinery", &[("a/V1__x.sql", "SELECT 1;"), ("b/V2__y.sql", "SELECT 2;")]),
+    ("sqlx", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+    ("supabase", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+    ("tern", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
+];
+
+#[test]
+fn files_named_one_by_one_are_called_by_the_folders_they_are_in() {
+    for (layout, files) in PROJECTS {
+        let folder = folder(files);
+        let paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.path().join(name)).collect();
+        let tree = read_named(&paths, Some(layout), folder.path()).expect(layout);
+        let names: Vec<&str> = tree.files.iter().map(|file| file.file().name.as_str()).collect();
+        let given: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, given, "{layout}");
+    }
+}
