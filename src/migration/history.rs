@@ -349,8 +349,8 @@ fn migrations(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migration::TransactionMode;
     use crate::migration::layout::tests::{folder, read_named};
+    use crate::migration::{Statement, TransactionMode};
 
     fn tree(files: &[(&str, &str)], layout: &str) -> MigrationTree {
         let folder = folder(files);
@@ -598,5 +598,24 @@ mod tests {
         // A new file is new as a whole.
         let added = Changed::of(&[folder.path().join("x.sql")], &[]);
         assert_eq!(versions(&pending(&tree, None, Some(&added)).expect("pending")).len(), 2);
+    }
+
+    #[test]
+    fn tern_asks_each_direction_whether_it_opts_out() {
+        let function = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END;";
+        let text = format!(
+            "---- tern: disable-tx ----\nSELECT 1;\n---- create above / drop below ----\n{function}\nSELECT 2;\n"
+        );
+        let found = pending(&tree(&[("1_a.sql", &text)], "tern"), None, None).expect("pending");
+        let down = found.migrations[0].down.as_ref().expect("a way back");
+        let sent: Vec<&str> = down.statements.iter().map(Statement::sql).collect();
+        assert_eq!(
+            (down.transaction, sent),
+            (TransactionMode::PerMigration, vec![function.trim_end_matches(';'), "SELECT 2"])
+        );
+        let text = format!("{function}\n---- create above / drop below ----\n---- tern: disable-tx ----\nSELECT 2;\n");
+        let found = pending(&tree(&[("1_a.sql", &text)], "tern"), None, None).expect("pending");
+        assert_eq!(found.migrations[0].transaction, TransactionMode::PerMigration);
+        assert_eq!(found.migrations[0].down.as_ref().expect("a way back").transaction, TransactionMode::None);
     }
 }

@@ -138,7 +138,7 @@ impl Layout for Tern {
         Ok(Selection { pending, newest: (newest > 0).then(|| newest.to_string()), ..Selection::default() })
     }
 
-    fn cut(&self, tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+    fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         let mut cuts = Vec::new();
         for part in &script.parts {
             let value = |action: &str| {
@@ -157,7 +157,7 @@ impl Layout for Tern {
             }
             };
             let rendered = cut::fill_in(script, part, ("{{", "}}"), value, missing)?;
-            if opts_out(file) {
+            if opts_out(script) {
                 let spans = at_semicolons(rendered.text());
                 cuts.extend(spans.into_iter().map(|span| rendered.place(span)));
             } else {
@@ -179,7 +179,7 @@ impl Layout for Tern {
             return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
         }
         let mut notes = Vec::new();
-        let opted_out = opts_out(file);
+        let opted_out = opts_out(&file.up);
         let controls = cuts.iter().find(|cut| cut.kind(source).is_transaction_control());
         let transaction = if opted_out {
             plain::own_transactions(source, cuts)?
@@ -253,9 +253,9 @@ fn file(
     })
 }
 
-/// Whether the part that applies the file opts out of its transaction; this decides for both directions.
-fn opts_out(file: &MigrationFile) -> bool {
-    let part = file.up.parts.first().map_or("", |part| &file.file().text[part.clone()]);
+/// Whether what runs in one direction opts out of its transaction: each direction says it for itself.
+fn opts_out(script: &Script) -> bool {
+    let part = script.parts.first().map_or("", |part| &script.file.text[part.clone()]);
     part.trim().split('\n').any(|line| line == NO_TRANSACTION)
 }
 
