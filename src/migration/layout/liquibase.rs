@@ -7,7 +7,7 @@ mod split;
 use super::cut::Rendered;
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hex, hint, literal, plain, sent_as_one_string,
+    files_below, files_in, hex, hint, literal, plain, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
@@ -70,7 +70,7 @@ impl Layout for Liquibase {
             None if site.scripts().next().is_some() => None,
             None => {
                 let properties = site.nearest("liquibase.properties")?;
-                let below = scripts_below(&site.directory, "").ok()?;
+                let below = scripts_below(&site.directory).ok()?;
                 let is_one = |(_, path): &(String, PathBuf)| {
                     std::fs::read_to_string(path).is_ok_and(|text| changelog::is_formatted(&text))
                 };
@@ -115,7 +115,7 @@ impl Layout for Liquibase {
                     ));
                 }
                 let folder = Folder::new(path, root);
-                for (name, path) in scripts_below(path, "")? {
+                for (name, path) in scripts_below(path)? {
                     let (source, marked) = folder.read(&name, &path)?;
                     read_changelog(source, marked, &settings, &mut tree)?;
                 }
@@ -288,17 +288,8 @@ fn line(file: &MigrationFile) -> usize {
 }
 
 /// Scripts in a folder and below it, by the order of their paths.
-fn scripts_below(directory: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, MigrationError> {
-    let mut found: Vec<(String, PathBuf)> = files_in(directory)?
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".sql"))
-        .map(|(name, path)| (format!("{prefix}{name}"), path))
-        .collect();
-    for folder in super::site::folders_in(directory)? {
-        found.extend(scripts_below(&directory.join(&folder), &format!("{prefix}{folder}/"))?);
-    }
-    found.sort();
-    Ok(found)
+fn scripts_below(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    Ok(files_below(directory)?.into_iter().filter(|(name, _)| name.ends_with(".sql")).collect())
 }
 
 /// Adds the changesets of a file that would run here.

@@ -225,3 +225,13 @@ fn its_first_line_gives_it_away() {
     assert_eq!(layout(&below), "liquibase");
     assert_eq!(layout(&[("changelog/1_a.sql", "SELECT 1"), ("liquibase.properties", ""), (".git/HEAD", "")]), "sqlx");
 }
+
+#[test]
+fn links_to_folders_and_hidden_folders_are_not_followed() {
+    let text = "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n";
+    let folder = folder(&[("changelog/x.sql", text), ("changelog/.old/x.sql", text), ("changelog/sub/y.sql", text)]);
+    std::os::unix::fs::symlink(".", folder.path().join("changelog/again")).expect("a link");
+    let tree = read_with(&Liquibase, &[folder.path().join("changelog")], folder.path()).expect("readable");
+    let names: Vec<&str> = tree.files.iter().map(|file| file.file().name.as_str()).collect();
+    assert_eq!(names, ["changelog/sub/y.sql", "changelog/x.sql"]);
+}
