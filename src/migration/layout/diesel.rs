@@ -63,7 +63,7 @@ impl Layout for Diesel {
             return Some(Evidence::marker(format!("{} is Diesel's", path.display())));
         }
         let crates = ["diesel", "diesel_migrations", "diesel-async"];
-        if let Some(why) = site.depends_on(&crates).filter(|why| why.starts_with("Cargo.toml")) {
+        if let Some(why) = site.depends_on_in("Cargo.toml", &crates) {
             return Some(Evidence::dependency(why));
         }
         let every = folders.iter().all(|(_, folder)| folder.join("up.sql").is_file());

@@ -71,7 +71,7 @@ impl Layout for GraphileMigrate {
         if let Some((tool, why)) = below.as_ref().and_then(Site::tool_by_contents) {
             return (tool == self.name()).then(|| Evidence::contents(format!("{why} of committed/")));
         }
-        site.depends_on(&["graphile-migrate"]).filter(|why| why.starts_with("package.json")).map(Evidence::dependency)
+        site.depends_on_in("package.json", &["graphile-migrate"]).map(Evidence::dependency)
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {

@@ -51,7 +51,7 @@ impl Layout for NodePgMigrate {
         if !site.every_script(|name| prefix(name).is_some()) || site.speaks_of_another(self.name()) {
             return None;
         }
-        let dependency = site.depends_on(&["node-pg-migrate"]).filter(|why| why.starts_with("package.json"));
+        let dependency = site.depends_on_in("package.json", &["node-pg-migrate"]);
         match (dependency, site.tool_by_contents()) {
             (Some(why), _) => Some(Evidence::dependency(why)),
             (None, Some((_, why))) => Some(Evidence::contents(why)),

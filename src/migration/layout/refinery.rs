@@ -80,7 +80,7 @@ impl Layout for Refinery {
             return None;
         }
         let marker = site.nearest("refinery.toml").map(|path| format!("{} is refinery's", path.display()));
-        let dependency = site.depends_on(&["refinery", "refinery-core"]).filter(|why| why.starts_with("Cargo.toml"));
+        let dependency = site.depends_on_in("Cargo.toml", &["refinery", "refinery-core"]);
         let is_mine = |name: &str| Name::parse(name).is_some();
         if marker.is_some() || dependency.is_some() {
             let found = files_below(&site.directory).ok()?;

@@ -169,6 +169,15 @@ impl Site {
 
     /// Which of the project's own dependency files names one of these, and which one: words are compared whole.
     pub fn depends_on(&self, names: &[&str]) -> Option<String> {
+        self.named_in(|_| true, names)
+    }
+
+    /// The same of files called `manifest`, whatever else lies nearer.
+    pub fn depends_on_in(&self, manifest: &str, names: &[&str]) -> Option<String> {
+        self.named_in(|file| file == manifest, names)
+    }
+
+    fn named_in(&self, counts: impl Fn(&str) -> bool, names: &[&str]) -> Option<String> {
         let manifests = self.manifests.get_or_init(|| {
             let read = |folder: &PathBuf| {
                 let text = |name: &&str| Some(((*name).to_owned(), std::fs::read_to_string(folder.join(name)).ok()?));
@@ -176,7 +185,7 @@ impl Site {
             };
             self.above.iter().flat_map(read).collect()
         });
-        manifests.iter().find_map(|(file, text)| {
+        manifests.iter().filter(|(file, _)| counts(file)).find_map(|(file, text)| {
             let name = names.iter().find(|name| has_word(text, name))?;
             Some(format!("{file} names {name}"))
         })

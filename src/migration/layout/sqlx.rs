@@ -96,7 +96,7 @@ impl Layout for Sqlx {
         if !site.every_script(is_versioned) || site.tool_by_contents().is_some() {
             return None;
         }
-        if let Some(why) = site.depends_on(&["sqlx"]).filter(|why| why.starts_with("Cargo.toml")) {
+        if let Some(why) = site.depends_on_in("Cargo.toml", &["sqlx"]) {
             return Some(Evidence::dependency(why));
         }
         Some(Evidence::names("every file is named <number>_<description>.sql"))

@@ -66,7 +66,7 @@ impl Layout for Tern {
         if let Some(path) = site.nearest("tern.conf") {
             return Some(Evidence::marker(format!("{} is there", path.display())));
         }
-        let dependency = site.depends_on(&["github.com/jackc/tern"]).filter(|why| why.starts_with("go.mod"));
+        let dependency = site.depends_on_in("go.mod", &["github.com/jackc/tern"]);
         match (dependency, site.tool_by_contents()) {
             (Some(why), _) => Some(Evidence::dependency(why)),
             (None, Some((_, why))) => Some(Evidence::contents(why)),

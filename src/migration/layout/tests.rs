@@ -237,3 +237,19 @@ fn files_named_one_by_one_are_called_by_the_folders_they_are_in() {
         assert_eq!(names, given, "{layout}");
     }
 }
+
+#[test]
+fn a_dependency_counts_in_the_tools_own_file_whatever_lies_nearer() {
+    let files: [(&str, &str); 5] = [
+        ("Cargo.toml", "[workspace.dependencies]\nsqlx = \"0.9\"\n"),
+        ("crates/db/Makefile", "migrate:\n\tsqlx migrate run\n"),
+        ("crates/db/migrations/1_a.up.sql", "SELECT 1;"),
+        ("crates/db/migrations/1_a.down.sql", "SELECT 2;"),
+        (".git/HEAD", ""),
+    ];
+    let folder = folder(&files);
+    let site = Site::new(&[folder.path().join("crates/db/migrations")]).expect("a folder");
+    let found = sqlx::Sqlx.detect(&site).expect("sqlx's names");
+    assert_eq!(found, Evidence::dependency("Cargo.toml names sqlx"));
+    assert_eq!(site.depends_on(&["sqlx"]).as_deref(), Some("Makefile names sqlx"));
+}
