@@ -2,6 +2,7 @@
 //! typical value will do.
 
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::words::folded;
 
 /// The number after the dollar sign of each parameter that is stored as it is, and the column it is stored in, unquoted.
 pub fn written(sql: &str) -> Vec<(usize, String)> {
@@ -107,7 +108,7 @@ fn alone(value: &[(TokenKind, &str)]) -> Option<usize> {
 fn unquoted(name: &str) -> String {
     match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
-        None => name.to_lowercase(),
+        None => folded(name),
     }
 }
 
@@ -137,6 +138,8 @@ mod tests {
             pairs(&[(1, "a"), (2, "b"), (2, "b")])
         );
         assert_eq!(found("UPDATE t SET a = a + $1, b = $2"), pairs(&[(2, "b")]));
+        // As the server folds in UTF-8: letters of ASCII.
+        assert_eq!(found("UPDATE t SET ÜBER = $1"), pairs(&[(1, "Über")]));
     }
 
     #[test]
