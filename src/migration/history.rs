@@ -114,6 +114,8 @@ pub struct Applied {
 pub struct Selection {
     /// What it would run, in that order.
     pub pending: Vec<usize>,
+    /// What the history says has run.
+    pub applied: Vec<usize>,
     /// Applied files whose text is no longer what the history knows.
     pub edited: Vec<usize>,
     /// The version that is the newest now.
@@ -140,15 +142,13 @@ impl Selection {
                 selection.pending.push(at);
                 continue;
             };
+            selection.applied.push(at);
             selection.newest = Some(file.version.clone());
             if matches!((&file.checksum, &row.checksum), (Some(is), Some(was)) if is != was) {
                 selection.edited.push(at);
             }
             if file.checksum.is_some() && row.checksum.is_none() {
                 unchecked.push(file.version.as_str());
-            }
-            if !tree.directory_given {
-                selection.notes.push(format!("{}: applied already", file.file().name));
             }
         }
         if !unchecked.is_empty() {
@@ -250,11 +250,18 @@ pub fn pending(
     let layout = layout::named(tree.layout)?;
     layout.understands().check(layout.name(), &tree.options)?;
     let selection = layout.select(tree, rows)?;
-    let mut pending = Pending { notes: [&tree.notes[..], &selection.notes].concat(), ..Pending::default() };
-    for file in selection.edited.iter().filter_map(|at| tree.files.get(*at)) {
+    let mut pending = Pending { notes: tree.notes.clone(), ..Pending::default() };
+    if !tree.directory_given {
+        // Whoever names a file wants to know why it does not run.
+        let mut names: Vec<&str> = at_places(tree, &selection.applied).map(|file| file.file().name.as_str()).collect();
+        names.dedup();
+        pending.notes.extend(names.into_iter().map(|name| format!("{name}: applied already")));
+    }
+    pending.notes.extend(selection.notes);
+    for file in at_places(tree, &selection.edited) {
         pending.edited.push(Edited { version: file.version.clone(), file: Arc::clone(file.file()) });
     }
-    let files = selection.pending.iter().filter_map(|at| tree.files.get(*at));
+    let files = at_places(tree, &selection.pending);
     let (fresh, earlier): (Vec<_>, Vec<_>) = match changed {
         // Without a history, what was there before is taken for applied.
         Some(changed) if rows.is_none() => {
@@ -273,6 +280,10 @@ pub fn pending(
     pending.earlier = migrations(tree, layout, &earlier, &mut previous, &mut Vec::new())?;
     pending.migrations = migrations(tree, layout, &fresh, &mut previous, &mut pending.notes)?;
     Ok(pending)
+}
+
+fn at_places<'t>(tree: &'t MigrationTree, places: &[usize]) -> impl Iterator<Item = &'t MigrationFile> {
+    places.iter().filter_map(|at| tree.files.get(*at))
 }
 
 /// What to say of files that were there before `--base`, are not as they were then, and are taken for applied.

@@ -199,10 +199,7 @@ impl Layout for Atlas {
             matches!((was, &place(at).checksum), (Some(was), Some(is)) if was != is)
         });
         selection.edited.extend(edited);
-        if !tree.directory_given {
-            let names = all.filter(|at| !unsealed(at)).map(|at| format!("{}: applied already", place(&at).file().name));
-            selection.notes.extend(names);
-        }
+        selection.applied = all.filter(|at| !unsealed(at)).collect();
         Ok(selection)
     }
 

@@ -177,9 +177,7 @@ fn select_by_moment(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selectio
                 if file.checksum.as_ref() != Some(hash) {
                     selection.edited.push(at);
                 }
-                if !tree.directory_given {
-                    selection.notes.push(format!("{name}: applied already"));
-                }
+                selection.applied.push(at);
             }
             None if youngest.is_some() && when <= youngest => selection.notes.push(format!(
                 "{name}: not applied, and its `when` in the journal is not after the newest applied one, so Drizzle never runs it: generate it again"

@@ -129,12 +129,7 @@ impl Layout for GolangMigrate {
         };
         let (pending, applied): (Vec<usize>, Vec<usize>) =
             (0..tree.files.len()).partition(|at| is_pending(&tree.files[*at]));
-        let mut selection = Selection { pending, newest: Some(version.to_owned()), ..Selection::default() };
-        if !tree.directory_given {
-            let names = applied.iter().map(|at| format!("{}: applied already", tree.files[*at].file().name));
-            selection.notes.extend(names);
-        }
-        Ok(selection)
+        Ok(Selection { pending, applied, newest: Some(version.to_owned()), ..Selection::default() })
     }
 
     fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {

@@ -142,9 +142,7 @@ impl Layout for Goose {
         for (at, file) in tree.files.iter().enumerate() {
             let version = file.version.parse().unwrap_or(0);
             if applied.contains(&version) {
-                if !tree.directory_given {
-                    selection.notes.push(format!("{}: applied already", file.file().name));
-                }
+                selection.applied.push(at);
                 continue;
             }
             if version < newest {

@@ -126,8 +126,10 @@ impl Layout for GraphileMigrate {
             let file_name = format!("{}.sql", file.version);
             match (applied.get(file_name.as_str()), newest) {
                 _ if file.attribute(CURRENT).is_some() => selection.pending.push(at),
-                (Some(was), _) if file.checksum.as_deref() != Some(*was) => selection.edited.push(at),
-                (Some(_), _) => {}
+                (Some(was), _) => {
+                    selection.applied.push(at);
+                    selection.edited.extend((file.checksum.as_deref() != Some(*was)).then_some(at));
+                }
                 (None, Some(newest)) if file_name.as_str() < newest => selection.notes.push(format!(
                     "{}: not applied and older than {newest}, so graphile-migrate never runs it",
                     file.file().name

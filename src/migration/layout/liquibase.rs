@@ -167,7 +167,10 @@ impl Layout for Liquibase {
             };
             if is(file, "runalways") || (differs && is(file, "runonchange")) {
                 selection.pending.push(at);
-            } else if differs && !known.is_some_and(is_valid) {
+                continue;
+            }
+            selection.applied.push(at);
+            if differs && !known.is_some_and(is_valid) {
                 selection.edited.push(at);
             }
         }

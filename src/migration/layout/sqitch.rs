@@ -149,6 +149,7 @@ impl Layout for Sqitch {
         for (at, file) in tree.files.iter().enumerate() {
             match deployed.get(file.attribute(ID).unwrap_or_default()) {
                 Some(hash) => {
+                    selection.applied.push(at);
                     selection.newest = Some(file.version.clone());
                     if hash.is_some() && file.checksum.is_some() && *hash != file.checksum.as_deref() {
                         selection.edited.push(at);

@@ -128,7 +128,6 @@ impl Layout for Supabase {
         let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
         refuse_missing(tree, &missing(tree, &applied))?;
         let mut selection = Selection::absent(tree, &applied);
-        selection.notes.dedup();
         let Some(newest) = applied.iter().map(|row| &row.version).max() else { return Ok(selection) };
         let pending = selection.pending.iter().filter_map(|at| tree.files.get(*at));
         let mut older: Vec<&str> =

@@ -131,11 +131,9 @@ impl Layout for Tern {
                 tree.files.len()
             ));
         }
-        let is_pending = |(at, file): (usize, &MigrationFile)| {
-            file.version.parse::<usize>().is_ok_and(|number| number > newest).then_some(at)
-        };
-        let pending: Vec<usize> = tree.files.iter().enumerate().filter_map(is_pending).collect();
-        Ok(Selection { pending, newest: (newest > 0).then(|| newest.to_string()), ..Selection::default() })
+        let is_pending = |at: &usize| tree.files[*at].version.parse::<usize>().is_ok_and(|number| number > newest);
+        let (pending, applied) = (0..tree.files.len()).partition(is_pending);
+        Ok(Selection { pending, applied, newest: (newest > 0).then(|| newest.to_string()), ..Selection::default() })
     }
 
     fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {

@@ -253,3 +253,37 @@ fn a_dependency_counts_in_the_tools_own_file_whatever_lies_nearer() {
     assert_eq!(found, Evidence::dependency("Cargo.toml names sqlx"));
     assert_eq!(site.depends_on(&["sqlx"]).as_deref(), Some("Makefile names sqlx"));
 }
+
+#[test]
+fn a_file_that_is_named_and_applied_already_is_said_to_be() {
+    let text = |values: &[&str]| vec![values.iter().map(|value| Some((*value).to_owned())).collect::<Row>()];
+    let hash = "sha1:2c4ebbd4c4f9a3ad6c1b0c1d7dbb8c2e1ff12b6b";
+    let committed = format!("--! Previous: -\n--! Hash: {hash}\n\nSELECT 1;\n");
+    let changeset = "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n";
+    let plan = "%syntax-version=1.0.0\n%project=p\n\na 2024-01-01T00:00:00Z A <a@example.org> # a\n";
+    let cases: [(&str, &[(&str, &str)], &str); 4] = [
+        ("tern", &[("1_a.sql", "SELECT 1;")], "1_a.sql"),
+        ("graphile_migrate", &[("committed/000001.sql", committed.as_str())], "committed/000001.sql"),
+        ("liquibase", &[("1.sql", changeset)], "1.sql"),
+        ("sqitch", &[("deploy/a.sql", "SELECT 1;"), ("sqitch.plan", plan)], "deploy/a.sql"),
+    ];
+    for (layout, files, name) in cases {
+        let folder = folder(files);
+        let tree = read_named(&[folder.path().join(name)], Some(layout), folder.path()).expect(layout);
+        let file = &tree.files[0];
+        let rows = match layout {
+            "tern" => text(&["1"]),
+            "graphile_migrate" => text(&["000001.sql", file.checksum.as_deref().unwrap_or_default(), ""]),
+            "liquibase" => text(&["1", "ada", "1.sql", file.checksum.as_deref().unwrap_or_default(), "EXECUTED"]),
+            _ => text(&[
+                file.attribute("id").unwrap_or_default(),
+                "a",
+                "p",
+                file.checksum.as_deref().unwrap_or_default(),
+            ]),
+        };
+        let found = crate::migration::history::pending(&tree, Some(&rows), None).expect(layout);
+        assert!(found.migrations.is_empty(), "{layout}");
+        assert_eq!(found.notes, [format!("{name}: applied already")], "{layout}");
+    }
+}

@@ -110,9 +110,7 @@ pub(super) fn select(tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selec
                         selection.edited.push(at);
                     }
                 }
-                if !tree.directory_given {
-                    selection.notes.push(format!("{}: applied already", file.file().name));
-                }
+                selection.applied.push(at);
             }
             None if newest.is_some_and(|newest| version < newest) => {
                 older(tree, file, at, validates, &mut selection)?;
