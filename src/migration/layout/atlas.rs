@@ -9,7 +9,6 @@ use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 mod delimiter;
 mod sum;
@@ -86,7 +85,7 @@ impl Layout for Atlas {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
-        let settings = settings(&directory);
+        let settings = settings(&Site::new(request.paths)?)?;
         let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
         let table = request.options.history_table.clone().or(in_schema).unwrap_or_else(|| TABLE.to_owned());
         tree.create_history = create_history(&table);
@@ -301,8 +300,9 @@ fn create_history(table: &str) -> Vec<String> {
 }
 
 /// What the nearest `atlas.hcl` says once, or the same everywhere: it may hold several environments.
-fn settings(directory: &Path) -> BTreeMap<String, String> {
-    let Ok(Some(text)) = configuration(directory) else { return BTreeMap::new() };
+fn settings(site: &Site) -> Result<BTreeMap<String, String>, MigrationError> {
+    let Some(path) = site.nearest("atlas.hcl") else { return Ok(BTreeMap::new()) };
+    let text = std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path, source })?;
     let mut settings: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
         if ["revisions_schema", ORDER].contains(&name.trim()) {
@@ -316,23 +316,7 @@ fn settings(directory: &Path) -> BTreeMap<String, String> {
         let is_plain = value.chars().all(|character| character.is_alphanumeric() || character == '_');
         is_plain.then(|| (name.to_owned(), value.clone()))
     };
-    settings.into_iter().filter_map(only).collect()
-}
-
-fn configuration(directory: &Path) -> Result<Option<String>, SourceFileError> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let read = |source| SourceFileError::Read { path: here.to_owned(), source };
-    let canonical = here.canonicalize().map_err(read)?;
-    for folder in canonical.ancestors() {
-        let path = folder.join("atlas.hcl");
-        if path.is_file() {
-            return std::fs::read_to_string(&path).map(Some).map_err(|source| SourceFileError::Read { path, source });
-        }
-        if folder.join(".git").exists() {
-            break;
-        }
-    }
-    Ok(None)
+    Ok(settings.into_iter().filter_map(only).collect())
 }
 
 #[cfg(test)]

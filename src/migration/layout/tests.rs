@@ -287,3 +287,11 @@ fn a_file_that_is_named_and_applied_already_is_said_to_be() {
         assert_eq!(found.notes, [format!("{name}: applied already")], "{layout}");
     }
 }
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_an_error_and_not_a_default() {
+    let folder = folder(&[("atlas.hcl", ""), ("migrations/1_a.sql", "SELECT 1;")]);
+    std::fs::write(folder.path().join("atlas.hcl"), [0xff, 0xfe]).expect("a file");
+    let error = read_named(&[folder.path().join("migrations/1_a.sql")], Some("atlas"), folder.path());
+    assert!(error.expect_err("unreadable").to_string().contains("atlas.hcl"));
+}
