@@ -129,7 +129,7 @@ pub struct CheckArgs {
 }
 
 /// Options of every command that deals with servers or the cache.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct PlaceArgs {
     /// Configuration file; default: seatrial.toml, searched upwards to the git root.
     #[arg(long, value_name = "FILE", env = "SEATRIAL_CONFIG")]
