@@ -3,7 +3,7 @@
 use super::golang_migrate::LIB_PQ;
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
-    Understands, files_in, found, hint, literal,
+    Understands, files_in, found, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
@@ -110,10 +110,7 @@ impl Layout for Atlas {
                 attributes,
             });
         }
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files that end in .sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files that end in .sql")?;
         tree.files.sort_by(|left, right| left.file().path.file_name().cmp(&right.file().path.file_name()));
         let mut sorted: Vec<&MigrationFile> = tree.files.iter().collect();
         sorted.sort_by(|left, right| left.version.cmp(&right.version));

@@ -4,7 +4,7 @@ use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    files_in, found, hint, literal, sent_as_one_string,
+    files_in, found, literal, sent_as_one_string,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -86,10 +86,7 @@ impl Layout for Dbmate {
                 None => {}
             }
         }
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 

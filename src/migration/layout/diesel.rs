@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, hint, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
+    Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -92,11 +92,8 @@ impl Layout for Diesel {
         // Diesel runs one of two folders of the same version, whichever it happens to find last.
         sort_by_version(&mut found)?;
         tree.files = found.into_iter().map(|(_, file)| file).collect();
-        if tree.files.is_empty() {
-            let path = paths.into_iter().next().unwrap_or_default();
-            let hint = hint(&path, "folders that hold an up.sql");
-            return Err(MigrationError::NoMigrations { path, hint });
-        }
+        let path = paths.into_iter().next().unwrap_or_default();
+        tree.refuse_empty(&path, "folders that hold an up.sql")?;
         Ok(tree)
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, create_schema, files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
+    Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::source_file::SourceFileError;
@@ -93,10 +93,7 @@ impl Layout for Drizzle {
             tree.setup.push(upgrade);
         }
         tree.create_history = vec![create_table(&tree)];
-        if tree.files.is_empty() {
-            let hint = hint(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"));
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
-        }
+        tree.refuse_empty(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"))?;
         Ok(tree)
     }
 

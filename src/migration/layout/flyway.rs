@@ -6,7 +6,7 @@ mod settings;
 
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script,
-    Site, Understands, create_schema, cut, files_below, hint, in_runners_transaction, literal, one_directory, quoted,
+    Site, Understands, create_schema, cut, files_below, in_runners_transaction, literal, one_directory, quoted,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -100,10 +100,7 @@ impl Layout for Flyway {
         }
         let (files, undo) = (reader.files, reader.undo);
         tree.files = sorted(files, undo, &mut tree.notes)?;
-        if tree.files.is_empty() {
-            let hint = hint(&site.directory, "files named V<version>__<description>.sql");
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
-        }
+        tree.refuse_empty(&site.directory, "files named V<version>__<description>.sql")?;
         Ok(tree)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, found, hint, sent_as_one_string,
+    files_in, found, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -99,10 +99,7 @@ impl Layout for GolangMigrate {
         tree.history = Some((table, HISTORY));
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         collect(files, &folder, &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<title>.up.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<title>.up.sql")?;
         Ok(tree)
     }
 

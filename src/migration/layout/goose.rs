@@ -3,7 +3,7 @@
 use super::sections::{Broken, lines, trimmed};
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    files_in, found, hint, sort_by_version,
+    files_in, found, sort_by_version,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
@@ -127,10 +127,7 @@ impl Layout for Goose {
         sort_by_version(&mut read)?;
         tree.files.extend(read.into_iter().map(|(_, file)| file));
         tree.attributes.insert(CODE.to_owned(), code.join("\n"));
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 

@@ -5,7 +5,7 @@ mod settings;
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hex, hint, literal, one_directory, sent_as_one_string,
+    files_in, hex, literal, one_directory, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -105,10 +105,7 @@ impl Layout for GraphileMigrate {
                 if !alone {
                     current::read(&folder, request.root, &mut tree)?;
                 }
-                if tree.files.is_empty() {
-                    let hint = hint(&folder, "committed/<number>.sql and current.sql");
-                    return Err(MigrationError::NoMigrations { path: folder, hint });
-                }
+                tree.refuse_empty(&folder, "committed/<number>.sql and current.sql")?;
             }
             None => read_named(request.paths, request.root, &mut tree)?,
         }

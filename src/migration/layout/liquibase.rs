@@ -7,7 +7,7 @@ mod split;
 use super::cut::Rendered;
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, files_in, hex, hint, literal, plain, sent_as_one_string,
+    files_below, files_in, hex, literal, plain, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
@@ -125,10 +125,7 @@ impl Layout for Liquibase {
                 read_changelog(source, marked, &settings, &mut tree)?;
             }
         }
-        if tree.files.is_empty() {
-            let hint = hint(&paths[0], "files that begin with `--liquibase formatted sql`");
-            return Err(MigrationError::NoMigrations { path: paths[0].clone(), hint });
-        }
+        tree.refuse_empty(&paths[0], "files that begin with `--liquibase formatted sql`")?;
         name_apart(&mut tree.files)?;
         let checksums: Vec<String> = tree.files.iter().map(|file| checksum(&tree, file)).collect();
         for (file, checksum) in tree.files.iter_mut().zip(checksums) {

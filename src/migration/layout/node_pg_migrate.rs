@@ -3,7 +3,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    cut, files_in, found, hint, literal,
+    cut, files_in, found, literal,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
@@ -69,10 +69,7 @@ impl Layout for NodePgMigrate {
         )];
         tree.history = Some((table, HISTORY));
         collect(files, &folder, &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 

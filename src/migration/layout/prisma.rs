@@ -3,7 +3,7 @@
 use super::plain::leading_number;
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, hint, literal, migration_folders, sent_as_one_string, sha256,
+    Understands, literal, migration_folders, sent_as_one_string, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
 use crate::migration::script::StatementKind;
@@ -92,11 +92,8 @@ impl Layout for Prisma {
             }
         }
         tree.files.sort_by(|left, right| left.version.cmp(&right.version));
-        if tree.files.is_empty() {
-            let path = request.paths.first().cloned().unwrap_or_default();
-            let hint = hint(&path, "folders that hold a migration.sql");
-            return Err(MigrationError::NoMigrations { path, hint });
-        }
+        let path = request.paths.first().cloned().unwrap_or_default();
+        tree.refuse_empty(&path, "folders that hold a migration.sql")?;
         let disordered =
             tree.files.windows(2).find(|pair| leading_number(&pair[0].version) > leading_number(&pair[1].version));
         if let Some([first, second]) = disordered {

@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, found, hint, in_runners_transaction, literal, sort_by_version,
+    files_below, found, in_runners_transaction, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -98,10 +98,7 @@ impl Layout for Refinery {
         let site = Site::new(request.paths)?;
         let mut tree = MigrationTree::new(self.name(), request);
         collect(files, &folder, &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named V<number>__<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named V<number>__<name>.sql")?;
         let is_beyond = |file: &MigrationFile| file.version.parse::<i32>().is_err();
         let is_wide = site.depends_on(&[WIDE]).is_some() || tree.files.iter().any(is_beyond);
         if is_wide {

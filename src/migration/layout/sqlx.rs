@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hint, one_directory, sort_by_version,
+    files_in, one_directory, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
@@ -121,10 +121,7 @@ impl Layout for Sqlx {
             None => Found::named(request),
         };
         collect(files, &folder, &migrate, &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<description>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<description>.sql")?;
         Ok(tree)
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
-    found, hint, literal, sort_by_version,
+    found, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::{self, StatementKind, kind};
@@ -115,10 +115,7 @@ impl Layout for Supabase {
         // By name, as they run: of versions of different length, the text decides.
         read.sort_by(|(_, left), (_, right)| left.file().path.file_name().cmp(&right.file().path.file_name()));
         tree.files = read.into_iter().flat_map(|(_, file)| pieces(file)).collect();
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 

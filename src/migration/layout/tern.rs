@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
-    files_in, found, hint, plain,
+    files_in, found, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
@@ -108,10 +108,7 @@ impl Layout for Tern {
             return Err(MigrationError::FileName { file: file.file().name.clone(), reason });
         }
         tree.files.extend(files.into_iter().map(|(_, file)| file));
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 

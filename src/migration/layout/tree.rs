@@ -110,6 +110,17 @@ impl MigrationTree {
         }
     }
 
+    /// Refuses a place where the tool finds nothing, which may be one level too high. `wanted` is what was looked for.
+    ///
+    /// # Errors
+    /// There are no migrations.
+    pub fn refuse_empty(&self, directory: &Path, wanted: &str) -> Result<(), MigrationError> {
+        if !self.files.is_empty() {
+            return Ok(());
+        }
+        Err(MigrationError::NoMigrations { path: directory.to_owned(), hint: super::hint(directory, wanted) })
+    }
+
     /// The history table's name, as SQL.
     pub fn history_table(&self) -> &str {
         self.history.as_ref().map_or("", |(table, _)| table)
