@@ -5,11 +5,11 @@ mod settings;
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hex, literal, one_directory, sent_as_one_string,
+    files_in, hex, in_runners_transaction, literal, one_directory, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
-use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, SourceFile};
 use settings::Settings;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, HashMap};
@@ -162,7 +162,7 @@ impl Layout for GraphileMigrate {
             verify(file)?;
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
-        let controls = kinds.iter().position(StatementKind::is_transaction_control);
+        let controls = kinds.iter().any(StatementKind::is_transaction_control);
         let opted_out = opts_out(body(file));
         let transaction = if opted_out {
             if kinds.len() > 1 {
@@ -173,14 +173,7 @@ impl Layout for GraphileMigrate {
             }
             sent_as_one_string(&kinds)
         } else {
-            if let Some(at) = controls {
-                let line = source.position(cuts[at].span.start).line;
-                notes.push(format!(
-                    "{}:{line}: the script ends the runner's transaction: what follows commits by itself",
-                    source.name
-                ));
-            }
-            if controls == Some(0) { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+            in_runners_transaction("graphile-migrate", source, cuts, &mut notes)
         };
         if !opted_out && let Some(line) = body(file).lines().position(opts_out) {
             let line = source.position(file.up.parts[0].start).line + line;
@@ -189,7 +182,7 @@ impl Layout for GraphileMigrate {
                 source.name
             ));
         }
-        let history = history_write(file, tree.history_table(), !opted_out && controls.is_none());
+        let history = history_write(file, tree.history_table(), !opted_out && !controls);
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 }

@@ -7,12 +7,12 @@ mod split;
 use super::cut::Rendered;
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, files_in, hex, literal, plain, sent_as_one_string,
+    files_below, files_in, hex, in_runners_transaction, literal, plain, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
 use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use changelog::{ChangeSet, Changelog};
 use md5::{Digest, Md5};
 use split::Delimiter;
@@ -246,15 +246,7 @@ impl Layout for Liquibase {
         {
             if whole { sent_as_one_string(&kinds) } else { plain::own_transactions(source, cuts)? }
         } else {
-            if let Some(at) = kinds.iter().position(StatementKind::is_transaction_control) {
-                notes.push(format!(
-                    "{}:{}: the script ends the runner's transaction: what follows commits by itself",
-                    source.name,
-                    source.position(cuts[at].span.start).line
-                ));
-            }
-            let explicit = kinds.first().is_some_and(StatementKind::is_transaction_control);
-            if explicit { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+            in_runners_transaction("Liquibase", source, cuts, &mut notes)
         };
         if let Some(name) = cuts.iter().find_map(|cut| unfilled(cut.sql(source))) {
             notes.push(format!(

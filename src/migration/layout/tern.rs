@@ -2,13 +2,12 @@
 
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
-    files_in, found, plain,
+    files_in, found, in_runners_transaction, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
-use crate::migration::script::StatementKind;
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -175,22 +174,10 @@ impl Layout for Tern {
         }
         let mut notes = Vec::new();
         let opted_out = opts_out(&file.up);
-        let controls = cuts.iter().find(|cut| cut.kind(source).is_transaction_control());
-        let transaction = if opted_out {
-            plain::own_transactions(source, cuts)?
-        } else if let Some(cut) = controls {
-            let line = source.position(cut.span.start).line;
-            notes.push(format!(
-                "{}:{line}: the script ends the runner's transaction: what follows commits by itself",
-                source.name
-            ));
-            if cut.kind(source) == StatementKind::Begin {
-                TransactionMode::Explicit
-            } else {
-                TransactionMode::PerMigration
-            }
-        } else {
-            TransactionMode::PerMigration
+        let controls = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
+        let transaction = match opted_out {
+            true => plain::own_transactions(source, cuts)?,
+            false => in_runners_transaction("tern", source, cuts, &mut notes),
         };
         if !opted_out && let Some(at) = source.text.find(NO_TRANSACTION) {
             let line = source.position(at).line;
@@ -199,7 +186,7 @@ impl Layout for Tern {
                 source.name
             ));
         }
-        let in_transaction = !opted_out && controls.is_none();
+        let in_transaction = !opted_out && !controls;
         let set = |version: &str| vec![format!("update {} set version={version}", tree.history_table())];
         let history = HistoryWrite {
             table: tree.history_table().to_owned(),
@@ -318,6 +305,7 @@ fn from_environment(value: &str) -> Option<String> {
 mod tests {
     use super::super::tests::{folder, read as read_with, read_named};
     use super::*;
+    use crate::migration::TransactionMode;
     use crate::migration::history::pending;
 
     fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
@@ -422,7 +410,12 @@ mod tests {
         assert!(windows.3[0].contains("a line feed alone at its end"), "{:?}", windows.3);
         assert_eq!(group("---- tern: disable-tx ----\nbegin; select 1; commit;").0, TransactionMode::Explicit);
         let commits = group("select 1;\ncommit;");
-        assert!(!commits.1 && commits.3[0].starts_with("1_a.sql:2: the script ends"), "{:?}", commits.3);
+        assert!(
+            !commits.1
+                && commits.3[0].starts_with("1_a.sql:2: the script commits by itself, inside the transaction tern"),
+            "{:?}",
+            commits.3
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::super::tests::{folder, read as read_with, read_named};
 use super::*;
+use crate::migration::TransactionMode;
 use crate::migration::history::pending;
 
 const ROOT: &str = include_str!("../../../../tests/layouts/liquibase/project/changelog/root.sql");
