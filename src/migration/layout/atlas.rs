@@ -214,8 +214,8 @@ impl Layout for Atlas {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark && !cuts.is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if !cuts.is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let transaction = mode(tree, file)?;
         let mut notes = Vec::new();

@@ -122,9 +122,7 @@ impl Layout for Diesel {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         if source.text.is_empty() {
             return Err(MigrationError::EmptyFile { file: source.name.clone() });
         }

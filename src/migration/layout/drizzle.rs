@@ -110,9 +110,7 @@ impl Layout for Drizzle {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
         let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {
             TransactionMode::PerMigration if notes.is_empty() => TransactionMode::AllPending,

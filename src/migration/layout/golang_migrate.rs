@@ -144,8 +144,8 @@ impl Layout for GolangMigrate {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark && !cuts.is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if !cuts.is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let transaction = match tree.options.transaction {

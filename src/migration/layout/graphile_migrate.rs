@@ -151,9 +151,7 @@ impl Layout for GraphileMigrate {
         let source = file.file();
         let mut notes = Vec::new();
         if file.attribute(CURRENT).is_some() {
-            if file.byte_order_mark {
-                return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-            }
+            file.refuse_byte_order_mark(self.name())?;
             notes.push(format!(
                 "{}: not committed yet, so `graphile-migrate migrate` leaves it alone: rehearsed as {}.sql, which `commit` will make of it",
                 source.name, file.version

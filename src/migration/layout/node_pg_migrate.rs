@@ -115,8 +115,8 @@ impl Layout for NodePgMigrate {
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
         let begin = file.up.parts.first().map_or(0, |part| part.start);
-        if file.byte_order_mark && source.text[..begin].trim().is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if source.text[..begin].trim().is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let mut notes = Vec::new();
         if begin == 0 && file.down.as_ref().is_some_and(|down| Arc::ptr_eq(&down.file, source)) && runs_its_undo(file) {

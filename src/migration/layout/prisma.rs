@@ -150,9 +150,7 @@ impl Layout for Prisma {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let mut notes = Vec::new();
         let transaction = if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {

@@ -167,9 +167,7 @@ impl Layout for Refinery {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
         let transaction = match in_runners_transaction("refinery", source, cuts, &mut notes) {
             TransactionMode::PerMigration if tree.options.transaction == Some(TransactionMode::AllPending) => {

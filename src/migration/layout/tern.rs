@@ -169,9 +169,7 @@ impl Layout for Tern {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
         let opted_out = opts_out(&file.up);
         let controls = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());

@@ -169,6 +169,17 @@ impl MigrationFile {
         &self.up.file
     }
 
+    /// For a tool that sends a byte order mark along, at which the server stops.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn refuse_byte_order_mark(&self, layout: &'static str) -> Result<(), MigrationError> {
+        if !self.byte_order_mark {
+            return Ok(());
+        }
+        Err(MigrationError::ByteOrderMark { file: self.file().name.clone(), layout })
+    }
+
     /// An attribute its layout read.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).map(String::as_str)
