@@ -87,9 +87,8 @@ impl Layout for Atlas {
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let settings = settings(&Site::new(request.paths)?)?;
         let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
-        let table = request.options.history_table.clone().or(in_schema).unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, in_schema.unwrap_or_else(|| TABLE.to_owned()));
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
         tree.attributes.extend(settings.get(ORDER).map(|order| (ORDER.to_owned(), order.clone())));
         for (file_name, path) in files.iter().filter(|(name, _)| name.ends_with(".sql")) {
             let (source, byte_order_mark) = folder.read(file_name, path)?;

@@ -66,13 +66,12 @@ impl Layout for Dbmate {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
-        let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "DBMATE_MIGRATIONS_TABLE"));
-        let table = table.unwrap_or_else(|| "schema_migrations".to_owned());
+        let named = dotenv(&directory, "DBMATE_MIGRATIONS_TABLE");
+        let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "schema_migrations".to_owned()));
         // Only a schema that is missing is created, after a first try without.
         let schema = table.rsplit_once('.').map(|(schema, _)| format!("create schema if not exists {schema}"));
         tree.create_history.extend(schema);
         tree.create_history.push(format!("create table if not exists {table} (version varchar primary key)"));
-        tree.history = Some((table, HISTORY));
         // Files named one by one come in any order.
         for (file_name, path) in files.into_iter().collect::<BTreeSet<_>>() {
             match version(&file_name) {

@@ -72,12 +72,11 @@ impl Layout for Diesel {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| "__diesel_schema_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "__diesel_schema_migrations");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table} (\n       version VARCHAR(50) PRIMARY KEY NOT NULL,\n       \
              run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n)"
         )];
-        tree.history = Some((table, HISTORY));
         let paths = match request.paths {
             [all] if all.is_dir() => vec![directory(&Site::new(request.paths)?)?],
             several => several.to_vec(),

@@ -81,13 +81,12 @@ impl Layout for Drizzle {
         let journal = site.directory.join(JOURNAL);
         let (schema, table) = history_name(&site, &mut tree.notes);
         let name = format!("{}.{}", quoted(&schema), quoted(&table));
-        let name = request.options.history_table.clone().unwrap_or(name);
         tree.setup = vec![create_schema(&schema)];
         if journal.is_file() {
-            tree.history = Some((name, BY_MOMENT));
+            tree.keep_history(BY_MOMENT, name);
             by_journal(&journal, &site, request, &mut tree)?;
         } else {
-            tree.history = Some((name, BY_NAME));
+            tree.keep_history(BY_NAME, name);
             by_folders(request, &mut tree)?;
             let upgrade = upgrade(&tree);
             tree.setup.push(upgrade);

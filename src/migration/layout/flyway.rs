@@ -264,10 +264,11 @@ fn refuse_mixed_group(layout: &Flyway, tree: &MigrationTree, selection: &Selecti
 fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
     let table = settings.text("table", "flyway_schema_history");
     let schema = settings.schema();
-    let name = tree.options.history_table.clone().unwrap_or_else(|| match &schema {
+    let by_default = match &schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(table)),
         None => quoted(table),
-    });
+    };
+    let name = tree.keep_history(HISTORY, by_default);
     // Flyway puts it first on every session it opens, and again where it took a script's settings back.
     tree.session.extend(schema.as_deref().map(|schema| {
         format!(
@@ -292,7 +293,6 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
         format!("ALTER TABLE {name} ADD CONSTRAINT {} PRIMARY KEY (\"installed_rank\")", quoted(&format!("{bare}_pk"))),
         format!("CREATE INDEX {} ON {name} (\"success\")", quoted(&format!("{bare}_s_idx"))),
     ];
-    tree.history = Some((name, HISTORY));
 }
 
 fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: bool) -> HistoryWrite {

@@ -92,11 +92,10 @@ impl Layout for GolangMigrate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| "schema_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "schema_migrations");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
         )];
-        tree.history = Some((table, HISTORY));
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         collect(files, &folder, &mut tree)?;
         tree.refuse_empty(&directory, "files named <number>_<title>.up.sql")?;

@@ -101,10 +101,9 @@ impl Layout for Goose {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
-        let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "GOOSE_TABLE"));
-        let table = table.unwrap_or_else(|| "goose_db_version".to_owned());
+        let named = dotenv(&directory, "GOOSE_TABLE");
+        let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "goose_db_version".to_owned()));
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
         let mut read = Vec::new();
         let mut code = Vec::new();
         for (file_name, path) in files {

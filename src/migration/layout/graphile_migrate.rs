@@ -77,7 +77,7 @@ impl Layout for GraphileMigrate {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let settings = Settings::near(&Site::new(request.paths)?)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.create_history = vec![
             "create schema if not exists graphile_migrate".to_owned(),
             format!(
@@ -88,7 +88,6 @@ impl Layout for GraphileMigrate {
              content text not null, date timestamptz not null default now())"
                 .to_owned(),
         ];
-        tree.history = Some((table, HISTORY));
         settings.describe(&request.options.placeholders, &mut tree);
         match one_directory(self.name(), request)? {
             Some(given) => {

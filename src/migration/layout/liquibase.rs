@@ -93,9 +93,8 @@ impl Layout for Liquibase {
         let named = settings.get("databasechangelogtablename").cloned();
         let schema = settings.get("liquibaseschemaname").map_or_else(String::new, |schema| format!("{schema}."));
         let table = named.unwrap_or_else(|| TABLE.to_owned());
-        let table = options.history_table.clone().unwrap_or_else(|| format!("{schema}{table}"));
+        let table = tree.keep_history(HISTORY, format!("{schema}{table}"));
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
         let given = options.placeholders.iter().map(|(name, value)| (name.as_str(), value));
         let configured = settings.iter().filter_map(|(name, value)| Some((name.strip_prefix("parameter.")?, value)));
         for (name, value) in given.chain(configured) {

@@ -62,12 +62,11 @@ impl Layout for NodePgMigrate {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.session = vec!["SET search_path TO \"public\"".to_owned()];
         tree.create_history = vec![format!(
             "CREATE TABLE {table} (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)"
         )];
-        tree.history = Some((table, HISTORY));
         collect(files, &folder, &mut tree)?;
         tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)

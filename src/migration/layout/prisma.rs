@@ -68,9 +68,8 @@ impl Layout for Prisma {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| "_prisma_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "_prisma_migrations");
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
         let is_all = |path: &Path| path.is_dir() && !path.join(SCRIPT).is_file();
         tree.directory_given = matches!(request.paths, [all] if is_all(all));
         if let [all] = request.paths {

@@ -107,13 +107,12 @@ impl Layout for Refinery {
         if site.depends_on(&[ASYNC]).is_some() {
             tree.attributes.insert(ASYNC.to_owned(), "true".to_owned());
         }
-        let table = request.options.history_table.clone().unwrap_or_else(|| "refinery_schema_history".to_owned());
+        let table = tree.keep_history(HISTORY, "refinery_schema_history");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table}(\n             version {} PRIMARY KEY,\n             \
              name VARCHAR(255),\n             applied_on VARCHAR(255),\n             checksum VARCHAR(255))",
             if is_wide { "int8" } else { "int4" }
         )];
-        tree.history = Some((table, HISTORY));
         Ok(tree)
     }
 

@@ -77,9 +77,8 @@ impl Layout for Sqitch {
         let plan = Plan::parse(&SourceFile::read(&configuration.plan(), root)?)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let registry = configuration.registry().to_owned();
-        let table = options.history_table.clone().unwrap_or_else(|| format!("{registry}.changes"));
+        tree.keep_history(HISTORY, format!("{registry}.changes"));
         tree.create_history = registry::create(&registry, &plan);
-        tree.history = Some((table, HISTORY));
         tree.attributes.insert(FOLDER.to_owned(), configuration.project.display().to_string());
         tree.attributes.insert(PROJECT.to_owned(), plan.project.clone());
         for direction in ["deploy", "revert"] {

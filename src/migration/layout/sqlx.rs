@@ -109,13 +109,11 @@ impl Layout for Sqlx {
             Some((_, directory, migrate)) => (directory, migrate),
             None => (given, Migrate::default()),
         };
-        let named = request.options.history_table.clone().or_else(|| migrate.table_name.clone());
-        let table = named.unwrap_or_else(|| "_sqlx_migrations".to_owned());
         let mut tree = MigrationTree::new(self.name(), request);
+        let table = tree.keep_history(HISTORY, migrate.table_name.as_deref().unwrap_or("_sqlx_migrations"));
         tree.setup =
             migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
         let Found { directory, files, folder } = match directory {
             Some(_) => Found::within(&configured, request.root, files_in)?,
             None => Found::named(request),

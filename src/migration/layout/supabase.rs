@@ -80,9 +80,8 @@ impl Layout for Supabase {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut read = Vec::new();
         for (at, (file_name, path)) in files.iter().enumerate() {

@@ -77,12 +77,11 @@ impl Layout for Tern {
         let Found { directory, files: found, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let configured = configuration(&Site::new(request.paths)?, &mut tree)?;
-        let table = request.options.history_table.clone().or(configured).unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, configured.unwrap_or_else(|| TABLE.to_owned()));
         tree.create_history = vec![
             format!("create table if not exists {table}(version int4 not null)"),
             format!("insert into {table}(version) select 0 where 0=(select count(*) from {table})"),
         ];
-        tree.history = Some((table, HISTORY));
         let mut files = Vec::new();
         for (file_name, path) in found {
             let Some((number, name)) = parse_name(&file_name) else {

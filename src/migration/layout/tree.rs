@@ -110,6 +110,13 @@ impl MigrationTree {
         }
     }
 
+    /// Says which table the history is in, if the user has not decided, and what it looks like. Its name.
+    pub fn keep_history(&mut self, shape: HistoryShape, by_default: impl Into<String>) -> String {
+        let table = self.options.history_table.clone().unwrap_or_else(|| by_default.into());
+        self.history = Some((table.clone(), shape));
+        table
+    }
+
     /// Refuses a place where the tool finds nothing, which may be one level too high. `wanted` is what was looked for.
     ///
     /// # Errors
