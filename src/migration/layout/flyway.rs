@@ -7,6 +7,7 @@ mod settings;
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script,
     Site, Understands, create_schema, cut, files_below, in_runners_transaction, literal, one_directory, quoted,
+    take_back,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -516,14 +517,7 @@ fn sorted(
         .collect();
     for (version, down) in undo {
         let of = places.get(&version).and_then(|at| files.get_mut(*at));
-        match of.map(|(_, _, file)| &mut file.down) {
-            Some(Some(first)) => {
-                let (first, second) = (first.file.name.clone(), down.name.clone());
-                return Err(MigrationError::DuplicateVersion { version: version.text, first, second });
-            }
-            Some(empty) => *empty = Some(Script::whole(down)),
-            None => notes.push(format!("{}: undoes a version that has no file", down.name)),
-        }
+        take_back(of.map(|(_, _, file)| file), &version.text, Script::whole(down), notes)?;
     }
     Ok(files.into_iter().map(|(_, _, file)| file).collect())
 }

@@ -1,6 +1,6 @@
 //! Reading a directory of thousands of files without asking the system more than once for what they share.
 
-use super::{MigrationError, Request};
+use super::{MigrationError, Request, Script};
 use crate::migration::SourceFile;
 use crate::migration::source_file::{SourceFileError, git_root, name_below};
 use std::path::{Path, PathBuf};
@@ -255,6 +255,27 @@ pub(crate) fn sort_by_version<K: Ord + Clone>(files: &mut [(K, super::MigrationF
         }),
         _ => Ok(()),
     }
+}
+
+/// Gives a migration the script that takes it back. `of` is the one that has the script's version, if there is any.
+///
+/// # Errors
+/// It has one already.
+pub(crate) fn take_back(
+    of: Option<&mut super::MigrationFile>,
+    version: &str,
+    down: Script,
+    notes: &mut Vec<String>,
+) -> Result<(), MigrationError> {
+    match of.map(|file| &mut file.down) {
+        Some(Some(first)) => {
+            let (first, second) = (first.file.name.clone(), down.file.name.clone());
+            return Err(MigrationError::DuplicateVersion { version: version.to_owned(), first, second });
+        }
+        Some(none) => *none = Some(down),
+        None => notes.push(format!("{}: undoes a version that has no file", down.file.name)),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

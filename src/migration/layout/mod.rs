@@ -29,7 +29,7 @@ pub mod tree;
 pub use cut::Cut;
 pub(crate) use folder::{
     Folder, Found, Siblings, dotenv, files_below, files_in, found, hint, migration_folders, one_directory,
-    sort_by_version,
+    sort_by_version, take_back,
 };
 pub use site::{Evidence, Site};
 pub(crate) use tree::ANY_TRANSACTION;

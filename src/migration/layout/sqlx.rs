@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, one_directory, sort_by_version,
+    files_in, one_directory, sort_by_version, take_back,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
@@ -280,16 +280,9 @@ fn collect(
     sort_by_version(&mut ups)?;
     for (version, down) in downs {
         // Sorted by version, each of which is there once.
-        match ups.binary_search_by_key(&version, |(up, _)| *up).ok().and_then(|at| ups.get_mut(at)) {
-            Some((_, up)) => match &up.down {
-                Some(first) => {
-                    let (first, second) = (first.file.name.clone(), down.name.clone());
-                    return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
-                }
-                None => up.down = Some(Script::whole(down)),
-            },
-            None => tree.notes.push(format!("{}: undoes a version that has no file", down.name)),
-        }
+        let of = ups.binary_search_by_key(&version, |(up, _)| *up).ok().and_then(|at| ups.get_mut(at));
+        let of = of.map(|(_, up)| up);
+        take_back(of, &version.to_string(), Script::whole(down), &mut tree.notes)?;
     }
     tree.files.extend(ups.into_iter().map(|(_, file)| file));
     Ok(())
