@@ -161,6 +161,14 @@ impl Selection {
         selection
     }
 
+    /// For a tool that goes on when applied versions are gone: says which. `what` they have none of here.
+    pub fn note_gone(&mut self, tree: &MigrationTree, applied: &[Applied], what: &str, tool: &str) {
+        let gone = missing(tree, applied);
+        if !gone.is_empty() {
+            self.notes.push(format!("applied, but without a {what} here, which {tool} lets pass: {}", gone.join(", ")));
+        }
+    }
+
     /// For a tool that runs them all the same: says which pending files stand before one that is applied.
     pub fn note_late(&mut self, tree: &MigrationTree, tool: &str) {
         let newest = self.newest.clone().unwrap_or_default();

@@ -6,7 +6,7 @@ use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
     files_in, found, literal, sent_as_one_string,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -124,12 +124,7 @@ impl Layout for Dbmate {
                 names.join(", ")
             ));
         }
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            selection
-                .notes
-                .push(format!("applied, but without a file here, which dbmate does not mind: {}", gone.join(", ")));
-        }
+        selection.note_gone(tree, &applied, "file", "dbmate");
         selection.notes.dedup();
         Ok(selection)
     }
@@ -411,7 +406,7 @@ mod tests {
         let selection = Dbmate.select(&tree, Some(&rows(&["1", "3", "0"]))).expect("one");
         assert_eq!(selection.pending, [1]);
         assert!(selection.notes[0].starts_with("2_b.sql: older than version 3"), "{:?}", selection.notes);
-        assert!(selection.notes[1].ends_with("does not mind: 0"), "{:?}", selection.notes);
+        assert!(selection.notes[1].ends_with("which dbmate lets pass: 0"), "{:?}", selection.notes);
         tree.options.out_of_order = Some(false);
         assert!(matches!(Dbmate.select(&tree, Some(&rows(&["3"]))), Err(MigrationError::Refused { .. })));
         assert_eq!(Dbmate.select(&tree, Some(&rows(&["1"]))).expect("in order").pending, [1, 2]);

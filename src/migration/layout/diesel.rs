@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
     Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -103,12 +103,7 @@ impl Layout for Diesel {
             .map(|row| Ok(Applied { version: version(row)?, checksum: None }))
             .collect::<Result<_, MigrationError>>()?;
         let mut selection = Selection::absent(tree, &applied);
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            selection
-                .notes
-                .push(format!("applied, but without a folder here, which Diesel lets pass: {}", gone.join(", ")));
-        }
+        selection.note_gone(tree, &applied, "folder", "Diesel");
         selection.note_late(tree, "Diesel");
         Ok(selection)
     }

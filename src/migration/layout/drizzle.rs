@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
     Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
@@ -198,11 +198,7 @@ fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection,
         }
     }
     let mut selection = Selection::absent(tree, &applied);
-    let gone = missing(tree, &applied);
-    if !gone.is_empty() {
-        let note = format!("applied, but without a folder here, which Drizzle lets pass: {}", gone.join(", "));
-        selection.notes.push(note);
-    }
+    selection.note_gone(tree, &applied, "folder", "Drizzle");
     selection.note_late(tree, "Drizzle");
     Ok(selection)
 }

@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
     Understands, literal, migration_folders, sent_as_one_string, sha256,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -132,11 +132,7 @@ impl Layout for Prisma {
             let row = applied.iter().find(|row| row.version == file.version);
             row.is_some_and(|row| row.checksum.as_deref() != file.attribute(OTHER_LINE_ENDS))
         });
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            let note = format!("applied, but without a folder here, which Prisma lets pass: {}", gone.join(", "));
-            selection.notes.push(note);
-        }
+        selection.note_gone(tree, &applied, "folder", "Prisma");
         selection.note_late(tree, "Prisma");
         Ok(selection)
     }
