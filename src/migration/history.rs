@@ -109,6 +109,17 @@ pub struct Applied {
     pub checksum: Option<String>,
 }
 
+impl Applied {
+    /// What rows say that hold a version in their first column and no checksum.
+    ///
+    /// # Errors
+    /// A row without a version.
+    pub fn versions(rows: Option<&[Row]>, missing: &'static str) -> Result<Vec<Self>, MigrationError> {
+        let of = |row| value(row, 0, missing).map(|version| Self { version: version.to_owned(), checksum: None });
+        rows.unwrap_or_default().iter().enumerate().map(of).collect()
+    }
+}
+
 /// What a runner would do now: places in [`MigrationTree::files`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {

@@ -6,7 +6,7 @@ use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
     files_in, found, literal, sent_as_one_string,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -90,9 +90,7 @@ impl Layout for Dbmate {
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version =
-            |row| value(row, 0, "no version").map(|version| Applied { version: version.to_owned(), checksum: None });
-        let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         let mut selection = Selection::absent(tree, &applied);
         let mut files: HashMap<&str, &str> = HashMap::new();
         for file in selection.pending.iter().filter_map(|at| tree.files.get(*at)) {

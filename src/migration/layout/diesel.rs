@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
     Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
@@ -97,11 +97,7 @@ impl Layout for Diesel {
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version = |row| value(row, 0, "no version").map(str::to_owned);
-        let applied = rows.unwrap_or_default().iter().enumerate();
-        let applied: Vec<Applied> = applied
-            .map(|row| Ok(Applied { version: version(row)?, checksum: None }))
-            .collect::<Result<_, MigrationError>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         let mut selection = Selection::absent(tree, &applied);
         selection.note_gone(tree, &applied, "folder", "Diesel");
         selection.note_late(tree, "Diesel");

@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
     cut, files_in, found, literal,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -73,9 +73,7 @@ impl Layout for NodePgMigrate {
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let applied = |row| Ok(Applied { version: value(row, 0, "no name")?.to_owned(), checksum: None });
-        let applied: Vec<Applied> =
-            rows.unwrap_or_default().iter().enumerate().map(applied).collect::<Result<_, MigrationError>>()?;
+        let applied = Applied::versions(rows, "no name")?;
         let out_of_step = applied.iter().zip(&tree.files).find(|(row, file)| row.version != file.version);
         match out_of_step {
             Some((row, file)) if tree.directory_given && tree.options.out_of_order != Some(true) => {

@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
     found, literal, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing};
 use crate::migration::script::{self, StatementKind, kind};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -119,9 +119,7 @@ impl Layout for Supabase {
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version =
-            |row| value(row, 0, "no version").map(|version| Applied { version: version.to_owned(), checksum: None });
-        let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         refuse_missing(tree, &missing(tree, &applied))?;
         let mut selection = Selection::absent(tree, &applied);
         let Some(newest) = applied.iter().map(|row| &row.version).max() else { return Ok(selection) };
