@@ -277,8 +277,8 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, mode:
         begun: if in_transaction { Vec::new() } else { vec![insert(0)] },
         applied: vec![insert(total)],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+        ..HistoryWrite::default()
     }
 }
 

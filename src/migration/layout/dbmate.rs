@@ -168,11 +168,10 @@ impl Layout for Dbmate {
         let version = literal(&file.version);
         let history = file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!("insert into {table} (version) values ({version})")],
             in_transaction: !is_bare && end.is_none(),
-            finished: Vec::new(),
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+            ..HistoryWrite::default()
         });
         Ok(Grouping { transaction, history, notes })
     }

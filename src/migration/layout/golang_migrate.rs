@@ -180,8 +180,8 @@ fn history_write(table: &str, version: &str, previous: Option<&str>) -> HistoryW
         begun: set(true),
         applied: set(false),
         in_transaction: false,
-        finished: Vec::new(),
         undo,
+        ..HistoryWrite::default()
     }
 }
 

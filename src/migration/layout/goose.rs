@@ -228,14 +228,13 @@ impl Layout for Goose {
         let version = &file.version;
         let history = HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!("INSERT INTO {table} (version_id, is_applied) VALUES ({version}, true)")],
             in_transaction: !is_bare && control.is_none(),
-            finished: Vec::new(),
             // Rows of earlier ups and downs may stay.
             undo: vec![format!(
                 "DELETE FROM {table} WHERE id = (SELECT pg_catalog.max(id) FROM {table} WHERE version_id = {version})"
             )],
+            ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }

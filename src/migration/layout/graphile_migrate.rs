@@ -201,13 +201,12 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
     let file_name = literal(&format!("{}.sql", file.version));
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!(
             "insert into {table}(hash, previous_hash, filename) values ({hash}, {previous}, {file_name})"
         )],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!("delete from {table} where hash = {hash}")],
+        ..HistoryWrite::default()
     }
 }
 

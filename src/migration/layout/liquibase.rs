@@ -441,7 +441,6 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
     let comments = literal(&file.name);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         // A changeset that runs again has its row.
         applied: vec![format!(
             "INSERT INTO {table} (ID, AUTHOR, FILENAME, DATEEXECUTED, ORDEREXECUTED, MD5SUM, DESCRIPTION, COMMENTS, EXECTYPE, \
@@ -450,8 +449,8 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
              {labels}, NULL, '{DEPLOYMENT}' WHERE NOT EXISTS (SELECT FROM {table} WHERE {same})"
         )],
         in_transaction: false,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE {same} AND DEPLOYMENT_ID = '{DEPLOYMENT}'")],
+        ..HistoryWrite::default()
     }
 }
 

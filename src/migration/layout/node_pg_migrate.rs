@@ -146,11 +146,10 @@ fn history_write(version: &str, table: &str) -> HistoryWrite {
     let name = literal(version);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!("INSERT INTO {table} (name, run_on) VALUES ({name}, NOW())")],
         in_transaction: true,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE name={name}")],
+        ..HistoryWrite::default()
     }
 }
 

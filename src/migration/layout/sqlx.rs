@@ -224,7 +224,6 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
     let description = super::literal(&file.name);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!(
             "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
              VALUES ( {version}, {description}, TRUE, decode('{checksum}', 'hex'), -1 )"
@@ -232,6 +231,7 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
         in_transaction,
         finished: vec![format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")],
         undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+        ..HistoryWrite::default()
     }
 }
 

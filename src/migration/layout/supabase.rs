@@ -161,14 +161,13 @@ impl Layout for Supabase {
         let (version, name) = (literal(&file.version), literal(version_name(file)));
         let history = file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!(
                 "INSERT INTO {table}(version, name, statements) VALUES({version}, {name}, ARRAY[{}]::text[])",
                 noted_down(source).join(", ")
             )],
             in_transaction,
-            finished: Vec::new(),
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+            ..HistoryWrite::default()
         });
         Ok(Grouping { transaction, history, notes: Vec::new() })
     }

@@ -187,11 +187,10 @@ impl Layout for Tern {
         let set = |version: &str| vec![format!("update {} set version={version}", tree.history_table())];
         let history = HistoryWrite {
             table: tree.history_table().to_owned(),
-            begun: Vec::new(),
             applied: set(&file.version),
             in_transaction,
-            finished: Vec::new(),
             undo: set(previous.unwrap_or("0")),
+            ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }
