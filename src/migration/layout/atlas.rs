@@ -6,7 +6,7 @@ use super::{
     Understands, files_in, found, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -298,7 +298,7 @@ fn create_history(table: &str) -> Vec<String> {
 /// What the nearest `atlas.hcl` says once, or the same everywhere: it may hold several environments.
 fn settings(site: &Site) -> Result<BTreeMap<String, String>, MigrationError> {
     let Some(path) = site.nearest("atlas.hcl") else { return Ok(BTreeMap::new()) };
-    let text = std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path, source })?;
+    let text = read_text(&path)?;
     let mut settings: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
         if ["revisions_schema", ORDER].contains(&name.trim()) {

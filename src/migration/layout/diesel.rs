@@ -6,7 +6,7 @@ use super::{
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -160,7 +160,7 @@ fn directory(site: &Site) -> Result<PathBuf, MigrationError> {
     if !path.is_file() {
         return Ok(site.directory.clone());
     }
-    let text = std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+    let text = read_text(&path)?;
     let read: Configuration = toml::from_str(&text)
         .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?;
     Ok(site.directory.join(read.migrations_directory.dir.unwrap_or_else(|| PathBuf::from("migrations"))))
@@ -205,8 +205,7 @@ fn run_in_transaction(path: &Path, up: &str, notes: &mut Vec<String>) -> Result<
     if !path.is_file() {
         return Ok(true);
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let value = toml::from_str::<toml::Table>(&text).map(|table| table.get(IN_TRANSACTION).cloned());
     Ok(match value {
         Ok(Some(toml::Value::Boolean(value))) => value,

@@ -6,7 +6,7 @@ use super::{
     Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -271,8 +271,7 @@ fn by_journal(
     request: &Request<'_>,
     tree: &mut MigrationTree,
 ) -> Result<(), MigrationError> {
-    let text = std::fs::read_to_string(journal)
-        .map_err(|source| SourceFileError::Read { path: journal.to_owned(), source })?;
+    let text = read_text(journal)?;
     let wrong = |reason: String| MigrationError::Configuration { path: journal.to_owned(), reason };
     let read: Journal = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if let Some(other) = read.dialect.filter(|dialect| !matches!(dialect.as_str(), "postgresql" | "pg")) {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use name::{Kind, Name, Version};
 use settings::Settings;
@@ -463,9 +464,7 @@ impl Reader<'_> {
     ) -> Result<MigrationFile, MigrationError> {
         let mut attributes = match conf {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| {
-                    crate::migration::source_file::SourceFileError::Read { path: path.to_owned(), source }
-                })?;
+                let text = read_text(path)?;
                 settings::properties(&text)
             }
             None => BTreeMap::new(),

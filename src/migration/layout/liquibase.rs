@@ -11,7 +11,7 @@ use super::{
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use changelog::{ChangeSet, Changelog};
 use md5::{Digest, Md5};
@@ -84,8 +84,7 @@ impl Layout for Liquibase {
         let mut tree = MigrationTree::new(self.name(), request);
         let settings = match Site::new(paths)?.nearest("liquibase.properties") {
             Some(path) => {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+                let text = read_text(&path)?;
                 changelog::properties(&text)
             }
             None => BTreeMap::new(),

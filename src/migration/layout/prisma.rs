@@ -7,7 +7,7 @@ use super::{
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -226,8 +226,7 @@ fn check_provider(path: &Path) -> Result<(), MigrationError> {
     if !path.is_file() {
         return Ok(());
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let wrong = |reason: String| MigrationError::Configuration { path: path.to_owned(), reason };
     let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     match table.get("provider").and_then(toml::Value::as_str) {

@@ -3,7 +3,7 @@
 use super::cut::{Cut, Rendered};
 use super::tree::Script;
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{MigrationError, SourceFile};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -137,8 +137,7 @@ impl Psql {
                 if self.trail.contains(&path) {
                     return Err(wrong(format!("\\{name}: {} includes itself", path.display())));
                 }
-                let content = std::fs::read_to_string(&path)
-                    .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+                let content = read_text(&path)?;
                 let content = content.trim_start_matches('\u{feff}');
                 self.trail.push(path);
                 let pieces = self.pieces(content, file, Some(line))?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::{SourceFileError, read_text};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use sha2::{Digest, Sha384};
@@ -308,8 +308,7 @@ fn configuration(directory: &Path) -> Result<Option<(PathBuf, PathBuf, Migrate)>
     for folder in canonical.ancestors() {
         let path = folder.join("sqlx.toml");
         if path.is_file() {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+            let text = read_text(&path)?;
             let migrate = toml::from_str::<Configuration>(&text)
                 .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
                 .migrate;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -260,8 +260,7 @@ fn at_semicolons(text: &str) -> Vec<std::ops::Range<usize>> {
 fn configuration(site: &Site, tree: &mut MigrationTree) -> Result<Option<String>, MigrationError> {
     let mut table = None;
     if let Some(path) = site.nearest("tern.conf") {
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+        let text = read_text(&path)?;
         let mut section = "";
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {

@@ -5,7 +5,7 @@ use super::super::site::parent;
 use super::super::{MigrationFile, MigrationTree, Script, Site, json5, literal};
 use super::current::{INCLUDE, includes};
 use crate::migration::MigrationError;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,8 +38,7 @@ impl Settings {
         let Some(path) = NAMES.iter().find_map(|name| site.nearest(name)) else { return Ok(Self::default()) };
         let mut values = Map::new();
         if path.ends_with(NAMES[0]) {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+            let text = read_text(&path)?;
             let wrong = |reason: String| MigrationError::Configuration { path: path.clone(), reason };
             values = match json5::parse(&text) {
                 Ok(Value::Object(values)) => values,
