@@ -3,8 +3,8 @@
 use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
-    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    files_in, found, literal, sent_as_one_string,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, literal, sent_as_one_string,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -66,7 +66,7 @@ impl Layout for Dbmate {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
-        let named = dotenv(&directory, "DBMATE_MIGRATIONS_TABLE");
+        let named = Site::new(request.paths)?.dotenv("DBMATE_MIGRATIONS_TABLE");
         let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "schema_migrations".to_owned()));
         // Only a schema that is missing is created, after a first try without.
         let schema = table.rsplit_once('.').map(|(schema, _)| format!("create schema if not exists {schema}"));

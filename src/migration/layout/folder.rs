@@ -2,7 +2,7 @@
 
 use super::{MigrationError, Request, Script};
 use crate::migration::SourceFile;
-use crate::migration::source_file::{SourceFileError, git_root, name_below};
+use crate::migration::source_file::{SourceFileError, name_below};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -212,23 +212,6 @@ pub(crate) fn found(layout: &'static str, request: &Request<'_>, list: Lister) -
         Some(directory) => Found::within(directory, request.root, list),
         None => Ok(Found::named(request)),
     }
-}
-
-/// The value a project gives to a variable of its migration tool in the nearest `.env`, no higher than the repository.
-pub(crate) fn dotenv(directory: &Path, variable: &str) -> Option<String> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let canonical = here.canonicalize().ok()?;
-    let root = git_root(&canonical);
-    let folders = canonical.ancestors().take(if root.is_some() { usize::MAX } else { 3 });
-    let mut inside = folders.take_while(|folder| root.as_ref().is_none_or(|root| folder.starts_with(root)));
-    // Whatever else is wrong with the file is not ours to say.
-    let text = inside.find_map(|folder| std::fs::read_to_string(folder.join(".env")).ok())?;
-    let value = text.lines().find_map(|line| {
-        let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
-        let (name, value) = line.split_once('=')?;
-        (name.trim() == variable).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-    });
-    value.filter(|value| !value.is_empty())
 }
 
 /// What to say about a directory without migrations: perhaps they are one level below.

@@ -2,8 +2,8 @@
 
 use super::sections::{Broken, lines, trimmed};
 use super::{
-    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, dotenv,
-    files_in, found, sort_by_version,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, sort_by_version,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
@@ -101,7 +101,7 @@ impl Layout for Goose {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
-        let named = dotenv(&directory, "GOOSE_TABLE");
+        let named = Site::new(request.paths)?.dotenv("GOOSE_TABLE");
         let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "goose_db_version".to_owned()));
         tree.create_history = create_history(&table);
         let mut read = Vec::new();

@@ -28,8 +28,8 @@ pub mod tern;
 pub mod tree;
 pub use cut::Cut;
 pub(crate) use folder::{
-    Folder, Found, Siblings, dotenv, files_below, files_in, found, hint, migration_folders, one_directory,
-    sort_by_version, take_back,
+    Folder, Found, Siblings, files_below, files_in, found, hint, migration_folders, one_directory, sort_by_version,
+    take_back,
 };
 pub use site::{Evidence, Site};
 pub(crate) use tree::ANY_TRANSACTION;

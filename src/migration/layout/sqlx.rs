@@ -6,12 +6,12 @@ use super::{
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::{SourceFileError, read_text};
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use sha2::{Digest, Sha384};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// sqlx 0.9, simple and reversible migrations.
@@ -90,7 +90,7 @@ impl Layout for Sqlx {
 
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // What cannot be read is reported when the layout reads it.
-        if let Ok(Some((path, _, _))) = configuration(&site.directory) {
+        if let Ok(Some((path, _, _))) = configuration(site) {
             return Some(Evidence::marker(format!("{} names it", path.display())));
         }
         if !site.every_script(is_versioned) || site.tool_by_contents().is_some() {
@@ -104,10 +104,10 @@ impl Layout for Sqlx {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let directory = one_directory(self.name(), request)?;
-        let given = directory.map_or_else(|| super::site::parent(&request.paths[0]), Path::to_owned);
-        let (configured, migrate) = match configuration(&given)? {
+        let site = Site::new(request.paths)?;
+        let (configured, migrate) = match configuration(&site)? {
             Some((_, directory, migrate)) => (directory, migrate),
-            None => (given, Migrate::default()),
+            None => (site.directory, Migrate::default()),
         };
         let mut tree = MigrationTree::new(self.name(), request);
         let table = tree.keep_history(HISTORY, migrate.table_name.as_deref().unwrap_or("_sqlx_migrations"));
@@ -298,37 +298,23 @@ fn checksum(text: &str, byte_order_mark: bool, ignored: &BTreeSet<char>) -> Stri
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The `sqlx.toml` that speaks of `directory`: its path, the folder of migrations it names, and its settings. It lies in
-/// the project's folder, which may be the directory itself or one above it.
-fn configuration(directory: &Path) -> Result<Option<(PathBuf, PathBuf, Migrate)>, MigrationError> {
-    let missing = |source| SourceFileError::Read { path: directory.to_owned(), source };
-    // An empty path is the working directory.
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let canonical = here.canonicalize().map_err(missing)?;
-    for folder in canonical.ancestors() {
-        let path = folder.join("sqlx.toml");
-        if path.is_file() {
-            let text = read_text(&path)?;
-            let migrate = toml::from_str::<Configuration>(&text)
-                .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
-                .migrate;
-            let named = folder.join(migrate.migrations_dir.as_deref().unwrap_or("migrations"));
-            if folder == canonical && !is_named(&named, &canonical) {
-                return Ok(Some((path, named, migrate)));
-            }
-            if is_named(&named, &canonical) {
-                return Ok(Some((path, directory.to_owned(), migrate)));
-            }
+/// The `sqlx.toml` that speaks of a place: its path, the folder of migrations it names, and its settings. It lies in the
+/// project's folder, which may be the directory itself or one above it.
+fn configuration(site: &Site) -> Result<Option<(PathBuf, PathBuf, Migrate)>, MigrationError> {
+    for path in site.all_above("sqlx.toml") {
+        let migrate = toml::from_str::<Configuration>(&read_text(&path)?)
+            .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
+            .migrate;
+        let folder = super::site::parent(&path);
+        let named = folder.join(migrate.migrations_dir.as_deref().unwrap_or("migrations"));
+        if site.is_here(&named) {
+            return Ok(Some((path, site.directory.clone(), migrate)));
         }
-        if folder.join(".git").exists() {
-            break;
+        if site.is_here(&folder) {
+            return Ok(Some((path, named, migrate)));
         }
     }
     Ok(None)
-}
-
-fn is_named(named: &Path, canonical: &Path) -> bool {
-    named.canonicalize().is_ok_and(|named| named == canonical)
 }
 
 #[cfg(test)]
