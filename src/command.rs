@@ -64,7 +64,7 @@ pub mod exit {
 pub(crate) struct Stop {
     /// Exit code.
     pub code: u8,
-    /// For people, on stderr, with its causes.
+    /// For people, on stderr.
     pub error: anyhow::Error,
 }
 

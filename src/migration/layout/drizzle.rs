@@ -7,7 +7,7 @@ use super::{
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::source_file::read_text;
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -111,8 +111,9 @@ impl Layout for Drizzle {
         let source = file.file();
         file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
+        let commits = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
         let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {
-            TransactionMode::PerMigration if notes.is_empty() => TransactionMode::AllPending,
+            TransactionMode::PerMigration if !commits => TransactionMode::AllPending,
             transaction => transaction,
         };
         let table = tree.history_table();
@@ -138,10 +139,6 @@ impl Layout for Drizzle {
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 

@@ -230,7 +230,7 @@ pub(crate) fn sha256(text: &str, byte_order_mark: bool) -> String {
         digest.update("\u{feff}");
     }
     digest.update(text);
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// A value as a string literal.

@@ -8,7 +8,7 @@ use super::{
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::read_text;
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -180,10 +180,6 @@ impl Layout for Prisma {
             undo: vec![format!("DELETE FROM {table} WHERE {mine}")],
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     files_below, found, in_runners_transaction, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -189,10 +189,6 @@ impl Layout for Refinery {
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 

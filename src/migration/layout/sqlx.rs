@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, one_directory, sort_by_version, take_back,
+    files_in, hex, one_directory, sort_by_version, take_back,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
@@ -295,7 +295,7 @@ fn checksum(text: &str, byte_order_mark: bool, ignored: &BTreeSet<char>) -> Stri
         digest.update("\u{feff}");
     }
     text.split(|character| ignored.contains(&character)).for_each(|part| digest.update(part));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// The `sqlx.toml` that speaks of a place: its path, the folder of migrations it names, and its settings. It lies in the

@@ -130,7 +130,7 @@ pub(super) fn fill_in<'a>(
     let mut rendered = Rendered::new(&script.file);
     for part in &script.parts {
         let text = &script.file.text[part.clone()];
-        let fill = |span: Range<usize>| placeholders(tree, &text[span.clone()], script, part.start + span.start, None);
+        let fill = |span: Range<usize>| placeholders(tree, &text[span.clone()], script, part.start + span.start, false);
         let mut at = 0;
         let included = includes(text)
             .into_iter()
@@ -138,7 +138,7 @@ pub(super) fn fill_in<'a>(
         for (line, content) in included {
             add(&mut rendered, part.start + at..part.start + line.start, fill(at..line.start)?);
             let begin = part.start + line.start;
-            let filled = placeholders(tree, content, script, begin, Some(()))?;
+            let filled = placeholders(tree, content, script, begin, true)?;
             let mut out = content.to_owned();
             for (span, value) in filled.into_iter().rev() {
                 out.replace_range(span, value);
@@ -168,7 +168,7 @@ fn placeholders<'t>(
     text: &str,
     script: &Script,
     begin: usize,
-    included: Option<()>,
+    included: bool,
 ) -> Result<Vec<(Range<usize>, &'t str)>, MigrationError> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(':') {
@@ -180,7 +180,7 @@ fn placeholders<'t>(
         } else if tree.attributes.contains_key(&format!("{NO_VALUE}{name}")) {
             return Err(MigrationError::Placeholder {
                 file: script.file.name.clone(),
-                line: script.file.position(if included.is_some() { begin } else { begin + at }).line,
+                line: script.file.position(if included { begin } else { begin + at }).line,
                 placeholder: format!(":{name}"),
                 advice: if RESERVED.contains(&name) {
                     format!("graphile-migrate takes it from its connection: give {name} under `placeholders`")
