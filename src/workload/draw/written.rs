@@ -39,6 +39,10 @@ fn assigned(tokens: &[(TokenKind, &str)], found: &mut Vec<(usize, String)>) {
 
 /// The names between the parentheses that end right before `VALUES`: a column list, unless an alias or nothing is there.
 fn columns_before(tokens: &[(TokenKind, &str)]) -> Option<Vec<String>> {
+    let tokens = match tokens {
+        [before @ .., (_, overriding), _, _] if overriding.eq_ignore_ascii_case("OVERRIDING") => before,
+        all => all,
+    };
     let end = tokens.len().checked_sub(1)?;
     let start = tokens.iter().rposition(|(_, text)| *text == "(")?;
     if tokens[end].1 != ")" || !tokens[..start].iter().rev().take(8).any(|(_, text)| text.eq_ignore_ascii_case("INTO"))
@@ -138,6 +142,9 @@ mod tests {
             pairs(&[(1, "a"), (2, "b"), (2, "b")])
         );
         assert_eq!(found("UPDATE t SET a = a + $1, b = $2"), pairs(&[(2, "b")]));
+        // What stands between the columns and VALUES is no part of either.
+        assert_eq!(found("INSERT INTO t (a, b) OVERRIDING SYSTEM VALUE VALUES ($1, $2)"), pairs(&[(1, "a"), (2, "b")]));
+        assert_eq!(found("INSERT INTO t (a) overriding user value VALUES ($1)"), pairs(&[(1, "a")]));
         // As the server folds in UTF-8: letters of ASCII.
         assert_eq!(found("UPDATE t SET ÜBER = $1"), pairs(&[(1, "Über")]));
     }
