@@ -230,6 +230,23 @@ pub fn value<'a>(
     value.ok_or(MigrationError::HistoryRow { row: index + 1, reason: missing })
 }
 
+/// A column of a row that is true or false. `odd` says that it is neither.
+///
+/// # Errors
+/// It has no value or another: the table is not the runner's.
+pub fn flag(
+    row: (usize, &Row),
+    column: usize,
+    missing: &'static str,
+    odd: &'static str,
+) -> Result<bool, MigrationError> {
+    match value(row, column, missing)? {
+        "t" | "true" => Ok(true),
+        "f" | "false" => Ok(false),
+        _ => Err(MigrationError::HistoryRow { row: row.0 + 1, reason: odd }),
+    }
+}
+
 /// A file that changed after it was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {

@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
     files_in, found, sent_as_one_string,
 };
-use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ impl Layout for GolangMigrate {
             _ => return Err(MigrationError::HistoryRow { row: 2, reason: "golang-migrate keeps a single row" }),
         };
         let version = value((0, current), 0, "no version")?;
-        if matches!(value((0, current), 1, "no dirty")?, "t" | "true") {
+        if flag((0, current), 1, "no dirty", "dirty is neither true nor false")? {
             return Err(MigrationError::Dirty { table: table(), version: version.to_owned(), mark: "dirty = true" });
         }
         let number: i64 =

@@ -5,7 +5,7 @@ use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
     found, sort_by_version,
 };
-use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::{BTreeMap, HashSet};
@@ -244,13 +244,11 @@ impl Layout for Goose {
 fn applied(rows: &[Row]) -> Result<HashSet<i64>, MigrationError> {
     let mut applied = HashSet::new();
     for row in rows.iter().enumerate() {
-        let wrong = |reason| MigrationError::HistoryRow { row: row.0 + 1, reason };
-        let version: i64 =
-            value(row, 0, "no version_id")?.parse().map_err(|_| wrong("version_id is not a whole number"))?;
-        match value(row, 1, "no is_applied")? {
-            "t" | "true" => applied.insert(version),
-            "f" | "false" => applied.remove(&version),
-            _ => return Err(wrong("is_applied is neither true nor false")),
+        let odd = |_| MigrationError::HistoryRow { row: row.0 + 1, reason: "version_id is not a whole number" };
+        let version: i64 = value(row, 0, "no version_id")?.parse().map_err(odd)?;
+        match flag(row, 1, "no is_applied", "is_applied is neither true nor false")? {
+            true => applied.insert(version),
+            false => applied.remove(&version),
         };
     }
     Ok(applied)

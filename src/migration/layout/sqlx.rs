@@ -4,7 +4,7 @@ use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
     files_in, hex, one_directory, sort_by_version, take_back,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, flag, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
 use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
@@ -127,18 +127,9 @@ impl Layout for Sqlx {
         let mut applied = Vec::new();
         for row in rows.unwrap_or_default().iter().enumerate() {
             let version = value(row, 0, "no version")?.to_owned();
-            match value(row, 1, "no success")? {
-                "t" | "true" => {}
-                "f" | "false" => {
-                    let (table, mark) = (tree.history_table().to_owned(), "success = false");
-                    return Err(MigrationError::Dirty { table, version, mark });
-                }
-                _ => {
-                    return Err(MigrationError::HistoryRow {
-                        row: row.0 + 1,
-                        reason: "success is neither true nor false",
-                    });
-                }
+            if !flag(row, 1, "no success", "success is neither true nor false")? {
+                let (table, mark) = (tree.history_table().to_owned(), "success = false");
+                return Err(MigrationError::Dirty { table, version, mark });
             }
             let checksum = row.1.get(2).and_then(Option::as_deref);
             let checksum = checksum.map(|bytes| bytes.trim_start_matches("\\x").to_lowercase());
