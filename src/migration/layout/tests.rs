@@ -3,8 +3,11 @@
 use super::*;
 use std::path::{Path, PathBuf};
 
+/// Names and texts.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// A temporary folder with these files in it.
-pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn folder(files: Files<'_>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -26,7 +29,7 @@ pub(crate) fn read_named(paths: &[PathBuf], name: Option<&str>, root: &Path) -> 
     Ok(trees.remove(0))
 }
 
-fn detected(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
+fn detected(files: Files<'_>) -> Result<MigrationTree, MigrationError> {
     let folder = folder(files);
     read_named(&[folder.path().to_owned()], None, folder.path())
 }
@@ -128,7 +131,7 @@ fn scripts_of_a_project_without_other_migrations_stay_plain_ones() {
 }
 
 /// What is said to a layout that is asked for by name, or that is found, when it is told this.
-fn told(name: Option<&str>, files: &[(&str, &str)], options: &LayoutOptions) -> Result<(), String> {
+fn told(name: Option<&str>, files: Files<'_>, options: &LayoutOptions) -> Result<(), String> {
     let folder = folder(files);
     let request = Request { paths: &[folder.path().to_owned()], root: folder.path(), options };
     let tree = super::read(&request, name).map_err(|error| error.to_string())?.remove(0);
@@ -138,22 +141,22 @@ fn told(name: Option<&str>, files: &[(&str, &str)], options: &LayoutOptions) -> 
 #[test]
 fn a_setting_that_means_nothing_to_a_tool_is_refused() {
     use TransactionMode::{AllPending, None as Bare, PerMigration};
-    let goose: &[(&str, &str)] = &[("1_a.sql", "-- +goose Up\nSELECT 1;\n")];
-    let dbmate: &[(&str, &str)] = &[("1_a.sql", "-- migrate:up\n-- migrate:down\n")];
-    let diesel: &[(&str, &str)] = &[("1_a/up.sql", "SELECT 1;")];
-    let prisma: &[(&str, &str)] = &[("1_a/migration.sql", "SELECT 1;")];
-    let drizzle: &[(&str, &str)] = &[("20240101000000_a/migration.sql", "SELECT 1;")];
-    let graphile: &[(&str, &str)] = &[(".gmrc", "{}"), ("current.sql", "SELECT 1;")];
-    let liquibase: &[(&str, &str)] = &[("1.sql", "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n")];
-    let numbered: &[(&str, &str)] = &[("1_a.sql", "SELECT 1;")];
-    let golang: &[(&str, &str)] = &[("1_a.up.sql", "SELECT 1;")];
-    let versions: &[(&str, &str)] = &[("V1__a.sql", "SELECT 1;")];
-    let sqitch: &[(&str, &str)] = &[
+    let goose: Files<'_> = &[("1_a.sql", "-- +goose Up\nSELECT 1;\n")];
+    let dbmate: Files<'_> = &[("1_a.sql", "-- migrate:up\n-- migrate:down\n")];
+    let diesel: Files<'_> = &[("1_a/up.sql", "SELECT 1;")];
+    let prisma: Files<'_> = &[("1_a/migration.sql", "SELECT 1;")];
+    let drizzle: Files<'_> = &[("20240101000000_a/migration.sql", "SELECT 1;")];
+    let graphile: Files<'_> = &[(".gmrc", "{}"), ("current.sql", "SELECT 1;")];
+    let liquibase: Files<'_> = &[("1.sql", "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n")];
+    let numbered: Files<'_> = &[("1_a.sql", "SELECT 1;")];
+    let golang: Files<'_> = &[("1_a.up.sql", "SELECT 1;")];
+    let versions: Files<'_> = &[("V1__a.sql", "SELECT 1;")];
+    let sqitch: Files<'_> = &[
         ("sqitch.plan", "%syntax-version=1.0.0\n%project=p\n\na 2024-01-01T00:00:00Z A <a@example.org> # a\n"),
         ("deploy/a.sql", "SELECT 1;"),
     ];
     // Files, what `transaction` may be, and whether the tool can be told of late files.
-    let tools: [(&str, &[(&str, &str)], &[TransactionMode], bool); 16] = [
+    let tools: [(&str, Files<'_>, &[TransactionMode], bool); 16] = [
         ("atlas", &[("1_a.sql", "SELECT 1;"), ("atlas.sum", "")], &[Bare, PerMigration, AllPending], true),
         ("dbmate", dbmate, &[], true),
         ("diesel", diesel, &[], false),
@@ -205,7 +208,7 @@ fn a_setting_does_not_decide_which_tool_it_is() {
 }
 
 /// A project of each tool, with two migrations in files of their own.
-const PROJECTS: [(&str, &[(&str, &str)]); 12] = [
+const PROJECTS: [(&str, Files<'_>); 12] = [
     ("atlas", &[("a/1_x.sql", "SELECT 1;"), ("b/2_y.sql", "SELECT 2;")]),
     ("dbmate", &[("a/1_x.sql", "-- migrate:up\n-- migrate:down\n"), ("b/2_y.sql", "-- migrate:up\n-- migrate:down\n")]),
     ("flyway", &[("a/V1__x.sql", "SELECT 1;"), ("b/V2__y.sql", "SELECT 2;")]),
@@ -261,7 +264,7 @@ fn a_file_that_is_named_and_applied_already_is_said_to_be() {
     let committed = format!("--! Previous: -\n--! Hash: {hash}\n\nSELECT 1;\n");
     let changeset = "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n";
     let plan = "%syntax-version=1.0.0\n%project=p\n\na 2024-01-01T00:00:00Z A <a@example.org> # a\n";
-    let cases: [(&str, &[(&str, &str)], &str); 4] = [
+    let cases: [(&str, Files<'_>, &str); 4] = [
         ("tern", &[("1_a.sql", "SELECT 1;")], "1_a.sql"),
         ("graphile_migrate", &[("committed/000001.sql", committed.as_str())], "committed/000001.sql"),
         ("liquibase", &[("1.sql", changeset)], "1.sql"),
