@@ -114,9 +114,6 @@ pub struct CheckArgs {
     /// Do not redact values of user data.
     #[arg(long)]
     pub show_values: bool,
-    /// Configuration file; default: seatrial.toml, searched upwards to the git root.
-    #[arg(long, value_name = "FILE", env = "SEATRIAL_CONFIG")]
-    pub config: Option<PathBuf>,
     /// Colour in the terminal report.
     #[arg(long, value_name = "WHEN", env = "SEATRIAL_COLOR", default_value = "auto")]
     pub color: When,
@@ -132,8 +129,11 @@ pub struct CheckArgs {
 }
 
 /// Options of every command that deals with servers or the cache.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct PlaceArgs {
+    /// Configuration file; default: seatrial.toml, searched upwards to the git root.
+    #[arg(long, value_name = "FILE", env = "SEATRIAL_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Server binaries to use; empty means none.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_POSTGRES_BIN")]
     pub postgres_bin: Option<String>,

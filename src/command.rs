@@ -5,6 +5,7 @@ mod explain;
 mod init;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
+use crate::config::Settings;
 use crate::copy::state::{StateDir, sweep};
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
 use crate::report::{self, Output, v1};
@@ -63,7 +64,7 @@ pub mod exit {
 pub(crate) struct Stop {
     /// Exit code.
     pub code: u8,
-    /// For people, on stderr, with its causes.
+    /// For people, on stderr.
     pub error: anyhow::Error,
 }
 
@@ -143,8 +144,15 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     Ok(exit::CLEAN)
 }
 
+/// Where `check` has its servers and copies, by the options and the configuration file.
+fn place(args: &PlaceArgs) -> Result<PlaceArgs, Stop> {
+    let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
+    Settings::place(args, &cwd).map_err(Stop::usage)
+}
+
 /// `doctor`: what is there, what is missing, how to get it.
-fn doctor(place: &PlaceArgs) -> Result<u8, Stop> {
+fn doctor(args: &PlaceArgs) -> Result<u8, Stop> {
+    let place = place(args)?;
     let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
     let request = BinaryRequest::from_environment(
         place.postgres_bin.as_ref().map(Into::into),
@@ -169,7 +177,8 @@ fn doctor(place: &PlaceArgs) -> Result<u8, Stop> {
 }
 
 /// `clean`: leftovers of runs that died, and every cached base.
-fn clean(place: &PlaceArgs) -> Result<u8, Stop> {
+fn clean(args: &PlaceArgs) -> Result<u8, Stop> {
+    let place = place(args)?;
     let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
     let mut removed = sweep(&state).map_err(Stop::environment)?;
     removed.extend(state.clear_caches().map_err(Stop::environment)?);

@@ -411,3 +411,25 @@ fn init_says_what_it_did_not_find_and_leaves_a_choice_to_people() {
         assert!(written.contains(&format!("\n#   migrations = \"{part}/migrations\"\n")), "{written}");
     }
 }
+
+#[test]
+fn clean_and_doctor_look_where_the_file_says() {
+    let project = project();
+    fs::write(project.path().join("seatrial.toml"), "cache_dir = \"copies\"\n").unwrap();
+    let nowhere = state_folder("nowhere");
+    let copies = project.path().join("copies");
+    let state = StateDir::open(Some(&copies)).expect("a state folder");
+    let cached = state.bases().join("old");
+    fs::create_dir(&cached).unwrap();
+    let ran = run(seatrial(project.path(), &nowhere).env_remove("SEATRIAL_CACHE_DIR").arg("doctor"));
+    assert!(ran.stdout.contains(&copies.display().to_string()), "{}", ran.stdout);
+    let ran = run(seatrial(project.path(), &nowhere).env_remove("SEATRIAL_CACHE_DIR").arg("clean"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!cached.exists(), "{}", ran.stdout);
+    // An option stands above the file, and a file that is wrong is said to be.
+    let ran = run(seatrial(project.path(), &nowhere).arg("doctor"));
+    assert!(ran.stdout.contains(&nowhere.display().to_string()), "{}", ran.stdout);
+    fs::write(project.path().join("seatrial.toml"), "cache_dri = \"copies\"\n").unwrap();
+    let ran = run(seatrial(project.path(), &nowhere).arg("clean"));
+    assert!(ran.code == Some(2) && ran.stderr.contains("seatrial.toml:1"), "{}", ran.stderr);
+}

@@ -42,6 +42,9 @@ struct Expected {
     /// Further options of `check`.
     #[serde(default)]
     args: Vec<String>,
+    /// A way back of the tree leaves something undone.
+    #[serde(default)]
+    down_differs: bool,
     applies: String,
     rollback: String,
 }
@@ -171,6 +174,10 @@ fn rehearses(name: &str) {
         .map(|finding| text(&finding["objects"][0]))
         .collect();
     assert_eq!(edited, expected.edited, "{}", told("edited"));
+    // Each tree's own way back is run too, as its tool runs it.
+    let all = report["findings"].as_array().unwrap();
+    let differs = all.iter().any(|finding| finding["id"] == "rollback/down-differs");
+    assert_eq!(differs, expected.down_differs, "{}", told("down scripts"));
     assert_eq!(report["answers"]["applies"]["verdict"], expected.applies, "{}", told("applies"));
     assert_eq!(report["rollback"]["verdict"], expected.rollback, "{}", told("rollback"));
     assert_eq!(report["rollback"]["proof"]["rows"], "equal", "{}", told("rows, those of the history too"));

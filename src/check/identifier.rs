@@ -3,6 +3,7 @@
 use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::words::folded;
 use crate::observation::Outcome;
 use crate::rehearsal::Rehearsal;
 use serde_json::json;
@@ -50,7 +51,7 @@ fn long_names(sql: &str) -> Vec<String> {
     for token in Lexer::new(sql) {
         let text = &sql[token.span];
         let name = match token.kind {
-            TokenKind::Word => text.to_lowercase(),
+            TokenKind::Word => folded(text),
             TokenKind::QuotedIdentifier => text.trim_matches('"').replace("\"\"", "\""),
             _ => continue,
         };

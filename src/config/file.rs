@@ -142,7 +142,8 @@ macro_rules! keys {
 }
 
 keys! {
-    /// A file or a folder of migrations; left out: the folder `migrations` in the root of the repository.
+    /// A file or a folder of migrations; left out: the one folder of the project in which a migration tool
+    /// keeps them.
     migrations: FilePath,
     /// Where real data comes from: a dump, postgres://…, or `empty`.
     source: Text,

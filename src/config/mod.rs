@@ -9,7 +9,7 @@ pub use file::{Thresholds, json_schema};
 pub use production::Production;
 pub use value::LAYOUTS;
 
-use crate::cli::{CheckArgs, FailOn};
+use crate::cli::{CheckArgs, FailOn, PlaceArgs};
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
 use crate::migration::source_file::{SourceFileError, git_root};
@@ -167,7 +167,7 @@ impl Settings {
     /// # Errors
     /// An unreadable or wrong file, a value that makes no sense, an option that could mean several databases.
     pub fn resolve(args: &CheckArgs, cwd: &Path) -> Result<Vec<Self>, ConfigError> {
-        let mut config = Config::find(args, cwd)?;
+        let mut config = Config::find(&args.place, cwd)?;
         let entries = match std::mem::take(&mut config.file.database) {
             Databases::Entries(entries) => entries,
             other => {
@@ -194,13 +194,22 @@ impl Settings {
     /// # Errors
     /// As [`Settings::resolve`].
     pub fn resolve_top(args: &CheckArgs, cwd: &Path) -> Result<Self, ConfigError> {
-        let config = Config::find(args, cwd)?;
+        let config = Config::find(&args.place, cwd)?;
         config.settings(args, config.file.clone(), None)
+    }
+
+    /// Where servers and copies are, for commands that need to know no more: the options, or else the file's two keys.
+    ///
+    /// # Errors
+    /// An unreadable or wrong file.
+    pub fn place(args: &PlaceArgs, cwd: &Path) -> Result<PlaceArgs, ConfigError> {
+        let config = Config::find(args, cwd)?;
+        Ok(config.place(args, &config.file))
     }
 }
 
 impl Config {
-    fn find(args: &CheckArgs, cwd: &Path) -> Result<Self, ConfigError> {
+    fn find(args: &PlaceArgs, cwd: &Path) -> Result<Self, ConfigError> {
         let root = git_root(cwd).unwrap_or_else(|| cwd.to_path_buf());
         let path = match &args.config {
             Some(path) => Some(path.clone()),
@@ -217,6 +226,21 @@ impl Config {
     fn entry(&self, args: &CheckArgs, entry: Entry) -> Result<Settings, ConfigError> {
         let name = entry.name.as_ref().0.clone();
         self.settings(args, entry.over(&self.file), Some(name))
+    }
+
+    /// What `file` says under the options; its paths are beside it.
+    fn place(&self, args: &PlaceArgs, file: &File) -> PlaceArgs {
+        PlaceArgs {
+            postgres_bin: args.postgres_bin.clone().or(file.postgres_bin.as_ref().map(|folder| {
+                // Empty is a word of its own: no server at all.
+                match folder.0.as_str() {
+                    "" => String::new(),
+                    folder => self.folder.join(folder).to_string_lossy().into_owned(),
+                }
+            })),
+            cache_dir: args.cache_dir.clone().or(file.cache_dir.as_ref().map(|folder| self.folder.join(&folder.0))),
+            config: args.config.clone(),
+        }
     }
 
     /// `file` is this one, or what it is for one of its entries, which is called `name`.
@@ -239,6 +263,7 @@ impl Config {
         }
         let or = |given: &[String], file: Vec<String>| if given.is_empty() { file } else { given.to_vec() };
         let texts = |file: Option<Vec<String>>| file.unwrap_or_default();
+        let place = self.place(&args.place, &file);
         let database = match file.database {
             Databases::OfCluster(database) => Some(database.0),
             Databases::None | Databases::Entries(_) => None,
@@ -268,10 +293,7 @@ impl Config {
             role: args.role.clone().or(file.role.map(|role| role.0)),
             schema: args.schema.clone().or(file.schema.map(|schema| schema.0)),
             database: args.database.clone().or(database),
-            postgres_bin: args.place.postgres_bin.clone().or(file.postgres_bin.map(|folder| {
-                // Empty is a word of its own: no server at all.
-                if folder.0.is_empty() { folder.0 } else { self.folder.join(folder.0).to_string_lossy().into_owned() }
-            })),
+            postgres_bin: place.postgres_bin,
             passes: or(&args.passes, texts(file.passes.map(|all| all.into_iter().map(|each| each.0).collect()))),
             measure_writes: args.measure_writes.or(file.measure_writes).unwrap_or_default(),
             measure_time: args.measure_time.or(file.measure_time).unwrap_or_default(),
@@ -282,7 +304,7 @@ impl Config {
                 .or(file.max_age.map(|age| age.0))
                 .unwrap_or(Duration::from_secs(24 * 60 * 60)),
             refresh: args.refresh,
-            cache_dir: args.place.cache_dir.clone().or(file.cache_dir.map(beside)),
+            cache_dir: place.cache_dir,
             out: name.iter().fold(out, |out, name| out.map(|folder| folder.join(name))),
             format: name.iter().fold(format, |all, name| all.iter().map(|each| named_output(each, name)).collect()),
             fail_on: args.fail_on.or(file.fail_on.map(|level| level.0)).unwrap_or(FailOn::Error),

@@ -144,3 +144,14 @@ fn files_of_several_databases_keep_their_extension() {
     assert_eq!(named_output("json=report", "shop"), "json=report-shop");
     assert_eq!(named_output("json", "shop"), "json");
 }
+
+#[test]
+fn where_servers_and_copies_are_is_known_without_the_rest() {
+    let folder = project("cache_dir = \"copies\"\npostgres_bin = \"pg/bin\"\n[[database]]\nname = \"a\"\n");
+    let place = Settings::place(&PlaceArgs::default(), folder.path()).unwrap();
+    assert_eq!(place.cache_dir, Some(folder.path().join("copies")));
+    assert_eq!(place.postgres_bin, Some(folder.path().join("pg/bin").display().to_string()));
+    let args = PlaceArgs { cache_dir: Some("mine".into()), postgres_bin: Some(String::new()), config: None };
+    assert_eq!(Settings::place(&args, folder.path()).unwrap(), args);
+    assert!(Settings::place(&PlaceArgs::default(), project("cache_dri = \"x\"\n").path()).is_err());
+}

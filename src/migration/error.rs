@@ -220,6 +220,16 @@ pub enum MigrationError {
         /// The runner's versions.
         versions: String,
     },
+    /// A file of several migrations changed, and nobody knows which of them ran.
+    #[error(
+        "{file} changed since --base and holds several migrations: only {table} can say which of them are new, and the source does not have it. Rehearse on a source that has it"
+    )]
+    GrownFile {
+        /// The file's name for people.
+        file: String,
+        /// The history table.
+        table: String,
+    },
     /// A row that is not the runner's.
     #[error(
         "row {row} of the history table is not of the expected shape ({reason}): is another tool's table meant? name the layout with --layout"

@@ -42,6 +42,13 @@ impl Changed {
         })
     }
 
+    /// What a test says of canonical paths.
+    #[cfg(test)]
+    pub(crate) fn of(added: &[PathBuf], modified: &[PathBuf]) -> Self {
+        let set = |paths: &[PathBuf]| paths.iter().map(|path| canonical(path)).collect();
+        Self { added: set(added), modified: set(modified) }
+    }
+
     /// Whether a file was not there at the merge base.
     pub fn added(&self, file: &SourceFile) -> bool {
         self.added.contains(&canonical(&file.path))

@@ -58,6 +58,14 @@ impl SourceFile {
     }
 }
 
+/// The text of a file that is no script.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, SourceFileError> {
+    std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })
+}
+
 /// The name reports use: relative to `root` where the file lies below it, else as given; always with `/`.
 pub(crate) fn name_below(path: &Path, root: &Path) -> String {
     let relative = path.canonicalize().ok().zip(root.canonicalize().ok()).and_then(|(path, root)| {

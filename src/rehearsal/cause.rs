@@ -7,6 +7,7 @@ use crate::diff::plan::names::Names;
 use crate::diff::plan::verdict::Verdict;
 use crate::diff::plan::{Seen, causing_statements, changed_objects};
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::words::folded;
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock};
 use crate::snapshot::Oid;
@@ -248,7 +249,7 @@ fn mentions(sql: &str, name: &str) -> bool {
     Lexer::new(sql).any(|token| {
         let text = &sql[token.span.clone()];
         match token.kind {
-            TokenKind::Word => text.to_lowercase() == name,
+            TokenKind::Word => folded(text) == name,
             TokenKind::QuotedIdentifier => text.trim_matches('"').replace("\"\"", "\"") == name,
             // A DO block's body is text to the lexer.
             TokenKind::DollarString | TokenKind::String => text.contains(name),

@@ -53,8 +53,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #
 # `#key = value` shows what holds anyway: taking the # away changes nothing. `#   ` begins an example.
 
-# A file or a folder of migrations, and the tool whose files they are. Left out: the folder `migrations` in the root of
-# the repository, and whichever layout its files have.
+# A file or a folder of migrations, and the tool whose files they are. Left out: the one folder of the project in
+# which a migration tool keeps them, and whichever layout its files have.
 @migrations
 
 # Where real data comes from: a dump (what pg_dump wrote), postgres://…, or "empty". A URL is only ever read.

@@ -2,13 +2,13 @@
 
 use super::golang_migrate::LIB_PQ;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
+    ANY_TRANSACTION, Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
+    Understands, files_in, found, literal,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 mod delimiter;
 mod sum;
@@ -68,6 +68,10 @@ impl Layout for Atlas {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands { transaction: ANY_TRANSACTION, otherwise: "", out_of_order: true }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if site.speaks_of_another(self.name()) || site.every_script(is_for_another) {
             return None;
@@ -80,14 +84,12 @@ impl Layout for Atlas {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let (directory, files) = found(self.name(), request.paths)?;
-        let settings = settings(&directory);
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
+        let settings = settings(&Site::new(request.paths)?)?;
         let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
-        let table = request.options.history_table.clone().or(in_schema).unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, in_schema.unwrap_or_else(|| TABLE.to_owned()));
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
         tree.attributes.extend(settings.get(ORDER).map(|order| (ORDER.to_owned(), order.clone())));
-        let folder = Folder::new(&directory, request.root);
         for (file_name, path) in files.iter().filter(|(name, _)| name.ends_with(".sql")) {
             let (source, byte_order_mark) = folder.read(file_name, path)?;
             let stem = file_name.trim_end_matches(".sql");
@@ -107,10 +109,7 @@ impl Layout for Atlas {
                 attributes,
             });
         }
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files that end in .sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files that end in .sql")?;
         tree.files.sort_by(|left, right| left.file().path.file_name().cmp(&right.file().path.file_name()));
         let mut sorted: Vec<&MigrationFile> = tree.files.iter().collect();
         sorted.sort_by(|left, right| left.version.cmp(&right.version));
@@ -195,10 +194,7 @@ impl Layout for Atlas {
             matches!((was, &place(at).checksum), (Some(was), Some(is)) if was != is)
         });
         selection.edited.extend(edited);
-        if !tree.directory_given {
-            let names = all.filter(|at| !unsealed(at)).map(|at| format!("{}: applied already", place(&at).file().name));
-            selection.notes.extend(names);
-        }
+        selection.applied = all.filter(|at| !unsealed(at)).collect();
         Ok(selection)
     }
 
@@ -217,8 +213,8 @@ impl Layout for Atlas {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark && !cuts.is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if !cuts.is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let transaction = mode(tree, file)?;
         let mut notes = Vec::new();
@@ -281,8 +277,8 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, mode:
         begun: if in_transaction { Vec::new() } else { vec![insert(0)] },
         applied: vec![insert(total)],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+        ..HistoryWrite::default()
     }
 }
 
@@ -300,8 +296,9 @@ fn create_history(table: &str) -> Vec<String> {
 }
 
 /// What the nearest `atlas.hcl` says once, or the same everywhere: it may hold several environments.
-fn settings(directory: &Path) -> BTreeMap<String, String> {
-    let Ok(Some(text)) = configuration(directory) else { return BTreeMap::new() };
+fn settings(site: &Site) -> Result<BTreeMap<String, String>, MigrationError> {
+    let Some(path) = site.nearest("atlas.hcl") else { return Ok(BTreeMap::new()) };
+    let text = read_text(&path)?;
     let mut settings: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
         if ["revisions_schema", ORDER].contains(&name.trim()) {
@@ -315,23 +312,7 @@ fn settings(directory: &Path) -> BTreeMap<String, String> {
         let is_plain = value.chars().all(|character| character.is_alphanumeric() || character == '_');
         is_plain.then(|| (name.to_owned(), value.clone()))
     };
-    settings.into_iter().filter_map(only).collect()
-}
-
-fn configuration(directory: &Path) -> Result<Option<String>, SourceFileError> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let read = |source| SourceFileError::Read { path: here.to_owned(), source };
-    let canonical = here.canonicalize().map_err(read)?;
-    for folder in canonical.ancestors() {
-        let path = folder.join("atlas.hcl");
-        if path.is_file() {
-            return std::fs::read_to_string(&path).map(Some).map_err(|source| SourceFileError::Read { path, source });
-        }
-        if folder.join(".git").exists() {
-            break;
-        }
-    }
-    Ok(None)
+    Ok(settings.into_iter().filter_map(only).collect())
 }
 
 #[cfg(test)]

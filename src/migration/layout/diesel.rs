@@ -1,12 +1,12 @@
 //! The layout of Diesel: a folder for each migration, with `up.sql`, `down.sql` and `metadata.toml`.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
-    in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
+    Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -44,6 +44,14 @@ impl Layout for Diesel {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Diesel takes that from each folder: `run_in_transaction = false` in metadata.toml",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // What cannot be read is reported when the layout reads it.
         let directory = directory(site).ok()?;
@@ -55,7 +63,7 @@ impl Layout for Diesel {
             return Some(Evidence::marker(format!("{} is Diesel's", path.display())));
         }
         let crates = ["diesel", "diesel_migrations", "diesel-async"];
-        if let Some(why) = site.depends_on(&crates).filter(|why| why.starts_with("Cargo.toml")) {
+        if let Some(why) = site.depends_on_in("Cargo.toml", &crates) {
             return Some(Evidence::dependency(why));
         }
         let every = folders.iter().all(|(_, folder)| folder.join("up.sql").is_file());
@@ -64,12 +72,11 @@ impl Layout for Diesel {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| "__diesel_schema_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "__diesel_schema_migrations");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table} (\n       version VARCHAR(50) PRIMARY KEY NOT NULL,\n       \
              run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n)"
         )];
-        tree.history = Some((table, HISTORY));
         let paths = match request.paths {
             [all] if all.is_dir() => vec![directory(&Site::new(request.paths)?)?],
             several => several.to_vec(),
@@ -84,27 +91,15 @@ impl Layout for Diesel {
         // Diesel runs one of two folders of the same version, whichever it happens to find last.
         sort_by_version(&mut found)?;
         tree.files = found.into_iter().map(|(_, file)| file).collect();
-        if tree.files.is_empty() {
-            let path = paths.into_iter().next().unwrap_or_default();
-            let hint = hint(&path, "folders that hold an up.sql");
-            return Err(MigrationError::NoMigrations { path, hint });
-        }
+        let path = paths.into_iter().next().unwrap_or_default();
+        tree.refuse_empty(&path, "folders that hold an up.sql")?;
         Ok(tree)
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version = |row| value(row, 0, "no version").map(str::to_owned);
-        let applied = rows.unwrap_or_default().iter().enumerate();
-        let applied: Vec<Applied> = applied
-            .map(|row| Ok(Applied { version: version(row)?, checksum: None }))
-            .collect::<Result<_, MigrationError>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         let mut selection = Selection::absent(tree, &applied);
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            selection
-                .notes
-                .push(format!("applied, but without a folder here, which Diesel lets pass: {}", gone.join(", ")));
-        }
+        selection.note_gone(tree, &applied, "folder", "Diesel");
         selection.note_late(tree, "Diesel");
         Ok(selection)
     }
@@ -117,9 +112,7 @@ impl Layout for Diesel {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         if source.text.is_empty() {
             return Err(MigrationError::EmptyFile { file: source.name.clone() });
         }
@@ -167,7 +160,7 @@ fn directory(site: &Site) -> Result<PathBuf, MigrationError> {
     if !path.is_file() {
         return Ok(site.directory.clone());
     }
-    let text = std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+    let text = read_text(&path)?;
     let read: Configuration = toml::from_str(&text)
         .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?;
     Ok(site.directory.join(read.migrations_directory.dir.unwrap_or_else(|| PathBuf::from("migrations"))))
@@ -212,8 +205,7 @@ fn run_in_transaction(path: &Path, up: &str, notes: &mut Vec<String>) -> Result<
     if !path.is_file() {
         return Ok(true);
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let value = toml::from_str::<toml::Table>(&text).map(|table| table.get(IN_TRANSACTION).cloned());
     Ok(match value {
         Ok(Some(toml::Value::Boolean(value))) => value,

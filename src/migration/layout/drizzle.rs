@@ -3,11 +3,11 @@
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    create_schema, files_in, hint, in_runners_transaction, literal, migration_folders, quoted, sha256,
+    Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
-use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::source_file::read_text;
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -53,6 +53,14 @@ impl Layout for Drizzle {
         &["drizzle", "migrations", "src/db/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Drizzle runs everything pending in one transaction",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if site.has(JOURNAL) {
             return Some(Evidence::marker(format!("{JOURNAL} is there")));
@@ -73,22 +81,18 @@ impl Layout for Drizzle {
         let journal = site.directory.join(JOURNAL);
         let (schema, table) = history_name(&site, &mut tree.notes);
         let name = format!("{}.{}", quoted(&schema), quoted(&table));
-        let name = request.options.history_table.clone().unwrap_or(name);
         tree.setup = vec![create_schema(&schema)];
         if journal.is_file() {
-            tree.history = Some((name, BY_MOMENT));
+            tree.keep_history(BY_MOMENT, name);
             by_journal(&journal, &site, request, &mut tree)?;
         } else {
-            tree.history = Some((name, BY_NAME));
+            tree.keep_history(BY_NAME, name);
             by_folders(request, &mut tree)?;
             let upgrade = upgrade(&tree);
             tree.setup.push(upgrade);
         }
         tree.create_history = vec![create_table(&tree)];
-        if tree.files.is_empty() {
-            let hint = hint(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"));
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
-        }
+        tree.refuse_empty(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"))?;
         Ok(tree)
     }
 
@@ -105,12 +109,11 @@ impl Layout for Drizzle {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
+        let commits = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
         let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {
-            TransactionMode::PerMigration if notes.is_empty() => TransactionMode::AllPending,
+            TransactionMode::PerMigration if !commits => TransactionMode::AllPending,
             transaction => transaction,
         };
         let table = tree.history_table();
@@ -136,10 +139,6 @@ impl Layout for Drizzle {
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 
@@ -169,9 +168,7 @@ fn select_by_moment(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selectio
                 if file.checksum.as_ref() != Some(hash) {
                     selection.edited.push(at);
                 }
-                if !tree.directory_given {
-                    selection.notes.push(format!("{name}: applied already"));
-                }
+                selection.applied.push(at);
             }
             None if youngest.is_some() && when <= youngest => selection.notes.push(format!(
                 "{name}: not applied, and its `when` in the journal is not after the newest applied one, so Drizzle never runs it: generate it again"
@@ -198,11 +195,7 @@ fn select_by_name(tree: &MigrationTree, rows: Numbered<'_>) -> Result<Selection,
         }
     }
     let mut selection = Selection::absent(tree, &applied);
-    let gone = missing(tree, &applied);
-    if !gone.is_empty() {
-        let note = format!("applied, but without a folder here, which Drizzle lets pass: {}", gone.join(", "));
-        selection.notes.push(note);
-    }
+    selection.note_gone(tree, &applied, "folder", "Drizzle");
     selection.note_late(tree, "Drizzle");
     Ok(selection)
 }
@@ -275,8 +268,7 @@ fn by_journal(
     request: &Request<'_>,
     tree: &mut MigrationTree,
 ) -> Result<(), MigrationError> {
-    let text = std::fs::read_to_string(journal)
-        .map_err(|source| SourceFileError::Read { path: journal.to_owned(), source })?;
+    let text = read_text(journal)?;
     let wrong = |reason: String| MigrationError::Configuration { path: journal.to_owned(), reason };
     let read: Journal = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if let Some(other) = read.dialect.filter(|dialect| !matches!(dialect.as_str(), "postgresql" | "pg")) {

@@ -5,11 +5,13 @@ mod past;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, create_schema, cut,
-    files_below, hint, in_runners_transaction, literal, quoted,
+    ANY_TRANSACTION, Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script,
+    Site, Understands, create_schema, cut, files_below, in_runners_transaction, literal, one_directory, quoted,
+    take_back,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use name::{Kind, Name, Version};
 use settings::Settings;
@@ -49,6 +51,10 @@ impl Layout for Flyway {
         &["src/main/resources/db/migration", "db/migration", "sql", "migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands { transaction: ANY_TRANSACTION, otherwise: "", out_of_order: true }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if site.speaks_of_another(self.name()) {
             return None;
@@ -72,12 +78,8 @@ impl Layout for Flyway {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let Request { paths, root, options } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
-        let site = Site::new(paths)?;
+        let directory = one_directory(self.name(), request)?;
+        let site = Site::new(request.paths)?;
         let marker = settings::find(&site);
         let mut tree = MigrationTree::new(self.name(), request);
         if let Some(path) = &marker {
@@ -91,20 +93,16 @@ impl Layout for Flyway {
         }
         let folders = locations(&site.directory, marker.as_deref(), &settings);
         let mut reader = Reader { settings, tree: &mut tree, files: Vec::new(), undo: Vec::new() };
-        if one_directory {
-            for folder in &folders {
-                reader.read(&Folder::new(folder, root), files_below(folder)?)?;
-            }
-        } else {
-            reader.read(&Folder::new(&site.directory, root), site.files)?;
+        let found = match directory {
+            Some(_) => folders.iter().map(|folder| Found::within(folder, request.root, files_below)).collect(),
+            None => Ok(vec![Found::named(request)]),
+        };
+        for Found { files, folder, .. } in found? {
+            reader.read(&folder, files)?;
         }
         let (files, undo) = (reader.files, reader.undo);
         tree.files = sorted(files, undo, &mut tree.notes)?;
-        if tree.files.is_empty() {
-            let hint = hint(&site.directory, "files named V<version>__<description>.sql");
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
-        }
-        tree.options.out_of_order = options.out_of_order;
+        tree.refuse_empty(&site.directory, "files named V<version>__<description>.sql")?;
         Ok(tree)
     }
 
@@ -268,10 +266,18 @@ fn refuse_mixed_group(layout: &Flyway, tree: &MigrationTree, selection: &Selecti
 fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
     let table = settings.text("table", "flyway_schema_history");
     let schema = settings.schema();
-    let name = tree.options.history_table.clone().unwrap_or_else(|| match &schema {
+    let by_default = match &schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(table)),
         None => quoted(table),
-    });
+    };
+    let name = tree.keep_history(HISTORY, by_default);
+    // Flyway puts it first on every session it opens, and again where it took a script's settings back.
+    tree.session.extend(schema.as_deref().map(|schema| {
+        format!(
+            "SELECT pg_catalog.set_config('search_path', {} || pg_catalog.current_setting('search_path'), false)",
+            literal(&format!("{},", quoted(schema)))
+        )
+    }));
     if settings.flag("createSchemas", true) {
         let mut schemas = settings.list("schemas");
         schemas.extend(schema.filter(|schema| !schemas.contains(schema)));
@@ -289,7 +295,6 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
         format!("ALTER TABLE {name} ADD CONSTRAINT {} PRIMARY KEY (\"installed_rank\")", quoted(&format!("{bare}_pk"))),
         format!("CREATE INDEX {} ON {name} (\"success\")", quoted(&format!("{bare}_s_idx"))),
     ];
-    tree.history = Some((name, HISTORY));
 }
 
 fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: bool) -> HistoryWrite {
@@ -299,15 +304,8 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: boo
         None => ("NULL".to_owned(), format!("version IS NULL AND description = {}", literal(&description(&file.name)))),
     };
     let kind = if kind_of(file) == Kind::Baseline.name() { "SQL_BASELINE" } else { "SQL" };
-    let path = Settings::new(&tree.attributes).schema().map(|schema| {
-        let schema = literal(&format!("\"{}\",", schema.replace('"', "\"\"")));
-        format!(
-            "SELECT pg_catalog.set_config('search_path', {schema} || pg_catalog.current_setting('search_path'), false)"
-        )
-    });
     HistoryWrite {
         table: table.to_owned(),
-        begun: path.into_iter().collect(),
         applied: vec![format!(
             "INSERT INTO {table} (\"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", \
              \"installed_by\", \"execution_time\", \"success\") \
@@ -317,10 +315,10 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: boo
             file.checksum.as_deref().unwrap_or("NULL"),
         )],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!(
             "DELETE FROM {table} WHERE installed_rank = (SELECT max(installed_rank) FROM {table} WHERE {same})"
         )],
+        ..HistoryWrite::default()
     }
 }
 
@@ -466,9 +464,7 @@ impl Reader<'_> {
     ) -> Result<MigrationFile, MigrationError> {
         let mut attributes = match conf {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| {
-                    crate::migration::source_file::SourceFileError::Read { path: path.to_owned(), source }
-                })?;
+                let text = read_text(path)?;
                 settings::properties(&text)
             }
             None => BTreeMap::new(),
@@ -520,14 +516,7 @@ fn sorted(
         .collect();
     for (version, down) in undo {
         let of = places.get(&version).and_then(|at| files.get_mut(*at));
-        match of.map(|(_, _, file)| &mut file.down) {
-            Some(Some(first)) => {
-                let (first, second) = (first.file.name.clone(), down.name.clone());
-                return Err(MigrationError::DuplicateVersion { version: version.text, first, second });
-            }
-            Some(empty) => *empty = Some(Script::whole(down)),
-            None => notes.push(format!("{}: undoes a version that has no file", down.name)),
-        }
+        take_back(of.map(|(_, _, file)| file), &version.text, Script::whole(down), notes)?;
     }
     Ok(files.into_iter().map(|(_, _, file)| file).collect())
 }

@@ -1,25 +1,32 @@
 //! Reading a directory of thousands of files without asking the system more than once for what they share.
 
-use super::MigrationError;
+use super::{MigrationError, Request, Script};
 use crate::migration::SourceFile;
-use crate::migration::source_file::{SourceFileError, git_root, name_below};
+use crate::migration::source_file::{SourceFileError, name_below};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A directory whose files are read: the part of their names they share is worked out once.
+/// How the files are called that are read.
 #[derive(Debug)]
-pub(crate) struct Folder {
-    name: String,
+pub(crate) enum Folder {
+    /// Files of one directory: the part of their names they share is worked out once.
+    One(String),
+    /// Files named one by one: each lies in a folder of its own. What names are relative to.
+    Each(PathBuf),
 }
 
 impl Folder {
-    /// `root` is what names are relative to.
+    /// The files of one directory; `root` is what names are relative to.
     pub fn new(directory: &Path, root: &Path) -> Self {
+        Self::One(Self::shared(directory, root))
+    }
+
+    fn shared(directory: &Path, root: &Path) -> String {
         let same = |left: &Path, right: &Path| {
             left.canonicalize().ok().zip(right.canonicalize().ok()).is_some_and(|(left, right)| left == right)
         };
         let name = if same(directory, root) { String::new() } else { name_below(directory, root) };
-        Self { name: name.strip_suffix('/').map_or(name.clone(), str::to_owned) }
+        name.strip_suffix('/').map_or(name.clone(), str::to_owned)
     }
 
     /// Reads a file of the directory; `relative` is its name within it, with `/`. Also tells whether a byte order mark
@@ -33,9 +40,16 @@ impl Folder {
 
     /// As [`Folder::read`], for whoever goes on to change what was read.
     pub fn read_owned(&self, relative: &str, path: &Path) -> Result<(SourceFile, bool), SourceFileError> {
-        let name = if self.name.is_empty() { relative.to_owned() } else { format!("{}/{relative}", self.name) };
+        let name = match self {
+            Self::One(shared) => below(shared, relative),
+            Self::Each(root) => below(&Self::shared(&super::site::parent(path), root), relative),
+        };
         SourceFile::read_named(path, name)
     }
+}
+
+fn below(folder: &str, relative: &str) -> String {
+    if folder.is_empty() { relative.to_owned() } else { format!("{folder}/{relative}") }
 }
 
 /// Thousands of folders side by side, as tools make that have one for each migration: what is above them is worked out
@@ -43,7 +57,7 @@ impl Folder {
 #[derive(Debug)]
 pub(crate) struct Siblings<'a> {
     root: &'a Path,
-    above: Option<(PathBuf, Folder)>,
+    above: Option<(PathBuf, String)>,
 }
 
 impl<'a> Siblings<'a> {
@@ -59,10 +73,9 @@ impl<'a> Siblings<'a> {
         };
         let (_, above) = match self.above.take().filter(|(known, _)| known == parent) {
             Some(known) => self.above.insert(known),
-            None => self.above.insert((parent.to_owned(), Folder::new(&super::site::parent(path), self.root))),
+            None => self.above.insert((parent.to_owned(), Folder::shared(&super::site::parent(path), self.root))),
         };
-        let name = name.to_string_lossy();
-        Folder { name: if above.name.is_empty() { name.into_owned() } else { format!("{}/{name}", above.name) } }
+        Folder::One(below(above, &name.to_string_lossy()))
     }
 }
 
@@ -138,39 +151,67 @@ pub(crate) fn migration_folders(
     Ok(folders)
 }
 
-/// The directory a request names and what counts of it: all its files, or those named one by one.
-///
-/// # Errors
-/// Several directories, or files and directories; a directory that cannot be read.
-pub(crate) fn found(
-    layout: &'static str,
-    paths: &[PathBuf],
-) -> Result<(PathBuf, Vec<(String, PathBuf)>), MigrationError> {
-    match paths {
-        [directory] if directory.is_dir() => Ok((directory.clone(), files_in(directory)?)),
-        [first, ..] if !paths.iter().any(|path| path.is_dir()) => {
-            let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((super::site::parent(first), paths.iter().map(|path| (name(path), path.clone())).collect()))
+/// What a request names, for tools that keep all migrations in one directory.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The directory, or the one the first file is in.
+    pub directory: PathBuf,
+    /// File names, or paths below the directory, with where each is; those of a directory are sorted.
+    pub files: Vec<(String, PathBuf)>,
+    /// Reads them.
+    pub folder: Folder,
+}
+
+impl Found {
+    /// What `list` finds in a directory.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn within(directory: &Path, root: &Path, list: Lister) -> Result<Self, MigrationError> {
+        let folder = Folder::new(directory, root);
+        Ok(Self { directory: directory.to_owned(), files: list(directory)?, folder })
+    }
+
+    /// The files of a request that names no directory.
+    pub fn named(request: &Request<'_>) -> Self {
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self {
+            directory: request.paths.first().map_or_else(PathBuf::new, |path| super::site::parent(path)),
+            files: request.paths.iter().map(|path| (name(path), path.clone())).collect(),
+            folder: Folder::Each(request.root.to_owned()),
         }
-        _ => Err(MigrationError::Paths { layout, takes: "one directory, or only files" }),
     }
 }
 
-/// The value a project gives to a variable of its migration tool in the nearest `.env`, no higher than the repository.
-pub(crate) fn dotenv(directory: &Path, variable: &str) -> Option<String> {
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let canonical = here.canonicalize().ok()?;
-    let root = git_root(&canonical);
-    let folders = canonical.ancestors().take(if root.is_some() { usize::MAX } else { 3 });
-    let mut inside = folders.take_while(|folder| root.as_ref().is_none_or(|root| folder.starts_with(root)));
-    // Whatever else is wrong with the file is not ours to say.
-    let text = inside.find_map(|folder| std::fs::read_to_string(folder.join(".env")).ok())?;
-    let value = text.lines().find_map(|line| {
-        let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
-        let (name, value) = line.split_once('=')?;
-        (name.trim() == variable).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-    });
-    value.filter(|value| !value.is_empty())
+/// How a directory is searched: [`files_in`] or [`files_below`].
+type Lister = fn(&Path) -> Result<Vec<(String, PathBuf)>, MigrationError>;
+
+/// The one directory a request names; `None` where it names files one by one.
+///
+/// # Errors
+/// Several directories, or files and directories.
+pub(crate) fn one_directory<'a>(
+    layout: &'static str,
+    request: &Request<'a>,
+) -> Result<Option<&'a Path>, MigrationError> {
+    match request.paths {
+        [directory] if directory.is_dir() => Ok(Some(directory)),
+        paths if paths.iter().any(|path| path.is_dir()) => {
+            Err(MigrationError::Paths { layout, takes: "one directory, or only files" })
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The directory a request names and what `list` finds there, or the files named one by one.
+///
+/// # Errors
+/// Several directories, or files and directories; a directory that cannot be read.
+pub(crate) fn found(layout: &'static str, request: &Request<'_>, list: Lister) -> Result<Found, MigrationError> {
+    match one_directory(layout, request)? {
+        Some(directory) => Found::within(directory, request.root, list),
+        None => Ok(Found::named(request)),
+    }
 }
 
 /// What to say about a directory without migrations: perhaps they are one level below.
@@ -197,6 +238,27 @@ pub(crate) fn sort_by_version<K: Ord + Clone>(files: &mut [(K, super::MigrationF
         }),
         _ => Ok(()),
     }
+}
+
+/// Gives a migration the script that takes it back. `of` is the one that has the script's version, if there is any.
+///
+/// # Errors
+/// It has one already.
+pub(crate) fn take_back(
+    of: Option<&mut super::MigrationFile>,
+    version: &str,
+    down: Script,
+    notes: &mut Vec<String>,
+) -> Result<(), MigrationError> {
+    match of.map(|file| &mut file.down) {
+        Some(Some(first)) => {
+            let (first, second) = (first.file.name.clone(), down.file.name.clone());
+            return Err(MigrationError::DuplicateVersion { version: version.to_owned(), first, second });
+        }
+        Some(none) => *none = Some(down),
+        None => notes.push(format!("{}: undoes a version that has no file", down.file.name)),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

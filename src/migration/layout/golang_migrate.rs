@@ -1,10 +1,10 @@
 //! The layout of golang-migrate: a file for each direction, sent to the server in one piece, and a single history row.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint,
-    sent_as_one_string,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, found, sent_as_one_string,
 };
-use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
 use crate::migration::script::StatementKind;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -68,6 +68,14 @@ impl Layout for GolangMigrate {
         &["migrations", "db/migrations", "db/migration"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::None],
+            otherwise: "golang-migrate never runs several files in one transaction",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // Ent has Atlas write these files, directives and sums included.
         if site.tool_by_contents().is_some_and(|(tool, _)| tool != "atlas")
@@ -84,24 +92,13 @@ impl Layout for GolangMigrate {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction == Some(TransactionMode::AllPending) {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "golang-migrate never runs several files in one transaction".to_owned(),
-            });
-        }
-        let table = request.options.history_table.clone().unwrap_or_else(|| "schema_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "schema_migrations");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
         )];
-        tree.history = Some((table, HISTORY));
-        let (directory, files) = found(self.name(), request.paths)?;
-        collect(files, &Folder::new(&directory, request.root), &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<title>.up.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
+        collect(files, &folder, &mut tree)?;
+        tree.refuse_empty(&directory, "files named <number>_<title>.up.sql")?;
         Ok(tree)
     }
 
@@ -113,7 +110,7 @@ impl Layout for GolangMigrate {
             _ => return Err(MigrationError::HistoryRow { row: 2, reason: "golang-migrate keeps a single row" }),
         };
         let version = value((0, current), 0, "no version")?;
-        if matches!(value((0, current), 1, "no dirty")?, "t" | "true") {
+        if flag((0, current), 1, "no dirty", "dirty is neither true nor false")? {
             return Err(MigrationError::Dirty { table: table(), version: version.to_owned(), mark: "dirty = true" });
         }
         let number: i64 =
@@ -128,12 +125,7 @@ impl Layout for GolangMigrate {
         };
         let (pending, applied): (Vec<usize>, Vec<usize>) =
             (0..tree.files.len()).partition(|at| is_pending(&tree.files[*at]));
-        let mut selection = Selection { pending, newest: Some(version.to_owned()), ..Selection::default() };
-        if !tree.directory_given {
-            let names = applied.iter().map(|at| format!("{}: applied already", tree.files[*at].file().name));
-            selection.notes.extend(names);
-        }
-        Ok(selection)
+        Ok(Selection { pending, applied, newest: Some(version.to_owned()), ..Selection::default() })
     }
 
     fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
@@ -151,8 +143,8 @@ impl Layout for GolangMigrate {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark && !cuts.is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if !cuts.is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let transaction = match tree.options.transaction {
@@ -188,8 +180,8 @@ fn history_write(table: &str, version: &str, previous: Option<&str>) -> HistoryW
         begun: set(true),
         applied: set(false),
         in_transaction: false,
-        finished: Vec::new(),
         undo,
+        ..HistoryWrite::default()
     }
 }
 
@@ -426,7 +418,5 @@ mod tests {
         let sql: Vec<&str> = cuts.iter().map(|cut| cut.sql(tree.files[0].file())).collect();
         assert_eq!(sql, ["SELECT 1", "SELECT 'a", "b'"], "semicolons in strings count, as they do there");
         assert_eq!(grouped(&tree, 0, None).expect("groups").transaction, TransactionMode::None);
-        let options = LayoutOptions { transaction: Some(TransactionMode::AllPending), ..LayoutOptions::default() };
-        assert!(GolangMigrate.read(&Request { options: &options, ..request }).is_err());
     }
 }

@@ -2,10 +2,10 @@
 
 use super::sections::{Broken, lines, trimmed};
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, dotenv, found, hint,
-    sort_by_version,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, sort_by_version,
 };
-use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
 use crate::migration::script::{ScriptErrorKind, StatementKind};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::{BTreeMap, HashSet};
@@ -82,6 +82,14 @@ impl Layout for Goose {
         &["migrations", "db/migrations", "sql/schema", "internal/database/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "goose takes that from each file: `-- +goose NO TRANSACTION`",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let (_, why) = site.tool_by_contents().filter(|(tool, _)| *tool == self.name())?;
         Some(match site.depends_on(&["pressly/goose"]) {
@@ -92,19 +100,10 @@ impl Layout for Goose {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: "goose takes that from each file: `-- +goose NO TRANSACTION`".to_owned(),
-            });
-        }
-        let (directory, files) = found(self.name(), request.paths)?;
-        let table = request.options.history_table.clone().or_else(|| dotenv(&directory, "GOOSE_TABLE"));
-        let table = table.unwrap_or_else(|| "goose_db_version".to_owned());
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
+        let named = Site::new(request.paths)?.dotenv("GOOSE_TABLE");
+        let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "goose_db_version".to_owned()));
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
         let mut read = Vec::new();
         let mut code = Vec::new();
         for (file_name, path) in files {
@@ -127,10 +126,7 @@ impl Layout for Goose {
         sort_by_version(&mut read)?;
         tree.files.extend(read.into_iter().map(|(_, file)| file));
         tree.attributes.insert(CODE.to_owned(), code.join("\n"));
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 
@@ -142,9 +138,7 @@ impl Layout for Goose {
         for (at, file) in tree.files.iter().enumerate() {
             let version = file.version.parse().unwrap_or(0);
             if applied.contains(&version) {
-                if !tree.directory_given {
-                    selection.notes.push(format!("{}: applied already", file.file().name));
-                }
+                selection.applied.push(at);
                 continue;
             }
             if version < newest {
@@ -234,14 +228,13 @@ impl Layout for Goose {
         let version = &file.version;
         let history = HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!("INSERT INTO {table} (version_id, is_applied) VALUES ({version}, true)")],
             in_transaction: !is_bare && control.is_none(),
-            finished: Vec::new(),
             // Rows of earlier ups and downs may stay.
             undo: vec![format!(
                 "DELETE FROM {table} WHERE id = (SELECT pg_catalog.max(id) FROM {table} WHERE version_id = {version})"
             )],
+            ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }
@@ -251,13 +244,11 @@ impl Layout for Goose {
 fn applied(rows: &[Row]) -> Result<HashSet<i64>, MigrationError> {
     let mut applied = HashSet::new();
     for row in rows.iter().enumerate() {
-        let wrong = |reason| MigrationError::HistoryRow { row: row.0 + 1, reason };
-        let version: i64 =
-            value(row, 0, "no version_id")?.parse().map_err(|_| wrong("version_id is not a whole number"))?;
-        match value(row, 1, "no is_applied")? {
-            "t" | "true" => applied.insert(version),
-            "f" | "false" => applied.remove(&version),
-            _ => return Err(wrong("is_applied is neither true nor false")),
+        let odd = |_| MigrationError::HistoryRow { row: row.0 + 1, reason: "version_id is not a whole number" };
+        let version: i64 = value(row, 0, "no version_id")?.parse().map_err(odd)?;
+        match flag(row, 1, "no is_applied", "is_applied is neither true nor false")? {
+            true => applied.insert(version),
+            false => applied.remove(&version),
         };
     }
     Ok(applied)

@@ -4,12 +4,12 @@ mod current;
 mod settings;
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hex, hint,
-    literal, sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hex, in_runners_transaction, literal, one_directory, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
-use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, SourceFile};
 use settings::Settings;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +45,14 @@ impl Layout for GraphileMigrate {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "graphile-migrate takes that from each file: `--! no-transaction` as the first line below its header",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let is_place = site.has("committed") || site.has("current.sql") || site.ends_with("committed");
         let by_contents = site.tool_by_contents().filter(|(tool, _)| *tool == self.name());
@@ -63,13 +71,13 @@ impl Layout for GraphileMigrate {
         if let Some((tool, why)) = below.as_ref().and_then(Site::tool_by_contents) {
             return (tool == self.name()).then(|| Evidence::contents(format!("{why} of committed/")));
         }
-        site.depends_on(&["graphile-migrate"]).filter(|why| why.starts_with("package.json")).map(Evidence::dependency)
+        site.depends_on_in("package.json", &["graphile-migrate"]).map(Evidence::dependency)
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let settings = Settings::near(&Site::new(request.paths)?)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.create_history = vec![
             "create schema if not exists graphile_migrate".to_owned(),
             format!(
@@ -80,15 +88,14 @@ impl Layout for GraphileMigrate {
              content text not null, date timestamptz not null default now())"
                 .to_owned(),
         ];
-        tree.history = Some((table, HISTORY));
         settings.describe(&request.options.placeholders, &mut tree);
-        match request.paths {
-            [given] if given.is_dir() => {
+        match one_directory(self.name(), request)? {
+            Some(given) => {
                 let alone = given.ends_with("committed");
                 let folder = match settings.folder(given) {
                     Some(folder) => folder,
                     None if alone => super::site::parent(given),
-                    None => given.clone(),
+                    None => given.to_owned(),
                 };
                 let committed = folder.join("committed");
                 let found = if committed.is_dir() { files_in(&committed)? } else { Vec::new() };
@@ -97,15 +104,9 @@ impl Layout for GraphileMigrate {
                 if !alone {
                     current::read(&folder, request.root, &mut tree)?;
                 }
-                if tree.files.is_empty() {
-                    let hint = hint(&folder, "committed/<number>.sql and current.sql");
-                    return Err(MigrationError::NoMigrations { path: folder, hint });
-                }
+                tree.refuse_empty(&folder, "committed/<number>.sql and current.sql")?;
             }
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => read_named(paths, request.root, &mut tree)?,
+            None => read_named(request.paths, request.root, &mut tree)?,
         }
         Ok(tree)
     }
@@ -121,8 +122,10 @@ impl Layout for GraphileMigrate {
             let file_name = format!("{}.sql", file.version);
             match (applied.get(file_name.as_str()), newest) {
                 _ if file.attribute(CURRENT).is_some() => selection.pending.push(at),
-                (Some(was), _) if file.checksum.as_deref() != Some(*was) => selection.edited.push(at),
-                (Some(_), _) => {}
+                (Some(was), _) => {
+                    selection.applied.push(at);
+                    selection.edited.extend((file.checksum.as_deref() != Some(*was)).then_some(at));
+                }
                 (None, Some(newest)) if file_name.as_str() < newest => selection.notes.push(format!(
                     "{}: not applied and older than {newest}, so graphile-migrate never runs it",
                     file.file().name
@@ -147,9 +150,7 @@ impl Layout for GraphileMigrate {
         let source = file.file();
         let mut notes = Vec::new();
         if file.attribute(CURRENT).is_some() {
-            if file.byte_order_mark {
-                return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-            }
+            file.refuse_byte_order_mark(self.name())?;
             notes.push(format!(
                 "{}: not committed yet, so `graphile-migrate migrate` leaves it alone: rehearsed as {}.sql, which `commit` will make of it",
                 source.name, file.version
@@ -158,7 +159,7 @@ impl Layout for GraphileMigrate {
             verify(file)?;
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
-        let controls = kinds.iter().position(StatementKind::is_transaction_control);
+        let controls = kinds.iter().any(StatementKind::is_transaction_control);
         let opted_out = opts_out(body(file));
         let transaction = if opted_out {
             if kinds.len() > 1 {
@@ -169,14 +170,7 @@ impl Layout for GraphileMigrate {
             }
             sent_as_one_string(&kinds)
         } else {
-            if let Some(at) = controls {
-                let line = source.position(cuts[at].span.start).line;
-                notes.push(format!(
-                    "{}:{line}: the script ends the runner's transaction: what follows commits by itself",
-                    source.name
-                ));
-            }
-            if controls == Some(0) { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+            in_runners_transaction("graphile-migrate", source, cuts, &mut notes)
         };
         if !opted_out && let Some(line) = body(file).lines().position(opts_out) {
             let line = source.position(file.up.parts[0].start).line + line;
@@ -185,7 +179,7 @@ impl Layout for GraphileMigrate {
                 source.name
             ));
         }
-        let history = history_write(file, tree.history_table(), !opted_out && controls.is_none());
+        let history = history_write(file, tree.history_table(), !opted_out && !controls);
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 }
@@ -207,13 +201,12 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
     let file_name = literal(&format!("{}.sql", file.version));
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!(
             "insert into {table}(hash, previous_hash, filename) values ({hash}, {previous}, {file_name})"
         )],
         in_transaction,
-        finished: Vec::new(),
         undo: vec![format!("delete from {table} where hash = {hash}")],
+        ..HistoryWrite::default()
     }
 }
 

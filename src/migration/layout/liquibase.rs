@@ -6,13 +6,13 @@ mod split;
 
 use super::cut::Rendered;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hex, hint,
-    literal, plain, sent_as_one_string,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_below, files_in, hex, in_runners_transaction, literal, plain, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::script::{self, ScriptErrorKind, StatementKind};
-use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::source_file::read_text;
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use changelog::{ChangeSet, Changelog};
 use md5::{Digest, Md5};
 use split::Delimiter;
@@ -56,13 +56,21 @@ impl Layout for Liquibase {
         &["src/main/resources/db/changelog", "db/changelog", "changelog"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Liquibase takes that from each changeset: `runInTransaction:false`",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         match site.tool_by_contents() {
             Some((tool, why)) => (tool == self.name()).then(|| Evidence::contents(why)),
             None if site.scripts().next().is_some() => None,
             None => {
                 let properties = site.nearest("liquibase.properties")?;
-                let below = scripts_below(&site.directory, "").ok()?;
+                let below = scripts_below(&site.directory).ok()?;
                 let is_one = |(_, path): &(String, PathBuf)| {
                     std::fs::read_to_string(path).is_ok_and(|text| changelog::is_formatted(&text))
                 };
@@ -76,8 +84,7 @@ impl Layout for Liquibase {
         let mut tree = MigrationTree::new(self.name(), request);
         let settings = match Site::new(paths)?.nearest("liquibase.properties") {
             Some(path) => {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+                let text = read_text(&path)?;
                 changelog::properties(&text)
             }
             None => BTreeMap::new(),
@@ -85,9 +92,8 @@ impl Layout for Liquibase {
         let named = settings.get("databasechangelogtablename").cloned();
         let schema = settings.get("liquibaseschemaname").map_or_else(String::new, |schema| format!("{schema}."));
         let table = named.unwrap_or_else(|| TABLE.to_owned());
-        let table = options.history_table.clone().unwrap_or_else(|| format!("{schema}{table}"));
+        let table = tree.keep_history(HISTORY, format!("{schema}{table}"));
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
         let given = options.placeholders.iter().map(|(name, value)| (name.as_str(), value));
         let configured = settings.iter().filter_map(|(name, value)| Some((name.strip_prefix("parameter.")?, value)));
         for (name, value) in given.chain(configured) {
@@ -107,7 +113,7 @@ impl Layout for Liquibase {
                     ));
                 }
                 let folder = Folder::new(path, root);
-                for (name, path) in scripts_below(path, "")? {
+                for (name, path) in scripts_below(path)? {
                     let (source, marked) = folder.read(&name, &path)?;
                     read_changelog(source, marked, &settings, &mut tree)?;
                 }
@@ -117,10 +123,7 @@ impl Layout for Liquibase {
                 read_changelog(source, marked, &settings, &mut tree)?;
             }
         }
-        if tree.files.is_empty() {
-            let hint = hint(&paths[0], "files that begin with `--liquibase formatted sql`");
-            return Err(MigrationError::NoMigrations { path: paths[0].clone(), hint });
-        }
+        tree.refuse_empty(&paths[0], "files that begin with `--liquibase formatted sql`")?;
         name_apart(&mut tree.files)?;
         let checksums: Vec<String> = tree.files.iter().map(|file| checksum(&tree, file)).collect();
         for (file, checksum) in tree.files.iter_mut().zip(checksums) {
@@ -159,7 +162,10 @@ impl Layout for Liquibase {
             };
             if is(file, "runalways") || (differs && is(file, "runonchange")) {
                 selection.pending.push(at);
-            } else if differs && !known.is_some_and(is_valid) {
+                continue;
+            }
+            selection.applied.push(at);
+            if differs && !known.is_some_and(is_valid) {
                 selection.edited.push(at);
             }
         }
@@ -238,15 +244,7 @@ impl Layout for Liquibase {
         {
             if whole { sent_as_one_string(&kinds) } else { plain::own_transactions(source, cuts)? }
         } else {
-            if let Some(at) = kinds.iter().position(StatementKind::is_transaction_control) {
-                notes.push(format!(
-                    "{}:{}: the script ends the runner's transaction: what follows commits by itself",
-                    source.name,
-                    source.position(cuts[at].span.start).line
-                ));
-            }
-            let explicit = kinds.first().is_some_and(StatementKind::is_transaction_control);
-            if explicit { TransactionMode::Explicit } else { TransactionMode::PerMigration }
+            in_runners_transaction("Liquibase", source, cuts, &mut notes)
         };
         if let Some(name) = cuts.iter().find_map(|cut| unfilled(cut.sql(source))) {
             notes.push(format!(
@@ -280,17 +278,8 @@ fn line(file: &MigrationFile) -> usize {
 }
 
 /// Scripts in a folder and below it, by the order of their paths.
-fn scripts_below(directory: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, MigrationError> {
-    let mut found: Vec<(String, PathBuf)> = files_in(directory)?
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".sql"))
-        .map(|(name, path)| (format!("{prefix}{name}"), path))
-        .collect();
-    for folder in super::site::folders_in(directory)? {
-        found.extend(scripts_below(&directory.join(&folder), &format!("{prefix}{folder}/"))?);
-    }
-    found.sort();
-    Ok(found)
+fn scripts_below(directory: &Path) -> Result<Vec<(String, PathBuf)>, MigrationError> {
+    Ok(files_below(directory)?.into_iter().filter(|(name, _)| name.ends_with(".sql")).collect())
 }
 
 /// Adds the changesets of a file that would run here.
@@ -451,7 +440,6 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
     let comments = literal(&file.name);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         // A changeset that runs again has its row.
         applied: vec![format!(
             "INSERT INTO {table} (ID, AUTHOR, FILENAME, DATEEXECUTED, ORDEREXECUTED, MD5SUM, DESCRIPTION, COMMENTS, EXECTYPE, \
@@ -460,8 +448,8 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
              {labels}, NULL, '{DEPLOYMENT}' WHERE NOT EXISTS (SELECT FROM {table} WHERE {same})"
         )],
         in_transaction: false,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE {same} AND DEPLOYMENT_ID = '{DEPLOYMENT}'")],
+        ..HistoryWrite::default()
     }
 }
 

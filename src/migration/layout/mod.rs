@@ -28,10 +28,12 @@ pub mod tern;
 pub mod tree;
 pub use cut::Cut;
 pub(crate) use folder::{
-    Folder, Siblings, dotenv, files_below, files_in, found, hint, migration_folders, sort_by_version,
+    Folder, Found, Siblings, files_below, files_in, found, hint, migration_folders, one_directory, sort_by_version,
+    take_back,
 };
 pub use site::{Evidence, Site};
-pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script};
+pub(crate) use tree::ANY_TRANSACTION;
+pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script, Understands};
 
 use super::history::{Row, Selection};
 use super::script::StatementKind;
@@ -45,6 +47,9 @@ pub trait Layout: Sync {
 
     /// Folders, relative to the project, in which the tool looks for migrations by default; nearest to the rule first.
     fn homes(&self) -> &'static [&'static str];
+
+    /// Which settings of a layout mean anything to the tool.
+    fn understands(&self) -> Understands;
 
     /// What speaks for this layout; `None` if these cannot be its files.
     fn detect(&self, site: &Site) -> Option<Evidence>;
@@ -165,7 +170,11 @@ pub fn read(request: &Request<'_>, layout: Option<&str>) -> Result<Vec<Migration
             option: "pattern",
             reason: "its file names are the tool's own: leave out one of the two".to_owned(),
         }),
-        (Some(name), _) => Ok(vec![detect::as_asked(named(name)?, request)?]),
+        (Some(name), _) => {
+            let layout = named(name)?;
+            layout.understands().check(layout.name(), request.options)?;
+            Ok(vec![detect::as_asked(layout, request)?])
+        }
         (None, Some(_)) => {
             let tree = plain::Plain.read(request)?;
             Ok(vec![MigrationTree { detected: Some("file names as `pattern` says".to_owned()), ..tree }])
@@ -221,7 +230,7 @@ pub(crate) fn sha256(text: &str, byte_order_mark: bool) -> String {
         digest.update("\u{feff}");
     }
     digest.update(text);
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// A value as a string literal.

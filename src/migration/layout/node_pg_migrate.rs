@@ -2,10 +2,10 @@
 //! directions in one file.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_in, hint,
-    literal,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    cut, files_in, found, literal,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -39,11 +39,19 @@ impl Layout for NodePgMigrate {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::AllPending],
+            otherwise: "node-pg-migrate opens a transaction for every SQL file, or one for all of them",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if !site.every_script(|name| prefix(name).is_some()) || site.speaks_of_another(self.name()) {
             return None;
         }
-        let dependency = site.depends_on(&["node-pg-migrate"]).filter(|why| why.starts_with("package.json"));
+        let dependency = site.depends_on_in("package.json", &["node-pg-migrate"]);
         match (dependency, site.tool_by_contents()) {
             (Some(why), _) => Some(Evidence::dependency(why)),
             (None, Some((_, why))) => Some(Evidence::contents(why)),
@@ -52,35 +60,20 @@ impl Layout for NodePgMigrate {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let (directory, found) = match request.paths {
-            [directory] if directory.is_dir() => (directory.clone(), files_in(directory)?),
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => {
-                let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                (super::site::parent(&paths[0]), paths.iter().map(|path| (name(path), path.clone())).collect())
-            }
-        };
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.session = vec!["SET search_path TO \"public\"".to_owned()];
         tree.create_history = vec![format!(
             "CREATE TABLE {table} (id SERIAL PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)"
         )];
-        tree.history = Some((table, HISTORY));
-        collect(found, &Folder::new(&directory, request.root), &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        collect(files, &folder, &mut tree)?;
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let applied = |row| Ok(Applied { version: value(row, 0, "no name")?.to_owned(), checksum: None });
-        let applied: Vec<Applied> =
-            rows.unwrap_or_default().iter().enumerate().map(applied).collect::<Result<_, MigrationError>>()?;
+        let applied = Applied::versions(rows, "no name")?;
         let out_of_step = applied.iter().zip(&tree.files).find(|(row, file)| row.version != file.version);
         match out_of_step {
             Some((row, file)) if tree.directory_given && tree.options.out_of_order != Some(true) => {
@@ -119,8 +112,8 @@ impl Layout for NodePgMigrate {
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
         let begin = file.up.parts.first().map_or(0, |part| part.start);
-        if file.byte_order_mark && source.text[..begin].trim().is_empty() {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
+        if source.text[..begin].trim().is_empty() {
+            file.refuse_byte_order_mark(self.name())?;
         }
         let mut notes = Vec::new();
         if begin == 0 && file.down.as_ref().is_some_and(|down| Arc::ptr_eq(&down.file, source)) && runs_its_undo(file) {
@@ -153,11 +146,10 @@ fn history_write(version: &str, table: &str) -> HistoryWrite {
     let name = literal(version);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!("INSERT INTO {table} (name, run_on) VALUES ({name}, NOW())")],
         in_transaction: true,
-        finished: Vec::new(),
         undo: vec![format!("DELETE FROM {table} WHERE name={name}")],
+        ..HistoryWrite::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! File names as the user describes them, for tools that have no layout of their own.
 
 use super::plain::file;
-use super::{Folder, MigrationFile, MigrationTree, Request, Script, files_in};
+use super::{Folder, MigrationFile, MigrationTree, Request, Script, files_in, take_back};
 use crate::migration::MigrationError;
 use regex_lite::{Captures, Regex};
 use std::cmp::Ordering;
@@ -104,11 +104,8 @@ pub(super) fn read(pattern: &str, request: &Request<'_>, tree: &mut MigrationTre
         return Err(twice(&first.0, &first.1.up, &second.1.up));
     }
     for (name, script) in downs {
-        match ups.binary_search_by(|(up, _)| order(up, &name)).ok().and_then(|at| ups.get_mut(at)) {
-            Some((_, MigrationFile { down: Some(first), .. })) => return Err(twice(&name, first, &script)),
-            Some((_, up)) => up.down = Some(script),
-            None => tree.notes.push(format!("{}: undoes a version that has no file", script.file.name)),
-        }
+        let of = ups.binary_search_by(|(up, _)| order(up, &name)).ok().and_then(|at| ups.get_mut(at));
+        take_back(of.map(|(_, up)| up), &name.version, script, &mut tree.notes)?;
     }
     tree.files.extend(ups.into_iter().map(|(_, file)| file));
     if !passed.is_empty() {

@@ -1,7 +1,8 @@
 //! Plain SQL files, run as `psql -f` runs them: each statement commits by itself unless the script says otherwise.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
+    ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
+    Understands, files_in, hint,
 };
 use crate::migration::history::{Row, Selection};
 use crate::migration::script::StatementKind;
@@ -21,6 +22,10 @@ impl Layout for Plain {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations", "db/migrations", "sql"]
+    }
+
+    fn understands(&self) -> Understands {
+        Understands { transaction: ANY_TRANSACTION, otherwise: "", out_of_order: false }
     }
 
     fn detect(&self, _site: &Site) -> Option<Evidence> {

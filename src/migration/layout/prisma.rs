@@ -2,13 +2,13 @@
 
 use super::plain::leading_number;
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site, hint,
-    literal, migration_folders, sent_as_one_string, sha256,
+    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
+    Understands, literal, migration_folders, sent_as_one_string, sha256,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::source_file::read_text;
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -41,6 +41,14 @@ impl Layout for Prisma {
         &["prisma/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::None],
+            otherwise: "Prisma never runs several folders in one transaction",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let folders = migration_folders(self.name(), std::slice::from_ref(&site.directory), SCRIPT).ok()?;
         let holds = |name: &str| folders.iter().any(|(_, folder)| folder.join(name).is_file());
@@ -60,9 +68,8 @@ impl Layout for Prisma {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        let table = request.options.history_table.clone().unwrap_or_else(|| "_prisma_migrations".to_owned());
+        let table = tree.keep_history(HISTORY, "_prisma_migrations");
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
         let is_all = |path: &Path| path.is_dir() && !path.join(SCRIPT).is_file();
         tree.directory_given = matches!(request.paths, [all] if is_all(all));
         if let [all] = request.paths {
@@ -84,11 +91,8 @@ impl Layout for Prisma {
             }
         }
         tree.files.sort_by(|left, right| left.version.cmp(&right.version));
-        if tree.files.is_empty() {
-            let path = request.paths.first().cloned().unwrap_or_default();
-            let hint = hint(&path, "folders that hold a migration.sql");
-            return Err(MigrationError::NoMigrations { path, hint });
-        }
+        let path = request.paths.first().cloned().unwrap_or_default();
+        tree.refuse_empty(&path, "folders that hold a migration.sql")?;
         let disordered =
             tree.files.windows(2).find(|pair| leading_number(&pair[0].version) > leading_number(&pair[1].version));
         if let Some([first, second]) = disordered {
@@ -128,11 +132,7 @@ impl Layout for Prisma {
             let row = applied.iter().find(|row| row.version == file.version);
             row.is_some_and(|row| row.checksum.as_deref() != file.attribute(OTHER_LINE_ENDS))
         });
-        let gone = missing(tree, &applied);
-        if !gone.is_empty() {
-            let note = format!("applied, but without a folder here, which Prisma lets pass: {}", gone.join(", "));
-            selection.notes.push(note);
-        }
+        selection.note_gone(tree, &applied, "folder", "Prisma");
         selection.note_late(tree, "Prisma");
         Ok(selection)
     }
@@ -145,9 +145,7 @@ impl Layout for Prisma {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let mut notes = Vec::new();
         let transaction = if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {
@@ -182,10 +180,6 @@ impl Layout for Prisma {
             undo: vec![format!("DELETE FROM {table} WHERE {mine}")],
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 
@@ -228,8 +222,7 @@ fn check_provider(path: &Path) -> Result<(), MigrationError> {
     if !path.is_file() {
         return Ok(());
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let wrong = |reason: String| MigrationError::Configuration { path: path.to_owned(), reason };
     let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     match table.get("provider").and_then(toml::Value::as_str) {

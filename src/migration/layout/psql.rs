@@ -3,7 +3,7 @@
 use super::cut::{Cut, Rendered};
 use super::tree::Script;
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{MigrationError, SourceFile};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -87,7 +87,7 @@ impl Psql {
                         };
                         let value = match next.kind {
                             TokenKind::String => super::literal(value),
-                            TokenKind::QuotedIdentifier => format!("\"{}\"", value.replace('"', "\"\"")),
+                            TokenKind::QuotedIdentifier => super::quoted(value),
                             _ => value.clone(),
                         };
                         pieces.push(Piece::Same(from..span.start));
@@ -114,7 +114,10 @@ impl Psql {
     fn command(&mut self, command: &str, file: &SourceFile, line: usize) -> Result<String, MigrationError> {
         let wrong = |reason: String| MigrationError::Content { file: file.name.clone(), line, reason };
         let (name, rest) = command.split_at(command.find(|each: char| !each.is_alphabetic()).unwrap_or(command.len()));
-        let words = self.words(rest);
+        if HARMLESS.contains(&name) {
+            return Ok(String::new());
+        }
+        let words = self.words(rest).map_err(|what| wrong(format!("\\{name}: {what}")))?;
         match (name, words.as_slice()) {
             ("set", [variable, ..]) if variable == "AUTOCOMMIT" => {
                 Err(wrong("\\set AUTOCOMMIT is not reproduced: write BEGIN and COMMIT".to_owned()))
@@ -134,8 +137,7 @@ impl Psql {
                 if self.trail.contains(&path) {
                     return Err(wrong(format!("\\{name}: {} includes itself", path.display())));
                 }
-                let content = std::fs::read_to_string(&path)
-                    .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+                let content = read_text(&path)?;
                 let content = content.trim_start_matches('\u{feff}');
                 self.trail.push(path);
                 let pieces = self.pieces(content, file, Some(line))?;
@@ -147,38 +149,100 @@ impl Psql {
                 });
                 Ok(text.chain(["\n".to_owned()]).collect())
             }
-            _ if HARMLESS.contains(&name) => Ok(String::new()),
             _ => Err(wrong(format!("\\{name} is a command of psql that is not reproduced here: write SQL instead"))),
         }
     }
 
-    /// A command's arguments: in single quotes or up to a space, variables filled in.
-    fn words(&self, text: &str) -> Vec<String> {
+    /// A command's arguments as psql takes them apart: pieces in quotes and pieces without, up to a space, with
+    /// variables filled in outside of quotes.
+    ///
+    /// # Errors
+    /// What is not reproduced, or psql itself stops at.
+    fn words(&self, text: &str) -> Result<Vec<String>, &'static str> {
         let mut words = Vec::new();
-        let mut rest = text.trim();
+        let mut rest = text.trim_start();
         while !rest.is_empty() {
             let mut word = String::new();
-            if let Some(quoted) = rest.strip_prefix('\'') {
-                let end = quoted.find('\'').unwrap_or(quoted.len());
-                word.push_str(&quoted[..end]);
-                rest = quoted.get(end + 1..).unwrap_or_default();
-            } else {
-                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-                let (head, tail) = (rest[..end].split_once(':'), &rest[end..]);
-                match head.and_then(|(before, name)| {
-                    let length = name.find(|each: char| !each.is_alphanumeric() && each != '_').unwrap_or(name.len());
-                    Some(format!("{before}{}{}", self.variables.get(&name[..length])?, &name[length..]))
-                }) {
-                    Some(filled) => word = filled,
-                    None => word.push_str(&rest[..end]),
-                }
-                rest = tail;
+            while let Some(first) = rest.chars().next().filter(|first| !first.is_whitespace()) {
+                let after = &rest[first.len_utf8()..];
+                rest = match first {
+                    '\'' => quoted(after, &mut word)?,
+                    // Double quotes stay, and nothing is filled in between them.
+                    '"' => {
+                        let end = after.find('"').ok_or("a quote begins here and never ends")? + 2;
+                        word.push_str(&rest[..end]);
+                        &rest[end..]
+                    }
+                    ':' => match self.variable(after) {
+                        Some((value, rest)) => {
+                            word.push_str(&value);
+                            rest
+                        }
+                        None => {
+                            word.push(':');
+                            after
+                        }
+                    },
+                    '`' => return Err("a program in backquotes is not run here: write its output"),
+                    '\\' => {
+                        return Err("a backslash outside of quotes begins the next command: give it a line of its own");
+                    }
+                    other => {
+                        word.push(other);
+                        after
+                    }
+                };
             }
             words.push(word);
             rest = rest.trim_start();
         }
-        words
+        Ok(words)
     }
+
+    /// The value of the variable whose name `text` begins with, be it in quotes, and what follows. `None` where psql
+    /// leaves the colon as it is.
+    fn variable<'t>(&self, text: &'t str) -> Option<(String, &'t str)> {
+        let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'));
+        let inside = &text[quote.map_or(0, char::len_utf8)..];
+        let length = inside.find(|each: char| !each.is_alphanumeric() && each != '_').unwrap_or(inside.len());
+        let (name, rest) = inside.split_at(length);
+        let value = self.variables.get(name)?;
+        Some(match quote {
+            Some(quote) => {
+                let rest = rest.strip_prefix(quote)?;
+                (if quote == '"' { super::quoted(value) } else { super::literal(value) }, rest)
+            }
+            None => (value.clone(), rest),
+        })
+    }
+}
+
+/// Adds what stands in single quotes to `word`: a quote is written twice, a backslash escapes. What follows them.
+fn quoted<'t>(text: &'t str, word: &mut String) -> Result<&'t str, &'static str> {
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\'' if text[at + 1..].starts_with('\'') => {
+                word.push('\'');
+                characters.next();
+            }
+            '\'' => return Ok(&text[at + 1..]),
+            '\\' => match characters.next().map(|(_, escaped)| escaped) {
+                Some('n') => word.push('\n'),
+                Some('t') => word.push('\t'),
+                Some('r') => word.push('\r'),
+                Some('b') => word.push('\u{8}'),
+                Some('f') => word.push('\u{c}'),
+                Some('0'..='7' | 'x') => {
+                    return Err("a byte given by its number is not reproduced: write the character");
+                }
+                Some(other) => word.push(other),
+                None => break,
+            },
+            other => word.push(other),
+        }
+    }
+    Err("a quote begins here and never ends")
 }
 
 /// A stretch of a script.
@@ -234,6 +298,28 @@ mod tests {
             ["\\copy t from x", "SELECT 1 \\gexec", "\\! ls", "\\connect other", "\\set AUTOCOMMIT off", "\\if :n"]
         {
             assert!(cut(command, &[]).expect_err("not reproduced").starts_with("s/a.sql:1: \\"), "{command}");
+        }
+    }
+
+    #[test]
+    fn values_of_set_are_read_as_psql_reads_them() {
+        let sent = |set: &str, use_of: &str| {
+            let cuts = cut(&format!("\\set x {set}\nSELECT {use_of};"), &[]).map_err(|error| error.to_string())?;
+            Ok::<String, String>(cuts[0].1.clone())
+        };
+        assert_eq!(sent("'it''s'", ":'x'").as_deref(), Ok("SELECT 'it''s'"));
+        assert_eq!(sent("'a b' c", ":'x'").as_deref(), Ok("SELECT 'a bc'"));
+        assert_eq!(sent("a'b c'd", ":'x'").as_deref(), Ok("SELECT 'ab cd'"));
+        assert_eq!(sent("'a\\tb\\\\'", ":'x'").as_deref(), Ok("SELECT 'a\tb\\'"));
+        assert_eq!(sent(":'name'", ":x").as_deref(), Ok("SELECT 'it''s'"));
+        assert_eq!(sent(":\"name\"", ":x").as_deref(), Ok("SELECT \"it's\""));
+        assert_eq!(sent(":n:n", ":x").as_deref(), Ok("SELECT 33"));
+        assert_eq!(sent("a:gone", ":'x'").as_deref(), Ok("SELECT 'a:gone'"));
+        assert_eq!(sent("a::n", ":'x'").as_deref(), Ok("SELECT 'a:3'"));
+        assert_eq!(sent("\"A :n\"", ":x").as_deref(), Ok("SELECT \"A :n\""));
+        for odd in ["`date`", "'open", "\"open", "a`date`"] {
+            let error = sent(odd, ":x").expect_err(odd);
+            assert!(error.starts_with("s/a.sql:1: \\set"), "{error}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The layout of refinery: `V<version>__<name>.sql`, and `U` for those whose order does not matter.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_below, hint,
-    in_runners_transaction, literal, sort_by_version,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_below, found, in_runners_transaction, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
-use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -67,12 +67,20 @@ impl Layout for Refinery {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[TransactionMode::PerMigration, TransactionMode::AllPending],
+            otherwise: "refinery opens a transaction for every file, or one for all of them",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if site.speaks_of_another(self.name()) {
             return None;
         }
         let marker = site.nearest("refinery.toml").map(|path| format!("{} is refinery's", path.display()));
-        let dependency = site.depends_on(&["refinery", "refinery-core"]).filter(|why| why.starts_with("Cargo.toml"));
+        let dependency = site.depends_on_in("Cargo.toml", &["refinery", "refinery-core"]);
         let is_mine = |name: &str| Name::parse(name).is_some();
         if marker.is_some() || dependency.is_some() {
             let found = files_below(&site.directory).ok()?;
@@ -86,18 +94,11 @@ impl Layout for Refinery {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let one_directory = matches!(request.paths, [path] if path.is_dir());
-        if !one_directory && request.paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
+        let Found { directory, files, folder } = found(self.name(), request, files_below)?;
         let site = Site::new(request.paths)?;
         let mut tree = MigrationTree::new(self.name(), request);
-        let found = if one_directory { files_below(&site.directory)? } else { site.files.clone() };
-        collect(found, &Folder::new(&site.directory, request.root), &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&site.directory, "files named V<number>__<name>.sql");
-            return Err(MigrationError::NoMigrations { path: site.directory, hint });
-        }
+        collect(files, &folder, &mut tree)?;
+        tree.refuse_empty(&directory, "files named V<number>__<name>.sql")?;
         let is_beyond = |file: &MigrationFile| file.version.parse::<i32>().is_err();
         let is_wide = site.depends_on(&[WIDE]).is_some() || tree.files.iter().any(is_beyond);
         if is_wide {
@@ -106,13 +107,12 @@ impl Layout for Refinery {
         if site.depends_on(&[ASYNC]).is_some() {
             tree.attributes.insert(ASYNC.to_owned(), "true".to_owned());
         }
-        let table = request.options.history_table.clone().unwrap_or_else(|| "refinery_schema_history".to_owned());
+        let table = tree.keep_history(HISTORY, "refinery_schema_history");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table}(\n             version {} PRIMARY KEY,\n             \
              name VARCHAR(255),\n             applied_on VARCHAR(255),\n             checksum VARCHAR(255))",
             if is_wide { "int8" } else { "int4" }
         )];
-        tree.history = Some((table, HISTORY));
         Ok(tree)
     }
 
@@ -166,9 +166,7 @@ impl Layout for Refinery {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
         let transaction = match in_runners_transaction("refinery", source, cuts, &mut notes) {
             TransactionMode::PerMigration if tree.options.transaction == Some(TransactionMode::AllPending) => {
@@ -191,10 +189,6 @@ impl Layout for Refinery {
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
-    }
-
-    fn connection(&self) -> Connection {
-        Connection::default()
     }
 }
 

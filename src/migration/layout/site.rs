@@ -167,8 +167,35 @@ impl Site {
         self.above.first().is_some_and(|directory| directory.ends_with(folders))
     }
 
+    /// Whether a folder is the directory, however it is spelled.
+    pub fn is_here(&self, folder: &Path) -> bool {
+        let here = self.above.first();
+        here.is_some_and(|here| folder.canonicalize().is_ok_and(|folder| folder == *here))
+    }
+
+    /// The value a project gives to a variable of its migration tool in the nearest `.env`.
+    pub fn dotenv(&self, variable: &str) -> Option<String> {
+        // Whatever else is wrong with the file is not ours to say.
+        let text = self.all_above(".env").find_map(|path| std::fs::read_to_string(path).ok())?;
+        let value = text.lines().find_map(|line| {
+            let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == variable).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        });
+        value.filter(|value| !value.is_empty())
+    }
+
     /// Which of the project's own dependency files names one of these, and which one: words are compared whole.
     pub fn depends_on(&self, names: &[&str]) -> Option<String> {
+        self.named_in(|_| true, names)
+    }
+
+    /// The same of files called `manifest`, whatever else lies nearer.
+    pub fn depends_on_in(&self, manifest: &str, names: &[&str]) -> Option<String> {
+        self.named_in(|file| file == manifest, names)
+    }
+
+    fn named_in(&self, counts: impl Fn(&str) -> bool, names: &[&str]) -> Option<String> {
         let manifests = self.manifests.get_or_init(|| {
             let read = |folder: &PathBuf| {
                 let text = |name: &&str| Some(((*name).to_owned(), std::fs::read_to_string(folder.join(name)).ok()?));
@@ -176,7 +203,7 @@ impl Site {
             };
             self.above.iter().flat_map(read).collect()
         });
-        manifests.iter().find_map(|(file, text)| {
+        manifests.iter().filter(|(file, _)| counts(file)).find_map(|(file, text)| {
             let name = names.iter().find(|name| has_word(text, name))?;
             Some(format!("{file} names {name}"))
         })

@@ -6,7 +6,10 @@ mod plan;
 mod registry;
 
 use super::psql::Psql;
-use super::{Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, hex, plain};
+use super::{
+    Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, hex,
+    one_directory, plain,
+};
 use crate::migration::history::{HistoryShape, Row, Selection, value};
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, MigrationError, SourceFile};
@@ -45,6 +48,14 @@ impl Layout for Sqitch {
         &["."]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "Sqitch leaves that to each script: `BEGIN` and `COMMIT`",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // What cannot be read is reported when the layout reads it.
         let found = Configuration::near(&site.directory).ok()??;
@@ -53,11 +64,8 @@ impl Layout for Sqitch {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let Request { paths, root, options } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only deploy scripts" });
-        }
-        let given = if one_directory { paths[0].clone() } else { super::site::parent(&paths[0]) };
+        let directory = one_directory(self.name(), request)?;
+        let given = directory.map_or_else(|| super::site::parent(&paths[0]), Path::to_owned);
         let Some(configuration) = Configuration::near(&given)? else {
             let hint = "looked for sqitch.plan; name the folder it is in".to_owned();
             return Err(MigrationError::NoMigrations { path: given, hint });
@@ -69,9 +77,8 @@ impl Layout for Sqitch {
         let plan = Plan::parse(&SourceFile::read(&configuration.plan(), root)?)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let registry = configuration.registry().to_owned();
-        let table = options.history_table.clone().unwrap_or_else(|| format!("{registry}.changes"));
+        tree.keep_history(HISTORY, format!("{registry}.changes"));
         tree.create_history = registry::create(&registry, &plan);
-        tree.history = Some((table, HISTORY));
         tree.attributes.insert(FOLDER.to_owned(), configuration.project.display().to_string());
         tree.attributes.insert(PROJECT.to_owned(), plan.project.clone());
         for direction in ["deploy", "revert"] {
@@ -83,7 +90,7 @@ impl Layout for Sqitch {
             tree.notes.push("deploy.verify is set: verify scripts are not run here".to_owned());
         }
         let wanted: Option<HashSet<PathBuf>> =
-            (!one_directory).then(|| paths.iter().filter_map(|path| path.canonicalize().ok()).collect());
+            directory.is_none().then(|| paths.iter().filter_map(|path| path.canonicalize().ok()).collect());
         let mut deploys = Directory::default();
         let mut reverts = Directory::default();
         for at in 0..plan.changes.len() {
@@ -141,6 +148,7 @@ impl Layout for Sqitch {
         for (at, file) in tree.files.iter().enumerate() {
             match deployed.get(file.attribute(ID).unwrap_or_default()) {
                 Some(hash) => {
+                    selection.applied.push(at);
                     selection.newest = Some(file.version.clone());
                     if hash.is_some() && file.checksum.is_some() && *hash != file.checksum.as_deref() {
                         selection.edited.push(at);

@@ -1,17 +1,17 @@
 //! The layout of sqlx: numbered files, one transaction for each, a history table with checksums.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, files_in, hint,
-    sort_by_version,
+    Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
+    files_in, hex, one_directory, sort_by_version, take_back,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, flag, missing, refuse_missing, value};
 use crate::migration::script::StatementKind;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use sha2::{Digest, Sha384};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// sqlx 0.9, simple and reversible migrations.
@@ -80,49 +80,46 @@ impl Layout for Sqlx {
         &["migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "sqlx takes that from each file: `-- no-transaction` as its very first bytes",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // What cannot be read is reported when the layout reads it.
-        if let Ok(Some((path, _, _))) = configuration(&site.directory) {
+        if let Ok(Some((path, _, _))) = configuration(site) {
             return Some(Evidence::marker(format!("{} names it", path.display())));
         }
         if !site.every_script(is_versioned) || site.tool_by_contents().is_some() {
             return None;
         }
-        if let Some(why) = site.depends_on(&["sqlx"]).filter(|why| why.starts_with("Cargo.toml")) {
+        if let Some(why) = site.depends_on_in("Cargo.toml", &["sqlx"]) {
             return Some(Evidence::dependency(why));
         }
         Some(Evidence::names("every file is named <number>_<description>.sql"))
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let Request { paths, root, options } = *request;
-        let one_directory = matches!(paths, [path] if path.is_dir());
-        if !one_directory && paths.iter().any(|path| path.is_dir()) {
-            return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-        }
-        let given = if one_directory { &paths[0] } else { paths[0].parent().unwrap_or(Path::new("")) };
-        let (directory, migrate) = match configuration(given)? {
+        let directory = one_directory(self.name(), request)?;
+        let site = Site::new(request.paths)?;
+        let (configured, migrate) = match configuration(&site)? {
             Some((_, directory, migrate)) => (directory, migrate),
-            None => (given.to_owned(), Migrate::default()),
+            None => (site.directory, Migrate::default()),
         };
-        let named = options.history_table.clone().or_else(|| migrate.table_name.clone());
-        let table = named.unwrap_or_else(|| "_sqlx_migrations".to_owned());
         let mut tree = MigrationTree::new(self.name(), request);
+        let table = tree.keep_history(HISTORY, migrate.table_name.as_deref().unwrap_or("_sqlx_migrations"));
         tree.setup =
             migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
         tree.create_history = vec![create_table(&table)];
-        tree.history = Some((table, HISTORY));
-        let found = if one_directory {
-            files_in(&directory)?
-        } else {
-            let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            paths.iter().map(|path| (name(path), path.clone())).collect()
+        let Found { directory, files, folder } = match directory {
+            Some(_) => Found::within(&configured, request.root, files_in)?,
+            None => Found::named(request),
         };
-        collect(found, &Folder::new(&directory, root), &migrate, &mut tree)?;
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<description>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        collect(files, &folder, &migrate, &mut tree)?;
+        tree.refuse_empty(&directory, "files named <number>_<description>.sql")?;
         Ok(tree)
     }
 
@@ -130,18 +127,9 @@ impl Layout for Sqlx {
         let mut applied = Vec::new();
         for row in rows.unwrap_or_default().iter().enumerate() {
             let version = value(row, 0, "no version")?.to_owned();
-            match value(row, 1, "no success")? {
-                "t" | "true" => {}
-                "f" | "false" => {
-                    let (table, mark) = (tree.history_table().to_owned(), "success = false");
-                    return Err(MigrationError::Dirty { table, version, mark });
-                }
-                _ => {
-                    return Err(MigrationError::HistoryRow {
-                        row: row.0 + 1,
-                        reason: "success is neither true nor false",
-                    });
-                }
+            if !flag(row, 1, "no success", "success is neither true nor false")? {
+                let (table, mark) = (tree.history_table().to_owned(), "success = false");
+                return Err(MigrationError::Dirty { table, version, mark });
             }
             let checksum = row.1.get(2).and_then(Option::as_deref);
             let checksum = checksum.map(|bytes| bytes.trim_start_matches("\\x").to_lowercase());
@@ -161,9 +149,7 @@ impl Layout for Sqlx {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         if source.text.is_empty() {
             return Err(MigrationError::EmptyFile { file: source.name.clone() });
         }
@@ -229,7 +215,6 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
     let description = super::literal(&file.name);
     HistoryWrite {
         table: table.to_owned(),
-        begun: Vec::new(),
         applied: vec![format!(
             "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
              VALUES ( {version}, {description}, TRUE, decode('{checksum}', 'hex'), -1 )"
@@ -237,6 +222,7 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
         in_transaction,
         finished: vec![format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")],
         undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+        ..HistoryWrite::default()
     }
 }
 
@@ -285,16 +271,9 @@ fn collect(
     sort_by_version(&mut ups)?;
     for (version, down) in downs {
         // Sorted by version, each of which is there once.
-        match ups.binary_search_by_key(&version, |(up, _)| *up).ok().and_then(|at| ups.get_mut(at)) {
-            Some((_, up)) => match &up.down {
-                Some(first) => {
-                    let (first, second) = (first.file.name.clone(), down.name.clone());
-                    return Err(MigrationError::DuplicateVersion { version: version.to_string(), first, second });
-                }
-                None => up.down = Some(Script::whole(down)),
-            },
-            None => tree.notes.push(format!("{}: undoes a version that has no file", down.name)),
-        }
+        let of = ups.binary_search_by_key(&version, |(up, _)| *up).ok().and_then(|at| ups.get_mut(at));
+        let of = of.map(|(_, up)| up);
+        take_back(of, &version.to_string(), Script::whole(down), &mut tree.notes)?;
     }
     tree.files.extend(ups.into_iter().map(|(_, file)| file));
     Ok(())
@@ -307,41 +286,26 @@ fn checksum(text: &str, byte_order_mark: bool, ignored: &BTreeSet<char>) -> Stri
         digest.update("\u{feff}");
     }
     text.split(|character| ignored.contains(&character)).for_each(|part| digest.update(part));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
-/// The `sqlx.toml` that speaks of `directory`: its path, the folder of migrations it names, and its settings. It lies in
-/// the project's folder, which may be the directory itself or one above it.
-fn configuration(directory: &Path) -> Result<Option<(PathBuf, PathBuf, Migrate)>, MigrationError> {
-    let missing = |source| SourceFileError::Read { path: directory.to_owned(), source };
-    // An empty path is the working directory.
-    let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let canonical = here.canonicalize().map_err(missing)?;
-    for folder in canonical.ancestors() {
-        let path = folder.join("sqlx.toml");
-        if path.is_file() {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
-            let migrate = toml::from_str::<Configuration>(&text)
-                .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
-                .migrate;
-            let named = folder.join(migrate.migrations_dir.as_deref().unwrap_or("migrations"));
-            if folder == canonical && !is_named(&named, &canonical) {
-                return Ok(Some((path, named, migrate)));
-            }
-            if is_named(&named, &canonical) {
-                return Ok(Some((path, directory.to_owned(), migrate)));
-            }
+/// The `sqlx.toml` that speaks of a place: its path, the folder of migrations it names, and its settings. It lies in the
+/// project's folder, which may be the directory itself or one above it.
+fn configuration(site: &Site) -> Result<Option<(PathBuf, PathBuf, Migrate)>, MigrationError> {
+    for path in site.all_above("sqlx.toml") {
+        let migrate = toml::from_str::<Configuration>(&read_text(&path)?)
+            .map_err(|error| MigrationError::Configuration { path: path.clone(), reason: error.to_string() })?
+            .migrate;
+        let folder = super::site::parent(&path);
+        let named = folder.join(migrate.migrations_dir.as_deref().unwrap_or("migrations"));
+        if site.is_here(&named) {
+            return Ok(Some((path, site.directory.clone(), migrate)));
         }
-        if folder.join(".git").exists() {
-            break;
+        if site.is_here(&folder) {
+            return Ok(Some((path, named, migrate)));
         }
     }
     Ok(None)
-}
-
-fn is_named(named: &Path, canonical: &Path) -> bool {
-    named.canonicalize().is_ok_and(|named| named == canonical)
 }
 
 #[cfg(test)]

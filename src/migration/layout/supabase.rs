@@ -2,10 +2,10 @@
 //! history.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, found, hint, literal,
-    sort_by_version,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
+    found, literal, sort_by_version,
 };
-use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
+use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing};
 use crate::migration::script::{self, StatementKind, kind};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -56,6 +56,14 @@ impl Layout for Supabase {
         &["supabase/migrations"]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "that is fixed; a file opts out with `-- pg-delta: transaction=false` as its first line",
+            out_of_order: true,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         let named = site.scripts().any(|name| version(name).is_some());
         if !named || site.speaks_of_another(self.name()) {
@@ -72,18 +80,9 @@ impl Layout for Supabase {
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
-        if request.options.transaction.is_some() {
-            return Err(MigrationError::Option {
-                layout: self.name(),
-                option: "transaction",
-                reason: format!("that is fixed; a file opts out with `{NO_TRANSACTION}` as its first line"),
-            });
-        }
-        let table = request.options.history_table.clone().unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, TABLE);
         tree.create_history = create_history(&table);
-        tree.history = Some((table, HISTORY));
-        let (directory, files) = found(self.name(), request.paths)?;
-        let folder = Folder::new(&directory, request.root);
+        let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let mut read = Vec::new();
         for (at, (file_name, path)) in files.iter().enumerate() {
             if at == 0 && tree.directory_given && is_old_init(file_name) {
@@ -115,20 +114,14 @@ impl Layout for Supabase {
         // By name, as they run: of versions of different length, the text decides.
         read.sort_by(|(_, left), (_, right)| left.file().path.file_name().cmp(&right.file().path.file_name()));
         tree.files = read.into_iter().flat_map(|(_, file)| pieces(file)).collect();
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
-        let version =
-            |row| value(row, 0, "no version").map(|version| Applied { version: version.to_owned(), checksum: None });
-        let applied = rows.unwrap_or_default().iter().enumerate().map(version).collect::<Result<Vec<_>, _>>()?;
+        let applied = Applied::versions(rows, "no version")?;
         refuse_missing(tree, &missing(tree, &applied))?;
         let mut selection = Selection::absent(tree, &applied);
-        selection.notes.dedup();
         let Some(newest) = applied.iter().map(|row| &row.version).max() else { return Ok(selection) };
         let pending = selection.pending.iter().filter_map(|at| tree.files.get(*at));
         let mut older: Vec<&str> =
@@ -168,14 +161,13 @@ impl Layout for Supabase {
         let (version, name) = (literal(&file.version), literal(version_name(file)));
         let history = file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
             table: table.to_owned(),
-            begun: Vec::new(),
             applied: vec![format!(
                 "INSERT INTO {table}(version, name, statements) VALUES({version}, {name}, ARRAY[{}]::text[])",
                 noted_down(source).join(", ")
             )],
             in_transaction,
-            finished: Vec::new(),
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+            ..HistoryWrite::default()
         });
         Ok(Grouping { transaction, history, notes: Vec::new() })
     }

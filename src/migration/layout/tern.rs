@@ -1,16 +1,14 @@
 //! The layout of tern: files numbered from 1 on without a gap, both directions in one file, a table with one number.
 
 use super::{
-    Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, cut, files_in, hint,
-    plain,
+    Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, cut,
+    files_in, found, in_runners_transaction, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
-use crate::migration::script::StatementKind;
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::migration::source_file::SourceFileError;
-use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::source_file::read_text;
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// tern 2.
@@ -52,6 +50,14 @@ impl Layout for Tern {
         &["migrations", "."]
     }
 
+    fn understands(&self) -> Understands {
+        Understands {
+            transaction: &[],
+            otherwise: "tern takes that from each file: the line `---- tern: disable-tx ----`",
+            out_of_order: false,
+        }
+    }
+
     fn detect(&self, site: &Site) -> Option<Evidence> {
         if !site.every_script(|name| parse_name(name).is_some()) || site.speaks_of_another(self.name()) {
             return None;
@@ -59,7 +65,7 @@ impl Layout for Tern {
         if let Some(path) = site.nearest("tern.conf") {
             return Some(Evidence::marker(format!("{} is there", path.display())));
         }
-        let dependency = site.depends_on(&["github.com/jackc/tern"]).filter(|why| why.starts_with("go.mod"));
+        let dependency = site.depends_on_in("go.mod", &["github.com/jackc/tern"]);
         match (dependency, site.tool_by_contents()) {
             (Some(why), _) => Some(Evidence::dependency(why)),
             (None, Some((_, why))) => Some(Evidence::contents(why)),
@@ -68,26 +74,14 @@ impl Layout for Tern {
     }
 
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
-        let (directory, found, whole) = match request.paths {
-            [directory] if directory.is_dir() => (directory.clone(), files_in(directory)?, true),
-            paths if paths.iter().any(|path| path.is_dir()) => {
-                return Err(MigrationError::Paths { layout: self.name(), takes: "one directory, or only files" });
-            }
-            paths => {
-                let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let found = paths.iter().map(|path| (name(path), path.clone())).collect();
-                (super::site::parent(&paths[0]), found, false)
-            }
-        };
+        let Found { directory, files: found, folder } = found(self.name(), request, files_in)?;
         let mut tree = MigrationTree::new(self.name(), request);
         let configured = configuration(&Site::new(request.paths)?, &mut tree)?;
-        let table = request.options.history_table.clone().or(configured).unwrap_or_else(|| TABLE.to_owned());
+        let table = tree.keep_history(HISTORY, configured.unwrap_or_else(|| TABLE.to_owned()));
         tree.create_history = vec![
             format!("create table if not exists {table}(version int4 not null)"),
             format!("insert into {table}(version) select 0 where 0=(select count(*) from {table})"),
         ];
-        tree.history = Some((table, HISTORY));
-        let folder = Folder::new(&directory, request.root);
         let mut files = Vec::new();
         for (file_name, path) in found {
             let Some((number, name)) = parse_name(&file_name) else {
@@ -105,17 +99,14 @@ impl Layout for Tern {
         }
         super::sort_by_version(&mut files)?;
         if let Some((expected, (_, file))) =
-            (1..).zip(&files).find(|(expected, (number, _))| whole && expected != number)
+            (1..).zip(&files).find(|(expected, (number, _))| tree.directory_given && expected != number)
         {
             let reason =
                 format!("there is no migration {expected} before it, and tern stops at a gap: renumber the files");
             return Err(MigrationError::FileName { file: file.file().name.clone(), reason });
         }
         tree.files.extend(files.into_iter().map(|(_, file)| file));
-        if tree.files.is_empty() {
-            let hint = hint(&directory, "files named <number>_<name>.sql");
-            return Err(MigrationError::NoMigrations { path: directory, hint });
-        }
+        tree.refuse_empty(&directory, "files named <number>_<name>.sql")?;
         Ok(tree)
     }
 
@@ -135,14 +126,12 @@ impl Layout for Tern {
                 tree.files.len()
             ));
         }
-        let is_pending = |(at, file): (usize, &MigrationFile)| {
-            file.version.parse::<usize>().is_ok_and(|number| number > newest).then_some(at)
-        };
-        let pending: Vec<usize> = tree.files.iter().enumerate().filter_map(is_pending).collect();
-        Ok(Selection { pending, newest: (newest > 0).then(|| newest.to_string()), ..Selection::default() })
+        let is_pending = |at: &usize| tree.files[*at].version.parse::<usize>().is_ok_and(|number| number > newest);
+        let (pending, applied) = (0..tree.files.len()).partition(is_pending);
+        Ok(Selection { pending, applied, newest: (newest > 0).then(|| newest.to_string()), ..Selection::default() })
     }
 
-    fn cut(&self, tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+    fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         let mut cuts = Vec::new();
         for part in &script.parts {
             let value = |action: &str| {
@@ -161,7 +150,7 @@ impl Layout for Tern {
             }
             };
             let rendered = cut::fill_in(script, part, ("{{", "}}"), value, missing)?;
-            if opts_out(file) {
+            if opts_out(script) {
                 let spans = at_semicolons(rendered.text());
                 cuts.extend(spans.into_iter().map(|span| rendered.place(span)));
             } else {
@@ -179,27 +168,13 @@ impl Layout for Tern {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        if file.byte_order_mark {
-            return Err(MigrationError::ByteOrderMark { file: source.name.clone(), layout: self.name() });
-        }
+        file.refuse_byte_order_mark(self.name())?;
         let mut notes = Vec::new();
-        let opted_out = opts_out(file);
-        let controls = cuts.iter().find(|cut| cut.kind(source).is_transaction_control());
-        let transaction = if opted_out {
-            plain::own_transactions(source, cuts)?
-        } else if let Some(cut) = controls {
-            let line = source.position(cut.span.start).line;
-            notes.push(format!(
-                "{}:{line}: the script ends the runner's transaction: what follows commits by itself",
-                source.name
-            ));
-            if cut.kind(source) == StatementKind::Begin {
-                TransactionMode::Explicit
-            } else {
-                TransactionMode::PerMigration
-            }
-        } else {
-            TransactionMode::PerMigration
+        let opted_out = opts_out(&file.up);
+        let controls = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
+        let transaction = match opted_out {
+            true => plain::own_transactions(source, cuts)?,
+            false => in_runners_transaction("tern", source, cuts, &mut notes),
         };
         if !opted_out && let Some(at) = source.text.find(NO_TRANSACTION) {
             let line = source.position(at).line;
@@ -208,15 +183,14 @@ impl Layout for Tern {
                 source.name
             ));
         }
-        let in_transaction = !opted_out && controls.is_none();
+        let in_transaction = !opted_out && !controls;
         let set = |version: &str| vec![format!("update {} set version={version}", tree.history_table())];
         let history = HistoryWrite {
             table: tree.history_table().to_owned(),
-            begun: Vec::new(),
             applied: set(&file.version),
             in_transaction,
-            finished: Vec::new(),
             undo: set(previous.unwrap_or("0")),
+            ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }
@@ -257,9 +231,9 @@ fn file(
     })
 }
 
-/// Whether the part that applies the file opts out of its transaction; this decides for both directions.
-fn opts_out(file: &MigrationFile) -> bool {
-    let part = file.up.parts.first().map_or("", |part| &file.file().text[part.clone()]);
+/// Whether what runs in one direction opts out of its transaction: each direction says it for itself.
+fn opts_out(script: &Script) -> bool {
+    let part = script.parts.first().map_or("", |part| &script.file.text[part.clone()]);
     part.trim().split('\n').any(|line| line == NO_TRANSACTION)
 }
 
@@ -286,8 +260,7 @@ fn at_semicolons(text: &str) -> Vec<std::ops::Range<usize>> {
 fn configuration(site: &Site, tree: &mut MigrationTree) -> Result<Option<String>, MigrationError> {
     let mut table = None;
     if let Some(path) = site.nearest("tern.conf") {
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+        let text = read_text(&path)?;
         let mut section = "";
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
@@ -327,6 +300,7 @@ fn from_environment(value: &str) -> Option<String> {
 mod tests {
     use super::super::tests::{folder, read as read_with, read_named};
     use super::*;
+    use crate::migration::TransactionMode;
     use crate::migration::history::pending;
 
     fn read(files: &[(&str, &str)]) -> Result<MigrationTree, MigrationError> {
@@ -431,7 +405,12 @@ mod tests {
         assert!(windows.3[0].contains("a line feed alone at its end"), "{:?}", windows.3);
         assert_eq!(group("---- tern: disable-tx ----\nbegin; select 1; commit;").0, TransactionMode::Explicit);
         let commits = group("select 1;\ncommit;");
-        assert!(!commits.1 && commits.3[0].starts_with("1_a.sql:2: the script ends"), "{:?}", commits.3);
+        assert!(
+            !commits.1
+                && commits.3[0].starts_with("1_a.sql:2: the script commits by itself, inside the transaction tern"),
+            "{:?}",
+            commits.3
+        );
     }
 
     #[test]

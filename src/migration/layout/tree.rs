@@ -1,7 +1,7 @@
 //! What a layout finds on disk, before anybody looks at a database.
 
 use crate::migration::history::HistoryShape;
-use crate::migration::{SourceFile, TransactionMode};
+use crate::migration::{MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,39 @@ pub struct LayoutOptions {
     pub transaction: Option<TransactionMode>,
     /// Whether the runner was told to run what is older than the newest applied migration.
     pub out_of_order: Option<bool>,
+}
+
+/// Which of the user's decisions mean anything to a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct Understands {
+    /// What `transaction` may be.
+    pub transaction: &'static [TransactionMode],
+    /// Why it is nothing else, and where the tool takes it from.
+    pub otherwise: &'static str,
+    /// Whether it can be told what becomes of files older than the newest applied migration.
+    pub out_of_order: bool,
+}
+
+/// Every way of grouping that can be asked for.
+pub(crate) const ANY_TRANSACTION: &[TransactionMode] =
+    &[TransactionMode::PerMigration, TransactionMode::None, TransactionMode::AllPending];
+
+impl Understands {
+    /// Refuses what means nothing to the tool, which would be passed over otherwise.
+    ///
+    /// # Errors
+    /// A decision it does not leave to anybody.
+    pub fn check(&self, layout: &'static str, options: &LayoutOptions) -> Result<(), MigrationError> {
+        let refuse = |option, reason: String| Err(MigrationError::Option { layout, option, reason });
+        if options.transaction.is_some_and(|asked| !self.transaction.contains(&asked)) {
+            return refuse("transaction", self.otherwise.to_owned());
+        }
+        if options.out_of_order.is_some() && !self.out_of_order {
+            let reason = "what becomes of files older than the newest applied one is not for anybody to choose there: take it out";
+            return refuse("out_of_order", reason.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// What to read.
@@ -77,6 +110,24 @@ impl MigrationTree {
         }
     }
 
+    /// Says which table the history is in, if the user has not decided, and what it looks like. Its name.
+    pub fn keep_history(&mut self, shape: HistoryShape, by_default: impl Into<String>) -> String {
+        let table = self.options.history_table.clone().unwrap_or_else(|| by_default.into());
+        self.history = Some((table.clone(), shape));
+        table
+    }
+
+    /// Refuses a place where the tool finds nothing, which may be one level too high. `wanted` is what was looked for.
+    ///
+    /// # Errors
+    /// There are no migrations.
+    pub fn refuse_empty(&self, directory: &Path, wanted: &str) -> Result<(), MigrationError> {
+        if !self.files.is_empty() {
+            return Ok(());
+        }
+        Err(MigrationError::NoMigrations { path: directory.to_owned(), hint: super::hint(directory, wanted) })
+    }
+
     /// The history table's name, as SQL.
     pub fn history_table(&self) -> &str {
         self.history.as_ref().map_or("", |(table, _)| table)
@@ -123,6 +174,17 @@ impl MigrationFile {
     /// The file that applies it.
     pub fn file(&self) -> &Arc<SourceFile> {
         &self.up.file
+    }
+
+    /// For a tool that sends a byte order mark along, at which the server stops.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn refuse_byte_order_mark(&self, layout: &'static str) -> Result<(), MigrationError> {
+        if !self.byte_order_mark {
+            return Ok(());
+        }
+        Err(MigrationError::ByteOrderMark { file: self.file().name.clone(), layout })
     }
 
     /// An attribute its layout read.

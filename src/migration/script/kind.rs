@@ -99,7 +99,7 @@ pub enum StatementKind {
     OutsideTransaction(String),
     /// `EXPLAIN`.
     Explain,
-    /// Anything else: its leading words in capitals, at most three.
+    /// Anything else: its leading words in capitals, at most two.
     Other(String),
 }
 

@@ -22,11 +22,16 @@ impl Word<'_> {
     /// The name it spells, unquoted and folded as the server does, if it is one.
     pub fn name(&self) -> Option<String> {
         match self.kind {
-            TokenKind::Word => Some(self.text.to_lowercase()),
+            TokenKind::Word => Some(folded(self.text)),
             TokenKind::QuotedIdentifier => Some(self.text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\"")),
             _ => None,
         }
     }
+}
+
+/// A name that is not quoted, as the server folds it in UTF-8: letters of ASCII and no others.
+pub fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 /// The tokens of a text, comments and spaces left out, each with its depth; a bracket has the depth it stands at.
@@ -58,5 +63,12 @@ mod tests {
         assert_eq!(all[1].name().as_deref(), Some("T\"x"));
         assert_eq!(all[3].name().as_deref(), Some("n"));
         assert!(all[0].is("update") && !all[1].is("T"));
+    }
+
+    #[test]
+    fn only_letters_of_ascii_are_folded_as_the_server_does_in_utf_8() {
+        let all = words("ALTER TABLE Ärger RENAME TO ÄRGER");
+        let names: Vec<String> = [2, 5].iter().filter_map(|at: &usize| all[*at].name()).collect();
+        assert_eq!(names, ["Ärger", "Ärger"]);
     }
 }

@@ -2,6 +2,7 @@
 //! typical value will do.
 
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::migration::script::words::folded;
 
 /// The number after the dollar sign of each parameter that is stored as it is, and the column it is stored in, unquoted.
 pub fn written(sql: &str) -> Vec<(usize, String)> {
@@ -38,6 +39,10 @@ fn assigned(tokens: &[(TokenKind, &str)], found: &mut Vec<(usize, String)>) {
 
 /// The names between the parentheses that end right before `VALUES`: a column list, unless an alias or nothing is there.
 fn columns_before(tokens: &[(TokenKind, &str)]) -> Option<Vec<String>> {
+    let tokens = match tokens {
+        [before @ .., (_, overriding), _, _] if overriding.eq_ignore_ascii_case("OVERRIDING") => before,
+        all => all,
+    };
     let end = tokens.len().checked_sub(1)?;
     let start = tokens.iter().rposition(|(_, text)| *text == "(")?;
     if tokens[end].1 != ")" || !tokens[..start].iter().rev().take(8).any(|(_, text)| text.eq_ignore_ascii_case("INTO"))
@@ -107,7 +112,7 @@ fn alone(value: &[(TokenKind, &str)]) -> Option<usize> {
 fn unquoted(name: &str) -> String {
     match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
-        None => name.to_lowercase(),
+        None => folded(name),
     }
 }
 
@@ -137,6 +142,11 @@ mod tests {
             pairs(&[(1, "a"), (2, "b"), (2, "b")])
         );
         assert_eq!(found("UPDATE t SET a = a + $1, b = $2"), pairs(&[(2, "b")]));
+        // What stands between the columns and VALUES is no part of either.
+        assert_eq!(found("INSERT INTO t (a, b) OVERRIDING SYSTEM VALUE VALUES ($1, $2)"), pairs(&[(1, "a"), (2, "b")]));
+        assert_eq!(found("INSERT INTO t (a) overriding user value VALUES ($1)"), pairs(&[(1, "a")]));
+        // As the server folds in UTF-8: letters of ASCII.
+        assert_eq!(found("UPDATE t SET ÜBER = $1"), pairs(&[(1, "Über")]));
     }
 
     #[test]

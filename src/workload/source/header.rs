@@ -55,11 +55,12 @@ pub(super) enum Line<'a> {
 /// The lines of a comment, without what marks them as comment, and the byte where each begins.
 pub(super) fn lines<'a>(text: &'a str, token: &Token) -> Vec<(usize, &'a str)> {
     let comment = &text[token.span.clone()];
-    let body = match token.kind {
-        TokenKind::BlockComment => comment.trim_start_matches("/*").trim_end_matches("*/"),
-        _ => comment.trim_start_matches('-'),
+    let (inside, end) = match token.kind {
+        TokenKind::BlockComment => (comment.trim_start_matches("/*"), "*/"),
+        _ => (comment.trim_start_matches('-'), ""),
     };
-    let mut at = token.span.start;
+    let mut at = token.span.start + (comment.len() - inside.len());
+    let body = if end.is_empty() { inside } else { inside.trim_end_matches(end) };
     let mut lines = Vec::new();
     for line in body.split_inclusive('\n') {
         lines.push((at, line.trim().trim_start_matches('*').trim()));

@@ -268,4 +268,11 @@ mod tests {
         assert!(message("-- name: a\nSELECT :a,\n $1").starts_with("q.sql:3: $1 stands in a query"));
         assert!(message("-- name: a\n\\set x 1\nSELECT :x").starts_with("q.sql:2: \\set is a command of psql"));
     }
+
+    #[test]
+    fn mistakes_in_block_comments_are_named_by_their_own_line() {
+        assert!(message("/*\nname: get\nwieght: 3\n*/\nSELECT 1").starts_with("q.sql:3"));
+        assert!(message("/* name: get\n * wieght: 3 */\nSELECT 1").starts_with("q.sql:2"));
+        assert!(message("-- name: get\n-- wieght: 3\nSELECT 1").starts_with("q.sql:2"));
+    }
 }

@@ -4,7 +4,7 @@ use super::name::{Kind, Version};
 use super::settings::Settings;
 use super::{Flyway, Layout, kind_of, version_of};
 use crate::migration::MigrationError;
-use crate::migration::history::{Row, Selection, value};
+use crate::migration::history::{Row, Selection, flag, value};
 use crate::migration::layout::{MigrationFile, MigrationTree};
 use std::collections::BTreeMap;
 
@@ -39,13 +39,9 @@ impl<'a> History<'a> {
                 Some(text) => Some(Version::parse(text).ok_or(wrong("version is not a version"))?),
                 None => None,
             };
-            match row_of(6, "no success")? {
-                "t" | "true" => {}
-                "f" | "false" => {
-                    history.failed.push((version, script));
-                    continue;
-                }
-                _ => return Err(wrong("success is neither true nor false")),
+            if !flag((index, row), 6, "no success", "success is neither true nor false")? {
+                history.failed.push((version, script));
+                continue;
             }
             match (kind, version) {
                 ("SCHEMA", _) => {}
@@ -110,9 +106,7 @@ pub(super) fn select(tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selec
                         selection.edited.push(at);
                     }
                 }
-                if !tree.directory_given {
-                    selection.notes.push(format!("{}: applied already", file.file().name));
-                }
+                selection.applied.push(at);
             }
             None if newest.is_some_and(|newest| version < newest) => {
                 older(tree, file, at, validates, &mut selection)?;

@@ -2,7 +2,7 @@
 //! read: what it holds here says nothing about where the migration will run.
 
 use super::super::{MigrationError, Site};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -80,8 +80,7 @@ pub(super) fn find(site: &Site) -> Option<PathBuf> {
 /// # Errors
 /// A file that cannot be read, or is not what its name says.
 pub(super) fn load(path: &Path) -> Result<BTreeMap<String, String>, MigrationError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let mut all = if path.extension().is_some_and(|extension| extension == "toml") {
         from_toml(&text)
             .map_err(|error| MigrationError::Configuration { path: path.to_owned(), reason: error.to_string() })?

@@ -260,11 +260,10 @@ fn the_history_lies_in_the_default_schema() {
     assert_eq!(tree.history_table(), "\"sales\".\"changes\"");
     assert!(tree.setup.len() == 2 && tree.setup[0].contains("CREATE SCHEMA \"sales\""));
     assert!(tree.create_history[1].contains("ADD CONSTRAINT \"changes_pk\""));
-    let history = Flyway.grouping(&tree, &tree.files[0], &[], None).expect("groups").history.expect("a row");
     assert!(
-        history.begun[0].contains("'\"sales\",' || pg_catalog.current_setting('search_path')"),
+        tree.session[0].contains("'\"sales\",' || pg_catalog.current_setting('search_path')"),
         "{:?}",
-        history.begun
+        tree.session
     );
     let options = LayoutOptions { history_table: Some("x.y".to_owned()), ..LayoutOptions::default() };
     let folder = folder(&[("V1__a.sql", ONE)]);
@@ -308,4 +307,16 @@ fn names_and_dependencies_give_it_away() {
     assert!(why(&[("V1__a.sql", ONE), ("b.sql", ONE)], "").is_none());
     assert!(why(&[gradle, ("db/1_a.sql", ONE), (".git/HEAD", "")], "db").is_none());
     assert!(why(&[("V1__a.sql", "-- +goose Up\nSELECT 1")], "").is_none());
+}
+
+#[test]
+fn a_way_back_runs_on_the_search_path_flyway_sets_on_every_session() {
+    let configured = ("flyway.toml", "[flyway]\nschemas = [\"app\"]\n");
+    let tree = tree_of(&[configured, ("V1__t.sql", "CREATE TABLE t ()"), ("U1__t.sql", "DROP TABLE t")]);
+    let found = crate::migration::history::pending(&tree.expect("readable"), None, None).expect("pending");
+    let there = &found.migrations[0];
+    let back = there.way_back().expect("an undo script");
+    assert!(there.session.iter().any(|sql| sql.contains("'\"app\",' ||")), "{:?}", there.session);
+    assert_eq!(back.session, there.session);
+    assert!(there.history.as_ref().is_some_and(|history| history.begun.is_empty()), "nothing is noted before a script");
 }

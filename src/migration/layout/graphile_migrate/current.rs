@@ -2,7 +2,7 @@
 
 use super::super::{Folder, MigrationFile, MigrationTree, files_in};
 use super::{CURRENT, HASH, PREVIOUS, below, hash, header, opts_out, parse_name};
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use crate::migration::{MigrationError, SourceFile, script};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -166,8 +166,7 @@ impl Fixtures<'_> {
             if trail.contains(&full) {
                 return Err(error(format!("{path} includes itself: take one of the include lines out")));
             }
-            let contents = std::fs::read_to_string(&full)
-                .map_err(|source| SourceFileError::Read { path: full.clone(), source })?;
+            let contents = read_text(&full)?;
             trail.push(full);
             let included = self.compile(&contents, trail, &mut BTreeMap::new())?;
             trail.pop();

@@ -5,7 +5,7 @@ use super::super::site::parent;
 use super::super::{MigrationFile, MigrationTree, Script, Site, json5, literal};
 use super::current::{INCLUDE, includes};
 use crate::migration::MigrationError;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::read_text;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,8 +38,7 @@ impl Settings {
         let Some(path) = NAMES.iter().find_map(|name| site.nearest(name)) else { return Ok(Self::default()) };
         let mut values = Map::new();
         if path.ends_with(NAMES[0]) {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SourceFileError::Read { path: path.clone(), source })?;
+            let text = read_text(&path)?;
             let wrong = |reason: String| MigrationError::Configuration { path: path.clone(), reason };
             values = match json5::parse(&text) {
                 Ok(Value::Object(values)) => values,
@@ -131,7 +130,7 @@ pub(super) fn fill_in<'a>(
     let mut rendered = Rendered::new(&script.file);
     for part in &script.parts {
         let text = &script.file.text[part.clone()];
-        let fill = |span: Range<usize>| placeholders(tree, &text[span.clone()], script, part.start + span.start, None);
+        let fill = |span: Range<usize>| placeholders(tree, &text[span.clone()], script, part.start + span.start, false);
         let mut at = 0;
         let included = includes(text)
             .into_iter()
@@ -139,7 +138,7 @@ pub(super) fn fill_in<'a>(
         for (line, content) in included {
             add(&mut rendered, part.start + at..part.start + line.start, fill(at..line.start)?);
             let begin = part.start + line.start;
-            let filled = placeholders(tree, content, script, begin, Some(()))?;
+            let filled = placeholders(tree, content, script, begin, true)?;
             let mut out = content.to_owned();
             for (span, value) in filled.into_iter().rev() {
                 out.replace_range(span, value);
@@ -169,7 +168,7 @@ fn placeholders<'t>(
     text: &str,
     script: &Script,
     begin: usize,
-    included: Option<()>,
+    included: bool,
 ) -> Result<Vec<(Range<usize>, &'t str)>, MigrationError> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(':') {
@@ -181,7 +180,7 @@ fn placeholders<'t>(
         } else if tree.attributes.contains_key(&format!("{NO_VALUE}{name}")) {
             return Err(MigrationError::Placeholder {
                 file: script.file.name.clone(),
-                line: script.file.position(if included.is_some() { begin } else { begin + at }).line,
+                line: script.file.position(if included { begin } else { begin + at }).line,
                 placeholder: format!(":{name}"),
                 advice: if RESERVED.contains(&name) {
                     format!("graphile-migrate takes it from its connection: give {name} under `placeholders`")

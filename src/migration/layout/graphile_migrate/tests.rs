@@ -3,6 +3,7 @@
 use super::super::LayoutOptions;
 use super::super::tests::{folder, read as read_with, read_named};
 use super::*;
+use crate::migration::TransactionMode;
 use crate::migration::history::pending;
 
 const FIRST: &str = "--! Previous: -\n--! Hash: sha1:cd62a8e9423d9321ca83810dfb006154d5751f44\n--! Message: beds\n\n\
@@ -224,7 +225,7 @@ fn the_opt_out_counts_as_the_first_line_and_wants_one_statement() {
     let late = group("-- header\n--! no-transaction\nSELECT 1;");
     assert_eq!(late.0, TransactionMode::PerMigration);
     assert!(late.1.contains("current.sql:2: `--! no-transaction` only counts"), "{}", late.1);
-    assert!(group("SELECT 1;\nCOMMIT;\n").1.contains("ends the runner's transaction"));
+    assert!(group("SELECT 1;\nCOMMIT;\n").1.contains("inside the transaction graphile-migrate opened"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::tests::{folder, read as read_with, read_named};
 use super::*;
+use crate::migration::TransactionMode;
 use crate::migration::history::pending;
 
 const ROOT: &str = include_str!("../../../../tests/layouts/liquibase/project/changelog/root.sql");
@@ -224,4 +225,14 @@ fn its_first_line_gives_it_away() {
     let below = [("changelog/v1/root.sql", ROOT), ("liquibase.properties", ""), (".git/HEAD", "")];
     assert_eq!(layout(&below), "liquibase");
     assert_eq!(layout(&[("changelog/1_a.sql", "SELECT 1"), ("liquibase.properties", ""), (".git/HEAD", "")]), "sqlx");
+}
+
+#[test]
+fn links_to_folders_and_hidden_folders_are_not_followed() {
+    let text = "--liquibase formatted sql\n--changeset ada:1\nSELECT 1;\n";
+    let folder = folder(&[("changelog/x.sql", text), ("changelog/.old/x.sql", text), ("changelog/sub/y.sql", text)]);
+    std::os::unix::fs::symlink(".", folder.path().join("changelog/again")).expect("a link");
+    let tree = read_with(&Liquibase, &[folder.path().join("changelog")], folder.path()).expect("readable");
+    let names: Vec<&str> = tree.files.iter().map(|file| file.file().name.as_str()).collect();
+    assert_eq!(names, ["changelog/sub/y.sql", "changelog/x.sql"]);
 }

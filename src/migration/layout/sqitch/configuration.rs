@@ -1,7 +1,7 @@
 //! `sqitch.conf`: where the plan and the scripts are, and the variables psql is given.
 
 use crate::migration::MigrationError;
-use crate::migration::source_file::SourceFileError;
+use crate::migration::source_file::{SourceFileError, read_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -118,8 +118,7 @@ impl Configuration {
 
 /// Reads a file of the form git's configuration has: names with their sections before a dot.
 fn parse(path: &Path) -> Result<Vec<(String, String)>, MigrationError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SourceFileError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path)?;
     let mut section = String::new();
     let mut values = Vec::new();
     for (at, line) in text.lines().enumerate() {
