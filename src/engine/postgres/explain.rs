@@ -192,10 +192,7 @@ async fn inside(
     end: &str,
     left: &mut Left,
 ) -> Result<Captured, Failure> {
-    let ours = apply_settings(session, query, planning.key.mode, options).await?;
-    // Last in its string, so that no text of the registry's stands before a statement of ours; and not in that of
-    // SAVEPOINT, as a syntax error takes back all of a string.
-    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    prepare(session, query, planning.key.mode, options).await?;
     left.prepared = true;
     let execute = execute_statement(query, planning);
     if !options.run_reads || planning.values.is_none() {
@@ -252,13 +249,13 @@ fn execute_statement(query: &HotQuery, planning: &Planning<'_>) -> String {
     if values.is_empty() { format!("EXECUTE {STATEMENT}") } else { format!("EXECUTE {STATEMENT}({values})") }
 }
 
-/// Applies the query's own settings; returns the statements that set ours.
-async fn apply_settings(
+/// Prepares the query under its own settings, its plan mode and its time limit, for as long as the transaction lasts.
+async fn prepare(
     session: &mut Session,
     query: &HotQuery,
     mode: PlanMode,
     options: &CaptureOptions<'_>,
-) -> Result<String, Failure> {
+) -> Result<(), Failure> {
     if let Some(role) = query.role.as_ref().filter(|_| options.assume_roles) {
         session.execute(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await?;
     }
@@ -277,7 +274,11 @@ async fn apply_settings(
     // After the query's own settings, so that these two win. 0 would mean no limit at all.
     let own = query.limits.query_ms.map(Duration::from_millis);
     let timeout = own.unwrap_or(options.statement_timeout).as_millis().max(1);
-    Ok(format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}"))
+    // PREPARE is last in its string, so that no text of the registry's stands before a statement of ours; and not in that
+    // of SAVEPOINT, as a syntax error takes back all of a string.
+    let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
+    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    Ok(())
 }
 
 /// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
