@@ -37,8 +37,8 @@ const HANDED_ON: [&str; 14] = [
     "PGCHANNELBINDING",
 ];
 
-/// A dump of a running server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A dump of a running server. As long as this lives, nobody replaces the file or clears it away.
+#[derive(Debug)]
 pub struct LiveDump {
     /// The file, in custom format.
     pub path: PathBuf,
@@ -46,6 +46,7 @@ pub struct LiveDump {
     pub taken_at: SystemTime,
     /// An earlier one is used again.
     pub reused: bool,
+    _lock: File,
 }
 
 /// Why a running server could not be dumped.
@@ -97,12 +98,12 @@ pub async fn fetch(
     let folder = state.root().join("dumps");
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(file_error("create", &folder))?;
     let name = crate::copy::fingerprint::hexadecimal(Sha256::digest(url.identity()).as_slice());
-    let _lock = lock(&folder.join(format!("{name}.lock"))).await?;
+    let lock = lock(&folder.join(format!("{name}.lock"))).await?;
     let path = folder.join(format!("{name}.dump"));
     if let Ok(taken_at) = path.metadata().and_then(|metadata| metadata.modified())
         && taken_at.elapsed().is_ok_and(|age| age < max_age)
     {
-        return Ok(LiveDump { path, taken_at, reused: true });
+        return Ok(LiveDump { path, taken_at, reused: true, _lock: lock });
     }
     progress(&format!("dumping {url}, read-only"));
     let pg_dump = newest_pg_dump(request)?;
@@ -117,7 +118,7 @@ pub async fn fetch(
         .and_then(|file| file.set_modified(taken_at))
         .map_err(file_error("set the time of", &partial.0))?;
     std::fs::rename(&partial.0, &path).map_err(file_error("rename", &partial.0))?;
-    Ok(LiveDump { path, taken_at, reused: false })
+    Ok(LiveDump { path, taken_at, reused: false, _lock: lock })
 }
 
 async fn dump(pg_dump: &ToolBinary, url: &SecretUrl, to: &Path) -> Result<(), LiveError> {
