@@ -459,6 +459,24 @@ async fn objects_made_as_their_owner_leave_no_superuser_behind() {
 }
 
 #[tokio::test]
+async fn what_libpq_keeps_in_the_caller_s_home_is_found() {
+    let place = Place::new();
+    let server = place.cluster().await;
+    let (socket, port) = (server.endpoint().socket_dir.display(), server.endpoint().port);
+    place.write(".pg_service.conf", format!("[shop]\nhost={socket}\nport={port}\nuser={SUPERUSER}\n"));
+    place.write("migration.sql", "SELECT 1;\n");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_seatrial"))
+        .args(["check", "migration.sql", "--source", "postgresql:///postgres?service=shop", "--passes", "measure"])
+        .current_dir(place.folder.path())
+        .env("HOME", place.folder.path())
+        .env_remove("PGSERVICEFILE")
+        .env("SEATRIAL_CACHE_DIR", place.state.root())
+        .output()
+        .expect("the built program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
 async fn a_running_server_is_read_and_left_as_it_is() {
     let place = Place::new();
     let server = source_server(&place).await;

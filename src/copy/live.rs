@@ -20,7 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SESSION_OPTIONS: &str = "-c default_transaction_read_only=on -c statement_timeout=0 -c lock_timeout=10s -c idle_in_transaction_session_timeout=0";
 
 /// libpq's own settings that are handed on; where and which database to read is the URL's word alone.
-const HANDED_ON: [&str; 14] = [
+const HANDED_ON: [&str; 15] = [
+    // Where the password file, the service file and certificates are looked for.
+    "HOME",
     "PGPASSWORD",
     "PGPASSFILE",
     "PGSERVICEFILE",
