@@ -275,6 +275,30 @@ async fn what_a_migration_renames_is_called_by_the_name_each_statement_meets() {
 }
 
 #[tokio::test]
+async fn what_was_rolled_back_is_not_blamed_on_the_next_statement() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let sql = "BEGIN; ALTER TABLE staff ALTER name TYPE varchar(99) USING name || ''; ALTER TABLE staff RENAME TO crew; \
+               TRUNCATE order_lines; ROLLBACK; ALTER TABLE staff ADD COLUMN note text; \
+               ALTER TABLE order_lines ALTER line TYPE bigint; \
+               BEGIN; LOCK TABLE staff; SAVEPOINT before; ALTER TABLE staff ALTER name TYPE varchar(98) USING name || ''; \
+               ALTER TABLE order_lines ADD COLUMN memo text; ROLLBACK TO before; \
+               ALTER TABLE staff ADD COLUMN memo text; ALTER TABLE order_lines ADD COLUMN memo text; COMMIT";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let of = |statement: usize| observations.iter().find(|each| each.statement == statement).unwrap();
+    let rewritten: Vec<_> = observations
+        .iter()
+        .flat_map(|each| each.rewritten.iter().map(|work| (each.statement, work.name.as_str(), work.rows)))
+        .collect();
+    // TRUNCATE was taken back, so that there is something to rewrite again.
+    assert_eq!(rewritten, [(2, "public.staff", 50), (7, "public.order_lines", 800), (11, "public.staff", 50)]);
+    assert_eq!(of(6).locks[0].name, "public.staff", "the new name was taken back");
+    assert!(!of(14).locks[0].taken_here, "held from before the savepoint");
+    assert!(of(12).locks[0].taken_here && of(15).locks[0].taken_here, "ROLLBACK TO let go of it, so it is taken anew");
+}
+
+#[tokio::test]
 async fn a_role_that_may_not_ask_where_the_wal_stands_is_measured_as_any_other() {
     let place = Place::new().await;
     shop(&place).await;

@@ -91,6 +91,8 @@ pub struct Observer<'run> {
     /// the counters handed over, if the server can; then [`OWN_STATE`].
     question: String,
     held: BTreeMap<(Oid, LockMode), Instant>,
+    /// Rows of tables that the open transaction emptied, by table and the file they are in.
+    given_up: BTreeMap<(Oid, Oid), u64>,
     open: Vec<OpenLock>,
     wal_before: String,
     transaction_before: u64,
@@ -158,6 +160,7 @@ impl<'run> Observer<'run> {
             question: question(fact(0).unwrap_or("0"), hands_over, tells_wal),
             file: String::new(),
             held: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             open: Vec::new(),
             wal_before: String::new(),
             transaction_before: 0,
@@ -228,6 +231,23 @@ impl<'run> Observer<'run> {
             }
         }
         files
+    }
+
+    /// What the open transaction did to relations may have been taken back: as they are read now, they are known, and what
+    /// has its old file has its old rows.
+    async fn forget_undone(&mut self, within: Option<&mut Session>) -> Result<(), ServerError> {
+        let touched: BTreeSet<Oid> = self.held.keys().map(|(oid, _)| *oid).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let rows = within.unwrap_or(&mut self.session).query(&some_relations(touched.into_iter())).await?;
+        let files = self.learn(&rows);
+        for (oid, now) in std::mem::take(&mut self.renewed) {
+            let filenode = files.nodes.get(&oid).copied().unwrap_or_default();
+            let rows = self.given_up.get(&(oid, filenode)).copied().unwrap_or(now.rows);
+            self.known.insert(oid, Known { filenode, rows, ..now });
+        }
+        Ok(())
     }
 
     fn topmost(&self, oid: Oid) -> Oid {
@@ -314,6 +334,9 @@ impl<'run> Observer<'run> {
         kind: &StatementKind,
         started: Instant,
     ) -> Result<(), ServerError> {
+        if matches!(kind, StatementKind::RollbackTo) {
+            self.forget_undone(Some(session)).await?;
+        }
         let state: Vec<&Row> = told.rows.iter().filter(|row| row.len() == STATE_COLUMNS).collect();
         let news = self.news(&state);
         let rows = if news.is_empty() {
@@ -333,6 +356,8 @@ impl<'run> Observer<'run> {
             .iter()
             .filter_map(|row| Some((number::<Oid>(row, 0)?, LockMode::from_pg_locks(row.get(1)?.as_deref()?)?)))
             .collect();
+        // What ROLLBACK TO let go of is taken anew by whoever takes it next.
+        self.held.retain(|lock, _| held.contains(lock));
         // Dropped relations have no row in pg_class any more, but their locks are there under the OIDs known from before.
         let taken: BTreeSet<_> = held.iter().copied().filter(|lock| !self.held.contains_key(lock)).collect();
         let inherited: BTreeSet<_> = held.iter().copied().filter(|lock| self.held.contains_key(lock)).collect();
@@ -535,7 +560,11 @@ impl Watch for Observer<'_> {
         Ok(())
     }
 
-    async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
+    async fn transaction_ended(&mut self, _: &mut Session, committed: bool) -> Result<(), ServerError> {
+        if !committed {
+            self.forget_undone(None).await?;
+        }
+        self.given_up.clear();
         for open in self.open.drain(..) {
             if let Some(lock) =
                 self.observations.get_mut(open.observation).and_then(|observation| observation.locks.get_mut(open.lock))

@@ -60,7 +60,7 @@ impl Observer<'_> {
         observation.deleted = emptied.iter().map(|oid| self.work(*oid, rows(oid))).collect();
         for oid in emptied {
             if let Some(known) = self.known.get_mut(&oid) {
-                known.rows = 0;
+                self.given_up.insert((oid, known.filenode), std::mem::take(&mut known.rows));
             }
         }
         for (oid, filenode) in &files.nodes {
