@@ -3,7 +3,6 @@
 //! Rolled back is not undone: dead rows and index entries stay, and sequences move on. So nothing else is measured on
 //! such a copy, and both sides run the same queries in the same order.
 
-use super::without_values;
 use super::{
     CaptureOptions, Failure, Planning, STATEMENT, execute_statement, expression, plannable, plannings, prepare,
 };
@@ -215,7 +214,7 @@ fn refusal(error: &ServerError) -> Failure {
         "23503" => format!("these values break a foreign key{by}"),
         "23514" => format!("these values break a CHECK constraint{by}"),
         "57014" => "it did not finish within the time limit".to_owned(),
-        _ => without_values(error),
+        _ => error.without_values(),
     };
     Failure { sqlstate: state.clone(), message: format!("{message}, SQLSTATE {state}") }
 }
