@@ -145,3 +145,41 @@ async fn rows_in_the_way_are_counted_as_the_server_compares_them() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_block_that_a_commit_chains_is_open_until_it_is_committed_as_well() {
+    let place = place().await;
+    // What nobody closes is refused where files are read: here it is cut off.
+    let cut_off = |text: &str, mode| {
+        let mut files = together(&[&format!("{text}; COMMIT")]);
+        files[0].statements.pop();
+        files[0].transaction = mode;
+        files
+    };
+    let files =
+        cut_off("CREATE TABLE a (x int); COMMIT AND CHAIN; INSERT INTO a VALUES (1)", TransactionMode::PerMigration);
+    let applied = place.apply(&files).await;
+    assert_eq!((applied.failure, applied.committed), (None, vec![1, 2, 3]));
+    assert_eq!(place.rows().await, ["1"], "the runner's own COMMIT ends it");
+    let files = cut_off(
+        "BEGIN; INSERT INTO a VALUES (2); COMMIT AND CHAIN; INSERT INTO a VALUES (3)",
+        TransactionMode::Explicit,
+    );
+    let applied = place.apply(&files).await;
+    assert_eq!(applied.failure.expect("nobody commits the rest").error.sqlstate, "25P01");
+    assert_eq!(applied.committed, [1, 2, 3]);
+    assert_eq!(place.rows().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_down_at_commit_is_no_failure_of_the_migration() {
+    let place = place().await;
+    let migration = "CREATE TABLE a (x int); \
+        CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'; RETURN NULL; END $$; \
+        CREATE CONSTRAINT TRIGGER break AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
+        EXECUTE FUNCTION break(); \
+        INSERT INTO a VALUES (1)";
+    let applied = apply(&place.target, &together(&[migration]), None, &mut Unwatched).await;
+    assert_eq!(applied.expect_err("the connection is gone").sqlstate, "");
+}
