@@ -299,6 +299,20 @@ async fn what_was_rolled_back_is_not_blamed_on_the_next_statement() {
 }
 
 #[tokio::test]
+async fn rows_that_were_deleted_are_not_deleted_again_by_the_rewrite_after_it() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let sql =
+        "DELETE FROM order_lines; ALTER TABLE order_lines ALTER line TYPE bigint; DELETE FROM staff; VACUUM FULL staff";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let rows = |each: &Observation| each.deleted.iter().map(|work| work.rows).sum::<u64>();
+    assert_eq!(observations.iter().map(rows).collect::<Vec<_>>(), [800, 0, 50, 0]);
+    let rewritten = |each: &Observation| each.rewritten.len();
+    assert_eq!(observations.iter().map(rewritten).collect::<Vec<_>>(), [0, 1, 0, 1]);
+}
+
+#[tokio::test]
 async fn a_role_that_may_not_ask_where_the_wal_stands_is_measured_as_any_other() {
     let place = Place::new().await;
     shop(&place).await;
