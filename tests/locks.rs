@@ -251,6 +251,18 @@ async fn standing_still_at_commits_fails_nothing_and_keeps_nobody_waiting_for_go
 }
 
 #[tokio::test]
+async fn commits_stand_still_whatever_the_database_says_of_its_sessions() {
+    let place = Place::new().await;
+    shop(&place).await;
+    place.execute("postgres", SUPERUSER, "ALTER DATABASE shop SET synchronous_commit = off").await.unwrap();
+    let sql = "SET synchronous_commit = on; CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status)";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let lock = &observations[1].locks[0];
+    assert_eq!((lock.name.as_str(), lock.mode, lock.exact), ("public.orders", LockMode::ShareUpdateExclusive, true));
+}
+
+#[tokio::test]
 async fn what_a_migration_renames_is_called_by_the_name_each_statement_meets() {
     let place = Place::new().await;
     shop(&place).await;

@@ -100,6 +100,8 @@ pub struct Observer<'run> {
     statement_timeout_ms: u64,
     /// Commits of the statement that runs now stand still.
     still: bool,
+    /// Commits can be made to on this server, as far as is known.
+    stands_still: bool,
     /// How often each table was vacuumed before the statement, if it is a VACUUM.
     vacuumed: BTreeMap<Oid, u64>,
     /// Bytes of the database, and where the WAL was when they were counted.
@@ -126,6 +128,8 @@ impl<'run> Observer<'run> {
         observations: &'run mut Vec<Observation>,
     ) -> Result<Self, ServerError> {
         let mut session = Session::observer(endpoint, database, "observer").await?;
+        // Whether commits stand still is told by one of this session's own, whatever the database has set.
+        session.execute("SET synchronous_commit = on").await?;
         let facts = session.query(FACTS).await?;
         let fact = |column: usize| facts.rows.first()?.get(column)?.as_deref();
         let (hands_over, tells_wal) = (fact(1) == Some("t"), fact(2) == Some("t"));
@@ -167,6 +171,7 @@ impl<'run> Observer<'run> {
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
             still: false,
+            stands_still: true,
             vacuumed: BTreeMap::new(),
             bytes: (0, 0),
             overhead: Duration::ZERO,
@@ -410,8 +415,8 @@ impl<'run> Observer<'run> {
     }
 
     /// Whether the statement commits by itself and has to be made to stand still there, for its locks to be read.
-    fn stands_still(at: Moment<'_>) -> bool {
-        !at.in_transaction && !at.kind.leaves_nothing_behind()
+    fn stands_still(&self, at: Moment<'_>) -> bool {
+        self.stands_still && !at.in_transaction && !at.kind.leaves_nothing_behind()
     }
 }
 
@@ -429,7 +434,7 @@ impl Watch for Observer<'_> {
             self.baseline_read &= !self.held.is_empty();
         }
         let baseline = at.in_transaction && !self.baseline_read && may_read;
-        let stands_still = Self::stands_still(at);
+        let stands_still = self.stands_still(at);
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
         let ask = [at.opening, LIMITS, if baseline { OWN_COUNTERS } else { "" }].concat();
         let told = if baseline || stands_still {
@@ -456,6 +461,7 @@ impl Watch for Observer<'_> {
         }
         if stands_still {
             self.still = standstill::begin(&mut self.session, &self.sampler).await?;
+            self.stands_still = self.still;
             // That took a transaction of its own.
             self.transaction_before = self.next_transaction().await?;
         }
