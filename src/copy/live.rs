@@ -2,7 +2,7 @@
 
 use crate::copy::state::{StateDir, StateError};
 use crate::copy::url::SecretUrl;
-use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
+use crate::engine::postgres::binaries::{BinariesError, BinaryRequest, ToolBinary, newest_tool};
 use crate::engine::postgres::launch::{LaunchError, Tool, run_tool};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, TryLockError};
@@ -108,7 +108,8 @@ pub async fn fetch(
         return Ok(LiveDump { path, taken_at, reused: true, _lock: lock });
     }
     progress(&format!("dumping {url}, read-only"));
-    let pg_dump = newest_pg_dump(request)?;
+    // The newest one reads every server.
+    let pg_dump = newest_tool(request, "pg_dump")?;
     let partial = Partial(folder.join(format!("{name}.partial")));
     partial.clear()?;
     let taken_at = SystemTime::now();
@@ -165,15 +166,6 @@ fn next_step(said: &str) -> &'static str {
         ("No space left", "; free some space, or give --cache-dir on a bigger disk"),
     ];
     STEPS.iter().find(|(sign, _)| said.contains(sign)).map_or("", |(_, step)| step)
-}
-
-/// The newest one found reads every server.
-fn newest_pg_dump(request: &BinaryRequest) -> Result<ToolBinary, BinariesError> {
-    let beside_servers = Binaries::all_found(request).into_iter().filter_map(|binaries| binaries.pg_dump);
-    match beside_servers.max_by_key(|tool| tool.major) {
-        Some(tool) => Ok(tool),
-        None => find_tool(request, "pg_dump", 0),
-    }
 }
 
 /// A file being written. Dropped, it is removed.
