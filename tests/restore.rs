@@ -353,6 +353,25 @@ async fn a_base_is_made_once_and_again_when_damaged() {
 }
 
 #[tokio::test]
+async fn a_dump_that_is_replaced_while_it_is_read_makes_no_base() {
+    let place = Place::new();
+    let first = "CREATE TABLE t (a int);\n";
+    let path = place.write("app.sql", first);
+    let source = Source::parse(path.to_str().expect("utf-8")).expect("a source");
+    let mut replace = |line: &str| {
+        assert!(line.starts_with("restoring "), "{line}");
+        place.write("app.sql", "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+    };
+    let options = BaseOptions::default();
+    let made = Base::obtain(&place.state, &place.run, &place.request, &source, &options, &mut replace).await;
+    let error = made.expect_err("two contents").to_string();
+    assert!(error.contains("app.sql changed while it was being restored"), "{error}");
+    place.write("app.sql", first);
+    let base = place.base(&path).await;
+    assert_eq!((base.reused, base.record.rows), (false, 0), "the first content has no base of the second");
+}
+
+#[tokio::test]
 async fn what_cannot_be_restored_says_where_and_what_next() {
     let place = Place::new();
     let rows = "CREATE TABLE t (a int);\nCOPY t (a) FROM stdin;\n1\n2\n1\n\\.\n";

@@ -109,6 +109,12 @@ pub enum BaseError {
         /// What was found.
         error: BinariesError,
     },
+    /// The dump was replaced meanwhile.
+    #[error("{name} changed while it was being restored: run again")]
+    Changed {
+        /// The dump.
+        name: String,
+    },
     /// It cannot be restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -181,8 +187,8 @@ impl Base {
         let pg_restore = pg_restore_for(dump, request)?;
         let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
         let binaries = server_for(&facts, request, source)?;
-        let fingerprint = fingerprint(state, dump).await?;
-        let key = key(&fingerprint, &binaries, database);
+        let content = fingerprint(state, dump).await?;
+        let key = key(&content, &binaries, database);
         let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
             BaseSlot::Ready(ready) => {
                 let record = read_record(ready.folder()).ok_or_else(|| BaseError::Record {
@@ -200,6 +206,10 @@ impl Base {
         let making = Making { state, run, binaries: &binaries, dump, pg_restore: pg_restore.as_ref(), facts: &facts };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
+        // It is read twice, and kept under the name of what was read first.
+        if fingerprint(state, dump).await? != content {
+            return Err(BaseError::Changed { name: source.name() });
+        }
         let place = Arc::new(partial.publish()?);
         Ok(Self { place, binaries, record, reused: false, taken_at })
     }
