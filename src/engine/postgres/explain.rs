@@ -105,11 +105,6 @@ pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &Ca
     captures
 }
 
-/// The keys [`capture_query`] answers for, in its order.
-pub fn plan_keys(query: &HotQuery) -> Vec<PlanKey> {
-    plannings(query).into_iter().map(|planning| planning.key).collect()
-}
-
 /// One way to plan a query.
 struct Planning<'a> {
     key: PlanKey,

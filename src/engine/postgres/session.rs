@@ -170,11 +170,6 @@ impl CopyIn<'_> {
     pub async fn finish(self) -> Result<u64, ServerError> {
         self.inner.finish().await.map_err(server_error)
     }
-
-    /// Gives the copy up; the server's answer to that is the error it always is.
-    pub async fn abort(self) {
-        let _ = self.inner.abort("abandoned").await;
-    }
 }
 
 fn text_row(row: &PgRow) -> Result<Row, ServerError> {
