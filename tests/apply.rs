@@ -7,6 +7,7 @@ use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
+use seatrial::engine::postgres::violators::Counter;
 use seatrial::migration::history::pending;
 use seatrial::migration::layout::{self, LayoutOptions, Request};
 use seatrial::migration::{Migration, TransactionMode};
@@ -117,4 +118,68 @@ async fn a_script_that_commits_and_begins_anew_is_committed_by_its_runner() {
     let failure = place.apply(&begun_anew(TransactionMode::Explicit)).await.failure.expect("nobody commits the rest");
     assert_eq!(failure.error.sqlstate, "25P01");
     assert!(place.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn rows_in_the_way_are_counted_as_the_server_compares_them() {
+    let place = place().await;
+    let rows = "INSERT INTO a VALUES (1, 'a'), (1, 'b'), (NULL, 'c'), (NULL, 'd'), (NULL, NULL), (3, 'c')";
+    place.apply(&together(&[&format!("CREATE TABLE a (x int, y text); {rows}")])).await;
+    let endpoint = place.server.endpoint();
+    let mut session = Session::connect(endpoint, "postgres", SUPERUSER, "test").await.expect("a session");
+    let version = session.query("SHOW server_version_num").await.expect("a number");
+    let nulls_compare = version.scalar().is_some_and(|version| version >= "150000");
+    for (sql, found, possible) in [
+        ("CREATE UNIQUE INDEX u ON a (x)", 1, true),
+        ("CREATE UNIQUE INDEX u ON a (x) WHERE y > 'a' OR x = 1 -- some\n;", 1, true),
+        ("CREATE UNIQUE INDEX u ON a (x) NULLS NOT DISTINCT", 2, nulls_compare),
+        ("ALTER TABLE a ADD UNIQUE NULLS NOT DISTINCT (x)", 2, nulls_compare),
+        ("ALTER TABLE a ADD CHECK (x = 1) -- the first\n;", 1, true),
+    ] {
+        let migrations = together(&[sql]);
+        if possible {
+            let error = place.apply(&migrations).await.failure.expect("rows are in its way").error;
+            let mut counter = Counter { statement: 1, error, found: None };
+            apply(&place.target, &migrations, Some(1), &mut counter).await.expect("it runs up to there");
+            assert_eq!(counter.found.map(|found| found.rows), Some(found), "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_a_commit_chains_is_open_until_it_is_committed_as_well() {
+    let place = place().await;
+    // What nobody closes is refused where files are read: here it is cut off.
+    let cut_off = |text: &str, mode| {
+        let mut files = together(&[&format!("{text}; COMMIT")]);
+        files[0].statements.pop();
+        files[0].transaction = mode;
+        files
+    };
+    let files =
+        cut_off("CREATE TABLE a (x int); COMMIT AND CHAIN; INSERT INTO a VALUES (1)", TransactionMode::PerMigration);
+    let applied = place.apply(&files).await;
+    assert_eq!((applied.failure, applied.committed), (None, vec![1, 2, 3]));
+    assert_eq!(place.rows().await, ["1"], "the runner's own COMMIT ends it");
+    let files = cut_off(
+        "BEGIN; INSERT INTO a VALUES (2); COMMIT AND CHAIN; INSERT INTO a VALUES (3)",
+        TransactionMode::Explicit,
+    );
+    let applied = place.apply(&files).await;
+    assert_eq!(applied.failure.expect("nobody commits the rest").error.sqlstate, "25P01");
+    assert_eq!(applied.committed, [1, 2, 3]);
+    assert_eq!(place.rows().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_down_at_commit_is_no_failure_of_the_migration() {
+    let place = place().await;
+    let migration = "CREATE TABLE a (x int); \
+        CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'; RETURN NULL; END $$; \
+        CREATE CONSTRAINT TRIGGER break AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
+        EXECUTE FUNCTION break(); \
+        INSERT INTO a VALUES (1)";
+    let applied = apply(&place.target, &together(&[migration]), None, &mut Unwatched).await;
+    assert_eq!(applied.expect_err("the connection is gone").sqlstate, "");
 }

@@ -7,12 +7,14 @@ use seatrial::diff::plan::names::Names;
 use seatrial::diff::plan::render::{Values, render_diff};
 use seatrial::diff::plan::verdict::{Evidence, PlanConfidence, PlanVerdict, Thresholds, Verdict, judge};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
+use seatrial::engine::postgres::explain::timing::take_turns;
+use seatrial::engine::postgres::explain::writes::{Written, run_query};
 use seatrial::engine::postgres::explain::{CaptureOptions, capture, capture_query, plan_only};
 use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
-use seatrial::snapshot::plan::{Captured, PlanMode};
+use seatrial::snapshot::plan::{Captured, PlanKey, PlanMode};
 use seatrial::workload::{HotQuery, ParameterSet};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Weak};
@@ -261,6 +263,43 @@ async fn planning_inside_a_transaction_sees_its_changes_and_leaves_it_alone() {
     session.execute("ROLLBACK").await.expect("rolls back");
     assert_clean(session).await;
     assert_eq!(used(&plan_only(session, [&hot], &CaptureOptions::default()).await[0].captured), 1);
+}
+
+/// An expression that divides by zero unless a setting has this value where it runs.
+fn holds(setting: &str, value: &str) -> String {
+    format!("1 / (current_setting('{setting}') = '{value}')::int")
+}
+
+#[tokio::test]
+async fn a_write_runs_in_its_plan_mode_and_under_the_time_limit() {
+    let mut place = Place::new("limited_writes").await;
+    let session = &mut place.session;
+    let options = CaptureOptions { statement_timeout: Duration::from_millis(71_234), ..CaptureOptions::default() };
+    for (setting, value) in [("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "71234ms")] {
+        let sql = format!("UPDATE orders SET note = $1 WHERE id = {}", holds(setting, value));
+        let (_, written) = run_query(session, &query(&sql, &[("one", &["'n'"])]), &options).await.remove(0);
+        assert!(matches!(&written, Written::Ran(write) if write.wal_bytes > 0), "{setting}: {written:?}");
+    }
+    assert_clean(session).await;
+}
+
+#[tokio::test]
+async fn times_are_taken_in_the_mode_of_their_plan_and_under_the_time_limit() {
+    let (mut before, mut after) = (Place::new("time_before").await, Place::new("time_after").await);
+    let options = CaptureOptions { statement_timeout: Duration::from_millis(71_234), ..CaptureOptions::default() };
+    for (set, mode, setting, value) in [
+        ("one", PlanMode::Custom, "plan_cache_mode", "force_custom_plan"),
+        ("", PlanMode::Generic, "plan_cache_mode", "force_generic_plan"),
+        ("one", PlanMode::Custom, "statement_timeout", "71234ms"),
+    ] {
+        let hot = query(&format!("SELECT {} WHERE $1 > 0", holds(setting, value)), &[("one", &["1"])]);
+        let key = PlanKey { query: hot.name.clone(), parameter_set: set.to_owned(), mode };
+        let sessions = (&mut before.session, &mut after.session);
+        let turns = take_turns(sessions, &hot, &key, &options, 3).await;
+        assert_eq!(turns.map(|turns| (turns.before.len(), turns.after.len())), Some((3, 3)), "{setting} {mode:?}");
+    }
+    assert_clean(&mut before.session).await;
+    assert_clean(&mut after.session).await;
 }
 
 /// What becomes of one query between two states, each reached by a string of statements.

@@ -251,6 +251,18 @@ async fn standing_still_at_commits_fails_nothing_and_keeps_nobody_waiting_for_go
 }
 
 #[tokio::test]
+async fn commits_stand_still_whatever_the_database_says_of_its_sessions() {
+    let place = Place::new().await;
+    shop(&place).await;
+    place.execute("postgres", SUPERUSER, "ALTER DATABASE shop SET synchronous_commit = off").await.unwrap();
+    let sql = "SET synchronous_commit = on; CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status)";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let lock = &observations[1].locks[0];
+    assert_eq!((lock.name.as_str(), lock.mode, lock.exact), ("public.orders", LockMode::ShareUpdateExclusive, true));
+}
+
+#[tokio::test]
 async fn what_a_migration_renames_is_called_by_the_name_each_statement_meets() {
     let place = Place::new().await;
     shop(&place).await;
@@ -272,6 +284,44 @@ async fn what_a_migration_renames_is_called_by_the_name_each_statement_meets() {
         of.locks.iter().find(|lock| lock.mode == LockMode::AccessExclusive).unwrap().name.as_str()
     };
     assert_eq!((met(4), met(11), met(14)), ("public.staff", "blue.staff", people));
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_is_not_blamed_on_the_next_statement() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let sql = "BEGIN; ALTER TABLE staff ALTER name TYPE varchar(99) USING name || ''; ALTER TABLE staff RENAME TO crew; \
+               TRUNCATE order_lines; ROLLBACK; ALTER TABLE staff ADD COLUMN note text; \
+               ALTER TABLE order_lines ALTER line TYPE bigint; \
+               BEGIN; LOCK TABLE staff; SAVEPOINT before; ALTER TABLE staff ALTER name TYPE varchar(98) USING name || ''; \
+               ALTER TABLE order_lines ADD COLUMN memo text; ROLLBACK TO before; \
+               ALTER TABLE staff ADD COLUMN memo text; ALTER TABLE order_lines ADD COLUMN memo text; COMMIT";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let of = |statement: usize| observations.iter().find(|each| each.statement == statement).unwrap();
+    let rewritten: Vec<_> = observations
+        .iter()
+        .flat_map(|each| each.rewritten.iter().map(|work| (each.statement, work.name.as_str(), work.rows)))
+        .collect();
+    // TRUNCATE was taken back, so that there is something to rewrite again.
+    assert_eq!(rewritten, [(2, "public.staff", 50), (7, "public.order_lines", 800), (11, "public.staff", 50)]);
+    assert_eq!(of(6).locks[0].name, "public.staff", "the new name was taken back");
+    assert!(!of(14).locks[0].taken_here, "held from before the savepoint");
+    assert!(of(12).locks[0].taken_here && of(15).locks[0].taken_here, "ROLLBACK TO let go of it, so it is taken anew");
+}
+
+#[tokio::test]
+async fn rows_that_were_deleted_are_not_deleted_again_by_the_rewrite_after_it() {
+    let place = Place::new().await;
+    shop(&place).await;
+    let sql =
+        "DELETE FROM order_lines; ALTER TABLE order_lines ALTER line TYPE bigint; DELETE FROM staff; VACUUM FULL staff";
+    let (applied, observations) = observe(&place, "shop", &script(sql, TransactionMode::None)).await.unwrap();
+    assert_eq!(applied.failure, None);
+    let rows = |each: &Observation| each.deleted.iter().map(|work| work.rows).sum::<u64>();
+    assert_eq!(observations.iter().map(rows).collect::<Vec<_>>(), [800, 0, 50, 0]);
+    let rewritten = |each: &Observation| each.rewritten.len();
+    assert_eq!(observations.iter().map(rewritten).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
 #[tokio::test]

@@ -353,6 +353,25 @@ async fn a_base_is_made_once_and_again_when_damaged() {
 }
 
 #[tokio::test]
+async fn a_dump_that_is_replaced_while_it_is_read_makes_no_base() {
+    let place = Place::new();
+    let first = "CREATE TABLE t (a int);\n";
+    let path = place.write("app.sql", first);
+    let source = Source::parse(path.to_str().expect("utf-8")).expect("a source");
+    let mut replace = |line: &str| {
+        assert!(line.starts_with("restoring "), "{line}");
+        place.write("app.sql", "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+    };
+    let options = BaseOptions::default();
+    let made = Base::obtain(&place.state, &place.run, &place.request, &source, &options, &mut replace).await;
+    let error = made.expect_err("two contents").to_string();
+    assert!(error.contains("app.sql changed while it was being restored"), "{error}");
+    place.write("app.sql", first);
+    let base = place.base(&path).await;
+    assert_eq!((base.reused, base.record.rows), (false, 0), "the first content has no base of the second");
+}
+
+#[tokio::test]
 async fn what_cannot_be_restored_says_where_and_what_next() {
     let place = Place::new();
     let rows = "CREATE TABLE t (a int);\nCOPY t (a) FROM stdin;\n1\n2\n1\n\\.\n";
@@ -456,6 +475,24 @@ async fn objects_made_as_their_owner_leave_no_superuser_behind() {
         .expect("found");
     let row: Vec<_> = found.rows[0].iter().flatten().map(String::as_str).collect();
     assert_eq!(row, ["a maker", "f", "f"]);
+}
+
+#[tokio::test]
+async fn what_libpq_keeps_in_the_caller_s_home_is_found() {
+    let place = Place::new();
+    let server = place.cluster().await;
+    let (socket, port) = (server.endpoint().socket_dir.display(), server.endpoint().port);
+    place.write(".pg_service.conf", format!("[shop]\nhost={socket}\nport={port}\nuser={SUPERUSER}\n"));
+    place.write("migration.sql", "SELECT 1;\n");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_seatrial"))
+        .args(["check", "migration.sql", "--source", "postgresql:///postgres?service=shop", "--passes", "measure"])
+        .current_dir(place.folder.path())
+        .env("HOME", place.folder.path())
+        .env_remove("PGSERVICEFILE")
+        .env("SEATRIAL_CACHE_DIR", place.state.root())
+        .output()
+        .expect("the built program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

@@ -175,6 +175,24 @@ async fn measuring_settings_hold_and_the_directory_s_own_do_not() {
 }
 
 #[tokio::test]
+async fn time_limits_of_the_source_do_not_bind_the_tool_s_own_sessions() {
+    let place = Place::new();
+    let server = place.start(&place.cluster().await, ServerMode::Measuring).await;
+    let mut limits = vec!["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+    limits.extend((place.binaries.major >= 14).then_some("idle_session_timeout"));
+    limits.extend((place.binaries.major >= 17).then_some("transaction_timeout"));
+    let mut session = connect(&server).await;
+    for limit in &limits {
+        session.execute(&format!("ALTER DATABASE postgres SET {limit} = '77s'")).await.expect("set");
+    }
+    let mut observer = Session::observer(server.endpoint(), "postgres", "test").await.expect("a session");
+    for limit in limits {
+        let shown = observer.query(&format!("SHOW {limit}")).await.expect("known");
+        assert_eq!(shown.scalar(), Some("0"), "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_start_says_what_its_log_says() {
     let place = Place::new();
     let options =

@@ -6,7 +6,9 @@ mod support;
 
 use seatrial::engine::ServerError;
 use seatrial::engine::postgres::session::Session;
-use seatrial::engine::postgres::settle::{RepairMethod, RepairedColumn, repair_statistics, resample, vacuum};
+use seatrial::engine::postgres::settle::{
+    RepairMethod, RepairedColumn, needs_statistics, repair_statistics, resample, vacuum,
+};
 use seatrial::engine::postgres::statistics::SavedStatistics;
 use std::collections::BTreeSet;
 use support::place::{Place, ROLE};
@@ -76,6 +78,31 @@ async fn settled(session: &mut Session, tables: &str, migration: &str) -> Vec<Re
 
 fn methods(repaired: &[RepairedColumn]) -> Vec<(&str, &RepairMethod)> {
     repaired.iter().map(|column| (column.column.as_str(), &column.method)).collect()
+}
+
+#[tokio::test]
+async fn statistics_of_an_expression_are_there_and_frozen_like_others() {
+    let place = Place::new().await;
+    if place.major() < 14 {
+        return; // There are none.
+    }
+    let mut session = database(&place, "expressions", "seatrial_superuser").await;
+    session.execute("CREATE STATISTICS orders_lower ON (lower(code)) FROM orders; ANALYZE orders").await.unwrap();
+    let known = "SELECT stxname, d.stxdexpr FROM pg_statistic_ext_data d JOIN pg_statistic_ext ON oid = stxoid \
+                 WHERE d.stxdexpr IS NOT NULL";
+    let before = text(&mut session, known).await;
+    assert_eq!(before.len(), 1);
+    let tables = touched(&mut session, "orders").await;
+    let saved = SavedStatistics::read(&mut session).await.unwrap();
+    assert!(!needs_statistics(&mut session, &tables, &saved).await.unwrap(), "nothing is missing");
+    let repaired = settled(&mut session, "orders", "ALTER TABLE orders ADD COLUMN extra int DEFAULT 1").await;
+    assert_eq!(methods(&repaired), [("extra", &RepairMethod::Sampled)]);
+    assert_eq!(text(&mut session, known).await, before, "a new column changes no other estimate");
+    resample::<ServerError>(&mut session, &tables, 1, async || Ok(())).await.unwrap();
+    assert_eq!(text(&mut session, known).await, before, "fresh samples are taken back");
+    let objects = "SELECT count(*) FROM pg_statistic_ext_data";
+    let all = "SELECT count(*) FROM pg_statistic_ext WHERE stxname LIKE 'orders%'";
+    assert_eq!(text(&mut session, objects).await, text(&mut session, all).await, "nothing is left beside them");
 }
 
 #[tokio::test]

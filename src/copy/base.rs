@@ -7,7 +7,7 @@ use crate::copy::fingerprint::{FingerprintMemory, hexadecimal};
 use crate::copy::live::{self, LiveError};
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
-use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir, StateError};
+use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
@@ -72,7 +72,8 @@ pub struct BaseRecord {
 /// A restored source, stopped, in the cache.
 #[derive(Debug, Clone)]
 pub struct Base {
-    folder: PathBuf,
+    /// Where it is; kept, so that nobody clears it away between two copies.
+    place: Arc<ReadyBase>,
     /// The server that made it, and that its copies run on.
     pub binaries: Binaries,
     /// What is known of it.
@@ -107,6 +108,12 @@ pub enum BaseError {
         version: String,
         /// What was found.
         error: BinariesError,
+    },
+    /// The dump was replaced meanwhile.
+    #[error("{name} changed while it was being restored: run again")]
+    Changed {
+        /// The dump.
+        name: String,
     },
     /// It cannot be restored.
     #[error(transparent)]
@@ -163,15 +170,16 @@ impl Base {
     ) -> Result<Self, BaseError> {
         let mut taken_at = None;
         let mut database = options.database.as_deref();
-        let fetched;
+        let (live, fetched);
         let dump = match source {
             Source::Url(url) => {
                 let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
-                let live = live::fetch(state, request, url, max_age, progress).await?;
+                // Kept to the end: it is read until the base is made.
+                live = live::fetch(state, request, url, max_age, progress).await?;
                 taken_at = Some(live.taken_at);
                 // The URL says which database; --database chooses among those of a cluster dump.
                 database = None;
-                fetched = Source::Archive { path: live.path, format: ArchiveFormat::Custom };
+                fetched = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
                 &fetched
             }
             other => other,
@@ -179,42 +187,36 @@ impl Base {
         let pg_restore = pg_restore_for(dump, request)?;
         let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
         let binaries = server_for(&facts, request, source)?;
-        let fingerprint = fingerprint(state, dump).await?;
-        let key = key(&fingerprint, &binaries, database);
-        let slot = match state.base(&key).await? {
-            BaseSlot::Ready(folder) => match read_record(&folder) {
-                Some(record) => return Ok(Self { folder, binaries, record, reused: true, taken_at }),
-                None => {
-                    progress("the cached copy of the source is damaged: making it anew");
-                    std::fs::remove_dir_all(&folder)
-                        .map_err(|error| BaseError::Record { path: folder.clone(), error })?;
-                    state.base(&key).await?
-                }
-            },
-            missing => missing,
-        };
-        let partial = match slot {
-            BaseSlot::Missing(partial) => partial,
-            // Another process was faster to mend it.
-            BaseSlot::Ready(folder) => {
-                let record = read_record(&folder).ok_or_else(|| BaseError::Record {
-                    path: folder.join(RECORD),
+        let content = fingerprint(state, dump).await?;
+        let key = key(&content, &binaries, database);
+        let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
+            BaseSlot::Ready(ready) => {
+                let record = read_record(ready.folder()).ok_or_else(|| BaseError::Record {
+                    path: ready.folder().join(RECORD),
                     error: std::io::Error::other("it is damaged"),
                 })?;
-                return Ok(Self { folder, binaries, record, reused: true, taken_at });
+                return Ok(Self { place: Arc::new(ready), binaries, record, reused: true, taken_at });
             }
+            BaseSlot::Missing(partial) => partial,
         };
+        if partial.replaces_a_damaged_one {
+            progress("the cached copy of the source is damaged: making it anew");
+        }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
         let making = Making { state, run, binaries: &binaries, dump, pg_restore: pg_restore.as_ref(), facts: &facts };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
-        let folder = partial.publish()?;
-        Ok(Self { folder, binaries, record, reused: false, taken_at })
+        // It is read twice, and kept under the name of what was read first.
+        if fingerprint(state, dump).await? != content {
+            return Err(BaseError::Changed { name: source.name() });
+        }
+        let place = Arc::new(partial.publish()?);
+        Ok(Self { place, binaries, record, reused: false, taken_at })
     }
 
     /// The stopped data directory. Never start a server on it: copy it.
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.join(DATA)
+        self.place.folder().join(DATA)
     }
 
     /// Bytes each copy takes where no blocks are shared: the database and what else belongs to a cluster.

@@ -132,11 +132,6 @@ impl DumpReader {
         &self.stream.name
     }
 
-    /// 1-based line of what is read next.
-    pub fn line(&self) -> usize {
-        self.line
-    }
-
     /// The encoding of what follows, by the dump's own `SET client_encoding`. Text in another encoding than UTF-8
     /// is split byte by byte, each byte one character up to U+00FF, which [`encoded_bytes`] undoes.
     pub fn set_encoding(&mut self, encoding: &str) {

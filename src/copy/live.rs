@@ -2,7 +2,7 @@
 
 use crate::copy::state::{StateDir, StateError};
 use crate::copy::url::SecretUrl;
-use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
+use crate::engine::postgres::binaries::{BinariesError, BinaryRequest, ToolBinary, newest_tool};
 use crate::engine::postgres::launch::{LaunchError, Tool, run_tool};
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, TryLockError};
@@ -20,7 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const SESSION_OPTIONS: &str = "-c default_transaction_read_only=on -c statement_timeout=0 -c lock_timeout=10s -c idle_in_transaction_session_timeout=0";
 
 /// libpq's own settings that are handed on; where and which database to read is the URL's word alone.
-const HANDED_ON: [&str; 14] = [
+const HANDED_ON: [&str; 15] = [
+    // Where the password file, the service file and certificates are looked for.
+    "HOME",
     "PGPASSWORD",
     "PGPASSFILE",
     "PGSERVICEFILE",
@@ -37,8 +39,8 @@ const HANDED_ON: [&str; 14] = [
     "PGCHANNELBINDING",
 ];
 
-/// A dump of a running server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A dump of a running server. As long as this lives, nobody replaces the file or clears it away.
+#[derive(Debug)]
 pub struct LiveDump {
     /// The file, in custom format.
     pub path: PathBuf,
@@ -46,6 +48,7 @@ pub struct LiveDump {
     pub taken_at: SystemTime,
     /// An earlier one is used again.
     pub reused: bool,
+    _lock: File,
 }
 
 /// Why a running server could not be dumped.
@@ -97,15 +100,16 @@ pub async fn fetch(
     let folder = state.root().join("dumps");
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(file_error("create", &folder))?;
     let name = crate::copy::fingerprint::hexadecimal(Sha256::digest(url.identity()).as_slice());
-    let _lock = lock(&folder.join(format!("{name}.lock"))).await?;
+    let lock = lock(&folder.join(format!("{name}.lock"))).await?;
     let path = folder.join(format!("{name}.dump"));
     if let Ok(taken_at) = path.metadata().and_then(|metadata| metadata.modified())
         && taken_at.elapsed().is_ok_and(|age| age < max_age)
     {
-        return Ok(LiveDump { path, taken_at, reused: true });
+        return Ok(LiveDump { path, taken_at, reused: true, _lock: lock });
     }
     progress(&format!("dumping {url}, read-only"));
-    let pg_dump = newest_pg_dump(request)?;
+    // The newest one reads every server.
+    let pg_dump = newest_tool(request, "pg_dump")?;
     let partial = Partial(folder.join(format!("{name}.partial")));
     partial.clear()?;
     let taken_at = SystemTime::now();
@@ -117,7 +121,7 @@ pub async fn fetch(
         .and_then(|file| file.set_modified(taken_at))
         .map_err(file_error("set the time of", &partial.0))?;
     std::fs::rename(&partial.0, &path).map_err(file_error("rename", &partial.0))?;
-    Ok(LiveDump { path, taken_at, reused: false })
+    Ok(LiveDump { path, taken_at, reused: false, _lock: lock })
 }
 
 async fn dump(pg_dump: &ToolBinary, url: &SecretUrl, to: &Path) -> Result<(), LiveError> {
@@ -162,15 +166,6 @@ fn next_step(said: &str) -> &'static str {
         ("No space left", "; free some space, or give --cache-dir on a bigger disk"),
     ];
     STEPS.iter().find(|(sign, _)| said.contains(sign)).map_or("", |(_, step)| step)
-}
-
-/// The newest one found reads every server.
-fn newest_pg_dump(request: &BinaryRequest) -> Result<ToolBinary, BinariesError> {
-    let beside_servers = Binaries::all_found(request).into_iter().filter_map(|binaries| binaries.pg_dump);
-    match beside_servers.max_by_key(|tool| tool.major) {
-        Some(tool) => Ok(tool),
-        None => find_tool(request, "pg_dump", 0),
-    }
 }
 
 /// A file being written. Dropped, it is removed.

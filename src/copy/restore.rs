@@ -14,7 +14,7 @@ use crate::copy::settle;
 use crate::copy::words::Words;
 use crate::engine::ServerError;
 use crate::engine::postgres::server::SUPERUSER;
-use crate::engine::postgres::session::{Endpoint, Session, quote_identifier};
+use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of `INSERT` statements sent in one message.
@@ -104,11 +104,7 @@ async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, Restore
     let mut session = Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await?;
     // What the database or the cluster sets by default must not bind the session that builds it.
     session
-        .execute(
-            "SET lc_messages = 'C'; SET client_min_messages = error; SET statement_timeout = 0; SET lock_timeout = 0; \
-             SET idle_in_transaction_session_timeout = 0; SET default_transaction_read_only = off; \
-             SET row_security = off",
-        )
+        .execute(&format!("SET lc_messages = 'C'; SET client_min_messages = error; {UNBOUND}; SET row_security = off"))
         .await?;
     Ok(session)
 }

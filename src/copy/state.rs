@@ -12,7 +12,7 @@ mod sweep;
 
 use lock::open_lock;
 
-pub use base::{BaseSlot, PartialBase};
+pub use base::{BaseSlot, PartialBase, ReadyBase};
 pub use run::RunDir;
 pub use sweep::sweep;
 

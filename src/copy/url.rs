@@ -24,6 +24,12 @@ pub enum UrlError {
         /// Which part.
         part: &'static str,
     },
+    /// A part of a password stands where host, port or database should.
+    #[error(
+        "the source URL has an `@` behind its first `/`, or a port that is no number: where a password or a name holds \
+         `/`, `:` or `@`, write `%2F`, `%3A` or `%40`"
+    )]
+    Slash,
     /// No database.
     #[error("the source URL names no database: write postgres://USER@HOST/DATABASE")]
     NoDatabase,
@@ -41,13 +47,16 @@ impl SecretUrl {
     /// Reads a `postgres://` or `postgresql://` URL as libpq does.
     ///
     /// # Errors
-    /// No database named, broken percent-encoding, or a secret that cannot be handed on in private.
+    /// No database named, broken percent-encoding, characters that must be percent-encoded, or a secret that cannot be
+    /// handed on in private.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, query)| (rest, query));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (credentials, hosts) = authority.rsplit_once('@').map_or((None, authority), |(c, h)| (Some(c), h));
+        if path.contains('@') || !hosts.split(',').all(has_a_port_or_none) {
+            return Err(UrlError::Slash);
+        }
         let (user, mut password) = match credentials.map(|text| text.split_once(':').ok_or(text)) {
             Some(Ok((user, password))) => (user, Some(decode(password, "password")?)),
             Some(Err(user)) => (user, None),
@@ -141,6 +150,12 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
+/// Whether nothing but a number, or nothing, is behind the colon after a host; `[` `]` hold colons of their own.
+fn has_a_port_or_none(host: &str) -> bool {
+    let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
+    after.split_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn decode(text: &str, part: &'static str) -> Result<String, UrlError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -189,6 +204,31 @@ mod tests {
                 assert!(!shown.contains("rrot"), "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn a_password_with_a_slash_is_refused_and_not_repeated() {
+        for text in [
+            "postgres://app:geheim/4711@db/shop",
+            "postgres://app:4711/geheim@db/shop",
+            "postgres://app:geh:eim/4711@db:5432/shop",
+            "postgres://db:geheim/shop",
+            "postgres://[::1]:geheim/shop",
+        ] {
+            let refused = SecretUrl::parse(text).expect_err(text).to_string();
+            assert!(refused.contains("%2F"), "{refused}");
+            assert!(!refused.contains("geheim") && !refused.contains("4711"), "{refused}");
+        }
+        for text in ["postgres://app:a%2Fb@db/shop", "postgres://db:5432,other:5433/shop", "postgres://[::1]/shop"] {
+            assert_eq!(SecretUrl::parse(text).expect(text).database(), "shop");
+        }
+        assert_eq!(SecretUrl::parse("postgres://app@db:/sh%40p?host=a@b").expect("url").database(), "sh@p");
+    }
+
+    #[test]
+    fn a_hash_is_a_character_like_any_other() {
+        let url = SecretUrl::parse("postgres://app:p#1@db/shop").expect("url");
+        assert_eq!((url.password(), url.database(), url.host()), (Some("p#1"), "shop", "db".to_owned()));
     }
 
     #[test]

@@ -4,10 +4,10 @@ pub mod postgres;
 
 use thiserror::Error;
 
-/// What a server said when it refused a statement. Values of user data may stand in `detail` and `message`: only
-/// `report` shows them, through its redactor.
+/// What a server said when it refused a statement. Values of user data may stand in `detail`, `context` and `message`: as
+/// text it is [`Self::without_values`], and all the rest goes through the redactor of `report`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Error)]
-#[error("{message} (SQLSTATE {sqlstate})")]
+#[error("{} (SQLSTATE {sqlstate})", self.without_values())]
 pub struct ServerError {
     /// Five characters; empty when the client or the connection failed.
     pub sqlstate: String,
@@ -29,4 +29,68 @@ pub struct ServerError {
     pub column: Option<String>,
     /// Constraint concerned.
     pub constraint: Option<String>,
+}
+
+impl ServerError {
+    /// The primary message as far as it cannot hold values of user data.
+    ///
+    /// Names are quoted like values in messages; the error's class tells which it is.
+    pub fn without_values(&self) -> String {
+        let raised = self.context.as_deref().and_then(|context| context.lines().next());
+        if raised.is_some_and(|line| line.ends_with(" RAISE")) {
+            return RAISED.to_owned();
+        }
+        match self.sqlstate.get(..2).unwrap_or_default() {
+            // Names, rights, limits, the connection, the disk; of broken constraints the details alone tell values.
+            "" | "08" | "0A" | "23" | "25" | "26" | "2B" | "2D" | "3D" | "3F" | "40" | "42" | "53" | "54" | "55"
+            | "57" | "58" => self.message.clone(),
+            // The server's other classes.
+            class if class.starts_with(['0', '2', '3', '4', '7', 'F', 'H', 'X']) => mask_quoted(&self.message),
+            // RAISE, under its own class or one the server does not use: whatever the function wanted to say.
+            _ => RAISED.to_owned(),
+        }
+    }
+}
+
+const RAISED: &str = "a function raised an exception; its message may hold values and is not shown";
+
+/// From the first quotation mark to the last, as a value may hold some itself.
+fn mask_quoted(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}\"…\"{}", &message[..first], &message[last + 1..]),
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_shown_without_values() {
+        let shown = |sqlstate: &str, message: &str, context: Option<&str>| {
+            let (sqlstate, message) = (sqlstate.to_owned(), message.to_owned());
+            let context = context.map(str::to_owned);
+            ServerError { sqlstate, message, context, ..Default::default() }.to_string()
+        };
+        for (sqlstate, message, context) in [
+            ("P0001", "no rate for anna@example.org", None),
+            ("22P02", "invalid input syntax for type integer: \"anna@example.org\"", None),
+            ("22007", "invalid input syntax for type date: \"anna@\"example.org\"", None),
+            ("42501", "not for anna@example.org", Some("PL/pgSQL function rate(text) line 3 at RAISE")),
+            ("ZZ001", "not for anna@example.org", None),
+        ] {
+            let shown = shown(sqlstate, message, context);
+            assert!(!shown.contains("anna") && !shown.contains("example"), "{shown}");
+            assert!(shown.ends_with(&format!("(SQLSTATE {sqlstate})")), "{shown}");
+        }
+        assert_eq!(
+            shown("42P01", "relation \"orders\" does not exist", None),
+            "relation \"orders\" does not exist (SQLSTATE 42P01)"
+        );
+        assert_eq!(
+            shown("23505", "could not create unique index \"orders_pkey\"", None),
+            "could not create unique index \"orders_pkey\" (SQLSTATE 23505)"
+        );
+    }
 }

@@ -143,7 +143,7 @@ pub(super) fn shown(error: &ServerError) -> String {
     let about_data = error.sqlstate.starts_with("22") || error.sqlstate.starts_with("23");
     let mut text = match error.message.split_once(": \"") {
         Some((before, _)) if about_data => format!("{before}: …"),
-        _ => error.message.clone(),
+        _ => error.without_values(),
     };
     if about_data && let Some(detail) = &error.detail {
         let marks = [")=(", "contains ("];
@@ -190,5 +190,8 @@ mod tests {
         };
         assert_eq!(shown(&error), "invalid input syntax for type integer: … (SQLSTATE 22P02)");
         assert_eq!(copy_line(&error), Some(12));
+        let raised =
+            ServerError { sqlstate: "P0001".into(), message: "no rate for secret".into(), ..Default::default() };
+        assert!(!shown(&raised).contains("secret"), "{}", shown(&raised));
     }
 }

@@ -13,10 +13,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A place in the base cache.
 #[derive(Debug)]
 pub enum BaseSlot {
-    /// The base is there: its folder.
-    Ready(PathBuf),
+    /// The base is there.
+    Ready(ReadyBase),
     /// It is this process's to make; others who want it wait.
     Missing(PartialBase),
+}
+
+/// A base that is used: as long as this lives, nobody clears it away.
+#[derive(Debug)]
+pub struct ReadyBase {
+    folder: PathBuf,
+    _in_use: File,
+}
+
+impl ReadyBase {
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
 }
 
 /// A base being made. Dropped, it is removed.
@@ -24,16 +38,19 @@ pub enum BaseSlot {
 pub struct PartialBase {
     path: PathBuf,
     finished: PathBuf,
+    /// A damaged one was there, and is gone.
+    pub replaces_a_damaged_one: bool,
     /// Held while the base is made; free, with the folder still there, it means that its maker is dead.
     _lock: File,
 }
 
 impl StateDir {
-    /// The base of this key, or the duty to make it. Waits while another process makes it.
+    /// The base of this key, or the duty to make it: also where it is there and not `whole`. Waits while another process
+    /// makes it.
     ///
     /// # Errors
-    /// The folder cannot be locked or made.
-    pub async fn base(&self, key: &str) -> Result<BaseSlot, StateError> {
+    /// The folder cannot be locked or made, or a damaged one not removed.
+    pub async fn base(&self, key: &str, whole: impl Fn(&Path) -> bool) -> Result<BaseSlot, StateError> {
         let lock_path = self.bases().join(format!("{key}.lock"));
         let lock = open_lock(&lock_path)?;
         loop {
@@ -44,8 +61,9 @@ impl StateDir {
             }
         }
         let finished = self.bases().join(key);
-        if finished.is_dir() {
-            return Ok(BaseSlot::Ready(finished));
+        let there = finished.is_dir();
+        if there && whole(&finished) {
+            return use_base(finished).map(BaseSlot::Ready);
         }
         sign(&lock, &lock_path)?;
         let path = self.bases().join(format!("{key}.partial"));
@@ -53,9 +71,27 @@ impl StateDir {
             kill_all_in(&path);
             remove_folder(&path)?;
         }
+        if there {
+            // Under the lock, or it might be one that was just made anew.
+            remove_folder(&finished)?;
+        }
         self.make_passage(&path)?;
-        Ok(BaseSlot::Missing(PartialBase { path, finished, _lock: lock }))
+        Ok(BaseSlot::Missing(PartialBase { path, finished, replaces_a_damaged_one: there, _lock: lock }))
     }
+}
+
+/// The lock of those who use a base. It is taken under the base's own lock alone, and in no time: those who clear it hold
+/// the base's own as well.
+pub(super) fn lock_of_users(base: &Path) -> PathBuf {
+    base.with_extension("users")
+}
+
+/// Marks a base as used. The caller holds the base's own lock.
+fn use_base(folder: PathBuf) -> Result<ReadyBase, StateError> {
+    let path = lock_of_users(&folder);
+    let in_use = open_lock(&path)?;
+    in_use.lock_shared().map_err(io_error("lock", &path))?;
+    Ok(ReadyBase { folder, _in_use: in_use })
 }
 
 impl PartialBase {
@@ -64,13 +100,13 @@ impl PartialBase {
         &self.path
     }
 
-    /// Makes it the base, and returns its final folder.
+    /// Makes it the base.
     ///
     /// # Errors
-    /// It cannot be renamed.
-    pub fn publish(self) -> Result<PathBuf, StateError> {
+    /// It cannot be renamed or locked.
+    pub fn publish(self) -> Result<ReadyBase, StateError> {
         std::fs::rename(&self.path, &self.finished).map_err(io_error("rename", &self.path))?;
-        Ok(self.finished.clone())
+        use_base(self.finished.clone())
     }
 }
 

@@ -1,36 +1,68 @@
 //! `clean`: the caches, where nobody is using them.
 
+use super::base::lock_of_users;
 use super::lock::open_lock;
 use super::{StateDir, StateError, io_error, remove_folder};
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 impl StateDir {
-    /// Removes every cached base that no run is making, the cached results of `initdb`, and dumps taken from URLs. Runs under way have copied
-    /// their base already, or hold its lock. Returns a line for each thing removed.
+    /// Removes every cached base that no run makes or uses, the cached results of `initdb`, and dumps taken from URLs that
+    /// nobody takes or reads. Returns a line for each thing removed. Locks stay: who waits for one has its file open.
     ///
     /// # Errors
-    /// A folder that cannot be read or removed.
+    /// A folder that cannot be read, locked or removed.
     pub fn clear_caches(&self) -> Result<Vec<String>, StateError> {
         let mut removed = Vec::new();
-        for parent in [self.bases(), self.initdb()] {
-            for entry in fs::read_dir(&parent).map_err(io_error("read", &parent))? {
-                let path = entry.map_err(io_error("read", &parent))?.path();
-                if !path.is_dir() {
-                    continue;
+        for base in children(&self.bases())?.into_iter().filter(|path| path.is_dir()) {
+            let Some(_no_maker) = if_free(&base.with_extension("lock"))? else { continue };
+            let Some(_no_users) = if_free(&lock_of_users(&base))? else { continue };
+            remove_folder(&base)?;
+            removed.push(line(&base));
+        }
+        for cluster in children(&self.initdb())?.into_iter().filter(|path| path.is_dir()) {
+            remove_folder(&cluster)?;
+            removed.push(line(&cluster));
+        }
+        for dump in children(&self.root().join("dumps"))? {
+            if dump.extension() == Some(OsStr::new("lock")) {
+                continue;
+            }
+            let Some(_lock) = if_free(&dump.with_extension("lock"))? else { continue };
+            match fs::remove_file(&dump) {
+                // Renamed or removed since the folder was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                done => {
+                    done.map_err(io_error("remove", &dump))?;
+                    removed.push(line(&dump));
                 }
-                let lock = open_lock(&path.with_extension("lock"))?;
-                if lock.try_lock().is_err() {
-                    continue;
-                }
-                remove_folder(&path)?;
-                removed.push(format!("removed {}", path.display()));
             }
         }
-        let dumps = self.root().join("dumps");
-        if dumps.is_dir() {
-            remove_folder(&dumps)?;
-            removed.push(format!("removed {}", dumps.display()));
-        }
         Ok(removed)
+    }
+}
+
+fn line(path: &Path) -> String {
+    format!("removed {}", path.display())
+}
+
+/// What is in a folder; nothing where there is none.
+fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io_error("read", folder))?,
+    };
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(io_error("read", folder))).collect()
+}
+
+/// The lock, taken; `None` where somebody holds it.
+fn if_free(path: &Path) -> Result<Option<File>, StateError> {
+    let lock = open_lock(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
     }
 }

@@ -100,25 +100,72 @@ fn a_sweep_never_removes_what_a_run_cannot_have_made() {
 #[tokio::test]
 async fn a_base_is_made_once_and_a_half_made_one_vanishes() {
     let (_folder, state) = state();
-    let BaseSlot::Missing(partial) = state.base("key").await.expect("a slot") else { panic!("nobody made it") };
+    let BaseSlot::Missing(partial) = state.base("key", Path::is_dir).await.expect("a slot") else {
+        panic!("nobody made it")
+    };
     std::fs::write(partial.path().join("content"), "x").expect("written");
     assert_eq!(sweep(&state).expect("swept"), Vec::<String>::new(), "its maker lives");
 
-    let waiting = state.base("key");
+    let waiting = state.base("key", Path::is_dir);
     let publishing = async move { partial.publish() };
     let (slot, published) = tokio::join!(waiting, publishing);
     let BaseSlot::Ready(ready) = slot.expect("a slot") else { panic!("it was made meanwhile") };
-    assert_eq!(ready, published.expect("renamed"));
-    assert!(ready.join("content").is_file());
+    assert_eq!(ready.folder(), published.expect("renamed").folder());
+    assert!(ready.folder().join("content").is_file());
 
-    let BaseSlot::Missing(given_up) = state.base("other").await.expect("a slot") else { panic!("nobody made it") };
+    let BaseSlot::Missing(given_up) = state.base("other", Path::is_dir).await.expect("a slot") else {
+        panic!("nobody made it")
+    };
     let path = given_up.path().to_owned();
     drop(given_up);
     assert!(!path.exists());
 
     state.make_passage(&path).expect("as a killed process leaves it");
     assert_eq!(sweep(&state).expect("swept").len(), 1);
-    assert!(!path.exists() && ready.is_dir());
+    assert!(!path.exists() && ready.folder().is_dir());
+}
+
+#[tokio::test]
+async fn clearing_leaves_a_base_somebody_uses_and_nobody_waits_for_its_user() {
+    let (_folder, state) = state();
+    let path = state.bases().join("key");
+    let BaseSlot::Missing(partial) = state.base("key", Path::is_dir).await.expect("a slot") else {
+        panic!("nobody made it")
+    };
+    let published = partial.publish().expect("renamed");
+    assert_eq!(state.clear_caches().expect("cleared"), Vec::<String>::new());
+    assert!(path.is_dir());
+    let slot = state.base("key", Path::is_dir).await.expect("a slot");
+    assert!(matches!(slot, BaseSlot::Ready(_)), "{slot:?}");
+    drop(published);
+    assert_eq!(state.clear_caches().expect("cleared"), Vec::<String>::new(), "the second one uses it still");
+    drop(slot);
+    assert_eq!(state.clear_caches().expect("cleared"), [format!("removed {}", path.display())]);
+    assert!(!path.exists());
+}
+
+#[test]
+fn clearing_leaves_a_dump_that_is_being_taken_or_read() {
+    let (_folder, state) = state();
+    let dumps = state.root().join("dumps");
+    std::fs::create_dir(&dumps).expect("a folder");
+    for name in ["a.dump", "a.partial", "b.dump", "b.lock"] {
+        std::fs::write(dumps.join(name), "x").expect("written");
+    }
+    let lock = open_lock(&dumps.join("a.lock")).expect("a lock");
+    lock.lock().expect("taken");
+    state.clear_caches().expect("cleared");
+    let left = || {
+        let names = std::fs::read_dir(&dumps).expect("there").map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().expect("text")).collect();
+        names.sort();
+        names
+    };
+    // Locks stay: who waits for one has its file open, and whoever came later would lock another.
+    assert_eq!(left(), ["a.dump", "a.lock", "a.partial", "b.lock"]);
+    drop(lock);
+    state.clear_caches().expect("cleared");
+    assert_eq!(left(), ["a.lock", "b.lock"]);
 }
 
 #[test]

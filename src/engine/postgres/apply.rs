@@ -5,6 +5,7 @@
 
 use super::session::{Endpoint, Session};
 use crate::engine::ServerError;
+use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::script::{self, StatementKind};
 use crate::migration::{Migration, Statement, TransactionMode};
 use std::time::{Duration, Instant};
@@ -349,8 +350,10 @@ impl<W: Watch> Run<'_, W> {
             if self.applied.failure.is_some() {
                 break;
             }
-            if let Err(error) = self.session.execute(sql).await {
-                self.fail(last, error).await?;
+            match self.session.execute(sql).await {
+                Ok(_) => {}
+                Err(error) if is_lost(&error) => return Err(error),
+                Err(error) => self.fail(last, error).await?,
             }
         }
         Ok(())
@@ -389,9 +392,7 @@ impl<W: Watch> Run<'_, W> {
         let started = Instant::now();
         let result = self.session.execute(statement.sql()).await;
         let duration = started.elapsed();
-        if let Err(error) = &result
-            && error.sqlstate.is_empty()
-        {
+        if let Some(error) = result.as_ref().err().filter(|error| is_lost(error)) {
             return Err(error.clone());
         }
         self.watch.after(&mut self.session, at, Ran { result: &result, duration, started }).await?;
@@ -416,7 +417,7 @@ impl<W: Watch> Run<'_, W> {
             StatementKind::Commit | StatementKind::Rollback if self.block != Block::None => {
                 // A COMMIT of a block that an error has aborted is a rollback, but then the run has ended before.
                 let committed = matches!(kind, StatementKind::Commit);
-                self.block = Block::None;
+                self.block = if chains(statement.sql()) { Block::Script } else { Block::None };
                 self.end_block(committed).await?;
             }
             _ => {}
@@ -429,6 +430,7 @@ impl<W: Watch> Run<'_, W> {
         self.block = Block::None;
         match result {
             Ok(_) => self.end_block(true).await,
+            Err(error) if is_lost(&error) => Err(error),
             // Deferred constraints speak up here.
             Err(error) => {
                 let last = self.open.last().copied().unwrap_or_default();
@@ -458,4 +460,16 @@ impl<W: Watch> Run<'_, W> {
         }
         Ok(())
     }
+}
+
+/// Whether the connection is gone: then nobody knows what became of what was sent, and it is nobody's refusal.
+fn is_lost(error: &ServerError) -> bool {
+    error.sqlstate.is_empty()
+}
+
+/// Whether a COMMIT or ROLLBACK begins the next transaction at once: `AND CHAIN`.
+fn chains(sql: &str) -> bool {
+    let words = Lexer::new(sql).filter(|token| token.kind == TokenKind::Word);
+    let words: Vec<String> = words.map(|token| sql[token.span].to_ascii_uppercase()).collect();
+    words.windows(2).any(|two| two == ["AND", "CHAIN"])
 }

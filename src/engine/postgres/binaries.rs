@@ -313,6 +313,15 @@ pub fn find_tool(request: &BinaryRequest, name: &str, at_least: u32) -> Result<T
     })
 }
 
+/// The newest `name` (`pg_dump`) found, wherever servers are.
+///
+/// # Errors
+/// None found; the message says how to get one.
+pub fn newest_tool(request: &BinaryRequest, name: &str) -> Result<ToolBinary, BinariesError> {
+    let found = request.folders().into_iter().filter_map(|dir| tool_in(&dir, name)).max_by_key(|tool| tool.major);
+    found.ok_or_else(|| BinariesError::NoTool { tool: name.to_owned(), at_least: 0, found: Vec::new() })
+}
+
 fn tool_in(dir: &Path, name: &str) -> Option<ToolBinary> {
     let path = std::path::absolute(dir.join(name)).ok()?;
     // Debian's /usr/bin/pg_dump is a wrapper that picks a version by the machine's own clusters.

@@ -13,7 +13,7 @@ mod shared;
 
 use super::session::{Rows, Session};
 use crate::engine::ServerError;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::Catalog;
 use crate::snapshot::{Oid, RelationSize};
 use cursor::Cursor;
 use std::collections::BTreeMap;
@@ -103,33 +103,6 @@ pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationS
         );
     }
     Ok(sizes)
-}
-
-/// Counts the rows of every table and materialized view exactly, by OID; a partitioned table's are its partitions'.
-/// An unpopulated materialized view has none.
-///
-/// # Errors
-/// Whatever the server says.
-pub async fn row_counts(session: &mut Session, catalog: &Catalog) -> Result<BTreeMap<Oid, u64>, ServerError> {
-    let mut counts = BTreeMap::new();
-    let selects: Vec<String> = catalog
-        .relations
-        .values()
-        .filter(|relation| {
-            let populated = catalog.relation_details.get(&relation.oid).is_some_and(|detail| detail.populated);
-            relation.kind == RelationKind::Table || (relation.kind == RelationKind::MaterializedView && populated)
-        })
-        .map(|relation| format!("SELECT {}, count(*) FROM ONLY {}", relation.oid, relation.qualified))
-        .collect();
-    // A few hundred branches at a time keep the server's parser and lock table comfortable.
-    for chunk in selects.chunks(200) {
-        let rows = session.query(&chunk.join(" UNION ALL ")).await?;
-        for row in &rows.rows {
-            let mut cursor = Cursor::new(row);
-            counts.insert(cursor.number()?, cursor.number()?);
-        }
-    }
-    Ok(counts)
 }
 
 /// Decodes every row with `decode`.

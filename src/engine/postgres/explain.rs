@@ -105,11 +105,6 @@ pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &Ca
     captures
 }
 
-/// The keys [`capture_query`] answers for, in its order.
-pub fn plan_keys(query: &HotQuery) -> Vec<PlanKey> {
-    plannings(query).into_iter().map(|planning| planning.key).collect()
-}
-
 /// One way to plan a query.
 struct Planning<'a> {
     key: PlanKey,
@@ -142,7 +137,7 @@ struct Failure {
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self { message: without_values(&error), sqlstate: error.sqlstate }
+        Self { message: error.without_values(), sqlstate: error.sqlstate }
     }
 }
 
@@ -192,10 +187,7 @@ async fn inside(
     end: &str,
     left: &mut Left,
 ) -> Result<Captured, Failure> {
-    let ours = apply_settings(session, query, planning.key.mode, options).await?;
-    // Last in its string, so that no text of the registry's stands before a statement of ours; and not in that of
-    // SAVEPOINT, as a syntax error takes back all of a string.
-    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    prepare(session, query, planning.key.mode, options).await?;
     left.prepared = true;
     let execute = execute_statement(query, planning);
     if !options.run_reads || planning.values.is_none() {
@@ -252,13 +244,13 @@ fn execute_statement(query: &HotQuery, planning: &Planning<'_>) -> String {
     if values.is_empty() { format!("EXECUTE {STATEMENT}") } else { format!("EXECUTE {STATEMENT}({values})") }
 }
 
-/// Applies the query's own settings; returns the statements that set ours.
-async fn apply_settings(
+/// Prepares the query under its own settings, its plan mode and its time limit, for as long as the transaction lasts.
+async fn prepare(
     session: &mut Session,
     query: &HotQuery,
     mode: PlanMode,
     options: &CaptureOptions<'_>,
-) -> Result<String, Failure> {
+) -> Result<(), Failure> {
     if let Some(role) = query.role.as_ref().filter(|_| options.assume_roles) {
         session.execute(&format!("SET LOCAL ROLE {}", quote_identifier(role))).await?;
     }
@@ -277,7 +269,11 @@ async fn apply_settings(
     // After the query's own settings, so that these two win. 0 would mean no limit at all.
     let own = query.limits.query_ms.map(Duration::from_millis);
     let timeout = own.unwrap_or(options.statement_timeout).as_millis().max(1);
-    Ok(format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}"))
+    // PREPARE is last in its string, so that no text of the registry's stands before a statement of ours; and not in that
+    // of SAVEPOINT, as a syntax error takes back all of a string.
+    let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
+    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    Ok(())
 }
 
 /// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
@@ -349,28 +345,6 @@ fn expression(value: &str) -> Result<(), Failure> {
     Err(Failure { sqlstate: "42601".to_owned(), message })
 }
 
-/// The primary message as far as it cannot hold values of user data.
-///
-/// Names are quoted like values in messages; the error's class tells which it is.
-fn without_values(error: &ServerError) -> String {
-    let class = error.sqlstate.get(..2).unwrap_or_default();
-    match class {
-        // Names, rights, limits and the connection.
-        "" | "08" | "0A" | "25" | "26" | "2D" | "3D" | "3F" | "42" | "53" | "54" | "55" | "57" => error.message.clone(),
-        // RAISE: whatever the function wanted to say.
-        "P0" => "a function raised an exception; its message may hold values and is not shown".to_owned(),
-        _ => mask_quoted(&error.message),
-    }
-}
-
-fn mask_quoted(message: &str) -> String {
-    let mut shown = String::new();
-    for (position, part) in message.split('"').enumerate() {
-        shown.push_str(if position % 2 == 0 { part } else { "\"…\"" });
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,22 +392,5 @@ mod tests {
             "SELECT pg_catalog.set_config('search_path', '\"Sales\", public, \"$user\"', true)"
         );
         assert_eq!(set("app.tenant", "default"), "SET LOCAL \"app\".\"tenant\" TO DEFAULT");
-    }
-
-    #[test]
-    fn messages_keep_names_and_lose_values() {
-        let error = |sqlstate: &str, message: &str| {
-            without_values(&ServerError {
-                sqlstate: sqlstate.to_owned(),
-                message: message.to_owned(),
-                ..Default::default()
-            })
-        };
-        assert_eq!(error("42P01", "relation \"orders\" does not exist"), "relation \"orders\" does not exist");
-        assert_eq!(
-            error("22P02", "invalid input syntax for type integer: \"anna@example.org\""),
-            "invalid input syntax for type integer: \"…\""
-        );
-        assert!(!error("P0001", "customer Anna owes 5").contains("Anna"));
     }
 }

@@ -91,6 +91,8 @@ pub struct Observer<'run> {
     /// the counters handed over, if the server can; then [`OWN_STATE`].
     question: String,
     held: BTreeMap<(Oid, LockMode), Instant>,
+    /// Rows of tables that the open transaction emptied, by table and the file they are in.
+    given_up: BTreeMap<(Oid, Oid), u64>,
     open: Vec<OpenLock>,
     wal_before: String,
     transaction_before: u64,
@@ -98,6 +100,8 @@ pub struct Observer<'run> {
     statement_timeout_ms: u64,
     /// Commits of the statement that runs now stand still.
     still: bool,
+    /// Commits can be made to on this server, as far as is known.
+    stands_still: bool,
     /// How often each table was vacuumed before the statement, if it is a VACUUM.
     vacuumed: BTreeMap<Oid, u64>,
     /// Bytes of the database, and where the WAL was when they were counted.
@@ -124,6 +128,8 @@ impl<'run> Observer<'run> {
         observations: &'run mut Vec<Observation>,
     ) -> Result<Self, ServerError> {
         let mut session = Session::observer(endpoint, database, "observer").await?;
+        // Whether commits stand still is told by one of this session's own, whatever the database has set.
+        session.execute("SET synchronous_commit = on").await?;
         let facts = session.query(FACTS).await?;
         let fact = |column: usize| facts.rows.first()?.get(column)?.as_deref();
         let (hands_over, tells_wal) = (fact(1) == Some("t"), fact(2) == Some("t"));
@@ -158,12 +164,14 @@ impl<'run> Observer<'run> {
             question: question(fact(0).unwrap_or("0"), hands_over, tells_wal),
             file: String::new(),
             held: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             open: Vec::new(),
             wal_before: String::new(),
             transaction_before: 0,
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
             still: false,
+            stands_still: true,
             vacuumed: BTreeMap::new(),
             bytes: (0, 0),
             overhead: Duration::ZERO,
@@ -228,6 +236,23 @@ impl<'run> Observer<'run> {
             }
         }
         files
+    }
+
+    /// What the open transaction did to relations may have been taken back: as they are read now, they are known, and what
+    /// has its old file has its old rows.
+    async fn forget_undone(&mut self, within: Option<&mut Session>) -> Result<(), ServerError> {
+        let touched: BTreeSet<Oid> = self.held.keys().map(|(oid, _)| *oid).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let rows = within.unwrap_or(&mut self.session).query(&some_relations(touched.into_iter())).await?;
+        let files = self.learn(&rows);
+        for (oid, now) in std::mem::take(&mut self.renewed) {
+            let filenode = files.nodes.get(&oid).copied().unwrap_or_default();
+            let rows = self.given_up.get(&(oid, filenode)).copied().unwrap_or(now.rows);
+            self.known.insert(oid, Known { filenode, rows, ..now });
+        }
+        Ok(())
     }
 
     fn topmost(&self, oid: Oid) -> Oid {
@@ -316,6 +341,9 @@ impl<'run> Observer<'run> {
         kind: &StatementKind,
         started: Instant,
     ) -> Result<(), ServerError> {
+        if matches!(kind, StatementKind::RollbackTo) {
+            self.forget_undone(Some(session)).await?;
+        }
         let state: Vec<&Row> = told.rows.iter().filter(|row| row.len() == STATE_COLUMNS).collect();
         let news = self.news(&state);
         let rows = if news.is_empty() {
@@ -335,6 +363,8 @@ impl<'run> Observer<'run> {
             .iter()
             .filter_map(|row| Some((number::<Oid>(row, 0)?, LockMode::from_pg_locks(row.get(1)?.as_deref()?)?)))
             .collect();
+        // What ROLLBACK TO let go of is taken anew by whoever takes it next.
+        self.held.retain(|lock, _| held.contains(lock));
         // Dropped relations have no row in pg_class any more, but their locks are there under the OIDs known from before.
         let taken: BTreeSet<_> = held.iter().copied().filter(|lock| !self.held.contains_key(lock)).collect();
         let inherited: BTreeSet<_> = held.iter().copied().filter(|lock| self.held.contains_key(lock)).collect();
@@ -387,8 +417,8 @@ impl<'run> Observer<'run> {
     }
 
     /// Whether the statement commits by itself and has to be made to stand still there, for its locks to be read.
-    fn stands_still(at: Moment<'_>) -> bool {
-        !at.in_transaction && !at.kind.leaves_nothing_behind()
+    fn stands_still(&self, at: Moment<'_>) -> bool {
+        self.stands_still && !at.in_transaction && !at.kind.leaves_nothing_behind()
     }
 }
 
@@ -406,7 +436,7 @@ impl Watch for Observer<'_> {
             self.baseline_read &= !self.held.is_empty();
         }
         let baseline = at.in_transaction && !self.baseline_read && may_read;
-        let stands_still = Self::stands_still(at);
+        let stands_still = self.stands_still(at);
         // SHOW takes no snapshot, so that SET TRANSACTION may still follow.
         let ask = [at.opening, LIMITS, if baseline { OWN_COUNTERS } else { "" }].concat();
         let told = if baseline || stands_still {
@@ -433,6 +463,7 @@ impl Watch for Observer<'_> {
         }
         if stands_still {
             self.still = standstill::begin(&mut self.session, &self.sampler).await?;
+            self.stands_still = self.still;
             // That took a transaction of its own.
             self.transaction_before = self.next_transaction().await?;
         }
@@ -537,7 +568,11 @@ impl Watch for Observer<'_> {
         Ok(())
     }
 
-    async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
+    async fn transaction_ended(&mut self, _: &mut Session, committed: bool) -> Result<(), ServerError> {
+        if !committed {
+            self.forget_undone(None).await?;
+        }
+        self.given_up.clear();
         for open in self.open.drain(..) {
             if let Some(lock) =
                 self.observations.get_mut(open.observation).and_then(|observation| observation.locks.get_mut(open.lock))

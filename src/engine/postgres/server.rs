@@ -204,11 +204,6 @@ impl Server {
         self.process.pid()
     }
 
-    /// How it ended, if it did without being asked to.
-    pub fn ended(&self) -> Option<String> {
-        self.process.status().map(describe)
-    }
-
     /// The last lines of its log. Values of user data may stand in them.
     pub fn log_tail(&self) -> String {
         // A log that cannot be read is only missing from a message about something else.

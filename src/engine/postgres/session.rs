@@ -40,6 +40,14 @@ impl Rows {
     }
 }
 
+/// Lifts the time limits and modes that a source sets for its database or its cluster: they are not for the sessions that
+/// build a copy and look at it. Of the limits, servers before 14 lack one and those before 17 two.
+pub const UNBOUND: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+     SET default_transaction_read_only = off; \
+     SELECT pg_catalog.set_config(name, '0', false) \
+     FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS newer (name) \
+     WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
+
 /// One session with a server.
 #[derive(Debug)]
 pub struct Session {
@@ -85,12 +93,11 @@ impl Session {
     pub async fn observer(endpoint: &Endpoint, database: &str, application_name: &str) -> Result<Self, ServerError> {
         let mut session = Self::connect(endpoint, database, SUPERUSER, application_name).await?;
         session
-            .execute(
-                "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
-                 SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'; \
+            .execute(&format!(
+                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; \
                  SET session_replication_role = replica; SET role = none; \
-                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'",
-            )
+                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+            ))
             .await?;
         Ok(session)
     }
@@ -162,11 +169,6 @@ impl CopyIn<'_> {
     /// What the server says to the data.
     pub async fn finish(self) -> Result<u64, ServerError> {
         self.inner.finish().await.map_err(server_error)
-    }
-
-    /// Gives the copy up; the server's answer to that is the error it always is.
-    pub async fn abort(self) {
-        let _ = self.inner.abort("abandoned").await;
     }
 }
 

@@ -5,7 +5,7 @@
 //! had before, see [`super::statistics`]; only what is new is sampled.
 
 use super::session::{Session, quote_identifier};
-use super::statistics::{SavedStatistics, Target, missing_statistics, transplant};
+use super::statistics::{SavedStatistics, TELLS, Target, missing_statistics, transplant};
 use crate::engine::ServerError;
 use crate::snapshot::Oid;
 use std::collections::BTreeSet;
@@ -176,12 +176,18 @@ struct Frozen {
     relations: String,
     /// `oid, reltuples` as a list of SQL values.
     counts: Vec<String>,
-    /// Whether there are extended statistics among them.
-    extended: bool,
 }
 
 /// What is added to `staattnum` while statistics are out of the way: no column has such a number.
 const PARKED: i32 = 20_000;
+
+/// An OID for the rows of a statistics object `e` while they are out of the way: higher than any object of a copy has.
+const OUT_OF_REACH: &str = "(e.oid::pg_catalog.int8 + 2147483648)::pg_catalog.oid";
+
+/// Columns of `pg_statistic_ext_data` but the first, which differ by version.
+const EXTENDED_COLUMNS: &str = "
+SELECT pg_catalog.string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = 'pg_catalog.pg_statistic_ext_data'::pg_catalog.regclass AND a.attnum > 1 AND NOT a.attisdropped";
 
 /// `stxdinherit`, which servers before 15 do not have.
 const INHERITED: &str = "(pg_catalog.to_jsonb(d) ->> 'stxdinherit')";
@@ -216,25 +222,19 @@ impl Frozen {
                  WHERE starelid IN ({relations}) AND staattnum < {PARKED}"
             ))
             .await?;
-        // ANALYZE of 13 and 14 wants to find the rows of extended statistics where they are, so these are copied.
-        let extended = session
-            .query(&format!("SELECT count(*) FROM pg_catalog.pg_statistic_ext WHERE stxrelid IN ({relations})"))
-            .await?
-            .scalar()
-            .is_some_and(|count| count != "0");
-        if extended {
-            session
-                .execute(&format!(
-                    "CREATE TEMPORARY TABLE seatrial_extended AS \
-                     SELECT d.stxoid, {INHERITED} AS inherited, d.stxdndistinct, d.stxddependencies, d.stxdmcv \
-                     FROM pg_catalog.pg_statistic_ext_data d \
-                     JOIN pg_catalog.pg_statistic_ext e ON e.oid = d.stxoid \
-                     WHERE e.stxrelid IN ({relations}) \
-                       AND (d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL OR d.stxdmcv IS NOT NULL)"
-                ))
-                .await?;
-        }
-        Ok(Self { relations, counts, extended })
+        // ANALYZE of 13 and 14 wants to find the rows of extended statistics where they are, so these are copied. The catalog
+        // alone may hold statistics of expressions: no other table can have a column of their type.
+        let columns = session.query(EXTENDED_COLUMNS).await?;
+        let columns = columns.scalar().unwrap_or_default();
+        session
+            .execute(&format!(
+                "INSERT INTO pg_catalog.pg_statistic_ext_data (stxoid, {columns}) \
+                 SELECT {OUT_OF_REACH}, {columns} FROM pg_catalog.pg_statistic_ext_data d \
+                 JOIN pg_catalog.pg_statistic_ext e ON e.oid = d.stxoid \
+                 WHERE e.stxrelid IN ({relations}) AND {TELLS}"
+            ))
+            .await?;
+        Ok(Self { relations, counts })
     }
 
     /// Takes samples away, where there was something before and where there was not.
@@ -273,17 +273,19 @@ impl Frozen {
                 ))
                 .await?;
         }
-        if self.extended {
-            session
-                .execute(&format!(
-                    "UPDATE pg_catalog.pg_statistic_ext_data AS d \
-                     SET stxdndistinct = s.stxdndistinct, stxddependencies = s.stxddependencies, stxdmcv = s.stxdmcv \
-                     FROM seatrial_extended s \
-                     WHERE d.stxoid = s.stxoid AND {INHERITED} IS NOT DISTINCT FROM s.inherited; \
-                     DROP TABLE seatrial_extended"
-                ))
-                .await?;
-        }
+        session
+            .execute(&format!(
+                "BEGIN; \
+                 DELETE FROM pg_catalog.pg_statistic_ext_data AS d \
+                 USING pg_catalog.pg_statistic_ext AS e, pg_catalog.pg_statistic_ext_data AS p \
+                 WHERE e.stxrelid IN ({relations}) AND d.stxoid = e.oid AND p.stxoid = {OUT_OF_REACH} \
+                   AND {INHERITED} IS NOT DISTINCT FROM {inherited}; \
+                 UPDATE pg_catalog.pg_statistic_ext_data AS d SET stxoid = e.oid FROM pg_catalog.pg_statistic_ext AS e \
+                 WHERE e.stxrelid IN ({relations}) AND d.stxoid = {OUT_OF_REACH}; \
+                 COMMIT",
+                inherited = INHERITED.replace("(d)", "(p)")
+            ))
+            .await?;
         Ok(())
     }
 }

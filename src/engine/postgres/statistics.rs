@@ -21,6 +21,10 @@ const MOST_COMMON: &str = "1";
 const HISTOGRAM: &str = "2";
 const CORRELATION: &str = "3";
 
+/// Whether a row `d` of `pg_statistic_ext_data` tells anything. Servers before 14 have no statistics of expressions.
+pub(super) const TELLS: &str = "(d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL OR d.stxdmcv IS NOT NULL \
+                                 OR pg_catalog.to_jsonb(d) ->> 'stxdexpr' IS NOT NULL)";
+
 /// Slots in a row of `pg_statistic`.
 const SLOTS: usize = 5;
 
@@ -69,7 +73,7 @@ pub(super) async fn missing_statistics(
         }
     };
     let others = match readable {
-        true => {
+        true => &format!(
             "EXISTS (SELECT FROM pg_catalog.pg_index i \
                      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid \
                      WHERE i.indrelid = t.oid AND i.indkey[a.attnum - 1] = 0 \
@@ -77,10 +81,9 @@ pub(super) async fn missing_statistics(
                                        WHERE s.starelid = i.indexrelid AND s.staattnum = a.attnum)) \
              OR EXISTS (SELECT FROM pg_catalog.pg_statistic_ext e \
                         WHERE e.stxrelid = t.oid \
-                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext_data d WHERE d.stxoid = e.oid \
-                                          AND (d.stxdndistinct IS NOT NULL OR d.stxddependencies IS NOT NULL \
-                                               OR d.stxdmcv IS NOT NULL)))"
-        }
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext_data d \
+                                          WHERE d.stxoid = e.oid AND {TELLS}))"
+        ),
         false => "false",
     };
     let missing = session

@@ -82,13 +82,11 @@ impl Counter {
             |condition: &str| (relation.clone(), "rows", format!("SELECT count(*) FROM {quoted} WHERE {condition}"));
         Ok(match error.sqlstate.as_str() {
             "23502" => error.column.as_ref().map(|column| rows(&format!("{} IS NULL", quote_identifier(column)))),
-            "23505" => error.detail.as_deref().and_then(duplicate_key).map(|key| {
-                let condition = predicate(sql).map_or_else(String::new, |predicate| format!(" WHERE {predicate}"));
-                let query = format!(
-                    "SELECT count(*) FROM (SELECT FROM {quoted}{condition} GROUP BY {key} HAVING count(*) > 1) AS duplicates"
-                );
-                (relation, "groups of duplicates", query)
-            }),
+            "23505" => error
+                .detail
+                .as_deref()
+                .and_then(duplicate_key)
+                .map(|key| (relation, "groups of duplicates", duplicates(&quoted, &key, sql))),
             "23514" | "23503" => {
                 not_valid_condition(session, error, sql, in_transaction).await?.map(|condition| rows(&condition))
             }
@@ -104,11 +102,33 @@ fn duplicate_key(detail: &str) -> Option<String> {
     detail.get(start + 1..end).filter(|key| !key.is_empty()).map(str::to_owned)
 }
 
-/// The predicate of a partial unique index: what follows the last WHERE outside parentheses.
+/// Counts the keys that several rows have, as the statement compares them: NULLs are as many different values, unless it
+/// says otherwise.
+fn duplicates(table: &str, key: &str, sql: &str) -> String {
+    let different = (!nulls_are_equal(sql)).then(|| format!("ROW({key}) IS NOT NULL"));
+    let conditions: Vec<String> =
+        predicate(sql).map(|predicate| format!("({predicate})")).into_iter().chain(different).collect();
+    let condition = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    format!("SELECT count(*) FROM (SELECT FROM {table}{condition} GROUP BY {key} HAVING count(*) > 1) AS duplicates")
+}
+
+/// Whether a unique index or constraint is made with `NULLS NOT DISTINCT`.
+fn nulls_are_equal(sql: &str) -> bool {
+    let words = Lexer::new(sql).filter(|token| token.kind == TokenKind::Word);
+    let words: Vec<String> = words.map(|token| sql[token.span].to_ascii_uppercase()).collect();
+    words.windows(3).any(|three| three == ["NULLS", "NOT", "DISTINCT"])
+}
+
+/// The predicate of a partial unique index: what follows the last WHERE outside parentheses, without a comment at its end.
 fn predicate(sql: &str) -> Option<&str> {
     let mut depth = 0usize;
     let mut found = None;
+    let mut end = 0;
     for token in Lexer::new(sql) {
+        if matches!(token.kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment) {
+            continue;
+        }
+        end = token.span.end;
         let text = &sql[token.span.clone()];
         match text {
             "(" => depth += 1,
@@ -119,7 +139,7 @@ fn predicate(sql: &str) -> Option<&str> {
             _ => {}
         }
     }
-    found.map(|start| sql[start..].trim())
+    found.map(|start| sql[start..end].trim())
 }
 
 /// Adds the constraint NOT VALID, which reads no rows, and asks the server which condition a violator meets.
@@ -158,7 +178,8 @@ async fn not_valid_condition(
     );
     session.execute("SAVEPOINT seatrial_condition").await?;
     let validating = sql.to_ascii_lowercase().contains("validate constraint");
-    let added = if validating { Ok(0) } else { session.execute(&format!("{sql} NOT VALID")).await };
+    // On a line of its own, as a comment may be the end of the statement.
+    let added = if validating { Ok(0) } else { session.execute(&format!("{sql}\nNOT VALID")).await };
     let condition = match added {
         Ok(_) => session.query(&definition).await.ok().and_then(|rows| rows.scalar().map(str::to_owned)),
         // The statement takes no NOT VALID (several actions, an inline constraint, a row that was written).
@@ -184,6 +205,7 @@ mod tests {
     #[test]
     fn the_predicate_of_a_partial_index_is_found_outside_parentheses() {
         assert_eq!(predicate("CREATE UNIQUE INDEX i ON t (lower(a)) WHERE b IS NULL"), Some("b IS NULL"));
+        assert_eq!(predicate("CREATE UNIQUE INDEX i ON t (a) WHERE b > /* at */ 1 -- some"), Some("b > /* at */ 1"));
         assert_eq!(predicate("CREATE UNIQUE INDEX i ON t (a)"), None);
         assert_eq!(predicate("ALTER TABLE t ADD EXCLUDE (a WITH =) "), None);
     }

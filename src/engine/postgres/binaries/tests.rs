@@ -139,6 +139,14 @@ fn tools_come_from_elsewhere_when_the_server_has_none_but_never_older_ones() {
 }
 
 #[test]
+fn the_newest_tool_is_found_beside_a_newer_server_that_has_none() {
+    let machine = debian().with("cache/postgres/18/bin", "18.4", &SERVER);
+    assert_eq!(newest_tool(&machine.request(None), "pg_dump").expect("17's").major, 17);
+    let message = newest_tool(&Machine::new().request(None), "pg_dump").expect_err("nothing there").to_string();
+    assert!(message.contains("pg_dump"), "{message}");
+}
+
+#[test]
 fn path_is_searched_and_debian_s_wrapper_is_no_tool() {
     let machine = Machine::new().with("bin", "16.1", &SERVER).with("share", "15.1", &["pg_wrapper"]);
     std::os::unix::fs::symlink(machine.dir("share/pg_wrapper"), machine.dir("bin/pg_dump")).expect("a link");

@@ -1,7 +1,7 @@
 //! The time a query takes before and after, in turns: two copies side by side, so that whatever else the machine does
 //! hits both alike.
 
-use super::{CaptureOptions, Failure, STATEMENT, apply_settings, execute_statement, expression, plannable, plannings};
+use super::{CaptureOptions, Failure, STATEMENT, execute_statement, expression, plannable, plannings, prepare};
 use crate::engine::postgres::session::Session;
 use crate::snapshot::plan::PlanKey;
 use crate::workload::HotQuery;
@@ -38,8 +38,7 @@ pub async fn take_turns(
     let taken = async {
         for (session, prepared) in sessions.iter_mut().zip(&mut prepared) {
             session.execute("BEGIN TRANSACTION READ ONLY").await?;
-            apply_settings(session, query, key.mode, options).await?;
-            session.execute(&format!("PREPARE {STATEMENT} AS {}", query.sql)).await?;
+            prepare(session, query, key.mode, options).await?;
             *prepared = true;
             time(session, &execute).await?;
         }

@@ -3,8 +3,9 @@
 //! Rolled back is not undone: dead rows and index entries stay, and sequences move on. So nothing else is measured on
 //! such a copy, and both sides run the same queries in the same order.
 
-use super::{CaptureOptions, Failure, Planning, STATEMENT, apply_settings, execute_statement, expression, plannable};
-use super::{plannings, without_values};
+use super::{
+    CaptureOptions, Failure, Planning, STATEMENT, execute_statement, expression, plannable, plannings, prepare,
+};
 use crate::engine::ServerError;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::plan::{PlanKey, PlanMode, PlanNode, QueryPlan, RelationName};
@@ -134,8 +135,7 @@ impl In<'_> {
         prepared: &mut bool,
         work: impl AsyncFnOnce(&mut Session, &str) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        apply_settings(session, self.query, self.planning.key.mode, self.options).await?;
-        session.execute(&format!("PREPARE {STATEMENT} AS {}", self.query.sql)).await?;
+        prepare(session, self.query, self.planning.key.mode, self.options).await?;
         *prepared = true;
         work(session, &execute_statement(self.query, self.planning)).await
     }
@@ -214,7 +214,7 @@ fn refusal(error: &ServerError) -> Failure {
         "23503" => format!("these values break a foreign key{by}"),
         "23514" => format!("these values break a CHECK constraint{by}"),
         "57014" => "it did not finish within the time limit".to_owned(),
-        _ => without_values(error),
+        _ => error.without_values(),
     };
     Failure { sqlstate: state.clone(), message: format!("{message}, SQLSTATE {state}") }
 }

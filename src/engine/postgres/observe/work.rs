@@ -39,8 +39,10 @@ impl Observer<'_> {
             if known.filenode == *filenode || known.filenode == 0 || *filenode == 0 || new.contains(oid) {
                 continue;
             }
-            // Nothing else than TRUNCATE, in a function as well, leaves nothing of a table that had rows.
-            let truncated = matches!(kind, StatementKind::Truncate) || known.rows > 0 && files.empty.contains(oid);
+            // Nothing else than TRUNCATE, in a function as well, leaves nothing of a table that had rows; unless they were
+            // deleted before, and what is rewritten now are none.
+            let vanished = known.rows > 0 && files.empty.contains(oid) && !rewrites(kind);
+            let truncated = matches!(kind, StatementKind::Truncate) || vanished;
             let set = if truncated && known.kind == 'r' { &mut emptied } else { &mut rewritten };
             set.insert(*oid);
         }
@@ -60,7 +62,7 @@ impl Observer<'_> {
         observation.deleted = emptied.iter().map(|oid| self.work(*oid, rows(oid))).collect();
         for oid in emptied {
             if let Some(known) = self.known.get_mut(&oid) {
-                known.rows = 0;
+                self.given_up.insert((oid, known.filenode), std::mem::take(&mut known.rows));
             }
         }
         for (oid, filenode) in &files.nodes {
@@ -129,5 +131,14 @@ impl Observer<'_> {
         let top = self.topmost(oid);
         let mut locks = observation.locks.iter();
         locks.any(|lock| lock.relation == top && lock.taken_here && !lock.blocks().is_empty())
+    }
+}
+
+/// Whether statements of this kind give tables new files and leave them all their rows.
+fn rewrites(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::AlterTable { .. } | StatementKind::Vacuum => true,
+        StatementKind::Other(words) => words.starts_with("CLUSTER"),
+        _ => false,
     }
 }
