@@ -158,7 +158,8 @@ impl Added {
     /// Rows that others wrote may look the same and be others. Where everything is told, what looks the same is the same:
     /// any of them may go.
     fn is_ambiguous(&self) -> bool {
-        !self.is_given() && !(self.keys.is_empty() && self.untold.is_empty())
+        let told = self.keys.is_empty() && self.untold.is_empty();
+        !self.is_given() && !told
     }
 }
 
