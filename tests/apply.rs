@@ -4,7 +4,7 @@ use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::postgres::apply::{Applied, Target, Unwatched, apply};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch;
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
 use seatrial::engine::postgres::violators::Counter;
@@ -47,7 +47,7 @@ async fn place() -> Place {
     let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
     let run = RunDir::create(&state).expect("a run");
     let data_dir = run.fresh_path("data");
-    create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+    create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
     let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
     let target = Target {
         endpoint: server.endpoint().clone(),

@@ -11,7 +11,7 @@ use seatrial::engine::postgres::explain::timing::take_turns;
 use seatrial::engine::postgres::explain::writes::{Written, run_query};
 use seatrial::engine::postgres::explain::{CaptureOptions, capture, capture_query, plan_only};
 use seatrial::engine::postgres::launch;
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
 use seatrial::snapshot::plan::{Captured, PlanKey, PlanMode};
@@ -51,8 +51,7 @@ impl SharedServer {
         let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
-        let locale = ClusterLocale::default();
-        create_cluster(&binaries, &state, &run, &locale, &data_dir).await.expect("a cluster");
+        create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
         Self { server, _run: run, _folder: folder }
     }

@@ -7,7 +7,7 @@ use seatrial::config::Thresholds;
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch;
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::Session;
 use sha2::{Digest, Sha384};
@@ -69,7 +69,7 @@ impl Project {
         let run = RunDir::create(&state).expect("a run");
         let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
         let data_dir = run.fresh_path("production");
-        create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+        create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Loading.into()).await.expect("a server");
         let pg_dump = binaries.pg_dump.expect("pg_dump").path;
         let project = Self { folder, state: cache, server, pg_dump };

@@ -6,7 +6,7 @@ use seatrial::copy::source::Source;
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch::{self, Tool, run_tool};
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::io::Write;
@@ -63,7 +63,7 @@ impl Place {
 
     async fn cluster(&self) -> Server {
         let (binaries, data_dir) = (self.binaries(), self.run.fresh_path("source"));
-        create_cluster(&binaries, &self.state, &self.run, &ClusterLocale::default(), &data_dir).await.expect("cluster");
+        create_cluster(&binaries, &self.state, &self.run, &data_dir).await.expect("cluster");
         Server::start(&binaries, &data_dir, &self.run, &ServerMode::Measuring.into()).await.expect("a server")
     }
 }

@@ -4,7 +4,7 @@ use seatrial::copy::state::{RunDir, StateDir, sweep};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch::process::start_time;
 use seatrial::engine::postgres::launch::{self, RunAs, Tool, run_tool};
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, LocaleProvider, copy_data_dir, create_cluster};
+use seatrial::engine::postgres::server::cluster::{copy_data_dir, create_cluster};
 use seatrial::engine::postgres::server::{ClusterError, SUPERUSER, Server, ServerMode, ServerOptions};
 use seatrial::engine::postgres::session::Session;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -36,10 +36,8 @@ impl Place {
 
     async fn cluster(&self) -> PathBuf {
         let data_dir = self.run.fresh_path("data");
-        let locale = ClusterLocale::default();
-        let made = create_cluster(&self.binaries, &self.state, &self.run, &locale, &data_dir).await.expect("a cluster");
-        assert_eq!(made.locale_fallback, None);
-        made.data_dir
+        create_cluster(&self.binaries, &self.state, &self.run, &data_dir).await.expect("a cluster");
+        data_dir
     }
 
     async fn start(&self, data_dir: &Path, mode: ServerMode) -> Server {
@@ -204,22 +202,6 @@ async fn a_server_that_cannot_start_says_what_its_log_says() {
 }
 
 #[tokio::test]
-async fn a_locale_the_machine_lacks_becomes_c_and_is_said() {
-    let place = Place::new();
-    let locale = ClusterLocale { collate: "tlh_QX.UTF-8".into(), ctype: "tlh_QX.UTF-8".into(), ..Default::default() };
-    for _made_then_cached in 0..2 {
-        let data_dir = place.run.fresh_path("data");
-        let made = create_cluster(&place.binaries, &place.state, &place.run, &locale, &data_dir).await.expect("made");
-        assert!(made.locale_fallback.expect("a reason").contains("locale"));
-    }
-    let latin = ClusterLocale { encoding: "LATIN1".into(), provider: LocaleProvider::Libc, ..Default::default() };
-    let data_dir = place.run.fresh_path("data");
-    create_cluster(&place.binaries, &place.state, &place.run, &latin, &data_dir).await.expect("made");
-    let server = place.start(&data_dir, ServerMode::Measuring).await;
-    assert_eq!(value(&server, "SHOW server_encoding").await, "LATIN1");
-}
-
-#[tokio::test]
 async fn tools_run_to_their_end_or_die_when_given_up() {
     let place = Place::new();
     let mut tool = Tool::new("/bin/sh".into());
@@ -258,7 +240,7 @@ async fn victim() {
     let run = RunDir::create(&state).expect("a run");
     say("run 0".into());
     let data_dir = run.fresh_path("data");
-    create_cluster(&binaries(), &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+    create_cluster(&binaries(), &state, &run, &data_dir).await.expect("a cluster");
     say("cluster 0".into());
     let server = Server::start(&binaries(), &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
     let busy = connect(&server).await.execute("CREATE TABLE t AS SELECT generate_series(1, 1000000)").await;

@@ -11,9 +11,7 @@ use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, Sta
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
-use crate::engine::postgres::server::cluster::{
-    ClusterLocale, CopyError, copied_bytes, copy_data_dir_unless, create_cluster,
-};
+use crate::engine::postgres::server::cluster::{CopyError, copied_bytes, copy_data_dir_unless, create_cluster};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
 use serde::{Deserialize, Serialize};
@@ -289,7 +287,7 @@ struct Making<'a> {
 impl Making<'_> {
     async fn make(&self, partial: &PartialBase, database: Option<&str>) -> Result<BaseRecord, BaseError> {
         let data_dir = partial.path().join(DATA);
-        create_cluster(self.binaries, self.state, self.run, &ClusterLocale::default(), &data_dir).await?;
+        create_cluster(self.binaries, self.state, self.run, &data_dir).await?;
         let server = Server::start(self.binaries, &data_dir, self.run, &ServerMode::Loading.into()).await?;
         let outcome = self.restore(&server, database).await?;
         drop_other_databases(&server, &outcome.database).await?;

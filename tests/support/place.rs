@@ -5,7 +5,7 @@ use seatrial::engine::ServerError;
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::schema_dump::{SchemaDumpError, schema_text};
-use seatrial::engine::postgres::server::cluster::{ClusterLocale, create_cluster};
+use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ impl Place {
         let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
-        create_cluster(&binaries, &state, &run, &ClusterLocale::default(), &data_dir).await.expect("a cluster");
+        create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
         let place = Self { _folder: folder, binaries, server };
         place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
