@@ -89,7 +89,7 @@ impl ProofCopy for Copy<'_> {
         self.migrate().await
     }
 
-    async fn apply_one(&self, _: usize) -> Result<Result<(), ServerError>, ServerError> {
+    async fn apply_one(&self, _: usize) -> Result<Result<(), String>, ServerError> {
         self.migrate().await.map(Ok)
     }
 

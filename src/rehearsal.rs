@@ -98,8 +98,8 @@ pub enum RehearsalError {
     Earlier {
         /// The runner's version.
         version: String,
-        /// What the server said.
-        error: ServerError,
+        /// What the server said, as it may be told.
+        error: String,
     },
     /// A copy cannot be made.
     #[error(transparent)]
@@ -468,12 +468,12 @@ pub struct Plan<'run> {
 
 impl Plan<'_> {
     /// A migration's refusal as it may be told: without values of rows, unless they are asked for.
-    fn tellable(&self, migrations: &[Migration], failure: Failure) -> ServerError {
+    fn tellable(&self, migrations: &[Migration], failure: Failure) -> String {
         let Failure { statement, error } = failure;
         let statements = migrations.iter().flat_map(|migration| &migration.statements);
         let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
         let message = Redactor { show_values: self.settings.show_values }.error_message(&error, sql);
-        ServerError { message, ..error }
+        format!("{message} (SQLSTATE {})", error.sqlstate)
     }
 
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {

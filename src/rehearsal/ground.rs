@@ -63,7 +63,7 @@ impl ProofCopy for GroundCopy<'_> {
         apply(&self.copy.target, &part, None, &mut Told(&self.plan.activity)).await.map(|_| ())
     }
 
-    async fn apply_one(&self, index: usize) -> Result<Result<(), ServerError>, ServerError> {
+    async fn apply_one(&self, index: usize) -> Result<Result<(), String>, ServerError> {
         let Some(mut migration) = self.migrations.get(index).cloned() else { return Ok(Ok(())) };
         // Runners that take everything pending in one transaction do the same with one.
         if migration.transaction == TransactionMode::AllPending {

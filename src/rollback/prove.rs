@@ -46,8 +46,8 @@ pub trait ProofCopy: Sized {
     fn migrate(&self) -> impl Future<Output = Result<(), ServerError>>;
     /// Applies the first so many of all pending statements, as a run that is cut off there.
     fn migrate_part(&self, statements: usize) -> impl Future<Output = Result<(), ServerError>>;
-    /// Applies one pending migration by itself, counted from 0. The inner error is the migration's.
-    fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), ServerError>, ServerError>>;
+    /// Applies one pending migration by itself, counted from 0. The inner error is the migration's, as it may be told.
+    fn apply_one(&self, index: usize) -> impl Future<Output = Result<Result<(), String>, ServerError>>;
     /// Runs the hand-written down script of one migration as its runner does, its note about it included. The inner error
     /// is the script's.
     fn take_back(&self, index: usize) -> impl Future<Output = Result<Result<(), DownFailure>, ServerError>>;
@@ -309,8 +309,7 @@ fn refused(script: &str, span: &Range<usize>, error: &ServerError) -> String {
     // What the scripts raise by themselves names objects and counts.
     let own = error.sqlstate == "P0001" && error.message.ends_with("nothing was changed");
     let message = if own { error.message.clone() } else { Redactor::default().error_message(error, statement) };
-    let error = ServerError { message, ..error.clone() };
-    format!("line {line}, `{first}`: {error}")
+    format!("line {line}, `{first}`: {message} (SQLSTATE {})", error.sqlstate)
 }
 
 /// Bytes of the backup, and how many rows and positions it holds.

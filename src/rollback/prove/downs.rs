@@ -6,7 +6,6 @@ mod adopt;
 use super::super::generate::bare;
 use super::each::alone_it_fails;
 use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State, Step, refused};
-use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::report::v1::{DownVerdict, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
@@ -22,7 +21,7 @@ pub struct DownFailure {
     /// [`crate::migration::Statement::index`] within the script; 0 when the runner's own note is refused.
     pub statement: usize,
     /// What the server said, as it may be told.
-    pub error: ServerError,
+    pub error: String,
 }
 
 /// What running a hand-written down script showed.

@@ -11,7 +11,6 @@ use super::super::origin::Origin;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State};
 use super::{check_conditions, clean_up, prepare, role, roll_back, without};
-use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::report::v1::RollbackVerdict;
 use crate::snapshot::catalog::Catalog;
@@ -179,7 +178,7 @@ async fn survey<C: ProofCopy>(
     Ok((legs, stopped))
 }
 
-pub(super) fn alone_it_fails(error: &ServerError) -> String {
+pub(super) fn alone_it_fails(error: &str) -> String {
     format!("it fails where it is applied by itself: {error}")
 }
 
