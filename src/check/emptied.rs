@@ -1,8 +1,9 @@
 //! Queries that find nothing any more: `plan/emptied`. They run, and fast.
 
-use super::{Answer, Check, Finding, Kind, Severity, count, examples};
+use super::{Answer, Check, Finding, Kind, Severity, examples};
 use crate::config::Thresholds;
 use crate::rehearsal::{PlanChange, Rehearsal};
+use crate::report::human::plural;
 use crate::snapshot::plan::Captured;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ fn finding(change: &PlanChange, before: f64) -> Finding {
         &EMPTIED,
         change.cause.statements.first().copied(),
         change.cause.objects.clone(),
-        format!("{query} returned {} rows, and returns none any more", count(before as u64)),
+        format!("{query} returned {}, and returns none any more", plural(before as usize, "row")),
         "see that these rows are meant to be gone, or out of sight, for this query".to_owned(),
     )
     .with(json!({ "rows_before": before, "rows_after": 0 }));
