@@ -136,6 +136,13 @@ fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
             }
         }
     }
+    // What cannot be judged with one set is no news of a query that does more work for certain with another.
+    let certain: Vec<Option<String>> = findings
+        .iter()
+        .filter(|found| found.severity == Severity::Error && *found.kind != OVER_BUDGET)
+        .map(|found| found.query.clone())
+        .collect();
+    findings.retain(|found| *found.kind != UNSTABLE || !certain.contains(&found.query));
     for found in findings.iter_mut().filter(|found| *found.kind == QUERY_BROKEN) {
         // What is gone, not what the plan used to go through.
         let gone = breaking.iter().filter(|each| each.statement == found.statement);
@@ -330,5 +337,34 @@ mod tests {
         };
         assert_eq!(severity(1_000_000), [(SLOWER_SAME_PLAN.id, Severity::Warning)]);
         assert_eq!(severity(2_600_000), [(SLOWER_SAME_PLAN.id, Severity::Error)]);
+    }
+
+    #[test]
+    fn a_query_that_is_slower_with_one_set_is_not_said_to_be_past_judging_with_another() {
+        let of = |set: &str| PlanCapture {
+            key: PlanKey { query: "q".to_owned(), parameter_set: set.to_owned(), mode: PlanMode::Custom },
+            captured: Captured::Planned(
+                QueryPlan::from_explain_json(include_str!("../../tests/plans/15/index_scan.json")).expect("a plan"),
+            ),
+        };
+        let snapshot =
+            Snapshot { catalog: Catalog::default(), sizes: BTreeMap::new(), plans: vec![of("one"), of("other")] };
+        let moments = Moments { settled: Some(&snapshot), ..Moments::between(&snapshot, &snapshot) };
+        let limits = verdict::Thresholds::default();
+        let query = HotQuery::bare("q", "SELECT 1");
+        let diffs =
+            compare_plans(moments, std::slice::from_ref(&query), &limits, Values::Redacted, |_| Doubt::default());
+        let found = |verdicts: [Verdict; 2]| {
+            let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, vec![query.clone()]);
+            rehearsal.plans =
+                diffs.iter().cloned().map(|diff| PlanChange { diff, cause: Default::default() }).collect();
+            for (change, verdict) in rehearsal.plans.iter_mut().zip(verdicts) {
+                change.diff.verdict.verdict = verdict;
+            }
+            let found = find(&rehearsal, &Thresholds::default());
+            found.iter().map(|finding| finding.kind.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found([Verdict::Unstable, Verdict::Unchanged]), [UNSTABLE.id]);
+        assert_eq!(found([Verdict::Unstable, Verdict::Broken]), [QUERY_BROKEN.id]);
     }
 }
