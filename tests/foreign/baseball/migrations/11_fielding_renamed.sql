@@ -1,5 +1,5 @@
 -- expect: applies yes, blocks briefly, slower no, undoable yes
--- find: schema/client-breaking
+-- find:
 -- A better name; the old one stays as a view until everybody has moved.
 BEGIN;
 SET LOCAL lock_timeout = '5s';
