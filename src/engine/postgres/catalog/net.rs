@@ -135,9 +135,13 @@ async fn again(session: &mut Session, first: &First) -> Result<Option<Net>, Serv
     Ok(Some(net))
 }
 
+/// A query this long takes longer to plan than to run: once has to do, whatever the parameter.
 async fn begin(session: &mut Session) -> Result<(), ServerError> {
     session
-        .execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; SET LOCAL jit = off")
+        .execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; SET LOCAL jit = off; \
+             SET LOCAL plan_cache_mode = force_generic_plan",
+        )
         .await
         .map(|_| ())
 }
