@@ -29,15 +29,6 @@ struct CatalogColumn {
     not_null: bool,
 }
 
-/// How the server's own rows are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum System {
-    /// OID, name and a hash of each.
-    Hashed,
-    /// How many there are, and how many of them the transaction `$1` or a later one wrote.
-    Counted,
-}
-
 /// Where the numbers of a catalog's column lead, by catalog and column.
 type References = BTreeMap<(String, String), Refers>;
 
@@ -48,7 +39,7 @@ type References = BTreeMap<(String, String), Refers>;
 pub async fn read(session: &mut Session) -> Result<Net, ServerError> {
     begin(session).await?;
     let read = match Shape::read(session).await {
-        Ok(shape) => rows(session, shape.empty(), &shape.query(System::Hashed)).await,
+        Ok(shape) => rows(session, shape.empty(), &shape.query("NULL::xid")).await,
         Err(error) => Err(error),
     };
     end(session, read).await
@@ -103,14 +94,13 @@ impl Reader {
             Some(first) => first.empty,
             None => {
                 let shape = Shape::read(session).await?;
-                session.execute(&format!("PREPARE net AS {}", shape.query(System::Hashed))).await?;
-                session.execute(&format!("PREPARE net_again (xid) AS {}", shape.query(System::Counted))).await?;
+                session.execute(&format!("PREPARE net (xid) AS {}", shape.query("$1"))).await?;
                 shape.empty()
             }
         };
         let next = "SELECT txid_snapshot_xmin(txid_current_snapshot()) & 4294967295";
         let transaction = session.query(next).await?.scalar().unwrap_or_default().to_owned();
-        let net = rows(session, empty.clone(), "EXECUTE net").await?;
+        let net = rows(session, empty.clone(), "EXECUTE net (NULL)").await?;
         let system = net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), rows.system.clone())).collect();
         self.first = Some(First { empty, system, transaction });
         Ok(net)
@@ -124,7 +114,7 @@ impl Reader {
 
 /// Everything, the server's own rows as they were; `None` if one of these was written since.
 async fn again(session: &mut Session, first: &First) -> Result<Option<Net>, ServerError> {
-    let query = format!("EXECUTE net_again ('{}')", first.transaction);
+    let query = format!("EXECUTE net ('{}')", first.transaction);
     let mut net = rows(session, first.empty.clone(), &query).await?;
     for (catalog, rows) in &mut net.catalogs {
         let counted = std::mem::replace(&mut rows.system, first.system.get(catalog).cloned().unwrap_or_default());
@@ -177,10 +167,13 @@ impl Shape {
         Net { classes: self.classes.clone(), catalogs: self.catalogs.iter().map(catalog).collect() }
     }
 
-    /// The query for their rows.
-    fn query(&self, system: System) -> String {
+    /// The query for their rows; of the server's own, what `since` (an `xid`) asks for.
+    ///
+    /// Where it is null: OID, name and a hash of each. Else how many there are, and how many of them that transaction or
+    /// a later one wrote.
+    fn query(&self, since: &str) -> String {
         let selects: Vec<String> =
-            self.catalogs.iter().map(|(catalog, columns)| select(catalog, columns, system)).collect();
+            self.catalogs.iter().map(|(catalog, columns)| select(catalog, columns, since)).collect();
         selects.join("\nUNION ALL ")
     }
 }
@@ -302,7 +295,9 @@ fn kept(catalog: &str, columns: &[CatalogColumn], references: &References) -> Ve
 }
 
 /// The query for one catalog, a branch of a union of name, rows, the server's own rows.
-fn select(catalog: &str, columns: &[CatalogColumn], read: System) -> String {
+///
+/// Both kinds of rows come of one scan: planning is the greater part of the cost, and grows with each.
+fn select(catalog: &str, columns: &[CatalogColumn], since: &str) -> String {
     let null = format!("E'\\x{:x}'", u32::from(NULL.chars().next().unwrap_or_default()));
     let (mut values, mut hashed) = (Vec::new(), Vec::new());
     for column in columns {
@@ -316,42 +311,32 @@ fn select(catalog: &str, columns: &[CatalogColumn], read: System) -> String {
         hashed.push(if column.not_null { plain } else { format!("coalesce({plain}::text, {null})") });
     }
     let (field, row) = (format!("E'\\x{:x}'", u32::from(FIELD)), format!("E'\\x{:x}'", u32::from(ROW)));
-    let mut conditions: Vec<String> = masks::only(catalog).into_iter().map(str::to_owned).collect();
-    let own = masks::own_rows(catalog);
+    let mut rows = format!("string_agg(concat_ws({field}, {}), {row})", values.join(", "));
     let mut system = "NULL".to_owned();
+    let own = masks::own_rows(catalog);
     if !own.is_empty() {
-        let conditioned = |comparison: &str, joined: &str| {
-            let each: Vec<String> =
-                own.iter().map(|column| format!("x.{column}::oid {comparison} {FIRST_NORMAL_OID}")).collect();
+        let each = |comparison: &str, joined: &str| {
+            let each: Vec<String> = own.iter().map(|column| format!("x.{column}::oid {comparison}")).collect();
             each.join(joined)
         };
-        let has_public =
-            own.iter().map(|column| format!("x.{column}::oid = {PUBLIC}")).collect::<Vec<_>>().join(" OR ");
-        let named = columns
-            .iter()
-            .find(|column| column.type_name == "name")
-            .map_or("''".to_owned(), |column| format!("x.{}", column.name));
-        let mut where_own = vec![conditioned("<", " AND "), format!("NOT ({has_public})")];
-        where_own.extend(conditions.iter().cloned());
-        let each_row = match read {
-            System::Hashed => format!(
-                "string_agg(concat_ws({field}, x.{}::oid, {named}, hashtextextended(concat_ws({field}, {}), 0)), {row})",
-                own[0],
-                hashed.join(", "),
-            ),
-            // Frozen ones of a server whose ids went round may look young: then all are hashed again.
-            System::Counted => format!("concat_ws({field}, count(*), count(*) FILTER (WHERE age(x.xmin) <= age($1)))"),
-        };
-        system = format!("(SELECT {each_row} FROM {catalog} x WHERE {})", where_own.join(" AND "));
-        conditions.push(format!("({} OR {has_public})", conditioned(">=", " OR ")));
+        let (below, public) = (each(&format!("< {FIRST_NORMAL_OID}"), " AND "), each(&format!("= {PUBLIC}"), " OR "));
+        let servers = format!("{below} AND NOT ({public})");
+        let name = columns.iter().find(|column| column.type_name == "name");
+        let name = name.map_or_else(|| "''".to_owned(), |column| format!("x.{}", column.name));
+        let hash = format!("hashtextextended(concat_ws({field}, {}), 0)", hashed.join(", "));
+        // Frozen rows of a server whose ids went round may look young: then all are hashed again.
+        system = format!(
+            "CASE WHEN {since} IS NULL \
+             THEN string_agg(concat_ws({field}, x.{}::oid, {name}, {hash}), {row}) FILTER (WHERE {since} IS NULL AND {servers}) \
+             ELSE concat_ws({field}, count(*) FILTER (WHERE {servers}), \
+             count(*) FILTER (WHERE {servers} AND age(x.xmin) <= age({since}))) END",
+            own[0]
+        );
+        let _ = write!(rows, " FILTER (WHERE NOT ({servers}))");
     }
-    let mut query = format!(
-        "SELECT '{catalog}', (SELECT string_agg(concat_ws({field}, {}), {row}) FROM {catalog} x",
-        values.join(", ")
-    );
-    if !conditions.is_empty() {
-        let _ = write!(query, " WHERE {}", conditions.join(" AND "));
+    let mut query = format!("SELECT '{catalog}', {rows}, {system} FROM {catalog} x");
+    if let Some(only) = masks::only(catalog) {
+        let _ = write!(query, " WHERE {only}");
     }
-    let _ = write!(query, "), {system}");
     query
 }
