@@ -76,7 +76,8 @@ pub struct CheckArgs {
     /// Which `[[database]]` entry of the configuration; if it has none of this name, which database of a cluster dump.
     #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
     pub database: Option<String>,
-    /// measure, prove, attribute, or all; default: measure and prove, and attribute when a plan changed.
+    /// measure, prove, attribute, traffic, queue, retry, or all; default: measure and prove, and attribute when a plan
+    /// changed.
     #[arg(long, value_name = "LIST", value_delimiter = ',', env = "SEATRIAL_PASSES")]
     pub passes: Vec<String>,
     /// Also run the hot queries that write, on copies of their own, and report what each pays before and after.

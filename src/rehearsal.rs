@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 mod attribute;
+mod beside;
 pub mod budget;
 pub(crate) mod cause;
 pub(crate) mod cut_short;
@@ -17,10 +18,12 @@ mod prefixes;
 mod production;
 mod prove;
 mod ready;
+pub(crate) mod retry;
 mod sample;
 mod schedule;
 pub(crate) mod story;
 pub(crate) mod timing;
+mod trials;
 mod wanted;
 pub(crate) mod writes;
 
@@ -43,6 +46,7 @@ use crate::migration::git::Changed;
 use crate::migration::layout::MigrationTree;
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
+use crate::observation::traffic::Traffic;
 use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
@@ -264,6 +268,8 @@ pub struct Rehearsal {
     pub observations: Vec<Observation>,
     /// Statements whose effect is committed.
     pub committed: Vec<usize>,
+    /// The last statement of each transaction that was committed.
+    pub commits: Vec<usize>,
     /// Migrations applied as a whole.
     pub applied: usize,
     /// What ended the run.
@@ -294,6 +300,12 @@ pub struct Rehearsal {
     pub writes: Vec<writes::WriteCost>,
     /// The time of hot queries that changed; empty unless asked for.
     pub times: Vec<timing::QueryTime>,
+    /// What hot queries felt beside the migration; `None` unless asked for.
+    pub traffic: Option<Traffic>,
+    /// The same where transactions were open on its tables.
+    pub queue: Option<Traffic>,
+    /// Second runs after one that stopped half-way; empty unless asked for.
+    pub retries: Vec<retry::Retry>,
     /// Data that is gone.
     pub destroyed: Vec<Destroyed>,
     /// The way back.
@@ -327,6 +339,7 @@ impl Rehearsal {
             queries,
             observations: Vec::new(),
             committed: Vec::new(),
+            commits: Vec::new(),
             applied: 0,
             failure: None,
             violators: None,
@@ -342,6 +355,9 @@ impl Rehearsal {
             indexes: Vec::new(),
             writes: Vec::new(),
             times: Vec::new(),
+            traffic: None,
+            queue: None,
+            retries: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
             rollbacks: Vec::new(),
@@ -571,6 +587,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         budget_only(plan, blamed)?;
     }
 
+    trials::run(plan, rehearsal, &wanted).await?;
     on_request::measure(plan, rehearsal).await;
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())

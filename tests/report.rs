@@ -97,8 +97,20 @@ fn recordings_keep_the_rules_of_the_contract() {
 }
 
 /// Keys that came after the first reports were saved: without them a report is still read.
-const ADDED_LATER: [&str; 9] =
-    ["notes", "lasts", "note", "query_notes", "statistics", "self_test", "dead_rows", "temp_bytes", "peak_bytes"];
+const ADDED_LATER: [&str; 12] = [
+    "notes",
+    "lasts",
+    "note",
+    "query_notes",
+    "statistics",
+    "self_test",
+    "dead_rows",
+    "temp_bytes",
+    "peak_bytes",
+    "queued",
+    "broken_off",
+    "retries",
+];
 
 /// Every other key of the schema is required wherever its object stands: taking any one away must be refused, by name.
 #[test]
@@ -113,7 +125,8 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
             // Without these a report is still read.
             let of_query = path.contains("queries[") && (key == "writes" || key == "time");
             let of_migration = path.contains("migrations[") && (key == "rollback" || key == "down");
-            let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query;
+            let of_stall = path.contains("stalls[") && key == "felt";
+            let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query || of_stall;
             if came_later {
                 take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
                 continue;
@@ -154,7 +167,7 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
     report.findings.truncate(1);
     report.migrations.drain(2..);
     report.indexes.truncate(1);
-    report.stalls = recording("hostile").stalls;
+    report.stalls.truncate(1);
     let root = serde_json::to_value(&report).expect("JSON");
     let mut seen = 0;
     take_away(&mut root.clone(), "", &root, &mut seen);
@@ -196,6 +209,31 @@ fn measured_on_request() -> Report {
         "runs": 9, "inside_the_noise": false
     });
     value["indexes"][0]["change"] = "created".into();
+    let felt = |pass: &str, stalled: bool| {
+        serde_json::json!({
+            "pass": pass, "stalled": stalled, "usual_ms": 2.0, "relation": null, "calls": 80, "refused": { "0A000": 3 },
+            "began_ms": 2000.0, "ended_ms": 5100.0, "step_ms": 1000.0, "timeline_ms": [2.0, 2.0, 3100.0, 2100.0, 1100.0, 2.0]
+        })
+    };
+    value["stalls"] = serde_json::json!([
+        { "query": "checkout", "statement": 1, "longest_ms": 3100.0, "felt": felt("traffic", true) },
+        { "query": "search", "statement": null, "longest_ms": 9.0, "felt": felt("traffic", false) },
+        { "query": "checkout", "statement": null, "longest_ms": 300.0, "felt": felt("queue", false) }
+    ]);
+    value["queued"] = serde_json::json!([{ "table": "public.orders", "waited_ms": 1000.0 }]);
+    value["broken_off"] = serde_json::json!([
+        { "pass": "queue", "statement": 1, "sqlstate": "55P03", "error": "canceling statement due to lock timeout" }
+    ]);
+    value["retries"] = serde_json::json!([
+        {
+            "stopped": "behind", "statement": 1, "end": "same",
+            "met": [{
+                "statement": 1, "sqlstate": "42701", "error": "column \"a\" already exists",
+                "sql": ["ALTER TABLE t ADD COLUMN IF NOT EXISTS a int"]
+            }]
+        },
+        { "stopped": "at", "statement": 1, "end": "same", "met": [] }
+    ]);
     Report::from_json(&value.to_string()).expect("read")
 }
 
@@ -229,6 +267,40 @@ fn what_was_measured_on_request_is_told_in_every_format() {
     for (_, format) in FORMATS {
         let Some(format) = format else { continue };
         assert!(!render(&old, format, &at(100)).contains("WAL bytes ("), "{format:?}");
+    }
+}
+
+#[test]
+fn what_was_tried_on_request_is_told_in_every_format() {
+    let report = measured_on_request();
+    let first = &report.migrations[0].statements[0];
+    let place = format!("{}:{}", first.file, first.line);
+    let told = [
+        "Beside hot queries".to_owned(),
+        format!("checkout waited 3.1 s (2.0 ms otherwise) behind {place}"),
+        "▁▁█▆▃▁ 1.0 s each".to_owned(),
+        "no call of search took longer than 9.0 ms".to_owned(),
+        "refused with 0A000: 3 of 80 calls of checkout, 3 of 80 calls of search; where the result of a".to_owned(),
+        "Behind open transactions".to_owned(),
+        "a transaction was open on public.orders: the migration waited 1.0 s for it".to_owned(),
+        format!("lock_timeout ended the migration at {place}"),
+        "Run again where it stopped".to_owned(),
+        format!("stopped behind {place}: run again, it fails at {place}: column \"a\" already exists (SQLSTATE 42701)"),
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS a int".to_owned(),
+        format!("failed at {place}: run again, it comes as far as the first time"),
+    ];
+    for format in [Format::Text, Format::Markdown] {
+        let text = render(&report, format, &at(100));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for told in &told {
+            let escaped = told.replace('_', "\\_");
+            assert!(text.contains(told) || text.contains(&escaped), "{told}\n{text}");
+        }
+    }
+    let nothing = recording("clean");
+    for format in [Format::Text, Format::Markdown] {
+        let text = render(&nothing, format, &at(100));
+        assert!(!text.contains("Beside hot queries") && !text.contains("Run again"), "{text}");
     }
 }
 

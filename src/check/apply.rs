@@ -2,13 +2,11 @@
 
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
-use crate::diff::index::IndexChangeKind;
-use crate::migration::script::kind;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
 
 /// What this file finds.
-pub(super) const CHECK: Check = Check { kinds: &[&FAILED, &VIOLATING_ROWS, &NEEDS_PRIVILEGE, &NOT_RETRYABLE], find };
+pub(super) const CHECK: Check = Check { kinds: &[&FAILED, &VIOLATING_ROWS, &NEEDS_PRIVILEGE], find };
 
 const FAILED: Kind = Kind::new(
     "apply/failed",
@@ -43,17 +41,6 @@ const NEEDS_PRIVILEGE: Kind = Kind::new(
     ",
 )
 .with(examples!("apply/needs-privilege"));
-
-const NOT_RETRYABLE: Kind = Kind::new(
-    "apply/not-retryable",
-    Severity::Warning,
-    Answer::Applies,
-    "
-        A migration failed half-way and some of its statements are committed already. A second run begins with the first
-        statement again and meets what is there.
-    ",
-)
-.with(examples!("apply/not-retryable"));
 
 fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let Some(failure) = &rehearsal.failure else { return Vec::new() };
@@ -118,47 +105,6 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                     .into(),
             )
             .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
-        );
-    }
-    let failing = rehearsal
-        .migrations
-        .iter()
-        .find(|migration| migration.statements.iter().any(|candidate| candidate.index == failure.statement));
-    let kept: Vec<usize> = failing
-        .map(|migration| {
-            let lasting = migration.statements.iter().filter(|each| !kind(each.sql()).leaves_nothing_behind());
-            lasting.map(|statement| statement.index).filter(|index| rehearsal.committed.contains(index)).collect()
-        })
-        .unwrap_or_default();
-    let invalid = rehearsal.indexes.iter().filter(|index| index.change.kind == IndexChangeKind::Invalid);
-    let invalid: Vec<String> = invalid.map(|index| index.change.name.clone()).collect();
-    if kept.is_empty() && !invalid.is_empty() {
-        findings.push(
-            Finding::measured(
-                &NOT_RETRYABLE,
-                statement,
-                invalid.clone(),
-                format!("the failed build leaves {} behind, and a second run finds the name taken", invalid.join(", ")),
-                "drop the invalid index before the next try".into(),
-            )
-            .with(json!({ "invalid_indexes": invalid })),
-        );
-    }
-    if !kept.is_empty() {
-        findings.push(
-            Finding::measured(
-                &NOT_RETRYABLE,
-                statement,
-                Vec::new(),
-                match kept.len() {
-                    1 => "fails half-way: an earlier statement of this migration stays committed".to_owned(),
-                    several => format!("fails half-way: {several} earlier statements of this migration stay committed"),
-                },
-                "a second run starts from its first statement and meets what is already there: undo the committed part \
-                 with rollback.sql first, or make each statement safe to run again"
-                    .into(),
-            )
-            .with(json!({ "committed_statements": kept })),
         );
     }
     findings

@@ -15,17 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What this file finds.
 pub(super) const CHECK: Check = Check {
-    kinds: &[
-        &TABLE_REWRITE,
-        &FULL_SCAN,
-        &INDEX_BUILD,
-        &HELD_LONG,
-        &STALL,
-        &QUEUE_BEHIND,
-        &MANY_TABLES,
-        &NO_TIMEOUT,
-        &LARGE_UPDATE,
-    ],
+    kinds: &[&TABLE_REWRITE, &FULL_SCAN, &INDEX_BUILD, &HELD_LONG, &MANY_TABLES, &NO_TIMEOUT, &LARGE_UPDATE],
     find,
 };
 
@@ -72,25 +62,6 @@ const HELD_LONG: Kind = Kind::new(
     ",
 )
 .with(examples!("lock/held-long"));
-
-const STALL: Kind = Kind::new(
-    "lock/stall",
-    Severity::Error,
-    Answer::Blocks,
-    "
-        A hot query had to wait while the migration ran beside it. Not raised yet: nothing runs beside the migration so far.
-    ",
-);
-
-const QUEUE_BEHIND: Kind = Kind::new(
-    "lock/queue-behind",
-    Severity::Error,
-    Answer::Blocks,
-    "
-        The migration waits for a lock behind one long query, and everything else queues up behind the migration. Not raised
-        yet.
-    ",
-);
 
 const MANY_TABLES: Kind = Kind::new(
     "lock/many-tables",

@@ -14,8 +14,10 @@ mod kind;
 mod lock;
 mod plan;
 mod policy;
+mod retry;
 mod rollback;
 mod schema;
+mod stall;
 
 pub(crate) use downs::told;
 use kind::examples;
@@ -104,7 +106,9 @@ struct Check {
 #[rustfmt::skip]
 const CHECKS: &[Check] = &[
     apply::CHECK,
+    retry::CHECK,
     lock::CHECK,
+    stall::CHECK,
     plan::CHECK,
     emptied::CHECK,
     index::CHECK,

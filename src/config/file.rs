@@ -86,6 +86,10 @@ thresholds! {
     plan_blocks: u64 => u64 = 100;
     /// Or so many more blocks a minute, by its weight; from here on slower-same-plan is an error, too.
     plan_blocks_per_minute: Amount => f64 = 1000000.0;
+    /// A hot query that waits for the migration longer than this is reported, in milliseconds.
+    stall_ms: Amount => f64 = 500.0;
+    /// How long the transactions last behind which the queue pass lets the migration wait, in milliseconds.
+    transaction_ms: Amount => f64 = 5000.0;
     /// Longest one hot query may run, in milliseconds.
     query_ms: u64 => u64 = 30000;
 }
@@ -169,7 +173,8 @@ keys! {
     schema: Text,
     /// Folder of server binaries; empty means none; left out: the nearest that is not older than the source.
     postgres_bin: AnyText,
-    /// measure, prove, attribute, or all; left out: measure and prove, and attribute when a plan changed.
+    /// measure, prove, attribute, traffic, queue, retry, or all; left out: measure and prove, and attribute when a plan
+    /// changed.
     passes: Vec<PassWord>,
     /// Also run the hot queries that write, on copies of their own, and report what each pays before and after.
     #[schemars(extend("default" = false))]

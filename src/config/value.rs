@@ -17,9 +17,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Passes this version can run.
-pub const PASSES: [&str; 3] = ["measure", "prove", "attribute"];
+pub const PASSES: [&str; 6] = ["measure", "prove", "attribute", "traffic", "queue", "retry"];
 /// What stands in `passes`.
-const PASS_WORDS: [&str; 4] = ["measure", "prove", "attribute", "all"];
+const PASS_WORDS: [&str; 7] = ["measure", "prove", "attribute", "traffic", "queue", "retry", "all"];
 /// Answers `--require` knows.
 pub const ANSWERS: [&str; 4] = ["applies", "blocks", "slower", "undoable"];
 /// What `severity` may say of a finding.

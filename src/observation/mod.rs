@@ -1,6 +1,7 @@
 //! What was measured while one statement ran.
 
 pub mod lock;
+pub mod traffic;
 
 use crate::snapshot::Oid;
 use lock::LockMode;

@@ -50,6 +50,10 @@ impl Load {
 /// What a pass needs; violators are counted on one more copy, of which the measured pass knows nothing.
 pub(crate) fn needs(pass: PassName, load: Load) -> Needs {
     let mut needs = Needs { copies: 1, least_copies: 1, least_runs: 1 };
+    if pass == PassName::Retry {
+        // One for each point, and one for what they have to come to.
+        return Needs { copies: super::retry::POINTS as u32 + 1, least_copies: 2, least_runs: 2 };
+    }
     if pass != PassName::Prove {
         return needs;
     }

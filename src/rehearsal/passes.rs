@@ -51,6 +51,7 @@ pub(super) async fn measure(
     let applied = applied?;
     rehearsal.failure = applied.failure;
     rehearsal.committed = applied.committed;
+    rehearsal.commits = applied.commits;
     rehearsal.applied = applied.migrations;
 
     let right_after = snapshot(plan, &copy, &mut superuser, rehearsal).await?;

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 pub(crate) use queries::verdict;
 
 mod queries;
+mod trials;
 
 /// Builds the report. `exit_code` is 0 and for the caller to fill in.
 pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
@@ -53,7 +54,10 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
         statistics: queries::statistics(rehearsal),
         self_test: queries::self_test(rehearsal),
         indexes: rehearsal.indexes.iter().map(index).collect(),
-        stalls: Vec::new(),
+        stalls: trials::stalls(rehearsal),
+        queued: trials::queued(rehearsal),
+        broken_off: trials::broken_off(rehearsal),
+        retries: trials::retries(rehearsal),
         rollback: rollback(rehearsal),
         findings: reported,
     }

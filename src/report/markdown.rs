@@ -220,6 +220,7 @@ fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
     let mut sections = Vec::new();
     sections.extend(refusals(report).map(|body| ("What the server said".to_owned(), body)));
     sections.extend(queries(report));
+    sections.extend(trials(report));
     sections.extend(writes(report));
     sections.extend(indexes(report));
     sections.extend(locks(report).map(|body| ("Locks that make reads or writes wait".to_owned(), body)));
@@ -276,14 +277,27 @@ fn queries(report: &Report) -> Option<(String, String)> {
             }
         }
     }
-    for stall in &report.stalls {
-        let cause = stall.statement.map(|index| format!(" behind {}", code(&view::statement_label(report, index))));
-        let waited = human::duration(stall.longest_ms);
-        body.push_str(&format!("✗ {} waited {waited}{}\n\n", code(&stall.query), cause.unwrap_or_default()));
-    }
     let unchanged = view::unchanged(report).unwrap_or_else(|| "No plan is unchanged".to_owned());
     body.push_str(&format!("{}.\n", text(&unchanged)));
     Some((format!("Hot queries ({} changed)", human::count(changed.len() as u64)), body))
+}
+
+/// What was tried on request.
+fn trials(report: &Report) -> Vec<(String, String)> {
+    let told = view::trials::sections(report).into_iter().map(|section| {
+        let mut body = String::new();
+        for row in &section.rows {
+            body.push_str(&format!("{} {}\n\n", row.tone.mark(), text(&row.text)));
+            if !row.sql.is_empty() {
+                body.push_str(&format!("{}\n", code_block("sql", &row.sql.join(";\n"))));
+            }
+            if let Some(timeline) = &row.timeline {
+                body.push_str(&format!("{}\n", code_block("", timeline)));
+            }
+        }
+        (section.heading.to_owned(), body)
+    });
+    told.collect()
 }
 
 fn writes(report: &Report) -> Option<(String, String)> {

@@ -38,6 +38,7 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     refusals(&mut page, report);
     indexes(&mut page, report);
     plans(&mut page, report);
+    trials(&mut page, report);
     writes(&mut page, report);
     locks(&mut page, report);
     rollback(&mut page, report);
@@ -301,10 +302,23 @@ fn plans(page: &mut Page, report: &Report) {
     if let Some(text) = view::unchanged(report) {
         page.paragraph("  ✓ ", style(Tone::Good), &text, PLAIN);
     }
-    for stall in &report.stalls {
-        let cause = stall.statement.map(|index| format!(" behind {}", view::statement_label(report, index)));
-        let text = format!("{} waited {}{}", stall.query, human::duration(stall.longest_ms), cause.unwrap_or_default());
-        page.paragraph("  ✗ ", style(Tone::Bad), &text, PLAIN);
+}
+
+/// What was tried on request.
+fn trials(page: &mut Page, report: &Report) {
+    for section in view::trials::sections(report) {
+        page.heading(section.heading);
+        let limit = page.shown(section.rows.len(), PLAN_LINES);
+        for row in &section.rows[..limit] {
+            page.paragraph(&format!("  {} ", row.tone.mark()), style(row.tone), &row.text, PLAIN);
+            for sql in &row.sql {
+                page.paragraph("      ", PLAIN, sql, PLAIN);
+            }
+            if let Some(timeline) = &row.timeline {
+                page.cut("    ", timeline, DIM);
+            }
+        }
+        page.more("    ", section.rows.len() - limit, "line");
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod measured;
 mod query;
+mod trials;
 mod words;
 
 pub use measured::*;
 pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest};
+pub use trials::*;
 pub use words::*;
 
 use schemars::JsonSchema;
@@ -72,8 +74,17 @@ pub struct Report {
     pub self_test: Option<SelfTest>,
     /// Every index that changed.
     pub indexes: Vec<IndexChange>,
-    /// Hot queries seen waiting behind a statement.
+    /// The longest call of each hot query beside the migration; empty unless asked for.
     pub stalls: Vec<Stall>,
+    /// Tables a transaction was open on while the migration ran, and how long it waited; empty unless asked for.
+    #[serde(default)]
+    pub queued: Vec<Queued>,
+    /// What ended the migration beside the hot queries, though it runs to its end alone.
+    #[serde(default)]
+    pub broken_off: Vec<BrokenOff>,
+    /// Second runs after one that stopped half-way; empty unless asked for.
+    #[serde(default)]
+    pub retries: Vec<Retry>,
     /// The way back.
     pub rollback: Rollback,
     /// What deserves attention.
@@ -296,7 +307,7 @@ pub struct IndexChange {
     pub statement: Option<usize>,
 }
 
-/// A hot query that had to wait.
+/// A hot query that ran beside the migration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stall {
     /// Its name.
@@ -304,8 +315,11 @@ pub struct Stall {
     /// [`Statement::index`] of the statement it waited for; null when it could not be told.
     #[serde(deserialize_with = "nullable")]
     pub statement: Option<usize>,
-    /// Its longest wait in milliseconds.
+    /// Its longest call in milliseconds, from when it was due.
     pub longest_ms: f64,
+    /// More of it.
+    #[serde(default)]
+    pub felt: Option<Felt>,
 }
 
 /// The way back.

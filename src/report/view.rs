@@ -9,6 +9,7 @@ use super::visible::{clip, visible};
 pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
 
 mod queries;
+pub mod trials;
 
 /// How a word should be taken. What is unknown has a mark of its own, so that it never looks like good news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

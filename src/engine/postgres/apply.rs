@@ -164,6 +164,8 @@ pub struct Applied {
     pub failure: Option<Failure>,
     /// Indexes of the statements whose effect is committed.
     pub committed: Vec<usize>,
+    /// The last statement of each transaction that was committed.
+    pub commits: Vec<usize>,
     /// How many migrations are applied as a whole.
     pub migrations: usize,
 }
@@ -399,6 +401,7 @@ impl<W: Watch> Run<'_, W> {
         if self.block == Block::None {
             if result.is_ok() {
                 self.applied.committed.push(statement.index);
+                self.applied.commits.push(statement.index);
             }
         } else {
             self.open.push(statement.index);
@@ -411,6 +414,7 @@ impl<W: Watch> Run<'_, W> {
         match kind {
             StatementKind::Begin if self.block == Block::None => {
                 self.applied.committed.retain(|index| *index != statement.index);
+                self.applied.commits.retain(|index| *index != statement.index);
                 self.open.push(statement.index);
                 self.block = Block::Script;
             }
@@ -445,6 +449,7 @@ impl<W: Watch> Run<'_, W> {
         let statements = std::mem::take(&mut self.open);
         let whole = std::mem::take(&mut self.whole);
         if committed {
+            self.applied.commits.extend(statements.last());
             self.applied.committed.extend(statements);
             self.applied.migrations += whole;
         }

@@ -130,9 +130,10 @@ fn plannings(query: &HotQuery) -> Vec<Planning<'_>> {
 }
 
 /// A refusal with the message people may see.
-struct Failure {
-    sqlstate: String,
-    message: String,
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) sqlstate: String,
+    pub(super) message: String,
 }
 
 impl From<ServerError> for Failure {
@@ -276,15 +277,49 @@ async fn prepare(
     Ok(())
 }
 
+/// Prepares the query for as long as the session lasts, as an application does, and returns what runs it: one `EXECUTE`
+/// for each set of values.
+pub(super) async fn ready_to_execute(session: &mut Session, query: &HotQuery) -> Result<Vec<String>, Failure> {
+    plannable(&query.sql)?;
+    for value in query.sets.iter().flat_map(|set| &set.values) {
+        expression(value)?;
+    }
+    let plannings = plannings(query);
+    let custom = plannings.iter().filter(|each| each.key.mode == PlanMode::Custom && each.values.is_some());
+    let texts: Vec<String> = custom.map(|planning| execute_statement(query, planning)).collect();
+    if texts.is_empty() {
+        let message = "no values are registered for its parameters".to_owned();
+        return Err(Failure { sqlstate: String::new(), message });
+    }
+    let path = query.search_path.as_ref().map(|path| ("search_path".to_owned(), path.clone()));
+    for (name, value) in query.settings.iter().cloned().chain(path) {
+        session.execute(&set(&name, &value, Scope::Session)).await?;
+    }
+    session.execute(&format!("PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    Ok(texts)
+}
+
+/// How long a setting lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Transaction,
+    Session,
+}
+
 /// `SET LOCAL` for a value as people write it: `64MB`, `'64MB'`, `on`, `app, public`, `'Mixed Case', public`.
 pub(super) fn set_local(name: &str, value: &str) -> String {
+    set(name, value, Scope::Transaction)
+}
+
+fn set(name: &str, value: &str, scope: Scope) -> String {
     let value = value.trim();
+    let local = scope == Scope::Transaction;
     if value.eq_ignore_ascii_case("default") {
         let name: Vec<String> = name.split('.').map(quote_identifier).collect();
-        return format!("SET LOCAL {} TO DEFAULT", name.join("."));
+        return format!("SET {}{} TO DEFAULT", if local { "LOCAL " } else { "" }, name.join("."));
     }
     let text = if name.eq_ignore_ascii_case("search_path") { schema_list(value) } else { unquoted(value) };
-    format!("SELECT pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(&text))
+    format!("SELECT pg_catalog.set_config({}, {}, {local})", quote_literal(name), quote_literal(&text))
 }
 
 fn unquoted(value: &str) -> String {

@@ -19,6 +19,7 @@ pub mod session;
 pub mod settle;
 mod standstill;
 pub mod statistics;
+pub mod traffic;
 mod under_way;
 pub mod violators;
 pub mod volatile;

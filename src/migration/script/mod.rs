@@ -4,6 +4,7 @@
 //! `standard_conforming_strings = on`. The server's word stays final: nothing here judges whether SQL is correct,
 //! only where one statement ends and the next begins.
 
+pub mod again;
 mod kind;
 pub mod lexer;
 mod mask;

@@ -177,6 +177,30 @@ closed! {
 }
 
 closed! {
+    /// Where a run stopped half-way.
+    StoppedAt {
+        /// Once the statement was committed.
+        Behind = "behind",
+        /// At the statement, which fails.
+        At = "at",
+    }
+}
+
+closed! {
+    /// What the last of the runs after a stopped one came to.
+    RetryEnd {
+        /// As far as a first run, and to the same schema.
+        Same = "same",
+        /// To the end, and to another schema than a first run.
+        OtherSchema = "other_schema",
+        /// To the same schema, and to other rows.
+        OtherRows = "other_rows",
+        /// It failed, and no other words are known.
+        Stuck = "stuck",
+    }
+}
+
+closed! {
     /// A migration tool's way of laying out files; `--layout` takes the same names.
     Layout {
         /// sqlx-cli.

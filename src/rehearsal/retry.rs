@@ -1,0 +1,281 @@
+//! What a second run meets where the first one stopped half-way: a lost connection, a deploy that was ended, a statement
+//! that failed. Each point is tried on a copy of its own.
+
+use super::{Ready, Rehearsal, RehearsalError};
+use crate::copy::scratch::ScratchDatabase;
+use crate::diff::index::IndexChangeKind;
+use crate::engine::ServerError;
+use crate::engine::postgres::apply::{Failure, Unwatched, apply};
+use crate::engine::postgres::catalog;
+use crate::engine::postgres::schema_dump::schema_text;
+use crate::migration::Migration;
+use crate::migration::script::again::safe_to_run_again;
+use crate::migration::script::kind;
+use crate::report::human;
+use crate::report::v1::Comparison;
+use crate::rollback::RollbackError;
+use crate::rollback::dump::{Dump, Entry};
+use crate::rollback::fingerprint::{Depth, TableFingerprint, fingerprints};
+use crate::snapshot::catalog::names_table;
+use std::collections::BTreeMap;
+
+/// Points that are tried, the first ones: each is a copy and two runs.
+pub(crate) const POINTS: usize = 10;
+
+/// A second run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Where the first one stopped.
+    pub stopped: Stopped,
+    /// What it failed at, and what each further run failed at with the statements before in other words; empty if it came
+    /// as far as the first one would have.
+    pub met: Vec<Met>,
+    /// What the last run came to.
+    pub end: End,
+}
+
+/// Where a run stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Once this statement was committed.
+    Behind(usize),
+    /// At this statement, which fails.
+    At(usize),
+}
+
+impl Stopped {
+    /// The statement.
+    pub fn statement(self) -> usize {
+        match self {
+            Self::Behind(statement) | Self::At(statement) => statement,
+        }
+    }
+}
+
+/// A statement that does not run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// Which.
+    pub statement: usize,
+    /// What the server said.
+    pub error: ServerError,
+    /// Other words with which the next run was tried; empty where none are known.
+    pub mend: Vec<String>,
+}
+
+/// What the last run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As far as a first run, and to the same schema.
+    Same,
+    /// To the end, and to another schema than a first run.
+    OtherSchema,
+    /// To the same schema, and to other rows.
+    OtherRows,
+    /// It failed, and no other words are known.
+    Stuck,
+}
+
+/// Why a second run would show nothing.
+pub(super) fn nothing_to_try(rehearsal: &Rehearsal) -> Option<&'static str> {
+    points(rehearsal)
+        .is_empty()
+        .then_some("nothing is left half-way: each migration is applied as a whole or not at all")
+}
+
+/// Tries every point.
+pub(super) async fn retry(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let mut points = points(rehearsal);
+    if points.len() > POINTS {
+        let rest = human::plural(points.len() - POINTS, "commit");
+        rehearsal
+            .notes
+            .push(format!("retry: stopped behind each of the first {POINTS} commits, not behind {rest} more"));
+        points.truncate(POINTS);
+    }
+    let reference = match rehearsal.failure {
+        None => {
+            let copy = plan.copy().await?;
+            run(&copy, &rehearsal.migrations, None, rehearsal).await?;
+            let reached = State::read(plan, &copy, rehearsal).await?;
+            copy.destroy().await?;
+            Some(reached)
+        }
+        Some(_) => None,
+    };
+    for point in points {
+        let copy = plan.copy().await?;
+        let retried = one(plan, rehearsal, &copy, point, reference.as_ref()).await;
+        copy.destroy().await?;
+        rehearsal.retries.push(retried?);
+    }
+    Ok(())
+}
+
+/// Commits behind which a run can stop with part of a migration done, and the statement it fails at, if part of that
+/// migration stays.
+fn points(rehearsal: &Rehearsal) -> Vec<Stopped> {
+    let lasting = |upto: usize| {
+        let migrations = &rehearsal.migrations;
+        let within = unit(migrations, at(migrations, upto)).iter().flat_map(|migration| &migration.statements);
+        let mut done = within.filter(|each| each.index <= upto && rehearsal.committed.contains(&each.index));
+        done.any(|each| !kind(each.sql()).leaves_nothing_behind())
+    };
+    let is_last = |statement: usize| {
+        let migrations = &rehearsal.migrations;
+        let last = unit(migrations, at(migrations, statement)).last().and_then(|migration| migration.statements.last());
+        last.is_some_and(|last| last.index == statement)
+    };
+    let commits = rehearsal.commits.iter().copied().filter(|commit| !is_last(*commit) && lasting(*commit));
+    let mut points: Vec<Stopped> = commits.map(Stopped::Behind).collect();
+    let invalid = rehearsal.indexes.iter().any(|index| index.change.kind == IndexChangeKind::Invalid);
+    if let Some(failure) = &rehearsal.failure
+        && (invalid || lasting(failure.statement))
+    {
+        points.push(Stopped::At(failure.statement));
+    }
+    points
+}
+
+/// The migration a statement belongs to.
+fn at(migrations: &[Migration], statement: usize) -> usize {
+    let holds = |migration: &Migration| migration.statements.iter().any(|each| each.index == statement);
+    migrations.iter().position(holds).unwrap_or_default()
+}
+
+/// All parts of the file that a runner notes down at once.
+fn unit(migrations: &[Migration], at: usize) -> &[Migration] {
+    let Some(version) = migrations.get(at).map(|migration| &migration.version) else { return &[] };
+    let from = migrations[..at].iter().rposition(|each| each.version != *version).map_or(0, |other| other + 1);
+    let to =
+        migrations[at..].iter().position(|each| each.version != *version).map_or(migrations.len(), |next| at + next);
+    &migrations[from..to]
+}
+
+/// What a runner begins with when it is started again: the file that is not noted down yet.
+fn rest(migrations: &[Migration], applied: usize) -> Vec<Migration> {
+    let begin = unit(migrations, applied).as_ptr();
+    let from = migrations.iter().position(|each| std::ptr::eq(each, begin)).unwrap_or(migrations.len());
+    migrations[from..].to_vec()
+}
+
+async fn one(
+    plan: &Ready<'_>,
+    rehearsal: &Rehearsal,
+    copy: &ScratchDatabase,
+    stopped: Stopped,
+    reference: Option<&State>,
+) -> Result<Retry, RehearsalError> {
+    let stop_after = matches!(stopped, Stopped::Behind(_)).then(|| stopped.statement());
+    let mut pending = run(copy, &rehearsal.migrations, stop_after, rehearsal).await?;
+    let mut retry = Retry { stopped, met: Vec::new(), end: End::Stuck };
+    loop {
+        let applied = apply(&copy.target, &pending, None, &mut Unwatched).await?;
+        let Some(failure) = applied.failure else {
+            retry.end = match reference {
+                Some(reference) => State::read(plan, copy, rehearsal).await?.end(reference),
+                None => End::Same,
+            };
+            return Ok(retry);
+        };
+        if as_at_first(rehearsal, &failure) {
+            retry.end = End::Same;
+            return Ok(retry);
+        }
+        pending = rest(&pending, applied.migrations);
+        let mended = retry.met.iter().any(|met| met.statement == failure.statement);
+        let sql = rehearsal.sql(failure.statement).unwrap_or_default();
+        let mend = safe_to_run_again(sql, &failure.error.sqlstate).filter(|_| !mended).unwrap_or_default();
+        let Failure { statement, error } = failure;
+        let stuck = mend.is_empty();
+        replace(&mut pending, statement, &mend);
+        retry.met.push(Met { statement, error, mend });
+        if stuck {
+            return Ok(retry);
+        }
+    }
+}
+
+/// Whether it is what ends a first run, too.
+fn as_at_first(rehearsal: &Rehearsal, failure: &Failure) -> bool {
+    let first = rehearsal.failure.as_ref();
+    first.is_some_and(|first| first.statement == failure.statement && first.error.sqlstate == failure.error.sqlstate)
+}
+
+/// Runs as far as that, and returns what a runner begins with when it is started again.
+async fn run(
+    copy: &ScratchDatabase,
+    migrations: &[Migration],
+    stop_after: Option<usize>,
+    rehearsal: &Rehearsal,
+) -> Result<Vec<Migration>, RehearsalError> {
+    let applied = apply(&copy.target, migrations, stop_after, &mut Unwatched).await?;
+    if let Some(failure) = &applied.failure
+        && !as_at_first(rehearsal, failure)
+    {
+        let sqlstate = failure.error.sqlstate.clone();
+        return Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate });
+    }
+    Ok(rest(migrations, applied.migrations))
+}
+
+/// The statement in other words.
+fn replace(migrations: &mut [Migration], statement: usize, sql: &[String]) {
+    for migration in migrations {
+        if let Some(at) = migration.statements.iter().position(|each| each.index == statement) {
+            let written = &migration.statements[at];
+            let instead = sql.iter().map(|sql| {
+                let mut one = written.clone();
+                one.rendered = Some(sql.clone());
+                one
+            });
+            let instead: Vec<_> = instead.collect();
+            migration.statements.splice(at..=at, instead);
+        }
+    }
+}
+
+/// What a run came to.
+struct State {
+    /// Everything pg_dump has to say, in one order.
+    schema: Vec<Entry>,
+    /// All rows but those of history tables, which tell when they were written.
+    rows: BTreeMap<String, TableFingerprint>,
+}
+
+impl State {
+    async fn read(plan: &Ready<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Self, RehearsalError> {
+        let target = &copy.target;
+        let text = schema_text(&plan.base.binaries, &target.endpoint, &target.database).await;
+        let text = text.map_err(|error| RollbackError::Dump(error.to_string()))?;
+        let mut schema = Dump::parse(&text).entries;
+        schema.sort_by(|left, right| {
+            let key = |entry: &Entry| (entry.kind.clone(), entry.schema.clone(), entry.name.clone());
+            key(left).cmp(&key(right))
+        });
+        let mut superuser = copy.superuser("retry").await?;
+        let catalog = catalog::read(&mut superuser).await?;
+        // Values that differ from run to run anyway say nothing; how many rows there are does.
+        let proof = rehearsal.rollback.as_ref().and_then(|rollback| rollback.proof.as_ref());
+        let repeats = proof.is_some_and(|proof| proof.reapplied() == Comparison::Equal);
+        let depth = if repeats { Depth::Values } else { Depth::Counts };
+        let mut rows = fingerprints(&mut superuser, &catalog, None, depth).await?.tables;
+        superuser.close().await;
+        let history = rehearsal.migrations.iter().filter_map(|migration| migration.history.as_ref());
+        let history: Vec<&str> = history.map(|history| history.table.as_str()).collect();
+        rows.retain(|table, _| {
+            !history.iter().any(|name| names_table(name, table) || table.ends_with(&format!(".{name}")))
+        });
+        Ok(Self { schema, rows })
+    }
+
+    fn end(&self, reference: &Self) -> End {
+        if self.schema != reference.schema {
+            End::OtherSchema
+        } else if self.rows != reference.rows {
+            End::OtherRows
+        } else {
+            End::Same
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What was tried on request, in words: the migration beside hot queries, behind open transactions, and once more.
+
+use super::{Tone, statement, statement_place};
+use crate::report::human;
+use crate::report::v1::{PassName, Report, Retry, RetryEnd, Stall, StoppedAt};
+use std::collections::BTreeMap;
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its heading.
+    pub heading: &'static str,
+    /// What was seen.
+    pub rows: Vec<Row>,
+}
+
+/// One line of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// How good it is.
+    pub tone: Tone,
+    /// In a sentence.
+    pub text: String,
+    /// The longest call of each moment, as bars.
+    pub timeline: Option<String>,
+    /// Statements in other words.
+    pub sql: Vec<String>,
+}
+
+impl Row {
+    fn new(tone: Tone, text: String) -> Self {
+        Self { tone, text, timeline: None, sql: Vec::new() }
+    }
+}
+
+/// Everything that was tried; what was not has no section.
+pub fn sections(report: &Report) -> Vec<Section> {
+    let sections = [
+        Section { heading: "Beside hot queries", rows: beside(report, PassName::Traffic) },
+        Section { heading: "Behind open transactions", rows: behind(report) },
+        Section {
+            heading: "Run again where it stopped",
+            rows: report.retries.iter().map(|each| retry(report, each)).collect(),
+        },
+    ];
+    sections.into_iter().filter(|section| !section.rows.is_empty()).collect()
+}
+
+fn place(report: &Report, index: usize) -> String {
+    statement(report, index).map_or_else(|| format!("statement {index}"), statement_place)
+}
+
+fn behind(report: &Report) -> Vec<Row> {
+    let waited = report.queued.iter().map(|queued| {
+        let (tone, waited) = match queued.waited_ms {
+            0.0 => (Tone::Good, "did not wait for it".to_owned()),
+            waited => (Tone::Caution, format!("waited {} for it", human::duration(waited))),
+        };
+        Row::new(tone, format!("a transaction was open on {}: the migration {waited}", queued.table))
+    });
+    waited.chain(beside(report, PassName::Queue)).collect()
+}
+
+fn beside(report: &Report, pass: PassName) -> Vec<Row> {
+    let of_pass = |stall: &&Stall| stall.felt.as_ref().map_or(PassName::Traffic, |felt| felt.pass) == pass;
+    let all: Vec<&Stall> = report.stalls.iter().filter(of_pass).collect();
+    let (stalled, calm): (Vec<&Stall>, Vec<&Stall>) =
+        all.iter().partition(|stall| stall.felt.as_ref().is_none_or(|felt| felt.stalled));
+    let broken = report.broken_off.iter().filter(|each| each.pass == pass).map(|each| {
+        let place = place(report, each.statement);
+        let what = match each.sqlstate.as_str() {
+            "55P03" => format!("lock_timeout ended the migration at {place}, and the waiting of all"),
+            _ => format!("the migration ended at {place}: {} (SQLSTATE {})", each.error, each.sqlstate),
+        };
+        Row::new(Tone::Caution, what)
+    });
+    let mut rows: Vec<Row> = broken.chain(stalled.iter().map(|stall| waited(report, stall))).collect();
+    if let Some(longest) = calm.iter().map(|stall| stall.longest_ms).max_by(f64::total_cmp) {
+        let whose = match (&calm[..], stalled.is_empty()) {
+            ([one], _) => format!("no call of {}", one.query),
+            (several, true) => format!("no call of {}", human::plural(several.len(), "hot query")),
+            (several, false) => format!("no call of {} more", human::plural(several.len(), "hot query")),
+        };
+        rows.push(Row::new(Tone::Good, format!("{whose} took longer than {}", human::duration(longest))));
+    }
+    rows.extend(refused(&all));
+    rows
+}
+
+fn waited(report: &Report, stall: &Stall) -> Row {
+    let mut text = format!("{} waited {}", stall.query, human::duration(stall.longest_ms));
+    if let Some(felt) = &stall.felt {
+        text += &format!(" ({} otherwise)", human::duration(felt.usual_ms));
+    }
+    if let Some(statement) = stall.statement {
+        text += &format!(" behind {}", place(report, statement));
+    }
+    let felt = stall.felt.as_ref();
+    let timeline = felt.map(|felt| {
+        let step = human::duration(felt.step_ms);
+        format!("{}  {step} each", bars(&felt.timeline_ms))
+    });
+    Row { timeline, ..Row::new(Tone::Bad, text) }
+}
+
+/// Queries named of those a server refused calls of.
+const NAMED: usize = 3;
+
+/// Calls the server refused, one row for each kind of refusal, and what that means to an application.
+fn refused(stalls: &[&Stall]) -> Vec<Row> {
+    let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (stall, felt) in stalls.iter().filter_map(|stall| Some((stall, stall.felt.as_ref()?))) {
+        for (sqlstate, calls) in &felt.refused {
+            let whose = format!("{} of {} calls of {}", human::count(*calls), human::count(felt.calls), stall.query);
+            kinds.entry(sqlstate).or_default().push(whose);
+        }
+    }
+    let row = |(sqlstate, each): (&str, Vec<String>)| {
+        let meaning = match sqlstate {
+            "0A000" => "; where the result of a prepared statement changed, sessions have to prepare it anew",
+            "40P01" => ", a deadlock",
+            "42703" | "42P01" => "; what they name is gone",
+            "55P03" => ", by lock_timeout",
+            "57014" => ", by statement_timeout",
+            "08006" => "; the session was lost",
+            _ => "",
+        };
+        let more = each.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(", and of {}", human::more(more, "hot query")) } else { String::new() };
+        let named = each.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        Row::new(Tone::Caution, format!("refused with {sqlstate}: {named}{more}{meaning}"))
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+/// Bars from low to high, by the highest.
+fn bars(values: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let bar = |value: &f64| BARS[((value / most * 7.0).round() as usize).min(7)];
+    values.iter().map(|value| if most > 0.0 { bar(value) } else { BARS[0] }).collect()
+}
+
+fn retry(report: &Report, retry: &Retry) -> Row {
+    let stopped = match retry.stopped {
+        StoppedAt::Behind => format!("stopped behind {}", place(report, retry.statement)),
+        StoppedAt::At => format!("failed at {}", place(report, retry.statement)),
+    };
+    let Some(first) = retry.met.first() else {
+        return match retry.end {
+            RetryEnd::OtherSchema | RetryEnd::OtherRows => {
+                let what = if retry.end == RetryEnd::OtherRows { "other rows" } else { "another schema" };
+                Row::new(Tone::Bad, format!("{stopped}: run again, it comes to its end with {what}"))
+            }
+            RetryEnd::Same | RetryEnd::Stuck => {
+                Row::new(Tone::Good, format!("{stopped}: run again, it comes as far as the first time"))
+            }
+        };
+    };
+    let met = format!(
+        "{stopped}: run again, it fails at {}: {} (SQLSTATE {})",
+        place(report, first.statement),
+        first.error,
+        first.sqlstate
+    );
+    let sql: Vec<String> = retry.met.iter().flat_map(|met| met.sql.iter().cloned()).collect();
+    let (tone, rest) = match (retry.end, sql.is_empty()) {
+        (RetryEnd::Same, _) => (Tone::Caution, ". In these words it comes through:"),
+        (RetryEnd::OtherSchema, _) => (Tone::Bad, ". In these words it comes to its end with another schema:"),
+        (RetryEnd::OtherRows, _) => (Tone::Bad, ". In these words it comes to its end with other rows:"),
+        (RetryEnd::Stuck, false) => (Tone::Bad, ". In these words it fails further on:"),
+        (RetryEnd::Stuck, true) => (Tone::Bad, ""),
+    };
+    Row { sql, ..Row::new(tone, met + rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bars;
+
+    #[test]
+    fn bars_are_as_high_as_what_they_stand_for() {
+        assert_eq!(bars(&[0.0, 50.0, 100.0]), "▁▅█");
+        assert_eq!(bars(&[0.0, 0.0]), "▁▁");
+        assert_eq!(bars(&[]), "");
+    }
+}

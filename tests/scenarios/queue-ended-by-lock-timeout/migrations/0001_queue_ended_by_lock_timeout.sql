@@ -1,0 +1,2 @@
+SET lock_timeout = '300ms';
+ALTER TABLE customers ADD COLUMN note text;

@@ -1,0 +1,4 @@
+ALTER TABLE customers ADD COLUMN IF NOT EXISTS vat text;
+DROP INDEX CONCURRENTLY IF EXISTS customers_vat_idx;
+CREATE INDEX CONCURRENTLY customers_vat_idx ON customers (vat);
+CREATE TABLE IF NOT EXISTS regions (id int PRIMARY KEY);
