@@ -194,8 +194,8 @@ mod tests {
         assert_eq!(
             said,
             [
-                (Some(2), "b waits 3.1 s (2.0 ms otherwise), and 2 more 600 ms or longer".to_owned()),
-                (None, "c waits 900 ms (2.0 ms otherwise)".to_owned()),
+                (Some(2), "b waits 3.1 s (2.0 ms otherwise), and 2 more 0.6 s or longer".to_owned()),
+                (None, "c waits 0.9 s (2.0 ms otherwise)".to_owned()),
             ]
         );
     }

@@ -429,7 +429,14 @@ mod tests {
             rehearsal.passes.iter().map(|pass| (pass.name.name(), pass.reason.as_deref().unwrap())).collect();
         assert_eq!(
             told,
-            [("measure", "interrupted"), ("prove", "interrupted"), ("attribute", "not asked for (--passes)")]
+            [
+                ("measure", "interrupted"),
+                ("prove", "interrupted"),
+                ("attribute", "not asked for (--passes)"),
+                ("traffic", "not asked for (--passes)"),
+                ("queue", "not asked for (--passes)"),
+                ("retry", "not asked for (--passes)"),
+            ]
         );
     }
 }

@@ -30,7 +30,7 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | plan-ratio = 2
        | ^^^^^^^^^^
 
-    seatrial.toml:2:1: unknown key `colour`; known are rows, bytes, hot_tables, held_ms, lock_wait_ms, update_rows, tables, key_share, plan_ratio, plan_blocks, plan_blocks_per_minute and query_ms
+    seatrial.toml:2:1: unknown key `colour`; known are rows, bytes, hot_tables, held_ms, lock_wait_ms, update_rows, tables, key_share, plan_ratio, plan_blocks, plan_blocks_per_minute, stall_ms, transaction_ms and query_ms
      2 | colour = 2
        | ^^^^^^
 
@@ -120,7 +120,7 @@ fn a_word_that_is_not_known_is_shown_with_those_that_are() {
      1 | fail_on = "warnings"
        |           ^^^^^^^^^^
 
-    seatrial.toml:1:22: `traffick` is not known here; known are measure, prove, attribute and all
+    seatrial.toml:1:22: `traffick` is not known here: did you mean `traffic`? Known are measure, prove, attribute, traffic, queue, retry and all
      1 | passes = ["measure", "traffick"]
        |                      ^^^^^^^^^^
 
@@ -308,11 +308,11 @@ fn nothing_but_the_line_itself_is_shown_and_no_password_of_it() {
      1 | source = "postgres://app:***@db/shop" 3
        |                                       ^
 
-    seatrial.toml:1:11: `postgres://db/shop?user=a&password=***` is not known here; known are measure, prove, attribute and all
+    seatrial.toml:1:11: `postgres://db/shop?user=a&password=***` is not known here; known are measure, prove, attribute, traffic, queue, retry and all
      1 | passes = ["postgres://db/shop?user=a&password=***"]
        |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    seatrial.toml:1:11: `measure` is not known here; known are measure, prove, attribute and all
+    seatrial.toml:1:11: `measure` is not known here; known are measure, prove, attribute, traffic, queue, retry and all
      1 | passes = ["""measure
        |           ^^^^^^^^^^
 
