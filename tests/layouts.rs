@@ -98,6 +98,20 @@ layouts! {
     tern,
 }
 
+#[test]
+fn every_layout_has_a_tree_and_is_on_the_pages() {
+    let trees: BTreeSet<String> = names(&folder("")).iter().map(|name| prepared(name).0.layout).collect();
+    let page = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (layouts, readme) = (page("docs/layouts.md"), page("README.md").to_lowercase());
+    for name in layout::LAYOUTS.map(|layout| layout.name()) {
+        assert!(layouts.contains(&format!("\n| `{name}` | ")), "docs/layouts.md lacks {name}");
+        if name != "plain" {
+            assert!(trees.contains(name), "no tree of {name}");
+            assert!(readme.contains(&name.replace('_', "-")), "the README does not name {name}");
+        }
+    }
+}
+
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layouts").join(name.replace('_', "-"))
 }

@@ -1,5 +1,6 @@
 //! Saved reports, rendered: every recording in every format, and the promises of `report.json`.
 
+use clap::CommandFactory;
 use seatrial::report::v1::{Comparison, Finding, Report, RollbackVerdict, Verdict};
 use seatrial::report::visible::{columns, is_unprintable};
 use seatrial::report::{FORMATS, Format, RenderOptions, render};
@@ -359,6 +360,23 @@ fn every_recording_renders_in_every_format() {
                 let text = render(&report, format, &options);
                 assert!(text.ends_with('\n') && text.len() > 200, "{name} as {format:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_format_is_named_where_people_look() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md"));
+    let page = page.expect("readable");
+    let row = page.lines().find(|line| line.starts_with("| `format` |")).expect("its row");
+    let cli = seatrial::cli::Cli::command();
+    for (name, _) in FORMATS.iter().filter(|(_, format)| format.is_some()) {
+        assert!(row.contains(&format!("`{name}`")), "docs/configuration.md: {name}");
+        for command in ["check", "report"] {
+            let command = cli.find_subcommand(command).expect("a command");
+            let option = command.get_arguments().find(|option| option.get_id() == "format").expect("--format");
+            let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(name), "{} --help: {name}: {help}", command.get_name());
         }
     }
 }

@@ -7,7 +7,6 @@ mod value;
 
 pub use file::{Thresholds, json_schema};
 pub use production::Production;
-pub use value::LAYOUTS;
 
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
 use crate::migration::SourceFile;

@@ -6,7 +6,7 @@ use crate::check;
 use crate::cli::FailOn;
 use crate::migration::TransactionMode;
 use crate::report::Format;
-use crate::report::v1::Severity;
+use crate::report::v1::{Layout, Severity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
@@ -28,26 +28,6 @@ const SEVERITIES: [&str; 4] = ["error", "warning", "info", "off"];
 const LEVELS: [&str; 3] = ["error", "warning", "never"];
 /// How a runner may group statements.
 pub const TRANSACTIONS: [&str; 3] = ["per_migration", "none", "all_pending"];
-/// Names of `--layout`, in the order of the documentation.
-pub const LAYOUTS: [&str; 17] = [
-    "sqlx",
-    "diesel",
-    "refinery",
-    "flyway",
-    "liquibase",
-    "golang_migrate",
-    "goose",
-    "dbmate",
-    "atlas",
-    "prisma",
-    "drizzle",
-    "sqitch",
-    "node_pg_migrate",
-    "supabase",
-    "graphile_migrate",
-    "tern",
-    "plain",
-];
 
 /// Reads text through `make`, whose error is shown in the value's place.
 struct Words<'a, F>(&'a str, F);
@@ -197,8 +177,8 @@ from_word!(
     AnswerWord(String), &ANSWERS, str::to_owned
 );
 from_word!(
-    /// A layout.
-    LayoutWord(String), &LAYOUTS, str::to_owned
+    /// A layout, as a report names it.
+    LayoutWord(String), Layout::NAMES, str::to_owned
 );
 from_word!(
     /// How statements are grouped.
@@ -355,12 +335,12 @@ impl<T> Over for Vec<T> {}
 mod tests {
     use super::*;
     use crate::migration::layout;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn every_layout_that_is_read_can_be_named() {
-        for layout in layout::LAYOUTS {
-            assert!(LAYOUTS.contains(&layout.name()), "{} is missing in config::value::LAYOUTS", layout.name());
-        }
+    fn every_layout_that_is_read_can_be_named_and_reported() {
+        let read: BTreeSet<&str> = layout::LAYOUTS.iter().map(|layout| layout.name()).collect();
+        assert_eq!(read, Layout::NAMES.iter().copied().collect(), "report::v1::Layout has a variant for each");
     }
 
     #[test]

@@ -403,3 +403,22 @@ fn size_on_disk(dump: &Source) -> u64 {
         Source::Url(_) | Source::Empty => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_blamed_where_the_server_says_so_and_nowhere_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dump = Source::Plain { path: folder.path().join("shop.sql"), gzip: true };
+        std::fs::write(folder.path().join("shop.sql"), vec![b' '; 2 << 20]).expect("a file");
+        let blamed = |error: RestoreError| blame_the_disk(error.into(), folder.path(), &dump, &dump).to_string();
+        let told = blamed(RestoreError::DiskFull { said: "could not extend file".into() });
+        for part in ["the disk of ", " is full (", "shop.sql needs about 20 MB restored", "could not extend file"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let refused = || RestoreError::CreateDatabase { database: "shop".into(), error: Box::default() };
+        assert_eq!(blamed(refused()), refused().to_string(), "there is room");
+    }
+}

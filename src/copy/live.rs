@@ -211,6 +211,8 @@ mod tests {
         let said = "pg_dump: error: aborting because of server version mismatch";
         assert!(next_step(said).contains("client programs"));
         assert!(next_step("FATAL:  unsupported startup parameter: options").contains("connection pool"));
+        let said = "pg_dump: error: could not write to output file: No space left on device";
+        assert!(next_step(said).contains("--cache-dir"));
         assert_eq!(next_step("something else"), "");
     }
 }

@@ -188,6 +188,7 @@ mod tests {
         let column = 1 + text.lines().nth(1).expect("two lines").find("\"x").expect("there");
         assert_eq!(json_path(text, 2, column, "invalid type"), "b[1].d");
         assert_eq!(json_path(text, 2, column, "missing field `e`"), "b[1]");
+        assert_eq!(json_path(text, 2, column + 3, "invalid value"), "b[1].d", "a text is no key once it is read");
         assert_eq!(json_path(text, 3, 2, "missing field `e`"), "at the top level");
     }
 }

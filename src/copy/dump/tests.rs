@@ -73,6 +73,18 @@ async fn a_dump_cut_off_anywhere_is_an_error_with_its_line() {
 }
 
 #[tokio::test]
+async fn the_encoding_of_text_is_sent_where_it_is_a_name() {
+    for name in ["EUC_JIS_2004", "ISO-8859-5"] {
+        let sent = items(&format!("\\encoding {name}\nSELECT 1;\n")).await.expect(name);
+        assert_eq!(sent, [format!("1 SET client_encoding = '{name}'"), "2 SELECT 1".to_owned()]);
+    }
+    for wrong in ["", "x'; DROP TABLE t; --", "a b"] {
+        let error = items(&format!("\\encoding {wrong}\n")).await.expect_err(wrong).to_string();
+        assert_eq!(error, items("\\encoding\n").await.expect_err("no name").to_string());
+    }
+}
+
+#[tokio::test]
 async fn psql_commands_are_refused_by_name_and_line() {
     for command in ["\\! rm -rf /", "\\i other.sql", "\\connect - postgres", "\\copy t from 'x'"] {
         let error = items(&format!("SELECT 1;\n{command}\n")).await.expect_err(command).to_string();

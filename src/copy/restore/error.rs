@@ -171,6 +171,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_full_disk_is_told_from_what_is_wrong_with_the_dump() {
+        let full = ServerError {
+            sqlstate: "53100".into(),
+            message: "could not extend file \"base/5/16400\": No space left on device".into(),
+            ..Default::default()
+        };
+        let statement = DumpStatement { line: 3, sql: "CREATE INDEX ON t (a)".into(), entry: None };
+        let at = |error: ServerError| RestoreError::statement("a.sql", &statement, 3, &statement.sql, error);
+        for error in [RestoreError::from(full.clone()), at(full.clone())] {
+            assert!(matches!(error, RestoreError::DiskFull { .. }), "{error}");
+            let told = error.to_string();
+            assert!(told.contains("No space left on device") && told.contains("--cache-dir"), "{told}");
+        }
+        let other = ServerError { sqlstate: "42P01".into(), ..full };
+        assert!(at(other).to_string().starts_with("a.sql:3: "));
+    }
+
+    #[test]
     fn messages_carry_no_values() {
         let error = ServerError {
             sqlstate: "23505".into(),

@@ -40,7 +40,8 @@ use super::script::StatementKind;
 use super::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use sha2::Digest;
 
-/// A tool's way with its files. A new layout is one file and one line in [`LAYOUTS`].
+/// A tool's way with its files. A new layout is one file, one line in [`LAYOUTS`], and its name in a report
+/// ([`crate::report::v1::Layout`]).
 pub trait Layout: Sync {
     /// As in `--layout`.
     fn name(&self) -> &'static str;

@@ -174,6 +174,8 @@ fn a_setting_that_means_nothing_to_a_tool_is_refused() {
         ("supabase", numbered, &[], true),
         ("tern", numbered, &[], false),
     ];
+    let named: Vec<&str> = LAYOUTS.iter().map(|layout| layout.name()).filter(|name| *name != "plain").collect();
+    assert_eq!(named, tools.map(|(name, ..)| name), "every layout is asked");
     for (name, files, modes, late) in tools {
         for mode in [Bare, PerMigration, AllPending] {
             let options = LayoutOptions { transaction: Some(mode), ..LayoutOptions::default() };

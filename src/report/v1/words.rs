@@ -17,6 +17,9 @@ macro_rules! closed {
             /// Every value, in the contract's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// Their spellings in `report.json`, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($text,)+];
+
             /// The spelling in `report.json`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }

@@ -11,7 +11,20 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads the hot queries of every file, and of every `*.sql` file below every directory, sorted by path.
+/// Reads the hot queries of one file.
+type Read = fn(&Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError>;
+
+/// Every kind of file with hot queries: how its name ends, and what reads it. A new one is one file and one line here.
+const SOURCES: &[(&str, Read)] = &[(".sql", sql_file::read)];
+
+/// What reads a file of this name, if any ending is known.
+fn reader(name: &str) -> Option<Read> {
+    SOURCES.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, read)| *read)
+}
+
+/// Reads the hot queries of every file, and of every file of [`SOURCES`] below every directory, sorted by path.
+///
+/// A file that is named itself may be called anything: it is SQL where nothing else is known.
 ///
 /// `root` is what the names of files are relative to.
 ///
@@ -27,7 +40,8 @@ pub fn load(paths: &[PathBuf], root: &Path) -> Result<Vec<HotQuery>, WorkloadErr
     let mut names: HashMap<String, String> = HashMap::new();
     for path in files {
         let file = Arc::new(SourceFile::read(&path, root)?);
-        for query in sql_file::read(&file)? {
+        let read = reader(&file.name).unwrap_or(sql_file::read);
+        for query in read(&file)? {
             let place = format!("{}:{}", file.name, file.position(query.offset).line);
             if let Some(first) = names.insert(query.name.clone(), place) {
                 let reason = format!("the name {} is taken by the query at {first}: rename one of them", query.name);
@@ -58,7 +72,11 @@ fn collect(path: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -
     walk(path, &mut HashSet::new(), &mut below)
         .map_err(|source| WorkloadError::File(SourceFileError::Read { path: path.to_owned(), source }))?;
     if below.is_empty() {
-        return Err(error("no hot queries here: looked for files that end in .sql, in every folder below".to_owned()));
+        let endings: Vec<&str> = SOURCES.iter().map(|(ending, _)| *ending).collect();
+        let endings = endings.join(" or ");
+        return Err(error(format!(
+            "no hot queries here: looked for files that end in {endings}, in every folder below"
+        )));
     }
     below.sort();
     // A file just found has a canonical path; if it vanished since, reading it reports that.
@@ -66,7 +84,7 @@ fn collect(path: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -
     Ok(())
 }
 
-/// Finds `*.sql` below a folder. Hidden folders are passed over, and links that lead round in circles end.
+/// Finds the files of [`SOURCES`] below a folder. Hidden folders are passed over, and links that lead round in circles end.
 fn walk(folder: &Path, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !visited.insert(folder.canonicalize()?) {
         return Ok(());
@@ -76,7 +94,7 @@ fn walk(folder: &Path, visited: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>)
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         if path.is_dir() && !name.starts_with('.') {
             walk(&path, visited, found)?;
-        } else if path.is_file() && name.ends_with(".sql") {
+        } else if path.is_file() && reader(&name).is_some() {
             found.push(path);
         }
     }
