@@ -17,4 +17,5 @@ pub mod rehearsal;
 pub mod report;
 pub mod rollback;
 pub mod snapshot;
+pub mod suggest;
 pub mod workload;

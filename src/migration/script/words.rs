@@ -11,6 +11,8 @@ pub struct Word<'a> {
     pub kind: TokenKind,
     /// Parentheses and brackets open around it.
     pub depth: usize,
+    /// Byte of the text where it begins.
+    pub start: usize,
 }
 
 impl Word<'_> {
@@ -40,10 +42,11 @@ pub fn words(sql: &str) -> Vec<Word<'_>> {
     Lexer::new(sql)
         .filter(|token| !token.kind.is_trivia())
         .map(|token| {
+            let start = token.span.start;
             let text = &sql[token.span];
             let (opens, closes) = (matches!(text, "(" | "["), matches!(text, ")" | "]"));
             depth = depth.saturating_sub(usize::from(closes));
-            let word = Word { text, kind: token.kind, depth };
+            let word = Word { text, kind: token.kind, depth, start };
             depth += usize::from(opens);
             word
         })
@@ -62,6 +65,7 @@ mod tests {
         assert_eq!(seen[5..], [("(", 0), ("1", 1), ("+", 1), ("[", 1), ("2", 2), ("]", 1), (")", 0)]);
         assert_eq!(all[1].name().as_deref(), Some("T\"x"));
         assert_eq!(all[3].name().as_deref(), Some("n"));
+        assert_eq!((all[0].start, all[3].start), (0, 26));
         assert!(all[0].is("update") && !all[1].is("T"));
     }
 
