@@ -88,6 +88,9 @@ pub struct CheckArgs {
     #[arg(long, value_name = "BOOL", env = "SEATRIAL_MEASURE_TIME", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     pub measure_time: Option<bool>,
+    /// Write safer forms of the migrations to this folder, rehearsed, and show them with the findings they are for.
+    #[arg(long, value_name = "DIR", env = "SEATRIAL_SUGGEST")]
+    pub suggest: Option<PathBuf>,
     /// Budget of time, such as 90s, 20m or 1h.
     #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_TIME")]
     pub max_time: Option<String>,

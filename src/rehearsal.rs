@@ -17,8 +17,10 @@ mod pending;
 mod prefixes;
 mod production;
 mod prove;
+mod reached;
 mod ready;
 pub(crate) mod retry;
+mod safer;
 mod sample;
 mod schedule;
 pub(crate) mod story;
@@ -55,6 +57,7 @@ use crate::rollback::prove::DownProof;
 use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, RelationSize, Snapshot};
+use crate::suggest::Suggestion;
 use crate::workload::HotQuery;
 use budget::{Budget, Load, VIOLATORS};
 use schedule::{NOT_ASKED_FOR, budget_only, skip, timed, within_time};
@@ -306,6 +309,8 @@ pub struct Rehearsal {
     pub queue: Option<Traffic>,
     /// Second runs after one that stopped half-way; empty unless asked for.
     pub retries: Vec<retry::Retry>,
+    /// Safer forms that were rehearsed and hold; empty unless asked for.
+    pub safer: Vec<Suggestion>,
     /// Data that is gone.
     pub destroyed: Vec<Destroyed>,
     /// The way back.
@@ -358,6 +363,7 @@ impl Rehearsal {
             traffic: None,
             queue: None,
             retries: Vec::new(),
+            safer: Vec::new(),
             destroyed: Vec::new(),
             rollback: None,
             rollbacks: Vec::new(),

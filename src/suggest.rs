@@ -15,6 +15,7 @@ mod partition;
 mod partitioned_index;
 mod refresh;
 mod reindex;
+pub mod rewrite;
 mod timeout;
 mod update;
 

@@ -118,7 +118,11 @@ const ADDED_LATER: [&str; 12] = [
 fn a_missing_key_is_refused_and_named_with_its_place() {
     fn take_away(value: &mut Value, path: &str, root: &Value, seen: &mut usize) {
         // Free objects: their keys are not the contract's.
-        if path.ends_with(".plan") || path.ends_with(".evidence") || path.ends_with(".settings") || path.ends_with(".refused") {
+        if path.ends_with(".plan")
+            || path.ends_with(".evidence")
+            || path.ends_with(".settings")
+            || path.ends_with(".refused")
+        {
             return;
         }
         let keys: Vec<String> = value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();

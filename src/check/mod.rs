@@ -121,6 +121,11 @@ const CHECKS: &[Check] = &[
     config::CHECK,
 ];
 
+/// What keeps others waiting, and nothing else: all that an applied migration's observations say, without plans.
+pub(crate) fn blocking(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
+    (lock::CHECK.find)(rehearsal, thresholds)
+}
+
 /// Runs every check, then applies what migrations and project say of findings.
 pub fn run(rehearsal: &Rehearsal, policy: &Policy<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> =

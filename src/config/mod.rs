@@ -101,6 +101,8 @@ pub struct Settings {
     pub measure_writes: bool,
     /// Time hot queries that changed, too.
     pub measure_time: bool,
+    /// Rehearse safer forms, too, and write them to this folder.
+    pub suggest: Option<PathBuf>,
     /// Budget of time.
     pub max_time: Option<Duration>,
     /// Budget of disk, in bytes.
@@ -296,6 +298,7 @@ impl Config {
             passes: or(&args.passes, texts(file.passes.map(|all| all.into_iter().map(|each| each.0).collect()))),
             measure_writes: args.measure_writes.or(file.measure_writes).unwrap_or_default(),
             measure_time: args.measure_time.or(file.measure_time).unwrap_or_default(),
+            suggest: name.iter().fold(args.suggest.clone(), |folder, name| folder.map(|folder| folder.join(name))),
             max_time: option("--max-time", args.max_time.as_deref(), parse_duration)?
                 .or(file.max_time.map(|time| time.0)),
             max_disk: option("--max-disk", args.max_disk.as_deref(), parse_size)?.or(file.max_disk.map(|size| size.0)),

@@ -77,11 +77,16 @@ pub(crate) const WRITES: Needs = Needs { copies: 2, least_copies: 2, least_runs:
 /// Time, before and after in turns: the one step that has both its copies at the same time.
 pub(crate) const TIMES: Needs = Needs { copies: 2, least_copies: 2, least_runs: 1 };
 
-/// What is measured beside the passes, by name: [`WRITES`], [`TIMES`].
+/// Safer forms: one copy for what they have to come to, and one for all of them. What does not hold at once is tried on
+/// further ones.
+pub(crate) const SAFER: Needs = Needs { copies: 2, least_copies: 2, least_runs: 2 };
+
+/// What is measured beside the passes, by name: [`SAFER`], [`WRITES`], [`TIMES`].
 pub(crate) fn on_request(settings: &Settings) -> Vec<(&'static str, u32)> {
     let writes = settings.measure_writes.then_some(("writes", WRITES.copies));
     let times = settings.measure_time.then_some(("time", TIMES.copies));
-    writes.into_iter().chain(times).collect()
+    let safer = settings.suggest.as_ref().map(|_| ("safer forms", SAFER.copies));
+    safer.into_iter().chain(writes).chain(times).collect()
 }
 
 /// Limits of a run, and what its copies took so far.

@@ -1,11 +1,14 @@
 //! What is measured only when asked for, once the passes are over: on copies of its own, within what is left of the
 //! budget. Whatever keeps it from being measured is a note, and no answer depends on it.
 
-use super::budget::{Needs, TIMES, WRITES};
-use super::{Ready, Rehearsal, RehearsalError, timing, within_time, writes};
+use super::budget::{Needs, SAFER, TIMES, WRITES};
+use super::{Ready, Rehearsal, RehearsalError, safer, timing, within_time, writes};
 
 /// Measures what was asked for.
 pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
+    if plan.settings.suggest.is_some() {
+        step(plan, rehearsal, "safer forms", (SAFER, 1), async |each| safer::measure(plan, each).await).await;
+    }
     if plan.settings.measure_writes {
         let what = "what writes pay";
         step(plan, rehearsal, what, (WRITES, 1), async |each| writes::measure(plan, each).await).await;

@@ -1,23 +1,16 @@
 //! What a second run meets where the first one stopped half-way: a lost connection, a deploy that was ended, a statement
 //! that failed. Each point is tried on a copy of its own.
 
+use super::reached::{Differs, Reached};
 use super::{Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::index::IndexChangeKind;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, Unwatched, apply};
-use crate::engine::postgres::catalog;
-use crate::engine::postgres::schema_dump::schema_text;
 use crate::migration::Migration;
 use crate::migration::script::again::safe_to_run_again;
 use crate::migration::script::kind;
 use crate::report::human;
-use crate::report::v1::Comparison;
-use crate::rollback::RollbackError;
-use crate::rollback::dump::{Dump, Entry};
-use crate::rollback::fingerprint::{Depth, TableFingerprint, fingerprints};
-use crate::snapshot::catalog::names_table;
-use std::collections::BTreeMap;
 
 /// Points that are tried, the first ones: each is a copy and two runs.
 pub(crate) const POINTS: usize = 10;
@@ -97,7 +90,7 @@ pub(super) async fn retry(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         None => {
             let copy = plan.copy().await?;
             run(&copy, &rehearsal.migrations, None, rehearsal).await?;
-            let reached = State::read(plan, &copy, rehearsal).await?;
+            let reached = Reached::read(plan, &copy, rehearsal).await?;
             copy.destroy().await?;
             Some(reached)
         }
@@ -164,7 +157,7 @@ async fn one(
     rehearsal: &Rehearsal,
     copy: &ScratchDatabase,
     stopped: Stopped,
-    reference: Option<&State>,
+    reference: Option<&Reached>,
 ) -> Result<Retry, RehearsalError> {
     let stop_after = matches!(stopped, Stopped::Behind(_)).then(|| stopped.statement());
     let mut pending = run(copy, &rehearsal.migrations, stop_after, rehearsal).await?;
@@ -173,7 +166,11 @@ async fn one(
         let applied = apply(&copy.target, &pending, None, &mut Unwatched).await?;
         let Some(failure) = applied.failure else {
             retry.end = match reference {
-                Some(reference) => State::read(plan, copy, rehearsal).await?.end(reference),
+                Some(reference) => match Reached::read(plan, copy, rehearsal).await?.differs(reference) {
+                    Some(Differs::Schema) => End::OtherSchema,
+                    Some(Differs::Rows) => End::OtherRows,
+                    None => End::Same,
+                },
                 None => End::Same,
             };
             return Ok(retry);
@@ -231,51 +228,6 @@ fn replace(migrations: &mut [Migration], statement: usize, sql: &[String]) {
             });
             let instead: Vec<_> = instead.collect();
             migration.statements.splice(at..=at, instead);
-        }
-    }
-}
-
-/// What a run came to.
-struct State {
-    /// Everything pg_dump has to say, in one order.
-    schema: Vec<Entry>,
-    /// All rows but those of history tables, which tell when they were written.
-    rows: BTreeMap<String, TableFingerprint>,
-}
-
-impl State {
-    async fn read(plan: &Ready<'_>, copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<Self, RehearsalError> {
-        let target = &copy.target;
-        let text = schema_text(&plan.base.binaries, &target.endpoint, &target.database).await;
-        let text = text.map_err(|error| RollbackError::Dump(error.to_string()))?;
-        let mut schema = Dump::parse(&text).entries;
-        schema.sort_by(|left, right| {
-            let key = |entry: &Entry| (entry.kind.clone(), entry.schema.clone(), entry.name.clone());
-            key(left).cmp(&key(right))
-        });
-        let mut superuser = copy.superuser("retry").await?;
-        let catalog = catalog::read(&mut superuser).await?;
-        // Values that differ from run to run anyway say nothing; how many rows there are does.
-        let proof = rehearsal.rollback.as_ref().and_then(|rollback| rollback.proof.as_ref());
-        let repeats = proof.is_some_and(|proof| proof.reapplied() == Comparison::Equal);
-        let depth = if repeats { Depth::Values } else { Depth::Counts };
-        let mut rows = fingerprints(&mut superuser, &catalog, None, depth).await?.tables;
-        superuser.close().await;
-        let history = rehearsal.migrations.iter().filter_map(|migration| migration.history.as_ref());
-        let history: Vec<&str> = history.map(|history| history.table.as_str()).collect();
-        rows.retain(|table, _| {
-            !history.iter().any(|name| names_table(name, table) || table.ends_with(&format!(".{name}")))
-        });
-        Ok(Self { schema, rows })
-    }
-
-    fn end(&self, reference: &Self) -> End {
-        if self.schema != reference.schema {
-            End::OtherSchema
-        } else if self.rows != reference.rows {
-            End::OtherRows
-        } else {
-            End::Same
         }
     }
 }

@@ -61,13 +61,24 @@ pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Resu
 pub(super) async fn migrate(copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<(), RehearsalError> {
     let mut superuser = copy.superuser("settle").await?;
     let saved = SavedStatistics::read(&mut superuser).await?;
-    let applied = apply(&copy.target, &rehearsal.migrations, None, &mut Unwatched).await?;
-    if let Some(failure) = applied.failure {
-        return Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate: failure.error.sqlstate });
-    }
+    apply_again(copy, rehearsal).await?;
     passes::settle_like_measured(&mut superuser, rehearsal, &saved).await?;
     superuser.close().await;
     Ok(())
+}
+
+/// Applies what is rehearsed.
+///
+/// # Errors
+/// A migration that applied on the measured copy and does not here.
+pub(super) async fn apply_again(copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<(), RehearsalError> {
+    let applied = apply(&copy.target, &rehearsal.migrations, None, &mut Unwatched).await?;
+    match applied.failure {
+        Some(failure) => {
+            Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate: failure.error.sqlstate })
+        }
+        None => Ok(()),
+    }
 }
 
 async fn side(plan: &Ready<'_>, copy: ScratchDatabase, queries: &[HotQuery]) -> Result<Side, RehearsalError> {

@@ -1,0 +1,126 @@
+//! Safer forms of what was found to keep others waiting, rehearsed: what is shown reached the same on a copy, without what
+//! was found.
+
+use super::reached::{Differs, Reached};
+use super::{Ready, Rehearsal, RehearsalError, writes};
+use crate::check::{self, Policy};
+use crate::engine::postgres::apply::apply;
+use crate::engine::postgres::catalog;
+use crate::engine::postgres::observe::Observer;
+use crate::report::v1::Severity;
+use crate::snapshot::Snapshot;
+use crate::suggest::rewrite::{Rewritten, rewrite};
+use crate::suggest::{Suggestion, suggestions};
+use std::collections::BTreeSet;
+
+/// Rehearses all that is known at once, and leaves out what does not hold until the rest does. Returns why there is
+/// nothing to show.
+///
+/// # Errors
+/// Copies that cannot be made, servers that refuse what the tool asks.
+pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<Option<String>, RehearsalError> {
+    let findings = check::run(rehearsal, &Policy::from(plan.settings));
+    let mut left = suggestions(rehearsal, &findings);
+    if left.is_empty() {
+        return Ok(Some("nothing that was found has a safer form that is known".to_owned()));
+    }
+    let copy = plan.copy().await?;
+    writes::apply_again(&copy, rehearsal).await?;
+    let plain = Reached::read(plan, &copy, rehearsal).await?;
+    copy.destroy().await?;
+    while !left.is_empty() {
+        let tried = try_out(plan, rehearsal, &left, &plain).await?;
+        if tried.holds() {
+            rehearsal.safer = left;
+            return Ok(None);
+        }
+        let guilty = if tried.guilty.is_empty() && left.len() > 1 {
+            alone(plan, rehearsal, &left, &plain).await?
+        } else {
+            tried.guilty
+        };
+        // Each holds alone and all together do not, or there is only one: nothing is shown that was not seen.
+        let all = guilty.is_empty();
+        left.retain(|suggestion| !all && !guilty.contains(&suggestion.statement));
+    }
+    Ok(Some("no safer form reached the same, without what was found".to_owned()))
+}
+
+/// Those that do not hold by themselves.
+async fn alone(
+    plan: &Ready<'_>,
+    rehearsal: &Rehearsal,
+    suggestions: &[Suggestion],
+    plain: &Reached,
+) -> Result<BTreeSet<usize>, RehearsalError> {
+    let mut guilty = BTreeSet::new();
+    for one in suggestions {
+        if !try_out(plan, rehearsal, std::slice::from_ref(one), plain).await?.holds() {
+            guilty.insert(one.statement);
+        }
+    }
+    Ok(guilty)
+}
+
+/// What a run with suggestions came to.
+struct Tried {
+    /// Statements whose suggestion failed, or is found fault with.
+    guilty: BTreeSet<usize>,
+    differs: Option<Differs>,
+}
+
+impl Tried {
+    fn holds(&self) -> bool {
+        self.guilty.is_empty() && self.differs.is_none()
+    }
+}
+
+async fn try_out(
+    plan: &Ready<'_>,
+    rehearsal: &Rehearsal,
+    suggestions: &[Suggestion],
+    plain: &Reached,
+) -> Result<Tried, RehearsalError> {
+    let Rewritten { parts, suggested } = rewrite(&rehearsal.migrations, suggestions);
+    let copy = plan.copy().await?;
+    let mut superuser = copy.superuser("snapshot").await?;
+    let (catalog, sizes) = (catalog::read(&mut superuser).await?, catalog::read_sizes(&mut superuser).await?);
+    superuser.close().await;
+    let mut tried = Rehearsal::new(rehearsal.redactor, Vec::new());
+    tried.role.clone_from(&rehearsal.role);
+    tried.migrations = parts.into_iter().map(|part| part.migration).collect();
+    let (target, activity) = (&copy.target, plan.activity.clone());
+    let mut observer =
+        Observer::new(&target.endpoint, &target.database, &catalog, &sizes, activity, &mut tried.observations).await?;
+    let applied = apply(target, &tried.migrations, None, &mut observer).await;
+    observer.finish().await?;
+    plan.activity.end();
+    let applied = applied?;
+    tried.before = Some(Snapshot { catalog, sizes, plans: Vec::new() });
+    tried.committed = applied.committed;
+    let mut guilty: BTreeSet<usize> = BTreeSet::new();
+    if let Some(failure) = applied.failure {
+        // What stands behind a suggestion may fail for it; which one it was cannot be told.
+        match suggested.get(&failure.statement) {
+            Some(old) => guilty.insert(*old),
+            None => return Ok(Tried { guilty, differs: destroyed(copy, Some(Differs::Schema)).await? }),
+        };
+        return Ok(Tried { guilty, differs: destroyed(copy, None).await? });
+    }
+    for finding in check::blocking(&tried, &plan.settings.thresholds) {
+        let Some(old) = finding.statement.and_then(|statement| suggested.get(&statement)) else { continue };
+        let meant = suggestions
+            .iter()
+            .any(|each| each.statement == *old && each.answers.iter().any(|id| id == finding.kind.id));
+        if meant || finding.severity == Severity::Error {
+            guilty.insert(*old);
+        }
+    }
+    let reached = Reached::read(plan, &copy, rehearsal).await?;
+    Ok(Tried { guilty, differs: destroyed(copy, reached.differs(plain)).await? })
+}
+
+async fn destroyed<T>(copy: crate::copy::scratch::ScratchDatabase, then: T) -> Result<T, RehearsalError> {
+    copy.destroy().await?;
+    Ok(then)
+}
