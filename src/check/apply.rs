@@ -3,6 +3,7 @@
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::diff::index::IndexChangeKind;
+use crate::engine::postgres::violators::Violators;
 use crate::migration::script::kind;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
@@ -54,6 +55,17 @@ const NOT_RETRYABLE: Kind = Kind::new(
     ",
 )
 .with(examples!("apply/not-retryable"));
+
+/// `5,000 rows in public.orders stand in its way`.
+fn in_the_way(violators: &Violators) -> String {
+    let what = match (violators.rows, violators.what) {
+        (1, "rows") => "row",
+        (1, "groups of duplicates") => "group of duplicates",
+        (_, what) => what,
+    };
+    let verb = if violators.rows == 1 { "stands" } else { "stand" };
+    format!("{} {what} in {} {verb} in its way", count(violators.rows), violators.relation)
+}
 
 fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let Some(failure) = &rehearsal.failure else { return Vec::new() };
@@ -113,9 +125,8 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 &VIOLATING_ROWS,
                 statement,
                 vec![violators.relation.clone()],
-                format!("{} {} in {} stand in its way", count(violators.rows), violators.what, violators.relation),
-                "find them with the query in the evidence and mend them in a migration that runs before this one"
-                    .into(),
+                in_the_way(violators),
+                "mend them in a migration that runs before this one; evidence.query in report.json counts them".into(),
             )
             .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
         );

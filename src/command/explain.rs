@@ -13,8 +13,8 @@ pub(super) fn explain(id: Option<&str>) -> Result<u8, Stop> {
         None => list(),
         Some(id) => page(KINDS.iter().find(|kind| kind.id == id).ok_or_else(|| {
             let meant =
-                nearest(id, IDS.iter().copied()).map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
-            Stop::usage(anyhow!("no finding is called `{id}`{meant}; `seatrial explain` lists them all"))
+                nearest(id, IDS.iter().copied()).map_or_else(|| ";".to_owned(), |near| format!(": did you mean `{near}`?"));
+            Stop::usage(anyhow!("no finding is called `{id}`{meant} `seatrial explain` lists them all"))
         })?),
     };
     print(&text).map(|()| exit::CLEAN)
