@@ -12,8 +12,8 @@ pub(super) fn explain(id: Option<&str>) -> Result<u8, Stop> {
     let text = match id {
         None => list(),
         Some(id) => page(KINDS.iter().find(|kind| kind.id == id).ok_or_else(|| {
-            let meant =
-                nearest(id, IDS.iter().copied()).map_or_else(|| ";".to_owned(), |near| format!(": did you mean `{near}`?"));
+            let meant = nearest(id, IDS.iter().copied())
+                .map_or_else(|| ";".to_owned(), |near| format!(": did you mean `{near}`?"));
             Stop::usage(anyhow!("no finding is called `{id}`{meant} `seatrial explain` lists them all"))
         })?),
     };

@@ -1,7 +1,7 @@
 //! The terminal's report: verdict, four answers, one row per migration, findings, then details for who wants them.
 
-use super::v1::{Finding, Outcome, Report, Severity};
 use super::colour::{self, DIM};
+use super::v1::{Finding, Outcome, Report, Severity};
 use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};

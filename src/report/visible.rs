@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn a_name_longer_than_a_line_is_broken_behind_a_mark() {
         assert_eq!(wrap("002_drop_visit_index.sql", 23), ["002_drop_visit_", "index.sql"]);
-        assert_eq!(wrap("see 004_measurement_index.sql here", 12), ["see", "004_", "measurement_", "index.sql", "here"]);
+        assert_eq!(
+            wrap("see 004_measurement_index.sql here", 12),
+            ["see", "004_", "measurement_", "index.sql", "here"]
+        );
         assert_eq!(wrap("public.order", 8), ["public.", "order"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
     }
