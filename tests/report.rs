@@ -342,6 +342,17 @@ fn a_wide_terminal_cuts_no_sql_and_breaks_no_name_and_leaves_prose_as_it_is() {
 }
 
 #[test]
+fn a_scan_of_an_empty_table_is_not_told() {
+    let mut report = recording("failed");
+    let told = |report: &Report| render(report, Format::Text, &at(80)).contains("from end to end");
+    assert!(told(&report));
+    for statement in report.migrations.iter_mut().flat_map(|migration| &mut migration.statements) {
+        statement.scanned.iter_mut().for_each(|scan| scan.rows = 0);
+    }
+    assert!(!told(&report));
+}
+
+#[test]
 fn colour_changes_nothing_but_the_colour() {
     for (name, report) in all() {
         let plain = render(&report, Format::Text, &at(80));

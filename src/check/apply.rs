@@ -184,3 +184,18 @@ fn needed_by(rehearsal: &Rehearsal) -> Option<String> {
     let detail = rehearsal.redactor.error_detail(error)?;
     Some(detail.lines().collect::<Vec<_>>().join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_is_counted_in_good_english() {
+        let told = |rows, what| {
+            in_the_way(&Violators { relation: "public.orders".to_owned(), rows, what, query: String::new() })
+        };
+        assert_eq!(told(1, "rows"), "1 row in public.orders stands in its way");
+        assert_eq!(told(5_000, "rows"), "5,000 rows in public.orders stand in its way");
+        assert_eq!(told(1, "groups of duplicates"), "1 group of duplicates in public.orders stands in its way");
+    }
+}

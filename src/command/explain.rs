@@ -62,6 +62,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_nobody_knows_is_refused_with_the_one_that_was_meant() {
+        let told = |id| explain(Some(id)).map_err(|stop| stop.error.to_string());
+        assert_eq!(
+            told("lock/full-scam"),
+            Err("no finding is called `lock/full-scam`: did you mean `lock/full-scan`? `seatrial explain` lists them all".into())
+        );
+        assert_eq!(told("x"), Err("no finding is called `x`; `seatrial explain` lists them all".into()));
+    }
+
+    #[test]
     fn a_page_shows_no_markdown_fences_and_the_list_has_a_line_for_each() {
         for kind in KINDS {
             let text = page(kind);
