@@ -135,8 +135,10 @@ fn print(text: &str) -> Result<(), Stop> {
 
 /// `report FILE`.
 fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
-    let text = std::fs::read_to_string(&args.file)
-        .map_err(|error| Stop::usage(anyhow!("cannot read {}: {error}", args.file.display())))?;
+    let text = std::fs::read_to_string(&args.file).map_err(|error| {
+        let hint = if args.file.is_dir() { ": name the report.json in it" } else { "" };
+        Stop::usage(anyhow!("cannot read {}: {error}{hint}", args.file.display()))
+    })?;
     let report =
         v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;

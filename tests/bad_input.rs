@@ -155,6 +155,15 @@ fn a_version_that_is_not_pending_names_what_is() {
     Input::right().and(&["--to", "0099"]).refused(USAGE, &["0099", "migration.sql"]);
 }
 
+#[test]
+fn a_folder_in_place_of_a_saved_report_says_what_to_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = seatrial(folder.path(), &state_folder("bad-input"));
+    let ran = run(command.arg("report").arg("."));
+    assert_eq!(ran.code, Some(USAGE), "{}", ran.stderr);
+    assert!(ran.stderr.contains("name the report.json in it"), "{}", ran.stderr);
+}
+
 // Configuration
 
 #[test]

@@ -407,15 +407,43 @@ fn formats_that_are_not_there_yet_are_told_from_mistakes() {
 #[test]
 fn text_stays_within_its_width_and_sends_nothing_to_the_terminal() {
     for (name, report) in all() {
-        for width in [72, 80, 100, 120] {
+        for width in [72, 80, 100, 120, 200, 300] {
             let text = render(&report, Format::Text, &RenderOptions { verbose: true, ..at(width) });
             for line in text.lines() {
-                assert!(columns(line) <= width.min(100), "{name} at {width}: {line:?}");
+                assert!(columns(line) <= width.min(200), "{name} at {width}: {line:?}");
                 assert!(!line.chars().any(is_unprintable), "{name} at {width}: {line:?}");
                 assert_eq!(line.trim_end(), line, "{name} at {width}: spaces at the end");
             }
         }
     }
+}
+
+#[test]
+fn a_wide_terminal_cuts_no_sql_and_breaks_no_name_and_leaves_prose_as_it_is() {
+    let mut report = recording("regressed");
+    let long = format!("SELECT {}", "column, ".repeat(15));
+    report.migrations[0].statements[0].sql = long.clone();
+    let cut = |width| render(&report, Format::Text, &at(width));
+    let (narrow, wide) = (cut(100), cut(200));
+    assert!(!narrow.contains(long.trim_end()) && wide.contains(long.trim_end()), "{wide}");
+    assert!(
+        !narrow.contains("20261103090000 drop orders customer idx")
+            && wide.contains("20261103090000 drop orders customer idx")
+    );
+    let advice =
+        |text: &str| text.lines().filter(|line| line.starts_with("    → ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(advice(&narrow), advice(&wide));
+}
+
+#[test]
+fn a_scan_of_an_empty_table_is_not_told() {
+    let mut report = recording("failed");
+    let told = |report: &Report| render(report, Format::Text, &at(80)).contains("from end to end");
+    assert!(told(&report));
+    for statement in report.migrations.iter_mut().flat_map(|migration| &mut migration.statements) {
+        statement.scanned.iter_mut().for_each(|scan| scan.rows = 0);
+    }
+    assert!(!told(&report));
 }
 
 #[test]

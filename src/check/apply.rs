@@ -2,6 +2,7 @@
 
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
+use crate::engine::postgres::violators::Violators;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
 
@@ -41,6 +42,17 @@ const NEEDS_PRIVILEGE: Kind = Kind::new(
     ",
 )
 .with(examples!("apply/needs-privilege"));
+
+/// `5,000 rows in public.orders stand in its way`.
+fn in_the_way(violators: &Violators) -> String {
+    let what = match (violators.rows, violators.what) {
+        (1, "rows") => "row",
+        (1, "groups of duplicates") => "group of duplicates",
+        (_, what) => what,
+    };
+    let verb = if violators.rows == 1 { "stands" } else { "stand" };
+    format!("{} {what} in {} {verb} in its way", count(violators.rows), violators.relation)
+}
 
 fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let Some(failure) = &rehearsal.failure else { return Vec::new() };
@@ -100,9 +112,8 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 &VIOLATING_ROWS,
                 statement,
                 vec![violators.relation.clone()],
-                format!("{} {} in {} stand in its way", count(violators.rows), violators.what, violators.relation),
-                "find them with the query in the evidence and mend them in a migration that runs before this one"
-                    .into(),
+                in_the_way(violators),
+                "mend them in a migration that runs before this one; evidence.query in report.json counts them".into(),
             )
             .with(json!({ "rows": violators.rows, "what": violators.what, "query": violators.query })),
         );
@@ -118,4 +129,19 @@ fn needed_by(rehearsal: &Rehearsal) -> Option<String> {
     }
     let detail = rehearsal.redactor.error_detail(error)?;
     Some(detail.lines().collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_is_counted_in_good_english() {
+        let told = |rows, what| {
+            in_the_way(&Violators { relation: "public.orders".to_owned(), rows, what, query: String::new() })
+        };
+        assert_eq!(told(1, "rows"), "1 row in public.orders stands in its way");
+        assert_eq!(told(5_000, "rows"), "5,000 rows in public.orders stand in its way");
+        assert_eq!(told(1, "groups of duplicates"), "1 group of duplicates in public.orders stands in its way");
+    }
 }

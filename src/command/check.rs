@@ -97,7 +97,7 @@ impl Job {
         let changed = changed.transpose().map_err(Stop::usage)?;
         let source = settings.source.as_deref().ok_or_else(|| {
             Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-                 or `empty`"
+                 or `empty`, here or as `source` in seatrial.toml"
             ))
         })?;
         let source = Source::parse(source).map_err(Stop::usage)?;

@@ -12,9 +12,9 @@ pub(super) fn explain(id: Option<&str>) -> Result<u8, Stop> {
     let text = match id {
         None => list(),
         Some(id) => page(KINDS.iter().find(|kind| kind.id == id).ok_or_else(|| {
-            let meant =
-                nearest(id, IDS.iter().copied()).map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
-            Stop::usage(anyhow!("no finding is called `{id}`{meant}; `seatrial explain` lists them all"))
+            let meant = nearest(id, IDS.iter().copied())
+                .map_or_else(|| ";".to_owned(), |near| format!(": did you mean `{near}`?"));
+            Stop::usage(anyhow!("no finding is called `{id}`{meant} `seatrial explain` lists them all"))
         })?),
     };
     print(&text).map(|()| exit::CLEAN)
@@ -60,6 +60,16 @@ fn plain(markdown: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_nobody_knows_is_refused_with_the_one_that_was_meant() {
+        let told = |id| explain(Some(id)).map_err(|stop| stop.error.to_string());
+        assert_eq!(
+            told("lock/full-scam"),
+            Err("no finding is called `lock/full-scam`: did you mean `lock/full-scan`? `seatrial explain` lists them all".into())
+        );
+        assert_eq!(told("x"), Err("no finding is called `x`; `seatrial explain` lists them all".into()));
+    }
 
     #[test]
     fn a_page_shows_no_markdown_fences_and_the_list_has_a_line_for_each() {

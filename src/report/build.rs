@@ -114,6 +114,9 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
                 None => "",
             };
             let with_it = stopped_at(rehearsal).map_or(0, |stopped| stopped.saturating_sub(rehearsal.applied));
+            if total == 1 {
+                return format!("the migration stops{place}{why}");
+            }
             let applied = format!("{} of {} apply", rehearsal.applied, human::plural(total, "migration"));
             if with_it == 0 {
                 format!("{applied}; the next one stops{place}{why}")

@@ -3,6 +3,7 @@
 //! Every format is a view of one [`v1::Report`]: what a saved `report.json` does not hold, no format can show.
 
 pub mod build;
+mod colour;
 pub mod each;
 pub mod human;
 pub mod markdown;

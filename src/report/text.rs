@@ -1,17 +1,23 @@
 //! The terminal's report: verdict, four answers, one row per migration, findings, then details for who wants them.
 
+use super::colour::{self, DIM};
 use super::v1::{Finding, Outcome, Report, Severity};
 use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};
 use super::{each, human, measured};
 use crate::diff::plan::render;
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 const HEADING: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
 
+/// Columns that are used even where the terminal says that it has fewer.
+const NARROWEST: usize = 72;
+/// Columns of prose: longer lines are hard to read.
+const PROSE_WIDTH: usize = 100;
+/// Columns of what is one line each, such as SQL, nodes of plans and rows of a table.
+const WIDEST: usize = 200;
 /// Lines of one plan diff shown without `--verbose`.
 const PLAN_LINES: usize = 24;
 /// Columns of one message, summary or name shown without `--verbose`.
@@ -21,16 +27,17 @@ const LIST_LINES: usize = 5;
 
 fn style(tone: Tone) -> Style {
     match tone {
-        Tone::Good => AnsiColor::Green.on_default(),
-        Tone::Caution => AnsiColor::Yellow.on_default(),
-        Tone::Bad => AnsiColor::Red.on_default().bold(),
-        Tone::Unknown => AnsiColor::Magenta.on_default().bold(),
+        Tone::Good => colour::GREEN,
+        Tone::Caution => colour::BROWN,
+        Tone::Bad => colour::RED.bold(),
+        Tone::Unknown => colour::MAGENTA.bold(),
     }
 }
 
 /// Renders for a terminal of `options.width` columns.
 pub fn render(report: &Report, options: &RenderOptions) -> String {
-    let mut page = Page { width: options.width.clamp(72, 100), options, out: String::new() };
+    let (width, wide) = (options.width.clamp(NARROWEST, PROSE_WIDTH), options.width.clamp(NARROWEST, WIDEST));
+    let mut page = Page { width, wide, options, out: String::new() };
     verdict(&mut page, report);
     answers(&mut page, report);
     migrations(&mut page, report);
@@ -46,9 +53,10 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     page.out
 }
 
-/// The text so far, and how wide it may be.
+/// The text so far, and how wide prose and single lines may be.
 struct Page<'a> {
     width: usize,
+    wide: usize,
     options: &'a RenderOptions,
     out: String,
 }
@@ -92,7 +100,7 @@ impl Page<'_> {
 
     /// One line, cut where the terminal ends.
     fn cut(&mut self, prefix: &str, text: &str, style: Style) {
-        let room = self.width.saturating_sub(columns(prefix));
+        let room = self.wide.saturating_sub(columns(prefix));
         let line = format!("{prefix}{}", self.paint(style, &clip(&visible(text), room)));
         self.line(&line);
     }
@@ -160,7 +168,7 @@ fn migrations(page: &mut Page, report: &Report) {
         }
     }
     let others: usize = widths.iter().map(|width| width + 2).sum();
-    let room = page.width.saturating_sub(others + 2).max("migration".len());
+    let room = page.wide.saturating_sub(others + 2).max("migration".len());
     let longest = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
     let first = longest.clamp("migration".len(), room);
     let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))));
@@ -217,8 +225,8 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
     let mut head = format!("{}  {}{predicted}", page.paint(tone, &name), page.paint(HEADING, &id));
     let used = columns(&name) + 2 + columns(&id) + columns(predicted);
     let place = view::location(finding).map(|place| visible(&place).into_owned());
-    let place = place.map(|place| clip(&place, page.width - 4).into_owned());
-    let fits = place.as_ref().is_some_and(|place| used + 2 + columns(place) <= page.width);
+    let place = place.map(|place| clip(&place, page.wide - 4).into_owned());
+    let fits = place.as_ref().is_some_and(|place| used + 2 + columns(place) <= page.wide);
     if let Some(place) = place.as_ref().filter(|_| fits) {
         head.push_str(&format!("  {}", page.paint(DIM, place)));
     }
@@ -230,7 +238,7 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
         page.paragraph("    ", PLAIN, &finding.message, PLAIN);
     }
     if let Some(statement) = finding.statement.and_then(|index| view::statement(report, index)) {
-        page.cut("    │ ", &view::sql_line(&statement.sql, 100), DIM);
+        page.cut("    │ ", &view::sql_line(&statement.sql, WIDEST), DIM);
     }
     if !finding.advice.is_empty() {
         page.paragraph("    → ", PLAIN, &finding.advice, PLAIN);
@@ -257,8 +265,8 @@ fn indexes(page: &mut Page, report: &Report) {
 
 fn diff_style(sign: char) -> Style {
     match sign {
-        '+' => AnsiColor::Green.on_default(),
-        '-' => AnsiColor::Red.on_default(),
+        '+' => colour::GREEN,
+        '-' => colour::RED,
         _ => DIM,
     }
 }
@@ -395,6 +403,7 @@ fn rollback(page: &mut Page, report: &Report) {
     if !scripts.is_empty() {
         let place = match &page.options.out_dir {
             Some(folder) => format!("in {}", folder.trim_end_matches('/')),
+            None if scripts.len() == 1 => "in report.json; --out DIR writes it as a file".to_owned(),
             None => "in report.json; --out DIR writes them as files".to_owned(),
         };
         page.paragraph("    ", PLAIN, &format!("{}: {place}", human::list(&scripts)), PLAIN);

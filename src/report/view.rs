@@ -255,7 +255,7 @@ pub fn work_lines(statement: &Statement) -> Vec<String> {
     if !statement.rewritten.is_empty() {
         lines.push(format!("wrote {} anew", some(&statement.rewritten)));
     }
-    let scanned = statement.scanned.iter();
+    let scanned = statement.scanned.iter().filter(|scan| scan.rows > 0);
     let scanned: Vec<String> =
         scanned.map(|scan| format!("{} ({} rows)", scan.relation, human::count(scan.rows))).collect();
     if !scanned.is_empty() {

@@ -74,7 +74,8 @@ pub fn clip(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Lines of at most so many columns, broken at spaces; a word longer than a line is cut.
+/// Lines of at most so many columns, broken at spaces; a word longer than a line is cut, behind a mark inside it if it has
+/// one: names of files and objects are such words.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -90,11 +91,17 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             used += 1;
         }
+        let mut begin = line.len();
         for character in word.chars() {
             let wide = char_columns(character);
             if used + wide > width && used > 0 {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
+                let word = &line[begin..];
+                let mark = word.rfind(['_', '-', '/']).or_else(|| word.rfind('.'));
+                let mark = mark.map_or(line.len(), |at| begin + at + 1);
+                let rest = line.split_off(mark);
+                lines.push(std::mem::replace(&mut line, rest));
+                used = columns(&line);
+                begin = 0;
             }
             line.push(character);
             used += wide;
@@ -146,6 +153,17 @@ mod tests {
             assert!(lines.iter().all(|line| columns(line) <= width.max(2)), "{width}: {lines:?}");
             assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         }
+    }
+
+    #[test]
+    fn a_name_longer_than_a_line_is_broken_behind_a_mark() {
+        assert_eq!(wrap("002_drop_visit_index.sql", 23), ["002_drop_visit_", "index.sql"]);
+        assert_eq!(
+            wrap("see 004_measurement_index.sql here", 12),
+            ["see", "004_", "measurement_", "index.sql", "here"]
+        );
+        assert_eq!(wrap("public.order", 8), ["public.", "order"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
     }
 
     #[test]

@@ -65,6 +65,13 @@ fn statement(sql: &str) -> String {
         return alter_table(sql, &all);
     }
     if first.is("ALTER")
+        && rest.first().is_some_and(|word| word.is("TYPE"))
+        && let Some((name, after)) = qualified(&rest[1..])
+        && let Some(there) = part_of_type(&name, after)
+    {
+        return only_if(&there, sql);
+    }
+    if first.is("ALTER")
         && let Some(kind) = kind
         && let Some((name, after)) = qualified(&rest[kind.len()..])
         && after.first().is_some_and(|word| word.is("RENAME"))
@@ -78,6 +85,23 @@ fn statement(sql: &str) -> String {
         return only_if(&format!("pg_catalog.{there}({}) IS NOT NULL", quote_literal(&name)), sql);
     }
     sql.to_owned()
+}
+
+/// Whether a type has the label or the attribute that an action renames.
+fn part_of_type(name: &str, action: &[Word<'_>]) -> Option<String> {
+    let regtype = format!("pg_catalog.to_regtype({})", quote_literal(name));
+    match action {
+        [rename, what, label, ..] if rename.is("RENAME") && what.is("VALUE") => Some(format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_enum WHERE enumtypid = {regtype} AND enumlabel = {})",
+            label.text
+        )),
+        [rename, what, attribute, ..] if rename.is("RENAME") && what.is("ATTRIBUTE") => Some(format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON typrelid = attrelid WHERE \
+             pg_type.oid = {regtype} AND attname = {} AND NOT attisdropped)",
+            quote_literal(&attribute.name()?)
+        )),
+        _ => None,
+    }
 }
 
 fn drop(sql: &str, rest: &[Word<'_>], kind: Option<&[&str]>) -> String {
@@ -272,6 +296,11 @@ mod tests {
             ),
             ("CREATE TYPE public.mood AS ENUM ('a');", "IF pg_catalog.to_regtype('public.mood') IS NULL"),
             ("CREATE POLICY p ON public.a USING (true);", "polname = 'p'"),
+            (
+                "ALTER TYPE public.mood RENAME VALUE 'it''s on' TO 'off';",
+                "IF EXISTS (SELECT FROM pg_catalog.pg_enum WHERE enumtypid = pg_catalog.to_regtype('public.mood') AND enumlabel = 'it''s on') THEN",
+            ),
+            ("ALTER TYPE public.point3 RENAME ATTRIBUTE \"Z\" TO z;", "attname = 'Z' AND NOT attisdropped"),
         ] {
             let found = again(sql);
             assert!(found.contains(question) && found.contains(sql.trim_end_matches(';')), "{found}");

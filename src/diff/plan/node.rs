@@ -2,8 +2,8 @@
 
 use super::align::Line;
 use super::reader::{KEY_FIELDS, Reader, bitmap_indexes, is_bitmap_part};
-use crate::snapshot::plan::PlanNode;
 use crate::snapshot::plan::expression::mask;
+use crate::snapshot::plan::{PlanNode, quote_identifier_if_needed};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -88,7 +88,7 @@ pub(super) fn index_names(node: &PlanNode, partitions: bool, reader: &Reader<'_>
         if partitions {
             reader.definition(node, index).map(|definition| mask(&definition))
         } else {
-            index.index_name().map(str::to_owned)
+            index.index_name().map(quote_identifier_if_needed)
         }
     };
     bitmap_indexes(node).into_iter().filter_map(name).collect()

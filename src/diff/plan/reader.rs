@@ -3,7 +3,7 @@
 use super::fingerprint::Access;
 use super::names::Names;
 use crate::snapshot::plan::expression::{Renaming, conjuncts, normalise};
-use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName};
+use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, quote_identifier_if_needed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -159,7 +159,8 @@ impl<'a> Reader<'a> {
     fn access(&self, node: &PlanNode) -> Option<Access> {
         let alias = self.alias(node)?;
         let indexes = bitmap_indexes(node);
-        let used: Vec<&str> = indexes.iter().filter_map(|index| index.index_name()).collect();
+        let used = indexes.iter().filter_map(|index| index.index_name()).map(quote_identifier_if_needed);
+        let used: Vec<String> = used.collect();
         let direction = if is_backward(node) { " Backward" } else { "" };
         let using = if used.is_empty() { String::new() } else { format!(" using {}", used.join(", ")) };
         let relation = node.relation_name();

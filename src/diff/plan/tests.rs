@@ -343,6 +343,13 @@ fn rendered(before: &str, after: &str, values: Values) -> String {
 }
 
 #[test]
+fn a_name_that_sql_would_quote_is_quoted_in_sentence_and_tree() {
+    let odd = INDEX.replace("orders_customer_id_idx", "orders by customer");
+    let text = rendered(&odd, SEQ, Values::Redacted);
+    assert_eq!(text.matches(r#"using "orders by customer""#).count(), 2, "{text}");
+}
+
+#[test]
 fn a_lost_index_reads_as_one_sentence_and_both_scans() {
     insta::assert_snapshot!(rendered(INDEX, SEQ, Values::Redacted), @r"
     public.orders: Bitmap Heap Scan using orders_customer_id_idx became Seq Scan; 12 blocks became 2,858 (238×)

@@ -90,6 +90,13 @@ fn without_scripts_of_its_own_no_migration_takes_the_verdict_of_all() {
 }
 
 #[test]
+fn of_a_single_migration_that_fails_only_the_place_is_told() {
+    let mut single = rehearsal(&[1], true, 0);
+    single.migrations.truncate(1);
+    assert_eq!(report(&single, &[]).answers.applies.summary, "the migration stops at 1.sql:1");
+}
+
+#[test]
 fn a_file_of_a_common_name_is_told_with_its_folder() {
     assert_eq!(telling_name("prisma/migrations/2026_views/migration.sql"), "2026_views/migration.sql");
     assert_eq!(telling_name("2026_views/up.sql"), "2026_views/up.sql");
