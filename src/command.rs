@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod init;
+mod suggest;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::config::Settings;

@@ -131,7 +131,8 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
             let of_query = path.contains("queries[") && (key == "writes" || key == "time");
             let of_migration = path.contains("migrations[") && (key == "rollback" || key == "down");
             let of_stall = path.contains("stalls[") && key == "felt";
-            let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query || of_stall;
+            let of_finding = path.contains("findings[") && key == "suggestion";
+            let came_later = ADDED_LATER.contains(&key.as_str()) || of_migration || of_query || of_stall || of_finding;
             if came_later {
                 take_away(&mut value[&key], &format!("{path}.{key}"), root, seen);
                 continue;

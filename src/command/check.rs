@@ -107,6 +107,9 @@ impl Job {
             return Err(Stop::usage(detect::ambiguous(&paths[0], names)));
         }
         let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
+        if let Some(folder) = &settings.suggest {
+            super::suggest::make_ready(folder).map_err(Stop::usage)?;
+        }
         if let Some(folder) = &settings.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
@@ -150,6 +153,11 @@ fn rehearse_one(
     }
     if let Some(folder) = &settings.out {
         report::write_artefacts(&report, folder).map_err(Stop::environment)?;
+    }
+    if let Some(folder) = &settings.suggest
+        && let Some(said) = super::suggest::write(&rehearsal, &settings, folder).map_err(Stop::environment)?
+    {
+        progress.say(&said);
     }
     if let Some(name) = &settings.name {
         report::write_heading(name, index == 0, &outputs, args.color).map_err(Stop::environment)?;

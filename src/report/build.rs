@@ -447,6 +447,7 @@ fn finding(rehearsal: &Rehearsal, finding: &Finding) -> v1::Finding {
         end_line,
         column,
         statement: finding.statement,
+        suggestion: trials::suggestion(rehearsal, finding),
         query: finding.query.clone(),
         objects: finding.objects.clone(),
         evidence: match &finding.evidence {

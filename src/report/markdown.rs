@@ -211,6 +211,15 @@ fn one_finding(report: &Report, finding: &Finding) -> String {
     if !finding.advice.is_empty() {
         out.push_str(&format!("<br>\n  Instead: {}", text(&finding.advice)));
     }
+    if let Some(suggestion) = view::trials::suggestion(report, finding) {
+        out.push_str(&format!("<br>\n  {}", text(&suggestion.text)));
+        if !suggestion.sql.is_empty() {
+            // Within the list's item.
+            let block = code_block("sql", &suggestion.sql.join("\n"));
+            let lines: Vec<String> = block.lines().map(|line| format!("  {line}")).collect();
+            out.push_str(&format!("\n\n{}", lines.join("\n")));
+        }
+    }
     out.push('\n');
     out
 }

@@ -243,6 +243,14 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
     if !finding.advice.is_empty() {
         page.paragraph("    → ", PLAIN, &finding.advice, PLAIN);
     }
+    if let Some(suggestion) = view::trials::suggestion(report, finding) {
+        page.paragraph("    → ", PLAIN, &suggestion.text, PLAIN);
+        for sql in &suggestion.sql {
+            for line in visible_lines(sql) {
+                page.cut("        ", &line, PLAIN);
+            }
+        }
+    }
 }
 
 fn indexes(page: &mut Page, report: &Report) {

@@ -468,6 +468,9 @@ pub struct Finding {
     /// The reason given where it is allowed; null when it counts.
     #[serde(deserialize_with = "nullable")]
     pub suppressed_by: Option<String>,
+    /// Statements that reach the same without what was found, rehearsed; null where there are none, or none was asked for.
+    #[serde(default)]
+    pub suggestion: Option<Suggestion>,
 }
 
 impl Finding {
@@ -528,6 +531,7 @@ mod tests {
             evidence: Map::new(),
             fingerprint: String::new(),
             suppressed_by: suppressed.then(|| "known".into()),
+            suggestion: None,
         }
     }
 

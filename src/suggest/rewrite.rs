@@ -1,6 +1,6 @@
 //! Migrations with suggestions in place of the statements they are for, cut into the files that takes.
 
-use super::{Step, StepTransaction, Suggestion};
+use super::{StepTransaction, Suggestion};
 use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Migration, Statement, TransactionMode};
 use std::collections::BTreeMap;
@@ -120,19 +120,11 @@ impl Writer {
     }
 }
 
-/// What a step's transaction is called in a report.
-pub fn where_it_runs(step: &Step) -> &'static str {
-    match step.transaction {
-        StepTransaction::Together => "together",
-        StepTransaction::Own => "own",
-        StepTransaction::Outside => "outside",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::migration::{Connection, SourceFile};
+    use crate::suggest::Step;
     use std::sync::Arc;
 
     fn migration(transaction: TransactionMode, statements: &[&str]) -> Migration {

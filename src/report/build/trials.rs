@@ -1,11 +1,13 @@
 //! What was tried on request, for the report.
 
-use super::v1::{self, PassName, RetryEnd, StoppedAt};
+use super::v1::{self, PassName, RetryEnd, StepTransaction, StoppedAt};
+use crate::check::Finding;
 use crate::engine::ServerError;
 use crate::observation::traffic::{Felt, Traffic};
 use crate::rehearsal::Rehearsal;
 use crate::rehearsal::retry::{End, Stopped};
 use crate::snapshot::Oid;
+use crate::suggest;
 
 /// The passes that run the migration beside something, and what was seen.
 fn beside(rehearsal: &Rehearsal) -> impl Iterator<Item = (PassName, &Traffic)> {
@@ -97,4 +99,25 @@ pub(super) fn retries(rehearsal: &Rehearsal) -> Vec<v1::Retry> {
         },
     });
     told.collect()
+}
+
+/// The safer form that was rehearsed and that a finding goes away with.
+pub(super) fn suggestion(rehearsal: &Rehearsal, finding: &Finding) -> Option<v1::Suggestion> {
+    let of_finding = |safer: &&suggest::Suggestion| {
+        finding.statement == Some(safer.statement) && safer.answers.iter().any(|id| id == finding.kind.id)
+    };
+    let safer = rehearsal.safer.iter().find(of_finding)?;
+    let step = |step: &suggest::Step| v1::Step {
+        sql: step.sql.clone(),
+        transaction: match step.transaction {
+            suggest::StepTransaction::Together => StepTransaction::Together,
+            suggest::StepTransaction::Own => StepTransaction::Own,
+            suggest::StepTransaction::Outside => StepTransaction::Outside,
+        },
+        why: step.why.to_owned(),
+    };
+    Some(v1::Suggestion {
+        forms: safer.forms.iter().map(|form| (*form).to_owned()).collect(),
+        steps: safer.steps.iter().map(step).collect(),
+    })
 }

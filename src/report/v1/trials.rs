@@ -1,6 +1,6 @@
 //! What is tried only on request: the migration beside traffic, behind open transactions, and once more.
 
-use super::{PassName, RetryEnd, StoppedAt, nullable};
+use super::{PassName, RetryEnd, StepTransaction, StoppedAt, nullable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,4 +78,25 @@ pub struct Met {
     pub error: String,
     /// The statement in other words, with which the next run was tried; empty where none are known.
     pub sql: Vec<String>,
+}
+
+/// What to write in place of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suggestion {
+    /// Short names of the forms it is made of.
+    pub forms: Vec<String>,
+    /// In the order they run. What stands behind the statement in its migration runs in a transaction of its own, unless
+    /// all steps are `together`.
+    pub steps: Vec<Step>,
+}
+
+/// One statement of a suggestion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Without a semicolon at its end.
+    pub sql: String,
+    /// Where it runs.
+    pub transaction: StepTransaction,
+    /// What it is for.
+    pub why: String,
 }

@@ -180,6 +180,18 @@ closed! {
 }
 
 closed! {
+    /// The transaction a step of a suggestion runs in.
+    StepTransaction {
+        /// That of whatever stands before it.
+        Together = "together",
+        /// One that begins with it.
+        Own = "own",
+        /// None: it commits by itself.
+        Outside = "outside",
+    }
+}
+
+closed! {
     /// Where a run stopped half-way.
     StoppedAt {
         /// Once the statement was committed.

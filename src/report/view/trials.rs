@@ -2,7 +2,7 @@
 
 use super::{Tone, statement, statement_place};
 use crate::report::human;
-use crate::report::v1::{PassName, Report, Retry, RetryEnd, Stall, StoppedAt};
+use crate::report::v1::{Finding, PassName, Report, Retry, RetryEnd, Stall, StepTransaction, StoppedAt};
 use std::collections::BTreeMap;
 
 /// One thing that was tried.
@@ -131,6 +131,23 @@ fn refused(stalls: &[&Stall]) -> Vec<Row> {
         Row::new(Tone::Caution, format!("refused with {sqlstate}: {named}{more}{meaning}"))
     };
     kinds.into_iter().map(row).collect()
+}
+
+/// The safer form of a finding's statement, told with the first of its findings only.
+pub fn suggestion(report: &Report, finding: &Finding) -> Option<Row> {
+    let suggestion = finding.suggestion.as_ref()?;
+    let shown = report.findings.iter().find(|each| each.statement == finding.statement && each.suggestion.is_some())?;
+    if !std::ptr::eq(shown, finding) {
+        return Some(Row::new(Tone::Good, format!("its safer form stands above, with {}", shown.id)));
+    }
+    let text =
+        format!("rehearsed, with the same schema and without what is found here: {}", suggestion.forms.join("; "));
+    let sql = suggestion.steps.iter().map(|step| match step.transaction {
+        StepTransaction::Together => format!("{};", step.sql),
+        StepTransaction::Own => format!("-- in a transaction of its own: {}\n{};", step.why, step.sql),
+        StepTransaction::Outside => format!("-- outside any transaction: {}\n{};", step.why, step.sql),
+    });
+    Some(Row { sql: sql.collect(), ..Row::new(Tone::Good, text) })
 }
 
 /// Bars from low to high, by the highest.
