@@ -9,6 +9,7 @@ mod alter;
 mod batches;
 mod context;
 mod drop_index;
+pub mod files;
 mod index;
 mod names;
 mod partition;

@@ -192,9 +192,9 @@ impl<'a> Context<'a> {
             TransactionMode::None => false,
             TransactionMode::Explicit => {
                 let earlier = self.migration.statements.iter().filter(|each| each.index < self.statement.index);
-                let control =
+                let mut control =
                     earlier.map(|each| script::kind(each.sql())).filter(StatementKind::is_transaction_control);
-                control.last() == Some(StatementKind::Begin)
+                control.next_back() == Some(StatementKind::Begin)
             }
         }
     }
