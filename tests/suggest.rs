@@ -42,6 +42,7 @@ CREATE TABLE "Wide" (state text, filler text);
 INSERT INTO "Wide" SELECT nullif('state ' || g % 3, 'state 1'), repeat('x', 1200) FROM generate_series(1, 9000) g;
 CREATE MATERIALIZED VIEW totals AS SELECT customer_id, sum(total) AS total FROM orders GROUP BY customer_id;
 CREATE UNIQUE INDEX totals_idx ON totals (customer_id);
+CREATE SEQUENCE numbering;
 CREATE TABLE base (id bigint, label text);
 CREATE TABLE heir (more text) INHERITS (base);
 INSERT INTO base SELECT g, 'x' FROM generate_series(1, 50) g;
@@ -129,6 +130,8 @@ const CASES: &[Case] = &[
     case("ALTER TABLE big ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()", FILLED),
     since(14, "ALTER TABLE \"Wide\" ADD seen timestamptz DEFAULT clock_timestamp()", FILLED),
     case("ALTER TABLE big ADD token uuid DEFAULT gen_random_uuid() CONSTRAINT t UNIQUE NOT NULL CHECK (token IS DISTINCT FROM NULL)", FILLED),
+    case("ALTER TABLE big ADD COLUMN number bigint DEFAULT nextval('numbering') NOT NULL", FILLED),
+    case("ALTER TABLE big ADD COLUMN number bigserial", &["SET lock_timeout"]),
     case("ALTER TABLE orders ADD COLUMN owner bigint DEFAULT 1 REFERENCES customers (id) ON DELETE CASCADE", APART),
     case("ALTER TABLE orders ADD COLUMN owner bigint NOT NULL DEFAULT 1 CONSTRAINT o CHECK (owner > 0), ADD note varchar(20) COLLATE \"C\" DEFAULT 'a'", APART),
     case("ALTER TABLE orders ADD COLUMN owner bigint UNIQUE", APART),
@@ -138,6 +141,7 @@ const CASES: &[Case] = &[
     case("UPDATE big AS b SET state = 'new' WHERE b.state IS NULL", BATCHES),
     case("UPDATE big SET state = lower(note), note = upper(note) WHERE state IS NULL AND note IS NOT NULL AND id > 9", &[]),
     case("UPDATE big SET state = note WHERE state IS NULL", BATCHES),
+    case("UPDATE big SET state = 'new' WHERE state = 'state 0'", BATCHES),
     since(14, "UPDATE \"Wide\" SET state = 'new' WHERE state IS NULL", BATCHES),
     since(14, "ALTER TABLE events DETACH PARTITION events_2024", &["DETACH PARTITION CONCURRENTLY"]),
     since(14, "ALTER TABLE regions DETACH PARTITION regions_north", &["DETACH PARTITION CONCURRENTLY"]),
