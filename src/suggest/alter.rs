@@ -1,8 +1,8 @@
 //! `ALTER TABLE`: each action by itself becomes a [`Part`], and the parts are put together in phases, so that all that is
 //! slow runs between two short transactions.
 //!
-//! Actions that nobody waits long for stay as they are, in front. Only what does not depend on another action of the same
-//! statement is taken out of it.
+//! Actions that nobody waits long for stay as they are, at their place. Only what does not depend on another action of the
+//! same statement is taken out of it.
 
 mod column;
 mod constraint;
@@ -63,16 +63,25 @@ type Reads = fn(&Alter<'_, '_>, &Range<usize>) -> Option<Action>;
 pub(super) const ACTIONS: &[Reads] =
     &[constraint::foreign_key, constraint::check, not_null::write, key::write, column::write, stays];
 
+const STAYS: &str = "stays as it is";
 const VALIDATE: &str = "reads all rows while others read and write";
 
 pub(super) fn write(context: &Context<'_>) -> Option<Written> {
     let alter = read(context)?;
     let mut parts: Vec<(&Range<usize>, Part)> = Vec::new();
     let mut staying: Vec<&Range<usize>> = Vec::new();
+    // In the order they are written: columns come in that order too.
+    let mut opening = Vec::new();
     for action in &alter.actions {
         match ACTIONS.iter().find_map(|reads| reads(&alter, action))? {
-            Action::Stays => staying.push(action),
-            Action::Becomes(part) => parts.push((action, *part)),
+            Action::Stays => {
+                opening.push((context.text(action.clone())?.to_owned(), STAYS));
+                staying.push(action);
+            }
+            Action::Becomes(mut part) => {
+                opening.append(&mut part.begin);
+                parts.push((action, *part));
+            }
         }
     }
     if parts.is_empty() || !independent(&alter, &staying, &parts) {
@@ -86,8 +95,7 @@ pub(super) fn write(context: &Context<'_>) -> Option<Written> {
         }
         answers.extend(part.answers);
     }
-    let staying: Option<Vec<&str>> = staying.into_iter().map(|action| context.text(action.clone())).collect();
-    let drafts = together(&alter, &staying?, parts.into_iter().map(|(_, part)| part).collect());
+    let drafts = together(&alter, &opening, &parts.into_iter().map(|(_, part)| part).collect::<Vec<Part>>());
     Some(Written { forms, answers, drafts })
 }
 
@@ -173,14 +181,13 @@ fn independent(alter: &Alter<'_, '_>, staying: &[&Range<usize>], parts: &[(&Rang
     apart && pairs.all(|(one, other)| names[one].is_disjoint(&names[other]))
 }
 
-/// All parts of a statement, phase by phase.
-fn together(alter: &Alter<'_, '_>, staying: &[&str], parts: Vec<Part>) -> Vec<Draft> {
+/// All parts of a statement, phase by phase, behind the actions it begins with.
+fn together(alter: &Alter<'_, '_>, opening: &[(String, &'static str)], parts: &[Part]) -> Vec<Draft> {
     use StepTransaction::{Outside, Own, Together};
     let mut drafts = Vec::new();
-    let begins: Vec<&(String, &str)> = parts.iter().flat_map(|part| &part.begin).collect();
-    let actions: Vec<&str> = staying.iter().copied().chain(begins.iter().map(|(action, _)| action.as_str())).collect();
-    if !actions.is_empty() {
-        let why = begins.first().map_or("stays as it is", |(_, why)| *why);
+    if let Some((_, first)) = opening.first() {
+        let actions: Vec<&str> = opening.iter().map(|(action, _)| action.as_str()).collect();
+        let why = opening.iter().map(|(_, why)| *why).find(|why| *why != STAYS).unwrap_or(first);
         drafts.push(Draft::blocking(alter.statement(&actions.join(", ")), Together, why));
     }
     for (action, why) in parts.iter().flat_map(|part| &part.then) {
@@ -244,8 +251,8 @@ mod tests {
             sql(&written),
             [
                 "together: SET LOCAL lock_timeout = '5s'",
-                "together: ALTER TABLE orders ADD COLUMN state text DEFAULT 'new', ALTER id SET DEFAULT 1, \
-                 ADD CONSTRAINT paid CHECK (total > 0) NOT VALID, ADD CONSTRAINT orders_note_check CHECK (note <> '') NOT VALID",
+                "together: ALTER TABLE orders ADD COLUMN state text DEFAULT 'new', ADD CONSTRAINT paid CHECK (total > 0) NOT VALID, \
+                 ADD CONSTRAINT orders_note_check CHECK (note <> '') NOT VALID, ALTER id SET DEFAULT 1",
                 "own: ALTER TABLE orders VALIDATE CONSTRAINT paid",
                 "own: ALTER TABLE orders VALIDATE CONSTRAINT orders_note_check",
             ]

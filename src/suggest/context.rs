@@ -49,7 +49,8 @@ impl<'a> Context<'a> {
             of_statement.map(|finding| finding.kind.id).filter(|id| id.starts_with("lock/")).collect();
         let observation = rehearsal.observation(statement.index)?;
         let stayed = observation.outcome == Outcome::Ok && rehearsal.committed.contains(&statement.index);
-        if found.is_empty() || !stayed {
+        // With its placeholders filled in, a text is no longer what belongs into a file.
+        if found.is_empty() || !stayed || statement.rendered.is_some() {
             return None;
         }
         let unlimited = standing()
@@ -192,9 +193,9 @@ impl<'a> Context<'a> {
             TransactionMode::None => false,
             TransactionMode::Explicit => {
                 let earlier = self.migration.statements.iter().filter(|each| each.index < self.statement.index);
-                let control =
+                let mut control =
                     earlier.map(|each| script::kind(each.sql())).filter(StatementKind::is_transaction_control);
-                control.last() == Some(StatementKind::Begin)
+                control.next_back() == Some(StatementKind::Begin)
             }
         }
     }

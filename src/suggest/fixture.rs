@@ -24,12 +24,19 @@ pub(super) struct Db {
     after: Catalog,
     transaction: TransactionMode,
     later: Vec<String>,
+    rendered: bool,
 }
 
 impl Default for Db {
     fn default() -> Self {
         let catalog = Catalog { version: 150_018, ..Catalog::default() };
-        Self { before: catalog.clone(), after: catalog, transaction: TransactionMode::PerMigration, later: Vec::new() }
+        Self {
+            before: catalog.clone(),
+            after: catalog,
+            transaction: TransactionMode::PerMigration,
+            later: Vec::new(),
+            rendered: false,
+        }
     }
 }
 
@@ -195,6 +202,11 @@ impl Db {
         Self { transaction, ..self }
     }
 
+    /// Placeholders were filled in.
+    pub fn rendered(self) -> Self {
+        Self { rendered: true, ..self }
+    }
+
     /// A statement behind the one that is measured.
     pub fn later(mut self, sql: &str) -> Self {
         self.later.push(sql.to_owned());
@@ -206,7 +218,12 @@ impl Db {
         let all = std::iter::once(sql).chain(self.later.iter().map(String::as_str)).enumerate();
         let statement = |(at, sql): (usize, &str)| {
             let file = SourceFile { path: "1.sql".into(), name: "1.sql".to_owned(), text: sql.to_owned() };
-            Statement { index: at + 1, file: Arc::new(file), span: 0..sql.len(), rendered: None }
+            Statement {
+                index: at + 1,
+                file: Arc::new(file),
+                span: 0..sql.len(),
+                rendered: self.rendered.then(|| sql.to_owned()),
+            }
         };
         let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, Vec::new());
         rehearsal.migrations = vec![Migration {

@@ -67,6 +67,8 @@ mod tests {
         assert!(shop().found("CREATE INDEX ON orders (status)", &[], &[1]).is_empty(), "nobody waits for it");
         assert!(shop().found("CREATE INDEX ON other (status)", build, &[1]).is_empty(), "no such table");
         assert!(shop().version(140_002).found("CREATE INDEX ON orders (status)", build, &[1]).is_empty());
+        let rendered = shop().rendered();
+        assert!(rendered.found("CREATE INDEX ON orders (status)", build, &[1]).is_empty(), "not what the file says");
         let temporary = Db::default().table(1, "pg_temp_3", "orders").persistence(1, 't');
         assert!(temporary.found("CREATE INDEX ON orders (status)", build, &[1]).is_empty());
     }

@@ -185,7 +185,9 @@ mod tests {
     #[test]
     fn no_part_is_empty_and_what_stays_together_is_not_cut() {
         use StepTransaction::{Outside, Together};
-        let migrations = [migration(TransactionMode::PerMigration, &["A"]), migration(TransactionMode::None, &["B"])];
+        let mut migrations =
+            [migration(TransactionMode::PerMigration, &["A"]), migration(TransactionMode::None, &["B"])];
+        migrations[1].statements[0].index = 2;
         let outside = rewrite(&migrations, &[suggestion(1, vec![step("A1", Outside)])]);
         assert_eq!(
             shown(&outside),

@@ -6,7 +6,9 @@ use super::{Draft, StepTransaction, Written};
 use crate::migration::script::StatementKind;
 use crate::migration::script::lexer::TokenKind;
 use crate::migration::script::words::Word;
+use crate::snapshot::Oid;
 use crate::snapshot::catalog::RelationKind;
+use crate::snapshot::object::TypeKind;
 use std::ops::Range;
 
 const ANSWERS: [&str; 4] = ["lock/large-update", "lock/held-long", "lock/stall", "lock/queue-behind"];
@@ -100,7 +102,7 @@ pub(super) fn write(context: &Context<'_>) -> Option<Written> {
         return None;
     }
     let condition = place + 1..words.len();
-    let ends = ends(context, &alias, &assigned, &condition)?;
+    let ends = ends(context, table.oid, &alias, &assigned, &condition)?;
     // The key the batches go by stays as it is.
     let mut keys = context.before.constraints.values().filter(|each| each.table == Some(table.oid) && each.kind == 'p');
     if keys.any(|key| assigned.iter().any(|(column, _)| key.columns.contains(column))) {
@@ -141,6 +143,7 @@ fn assigned(context: &Context<'_>, list: Range<usize>) -> Option<Vec<(String, Ra
 /// required says; and whether that is certain of every row. None where it would change a row twice.
 fn ends(
     context: &Context<'_>,
+    table: Oid,
     alias: &str,
     assigned: &[(String, Range<usize>)],
     condition: &Range<usize>,
@@ -178,18 +181,17 @@ fn ends(
         };
         let rest = at + 1..one.end;
         let is_null = context.has(rest.start, &["IS", "NULL"]) && rest.len() == 2;
-        if is_null
-            && !made_of(value)
-            && context.text(value.clone()).is_some_and(|text| !text.eq_ignore_ascii_case("null"))
-        {
-            return Some(literal(value).is_some());
+        // A row whose new value is NULL is met again: then no value may be made of what the first time has changed.
+        let certain = literal(value).is_some();
+        let again = certain || assigned.iter().all(|(_, value)| !made_of(value));
+        let null = context.text(value.clone()).is_some_and(|text| text.eq_ignore_ascii_case("null"));
+        if is_null && again && !null {
+            return Some(certain);
         }
         let compared = rest.start + 1..rest.end;
         if context.sign(rest.start, "=")
             && let (Some(old), Some(new)) = (literal(&compared), literal(value))
-            && old != new
-            && words[compared.start].kind == TokenKind::String
-            && words[value.start].kind == TokenKind::String
+            && tells_apart(context, table, &words[at], old, new)
         {
             return Some(true);
         }
@@ -205,6 +207,18 @@ fn ends(
     None
 }
 
+/// Whether two literals are different values of a column for certain: of text as the server compares it byte by byte, or
+/// labels of an enum.
+fn tells_apart(context: &Context<'_>, table: Oid, column: &Word<'_>, old: &str, new: &str) -> bool {
+    let Some(column) = column.name().and_then(|name| context.column_before(table, &name)) else { return false };
+    let detail = context.before.column_details.get(&(table, column.number));
+    let of_type = detail.and_then(|detail| context.before.types.get(&detail.type_oid));
+    let is_enum = of_type.is_some_and(|own| matches!(own.kind, TypeKind::Enum(_)));
+    let text = column.type_name == "text" || column.type_name.starts_with("character varying");
+    let plain = |literal: &str| literal.starts_with('\'') && !literal.contains("''");
+    old != new && plain(old) && plain(new) && (is_enum || text && column.collation.is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::suggest::fixture::{Db, sql};
@@ -216,6 +230,7 @@ mod tests {
             .table(1, "public", "orders")
             .column(1, 1, "id", "bigint")
             .column(1, 2, "state", "text")
+            .column(1, 4, "total", "numeric")
             .old_constraint(8, 1, "orders_pkey", 'p', &["id"])
     }
 
@@ -257,6 +272,8 @@ mod tests {
             "UPDATE orders SET total = total + 1 WHERE id > 5",
             "UPDATE orders SET state = state || 'x' WHERE state IS NULL OR id > 5",
             "UPDATE orders SET state = 'a' WHERE state = 'a'",
+            "UPDATE orders SET total = '1.0' WHERE total = '1'",
+            "UPDATE orders SET state = note, total = total + 1 WHERE state IS NULL",
             "UPDATE orders SET at = now() WHERE at IS NULL",
             "UPDATE orders SET state = f(id) WHERE state IS NULL",
             "UPDATE orders SET state = c.name FROM customers c WHERE state IS NULL",
