@@ -198,10 +198,11 @@ fn blamed(wait: &Wait, spans: &[Span], observations: &[Observation]) -> Option<u
             lock.taken_here && lock.mode.conflicts_with(mode) && (lock.relation == relation || lock.partitions > 0)
         })
     };
-    open().find(takes).or_else(|| open().last()).map(|span| span.statement)
+    open().find(takes).or_else(|| open().next_back()).map(|span| span.statement)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::observation::ObservedLock;

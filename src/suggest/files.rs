@@ -169,6 +169,7 @@ fn renumbered(name: &str, last: u64, (part, parts): (usize, usize)) -> Option<(S
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::migration::{Connection, SourceFile};
