@@ -68,26 +68,34 @@ fn the_estimate_stands_before_the_first_copy_and_passes_not_asked_for_are_listed
     let estimate = lines.iter().position(|line| line.starts_with("1 copy (measure 1) of ")).unwrap();
     assert!(lines[estimate].contains(" are free"), "{}", lines[estimate]);
     assert!(lines.iter().position(|line| line.starts_with("measure")).unwrap() > estimate);
-    for pass in ["prove", "attribute"] {
+    for pass in ["prove", "attribute", "traffic", "queue", "retry"] {
         assert_eq!(reason(&ran.report(), pass), "not asked for (--passes)");
     }
     let all = place.check(&["--passes", "all"]);
     assert!(
-        all.stderr.contains("up to 10 copies, one at a time (measure 1, prove 8, attribute 1), each "),
+        all.stderr.contains(
+            "up to 23 copies, one at a time (measure 1, prove 8, attribute 1, traffic 1, queue 1, retry 11), each "
+        ),
         "{}",
         all.stderr
     );
 }
 
 #[test]
-fn passes_of_a_later_version_are_refused_by_name() {
+fn a_pass_nobody_knows_is_refused_by_name_and_one_with_nothing_to_do_says_so() {
     let place = Place::new("later");
     place.write("migration.sql", "SELECT 1;\n");
-    for pass in ["traffic", "queue", "retry"] {
-        let ran = place.check(&["--passes", pass]);
-        assert_eq!(ran.code, Some(2), "{pass}: {}", ran.stderr);
-        assert!(ran.stderr.contains(pass), "{}", ran.stderr);
-    }
+    let ran = place.check(&["--passes", "traffick"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`traffick` is not a pass"), "{}", ran.stderr);
+    let ran = place.check(&["--passes", "traffic,queue,retry"]);
+    let report = ran.report();
+    assert_eq!(reason(&report, "traffic"), "no hot query is registered, and no table is locked");
+    assert_eq!(reason(&report, "queue"), "no table is locked");
+    assert_eq!(
+        reason(&report, "retry"),
+        "nothing is left half-way: each migration is applied as a whole or not at all"
+    );
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn stopped_by(signal: Signal, name: &str, code: i32) {
         .collect();
     assert_eq!(
         passes.iter().map(|(name, ran, _)| (*name, *ran)).collect::<Vec<_>>(),
-        [("measure", false), ("prove", false), ("attribute", false)]
+        ["measure", "prove", "attribute", "traffic", "queue", "retry"].map(|pass| (pass, false))
     );
     for (name, _, reason) in passes {
         assert!(reason.starts_with(&format!("{name_of_signal}; endless.sql:2 had run for ")), "{name}: {reason}");

@@ -8,6 +8,7 @@ use crate::engine::postgres::traffic::{Caller, Holder, Opened, Seen, alone, besi
 use crate::observation::lock::LockMode;
 use crate::observation::traffic::{Lane, Traffic, felt, step_of};
 use crate::report::human;
+use crate::report::v1::PassName;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
 use crate::workload::HotQuery;
@@ -20,8 +21,24 @@ const HELD_TABLES: usize = 5;
 /// Queries that are called, those of the greatest weight first: each has a session of its own.
 const CALLED: usize = 200;
 
+/// From this lock on a transaction of others is put in front of a table.
+const HELD: LockMode = LockMode::ShareUpdateExclusive;
+
+/// From this lock on rows of a table are read and written where no hot query is registered.
+const CALLED_FROM: LockMode = LockMode::RowExclusive;
+
 /// Connections a copy needs besides those of hot queries.
 const OTHERS: usize = 20;
+
+/// Why a pass would show nothing.
+pub(super) fn nothing_to_call(name: PassName, rehearsal: &Rehearsal) -> Option<&'static str> {
+    let untouched = |least| touched(rehearsal, least).is_empty();
+    match name {
+        PassName::Queue => untouched(HELD).then_some("no table is locked"),
+        _ => (rehearsal.queries.is_empty() && untouched(CALLED_FROM))
+            .then_some("no hot query is registered, and no table is locked"),
+    }
+}
 
 /// Runs the migration beside the hot queries, and nothing else.
 pub(super) async fn traffic(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
@@ -33,7 +50,7 @@ pub(super) async fn traffic(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Resu
 
 /// The same behind one transaction on each table that the migration locks.
 pub(super) async fn queue(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let mut tables = touched(rehearsal, LockMode::ShareUpdateExclusive);
+    let mut tables = touched(rehearsal, HELD);
     if tables.len() > HELD_TABLES {
         let left = human::plural(tables.len() - HELD_TABLES, "table");
         rehearsal.query_notes.push(format!(
@@ -141,7 +158,7 @@ fn never(lane: &Lane) -> String {
 /// The queries to call, and those that are left out for want of room.
 fn called(rehearsal: &Rehearsal) -> (Vec<HotQuery>, Vec<(String, String)>) {
     if rehearsal.queries.is_empty() {
-        let tables = touched(rehearsal, LockMode::RowExclusive);
+        let tables = touched(rehearsal, CALLED_FROM);
         return (tables.iter().flat_map(|(oid, name)| points(rehearsal, *oid, name)).collect(), Vec::new());
     }
     let mut queries: Vec<HotQuery> = rehearsal.queries.clone();

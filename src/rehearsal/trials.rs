@@ -35,5 +35,6 @@ fn in_the_way(name: PassName, rehearsal: &Rehearsal) -> Option<&'static str> {
     if name == PassName::Retry {
         return retry::nothing_to_try(rehearsal);
     }
-    rehearsal.failure.is_some().then_some("the migration does not apply")
+    let failed = rehearsal.failure.is_some().then_some("the migration does not run to its end here");
+    failed.or_else(|| beside::nothing_to_call(name, rehearsal))
 }

@@ -105,6 +105,15 @@ impl Page<'_> {
         self.line(&line);
     }
 
+    /// Statements to be copied: wrapped and never cut, each line as deep as it stands.
+    fn sql(&mut self, indent: &str, statements: &[String]) {
+        for line in statements.iter().flat_map(|sql| sql.lines()) {
+            let text = line.trim_start_matches(' ');
+            let prefix = format!("{indent}{}", &line[..line.len() - text.len()]);
+            self.paragraph(&prefix, PLAIN, text, PLAIN);
+        }
+    }
+
     /// How many of a list to show.
     fn shown(&self, of: usize, limit: usize) -> usize {
         // Hiding a single line would save nothing.
@@ -245,11 +254,7 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
     }
     if let Some(suggestion) = view::trials::suggestion(report, finding) {
         page.paragraph("    → ", PLAIN, &suggestion.text, PLAIN);
-        for sql in &suggestion.sql {
-            for line in visible_lines(sql) {
-                page.cut("        ", &line, PLAIN);
-            }
-        }
+        page.sql("        ", &suggestion.sql);
     }
 }
 
@@ -327,9 +332,7 @@ fn trials(page: &mut Page, report: &Report) {
         let limit = page.shown(section.rows.len(), PLAN_LINES);
         for row in &section.rows[..limit] {
             page.paragraph(&format!("  {} ", row.tone.mark()), style(row.tone), &row.text, PLAIN);
-            for sql in &row.sql {
-                page.paragraph("      ", PLAIN, sql, PLAIN);
-            }
+            page.sql("      ", &row.sql);
             if let Some(timeline) = &row.timeline {
                 page.cut("    ", timeline, DIM);
             }

@@ -60,6 +60,9 @@ fn dress(layout: &str) -> Option<Dress> {
             ..sql
         },
         "atlas" => Dress { heads: ["", "-- atlas:txmode none\n\n"], ..sql },
+        "refinery" => sql,
+        "supabase" => Dress { heads: ["", "-- pg-delta: transaction=false\n"], ..sql },
+        "tern" => Dress { heads: ["", "---- tern: disable-tx ----\n"], ..sql },
         "flyway" => Dress { beside: Some([".conf", "executeInTransaction=false\n"]), ..sql },
         "diesel" => Dress {
             one_string: true,

@@ -141,7 +141,7 @@ pub fn suggestion(report: &Report, finding: &Finding) -> Option<Row> {
         return Some(Row::new(Tone::Good, format!("its safer form stands above, with {}", shown.id)));
     }
     let text =
-        format!("rehearsed, with the same schema and without what is found here: {}", suggestion.forms.join("; "));
+        format!("safer, and rehearsed (the same schema, and none of this is found): {}", suggestion.forms.join("; "));
     let sql = suggestion.steps.iter().map(|step| match step.transaction {
         StepTransaction::Together => format!("{};", step.sql),
         StepTransaction::Own => format!("-- in a transaction of its own: {}\n{};", step.why, step.sql),
