@@ -2,7 +2,6 @@
 //! own, by itself (`traffic`) or behind transactions that are open already (`queue`).
 
 use super::{Ready, Rehearsal, RehearsalError};
-use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::session::quote_identifier;
 use crate::engine::postgres::traffic::{Caller, Holder, Opened, Seen, alone, beside};
 use crate::observation::lock::LockMode;
@@ -97,17 +96,8 @@ async fn run(plan: &Ready<'_>, rehearsal: &Rehearsal, held: &[(Oid, String)]) ->
     }
     let looking = copy.superuser("observer").await?;
     let seen = beside(&copy.target, &rehearsal.migrations, callers, looking, holders).await;
-    destroy(copy, seen, |seen| told(seen, rehearsal, plan.settings.thresholds.stall_ms, left_out)).await
-}
-
-/// The copy goes, whatever became of the run.
-async fn destroy<T, U>(
-    copy: ScratchDatabase,
-    seen: Result<T, crate::engine::ServerError>,
-    told: impl FnOnce(T) -> U,
-) -> Result<U, RehearsalError> {
     copy.destroy().await?;
-    Ok(told(seen?))
+    Ok(told(seen?, rehearsal, plan.settings.thresholds.stall_ms, left_out))
 }
 
 /// What the pass adds, before it does.

@@ -7,9 +7,9 @@ use crate::copy::scratch::ScratchDatabase;
 use crate::diff::index::IndexChangeKind;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, Unwatched, apply};
-use crate::migration::Migration;
 use crate::migration::script::again::safe_to_run_again;
 use crate::migration::script::kind;
+use crate::migration::{Migration, Statement};
 use crate::report::human;
 
 /// Points that are tried, the first ones: each is a copy and two runs.
@@ -147,9 +147,9 @@ fn unit(migrations: &[Migration], at: usize) -> &[Migration] {
 
 /// What a runner begins with when it is started again: the file that is not noted down yet.
 fn rest(migrations: &[Migration], applied: usize) -> Vec<Migration> {
-    let begin = unit(migrations, applied).as_ptr();
-    let from = migrations.iter().position(|each| std::ptr::eq(each, begin)).unwrap_or(migrations.len());
-    migrations[from..].to_vec()
+    let version = migrations.get(applied).map(|next| &next.version);
+    let done = migrations[..applied].iter().rposition(|each| Some(&each.version) != version);
+    migrations[done.map_or(0, |done| done + 1)..].to_vec()
 }
 
 async fn one(
@@ -184,12 +184,11 @@ async fn one(
         let sql = rehearsal.sql(failure.statement).unwrap_or_default();
         let mend = safe_to_run_again(sql, &failure.error.sqlstate).filter(|_| !mended).unwrap_or_default();
         let Failure { statement, error } = failure;
-        let stuck = mend.is_empty();
-        replace(&mut pending, statement, &mend);
-        retry.met.push(Met { statement, error, mend });
-        if stuck {
+        retry.met.push(Met { statement, error, mend: mend.clone() });
+        if mend.is_empty() {
             return Ok(retry);
         }
+        replace(&mut pending, statement, &mend);
     }
 }
 
@@ -221,13 +220,50 @@ fn replace(migrations: &mut [Migration], statement: usize, sql: &[String]) {
     for migration in migrations {
         if let Some(at) = migration.statements.iter().position(|each| each.index == statement) {
             let written = &migration.statements[at];
-            let instead = sql.iter().map(|sql| {
-                let mut one = written.clone();
-                one.rendered = Some(sql.clone());
-                one
-            });
-            let instead: Vec<_> = instead.collect();
+            let instead: Vec<Statement> =
+                sql.iter().map(|sql| Statement { rendered: Some(sql.clone()), ..written.clone() }).collect();
             migration.statements.splice(at..=at, instead);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::{Connection, SourceFile, TransactionMode};
+    use std::sync::Arc;
+
+    /// One statement each.
+    fn migrations(versions: &[&str]) -> Vec<Migration> {
+        let file = Arc::new(SourceFile { path: "a.sql".into(), name: "a.sql".to_owned(), text: "A".to_owned() });
+        let one = |(at, version): (usize, &&str)| Migration {
+            version: (*version).to_owned(),
+            name: String::new(),
+            layout: "plain",
+            transaction: TransactionMode::None,
+            connection: Connection::default(),
+            session: Vec::new(),
+            statements: vec![Statement { index: at + 1, file: file.clone(), span: 0..1, rendered: None }],
+            down: None,
+            history: None,
+        };
+        versions.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn a_runner_begins_anew_with_the_whole_file_that_is_not_noted_down() {
+        let all = migrations(&["1", "2", "2", "3"]);
+        let left = |applied| rest(&all, applied).iter().map(|each| each.version.clone()).collect::<Vec<_>>().join(" ");
+        assert_eq!([left(0), left(1), left(2), left(3), left(4)], ["1 2 2 3", "2 2 3", "2 2 3", "3", ""]);
+        assert_eq!(unit(&all, 2).len(), 2);
+    }
+
+    #[test]
+    fn a_statement_may_become_two() {
+        let mut all = migrations(&["1", "2"]);
+        replace(&mut all, 2, &["DROP".to_owned(), "CREATE".to_owned()]);
+        let sql: Vec<&str> = all[1].statements.iter().map(Statement::sql).collect();
+        assert_eq!((sql, all[1].statements[1].index), (vec!["DROP", "CREATE"], 2));
+        assert_eq!(all[0].statements[0].sql(), "A");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::reached::{Differs, Reached};
 use super::{Ready, Rehearsal, RehearsalError, writes};
-use crate::check::{self, Policy};
+use crate::check::{self, Finding, Policy};
 use crate::engine::postgres::apply::apply;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::observe::Observer;
@@ -11,7 +11,7 @@ use crate::report::v1::Severity;
 use crate::snapshot::Snapshot;
 use crate::suggest::rewrite::{Rewritten, rewrite};
 use crate::suggest::{Suggestion, suggestions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings of passes with hot queries, which a safer form is not run beside.
 const BESIDE: [&str; 2] = ["lock/stall", "lock/queue-behind"];
@@ -105,29 +105,30 @@ async fn try_out(
     let applied = applied?;
     tried.before = Some(Snapshot { catalog, sizes, plans: Vec::new() });
     tried.committed = applied.committed;
-    let mut guilty: BTreeSet<usize> = BTreeSet::new();
     if let Some(failure) = applied.failure {
+        copy.destroy().await?;
         // What stands behind a suggestion may fail for it; which one it was cannot be told.
-        match suggested.get(&failure.statement) {
-            Some(old) => guilty.insert(*old),
-            None => return Ok(Tried { guilty, differs: destroyed(copy, Some(Differs::Schema)).await? }),
-        };
-        return Ok(Tried { guilty, differs: destroyed(copy, None).await? });
-    }
-    for finding in check::blocking(&tried, &plan.settings.thresholds) {
-        let Some(old) = finding.statement.and_then(|statement| suggested.get(&statement)) else { continue };
-        let meant = suggestions
-            .iter()
-            .any(|each| each.statement == *old && each.answers.iter().any(|id| id == finding.kind.id));
-        if meant || finding.severity == Severity::Error {
-            guilty.insert(*old);
-        }
+        let guilty: BTreeSet<usize> = suggested.get(&failure.statement).copied().into_iter().collect();
+        let differs = guilty.is_empty().then_some(Differs::Schema);
+        return Ok(Tried { guilty, differs });
     }
     let reached = Reached::read(plan, &copy, rehearsal).await?;
-    Ok(Tried { guilty, differs: destroyed(copy, reached.differs(plain)).await? })
+    copy.destroy().await?;
+    let found = check::blocking(&tried, &plan.settings.thresholds);
+    Ok(Tried { guilty: found_fault_with(suggestions, &suggested, &found), differs: reached.differs(plain) })
 }
 
-async fn destroyed<T>(copy: crate::copy::scratch::ScratchDatabase, then: T) -> Result<T, RehearsalError> {
-    copy.destroy().await?;
-    Ok(then)
+/// Old numbers of statements whose suggestion raises what it was to make go away, or an error of its own.
+fn found_fault_with(
+    suggestions: &[Suggestion],
+    suggested: &BTreeMap<usize, usize>,
+    found: &[Finding],
+) -> BTreeSet<usize> {
+    let guilty = found.iter().filter_map(|finding| {
+        let old = suggested.get(&finding.statement?)?;
+        let suggestion = suggestions.iter().find(|each| each.statement == *old)?;
+        let meant = suggestion.answers.iter().any(|id| id == finding.kind.id);
+        (meant || finding.severity == Severity::Error).then_some(*old)
+    });
+    guilty.collect()
 }
