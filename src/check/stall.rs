@@ -182,10 +182,8 @@ mod tests {
             began_ms: 0.0,
             ended_ms: 1.0,
             step_ms: 100.0,
-            spans: Vec::new(),
             felt: all.to_vec(),
             left_out: Vec::new(),
-            rate: 20.0,
             failure: None,
             queued: Vec::new(),
         };

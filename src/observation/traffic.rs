@@ -94,14 +94,10 @@ pub struct Traffic {
     pub ended_ms: f64,
     /// Length of a step of the timelines, which begin with the calls.
     pub step_ms: f64,
-    /// Each statement's time.
-    pub spans: Vec<Span>,
     /// What each query felt, as they are registered.
     pub felt: Vec<Felt>,
     /// Queries that could not be run, and why.
     pub left_out: Vec<(String, String)>,
-    /// Calls of one query a second.
-    pub rate: f64,
     /// What ended the migration there, though it ran to its end when it was measured alone.
     pub failure: Option<(usize, ServerError)>,
     /// Tables a transaction was open on, and for how long the migration waited for it, in milliseconds.

@@ -132,10 +132,8 @@ fn told(seen: Seen, rehearsal: &Rehearsal, stall_ms: f64, mut left_out: Vec<(Str
         began_ms: seen.began_ms,
         ended_ms: seen.ended_ms,
         step_ms,
-        spans: seen.spans,
         felt: all,
         left_out,
-        rate: seen.rate,
         failure: seen.failure.map(|failure| (failure.statement, failure.error)),
         queued: seen.queued,
     }

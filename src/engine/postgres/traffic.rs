@@ -57,8 +57,6 @@ pub struct Seen {
     pub failure: Option<Failure>,
     /// How long it waited behind the transactions that were open.
     pub queued: Vec<Queued>,
-    /// Calls of one query a second; slow queries make fewer.
-    pub rate: f64,
 }
 
 /// Milliseconds since the calls began.
@@ -140,8 +138,7 @@ pub async fn beside(
         .zip(lanes)
         .map(|((query, calls), road)| Lane { query, calls, waits: road.waits.into_inner() })
         .collect();
-    let rate = 1.0 / period.as_secs_f64();
-    Ok(Seen { lanes, spans, began_ms, ended_ms, failure: applied.failure, queued, rate })
+    Ok(Seen { lanes, spans, began_ms, ended_ms, failure: applied.failure, queued })
 }
 
 /// A query's session, as the others see it.
