@@ -41,7 +41,7 @@ fn place(files: &[(&str, &str)]) -> tempfile::TempDir {
     project
 }
 
-/// Findings of errors and of `lock/no-timeout`, by id.
+/// Ids of the findings about whom it keeps waiting.
 fn blocking(report: &Value) -> Vec<&str> {
     let findings = report["findings"].as_array().unwrap().iter();
     findings.filter_map(|finding| finding["id"].as_str()).filter(|id| id.starts_with("lock/")).collect()

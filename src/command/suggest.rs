@@ -1,9 +1,9 @@
 //! Writes safer forms that were rehearsed to files, and reads them back as their tool would.
 
 use crate::config::Settings;
-use crate::migration::TransactionMode;
 use crate::migration::layout::{self, Request, cut::cut};
 use crate::migration::script::{StatementKind, kind};
+use crate::migration::{Statement, TransactionMode};
 use crate::rehearsal::Rehearsal;
 use crate::suggest::files::files;
 use crate::suggest::rewrite::{Rewritten, rewrite};
@@ -55,8 +55,8 @@ pub(super) fn write(rehearsal: &Rehearsal, settings: &Settings, folder: &Path) -
     Ok(Some(format!("safer migrations written to {}: {}", folder.display(), names.join(", "))))
 }
 
-/// Reads the files as the migrations' layout does: the same statements in the same order, outside a transaction where they
-/// were.
+/// Reads the files as the migrations' layout does: the same statements in the same order, and none in a transaction that was
+/// rehearsed in none and fails in one, or means something else there.
 fn says_what_was_rehearsed(
     rehearsal: &Rehearsal,
     rewritten: &Rewritten,
@@ -73,43 +73,52 @@ fn says_what_was_rehearsed(
     for file in &tree.files {
         let cuts = cut(&file.up)?;
         let mode = layout.grouping(tree, file, &cuts, None)?.transaction;
-        let bare = matches!(mode, TransactionMode::None | TransactionMode::Explicit);
-        written.extend(cuts.iter().map(|one| (one.sql(&file.up.file).to_owned(), bare)));
+        let statements = each_bare(mode, cuts.iter().map(|one| one.sql(&file.up.file)));
+        written.extend(statements.into_iter().map(|(sql, bare)| (sql.to_owned(), bare)));
     }
-    // What a script opens and ends itself is its own transaction.
-    let mut own = false;
-    written.retain_mut(|(sql, bare)| {
-        match kind(sql) {
-            StatementKind::Begin => own = true,
-            StatementKind::Commit => own = false,
-            _ => {
-                *bare &= !own;
-                return true;
-            }
-        }
-        false
-    });
-    let mut rehearsed: Vec<(String, bool)> = Vec::new();
-    let mut own = false;
-    for part in &rewritten.parts {
-        let bare = part.migration.transaction == TransactionMode::None;
-        // Alone in its transaction, a statement is one that commits by itself.
-        let alone = part.migration.statements.len() == 1;
-        for statement in &part.migration.statements {
-            match kind(statement.sql()) {
-                StatementKind::Begin => own = true,
-                StatementKind::Commit => own = false,
-                _ => rehearsed.push((statement.sql().trim_end().to_owned(), (bare || alone) && !own)),
-            }
-        }
-    }
-    let same = |(written, bare): &(String, bool), (sql, was_bare): &(String, bool)| {
-        written.trim_end() == sql && (*bare || !was_bare || !sends_bare_only(sql))
+    let parts = rewritten.parts.iter().map(|part| &part.migration);
+    let rehearsed: Vec<(&str, bool)> =
+        parts.flat_map(|part| each_bare(part.transaction, part.statements.iter().map(Statement::sql))).collect();
+    let same = |(written, bare): &(String, bool), (sql, was_bare): &(&str, bool)| {
+        written == *sql && (*bare || !was_bare || !runs_bare(sql))
     };
     Ok(written.len() == rehearsed.len() && written.iter().zip(&rehearsed).all(|(left, right)| same(left, right)))
 }
 
-/// Statements that fail, or mean something else, inside a transaction.
-fn sends_bare_only(sql: &str) -> bool {
-    !kind(sql).can_wrap() && !matches!(kind(sql), StatementKind::SetLocal | StatementKind::Lock)
+/// The statements of a file that do not open or end a transaction, each with whether it runs in none.
+fn each_bare<'a>(mode: TransactionMode, statements: impl Iterator<Item = &'a str>) -> Vec<(&'a str, bool)> {
+    let runners = !matches!(mode, TransactionMode::None | TransactionMode::Explicit);
+    let (mut own, mut found) = (false, Vec::new());
+    for sql in statements {
+        match kind(sql) {
+            StatementKind::Begin => own = true,
+            StatementKind::Commit => own = false,
+            _ => found.push((sql.trim_end(), !runners && !own)),
+        }
+    }
+    found
+}
+
+/// Whether a statement fails, or means something else, inside a transaction.
+fn runs_bare(sql: &str) -> bool {
+    let kind = kind(sql);
+    // These are about the transaction they stand in.
+    !kind.can_wrap() && !matches!(kind, StatementKind::SetLocal | StatementKind::Lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_runs_in_no_transaction_where_neither_runner_nor_script_has_one() {
+        let bare = |mode| {
+            let script = ["A", "BEGIN", "B", "COMMIT", "C"];
+            each_bare(mode, script.into_iter()).into_iter().map(|(_, bare)| bare).collect::<Vec<_>>()
+        };
+        assert_eq!(bare(TransactionMode::Explicit), [true, false, true]);
+        assert_eq!(bare(TransactionMode::PerMigration), [false; 3]);
+        assert!(runs_bare("CREATE INDEX CONCURRENTLY i ON t (a)") && runs_bare("DO $$ BEGIN COMMIT; END $$"));
+        assert!(!runs_bare("SET LOCAL lock_timeout = 1") && !runs_bare("ALTER TABLE t ADD a int"));
+    }
 }

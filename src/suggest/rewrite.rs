@@ -24,13 +24,6 @@ pub struct Part {
     pub migration: Migration,
 }
 
-impl Rewritten {
-    /// The migrations alone.
-    pub fn migrations(&self) -> Vec<Migration> {
-        self.parts.iter().map(|part| part.migration.clone()).collect()
-    }
-}
-
 /// Puts every suggestion in its place.
 pub fn rewrite(migrations: &[Migration], suggestions: &[Suggestion]) -> Rewritten {
     let mut writer = Writer { out: Rewritten { parts: Vec::new(), suggested: BTreeMap::new() }, next: 1 };
