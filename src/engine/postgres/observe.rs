@@ -14,7 +14,7 @@ use super::probe::{
 };
 use super::sample::Sampler;
 use super::session::{Endpoint, Row, Rows, Session};
-use super::standstill::{self, Standstill};
+use super::standstill::{self, Standstill, Told};
 use crate::engine::ServerError;
 use crate::migration::script::StatementKind;
 use crate::observation::lock::LockMode;
@@ -98,8 +98,8 @@ pub struct Observer<'run> {
     transaction_before: u64,
     lock_timeout_ms: u64,
     statement_timeout_ms: u64,
-    /// Commits of the statement that runs now stand still.
-    still: bool,
+    /// Commits of the statement that runs now stand still, and this is how it is found out.
+    still: Option<Told>,
     /// Commits can be made to on this server, as far as is known.
     stands_still: bool,
     /// How often each table was vacuumed before the statement, if it is a VACUUM.
@@ -170,7 +170,7 @@ impl<'run> Observer<'run> {
             transaction_before: 0,
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
-            still: false,
+            still: None,
             stands_still: true,
             vacuumed: BTreeMap::new(),
             bytes: (0, 0),
@@ -185,7 +185,7 @@ impl<'run> Observer<'run> {
     /// # Errors
     /// What stopped the sampling session, if it broke on the way.
     pub async fn finish(mut self) -> Result<(), ServerError> {
-        if self.still {
+        if self.still.is_some() {
             // A statement broke its connection: what broke the server as well is told by whoever uses it next.
             let _ = standstill::end(&mut self.session).await;
         }
@@ -463,7 +463,7 @@ impl Watch for Observer<'_> {
         }
         if stands_still {
             self.still = standstill::begin(&mut self.session, &self.sampler).await?;
-            self.stands_still = self.still;
+            self.stands_still = self.still.is_some();
             // That took a transaction of its own.
             self.transaction_before = self.next_transaction().await?;
         }
@@ -473,7 +473,8 @@ impl Watch for Observer<'_> {
         if self.bytes.0 == 0 || position(&self.wal_before).saturating_sub(self.bytes.1) > MUCH_WAL {
             self.count_bytes().await?;
         }
-        let standstill = self.still.then(|| Standstill::within(self.statement_timeout_ms));
+        let (lock, statement) = (self.lock_timeout_ms, self.statement_timeout_ms);
+        let standstill = self.still.map(|told| Standstill::within(lock, statement, told));
         self.sampler.watch(session.pid, &self.wal_before, standstill).await;
         self.activity.begin(at.statement.index, at.statement.place());
         self.overhead += looking.elapsed();
@@ -484,7 +485,7 @@ impl Watch for Observer<'_> {
         self.activity.end();
         let looking = Instant::now();
         let overhead = self.overhead;
-        if std::mem::take(&mut self.still) {
+        if self.still.take().is_some() {
             standstill::end(&mut self.session).await?;
         }
         let samples = self.sampler.take_since(ran.started).await;

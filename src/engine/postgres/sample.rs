@@ -2,7 +2,7 @@
 //! stands still at a commit ([`super::standstill`]).
 
 use super::session::Session;
-use super::standstill::{self, Standstill};
+use super::standstill::{self, Standstill, Told};
 use super::under_way::how_far;
 use crate::engine::ServerError;
 use crate::observation::lock::LockMode;
@@ -138,9 +138,10 @@ impl Sampler {
         }
     }
 
-    /// Commits at which the backend stood still since [`Sampler::watch`].
-    pub(super) async fn commits(&self) -> usize {
-        self.shared.lock().await.standstill.as_ref().map_or(0, |standstill| standstill.commits)
+    /// Whether the backend stood still at a commit since [`Sampler::watch`], and how that is told.
+    pub(super) async fn seen_standing(&self) -> Option<Told> {
+        let shared = self.shared.lock().await;
+        shared.standstill.as_ref().filter(|standstill| standstill.commits > 0).map(|standstill| standstill.told)
     }
 
     /// Stops looking and gives what looks asked for since `started` saw.
@@ -204,11 +205,12 @@ impl Sampler {
 async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Notify>, activity: Activity) {
     let mut asked_how_far = Instant::now();
     let mut asked_disk = Instant::now();
+    let mut looked_by_chance: Option<Instant> = None;
     let mut looked_at = 0;
     loop {
-        let (watched, turn, still, stopping) = {
+        let (watched, turn, standstill, stopping) = {
             let shared = shared.lock().await;
-            (shared.pid.zip(shared.begun), shared.turn, shared.standstill.is_some(), shared.stopping)
+            (shared.pid.zip(shared.begun), shared.turn, shared.standstill.clone(), shared.stopping)
         };
         if stopping {
             break;
@@ -220,7 +222,9 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         if turn != looked_at {
             looked_at = turn;
             (asked_how_far, asked_disk) = (begun, begun);
+            looked_by_chance = None;
         }
+        let (still, disturbs) = (standstill.is_some(), standstill.is_some_and(|standstill| !standstill.by_chance));
         // Most statements are over by then, and a look would only keep the processor from them.
         let young = INTERVAL.saturating_sub(begun.elapsed());
         if !still && !young.is_zero() {
@@ -228,11 +232,15 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
             continue;
         }
         let interval = if still { standstill::INTERVAL } else { INTERVAL };
-        if let Err(error) = once(&mut session, pid, turn, &shared).await {
+        let by_chance = !disturbs && looked_by_chance.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if by_chance {
+            looked_by_chance = Some(Instant::now());
+        }
+        if let Err(error) = once(&mut session, pid, turn, &shared, by_chance).await {
             shared.lock().await.failure = Some(error);
             return;
         }
-        if asked_disk.elapsed() >= DISK {
+        if !disturbs && asked_disk.elapsed() >= DISK {
             match disk(&mut session).await {
                 Ok((all, temporary)) => {
                     let mut shared = shared.lock().await;
@@ -248,7 +256,7 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
             }
             asked_disk = Instant::now();
         }
-        if asked_how_far.elapsed() >= HOW_FAR {
+        if !disturbs && asked_how_far.elapsed() >= HOW_FAR {
             asked_how_far = Instant::now();
             let since = shared.lock().await.since.clone();
             match how_far(&mut session, pid, &since).await {
@@ -270,18 +278,27 @@ async fn pause(wake: &Notify, interval: Duration) {
     let _ = tokio::time::timeout(interval, wake.notified()).await;
 }
 
-/// One look; a backend that stands still at a commit goes on afterwards.
-async fn once(session: &mut Session, pid: i32, turn: u64, shared: &Mutex<Shared>) -> Result<(), ServerError> {
+/// One look, if the backend stands still at a commit, from which it goes on afterwards, or `by_chance`.
+async fn once(
+    session: &mut Session,
+    pid: i32,
+    turn: u64,
+    shared: &Mutex<Shared>,
+    by_chance: bool,
+) -> Result<(), ServerError> {
     let asked = Instant::now();
     let mut standstill = shared.lock().await.standstill.clone();
     let commit = match &standstill {
-        Some(standstill) if !standstill.given_up => standstill::at_commit(session, pid).await?,
+        Some(standstill) if standstill.may_stand(pid) => standstill::at_commit(session, pid).await?,
         _ => None,
     };
     let commit = commit.filter(|commit| standstill.as_ref().is_some_and(|standstill| standstill.is_new(*commit)));
+    if commit.is_none() && !by_chance {
+        return Ok(());
+    }
     let looks = look(session, pid).await?;
     if let (Some(standstill), Some(commit)) = (&mut standstill, commit) {
-        standstill.note(commit, asked);
+        standstill.note(pid, commit, asked);
         standstill.give_up_in_time();
     }
     {

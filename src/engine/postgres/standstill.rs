@@ -6,6 +6,10 @@
 //! locks are held until the wait is over. Cancelling that wait ends it with a warning and nothing else
 //! (`SyncRepWaitForLSN` in `syncrep.c`). So the statement takes no lock it would not take alone, meets nobody who holds
 //! one, and does not fail. A session that has turned `synchronous_commit` off does not wait, and is looked at by chance.
+//!
+//! What commits by itself may wait, under its `lock_timeout`, for whoever has an older snapshot of its database
+//! (`WaitForOlderSnapshots` in `indexcmds.c`), and a question to the server takes one. So nobody asks the server whether
+//! it stands still: the title of its process says so. Looks by chance are left out where a time limit is short.
 
 use super::session::Session;
 use crate::engine::ServerError;
@@ -16,6 +20,9 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(1);
 
 /// After so many commits the rest go on unseen: procedures that commit in batches do the same each time.
 const COMMITS: usize = 100;
+
+/// With a shorter `lock_timeout`, in milliseconds, nobody looks by chance: that may be what is waited for.
+const SHORT_LOCK_TIMEOUT: u64 = 100;
 
 /// How long all stops of one statement may take together, and how much of its `statement_timeout`.
 const HELD_UP: Duration = Duration::from_millis(500);
@@ -32,9 +39,23 @@ const RELOAD: &str = "SELECT pg_catalog.pg_reload_conf()";
 /// A transaction that writes to the WAL and changes nothing.
 const COMMIT_SOMETHING: &str = "SELECT pg_catalog.pg_logical_emit_message(true, 'seatrial', '')";
 
+/// How it is found out that a backend stands still.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    /// By `pg_stat_activity`.
+    #[default]
+    ByTheServer,
+    /// By the title of its process, which disturbs nobody.
+    ByItsTitle,
+}
+
 /// What came of it for one statement.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standstill {
+    /// How it is found out.
+    pub(super) told: Told,
+    /// Looks between commits disturb nothing.
+    pub(super) by_chance: bool,
     /// Commits seen.
     pub(super) commits: usize,
     /// How long they were held up, together.
@@ -47,11 +68,17 @@ pub(super) struct Standstill {
 }
 
 impl Standstill {
-    /// For a statement under this `statement_timeout`, in milliseconds; 0 is none.
-    pub(super) fn within(statement_timeout_ms: u64) -> Self {
+    /// For a statement under this `lock_timeout` and `statement_timeout`, in milliseconds; 0 is none.
+    pub(super) fn within(lock_timeout_ms: u64, statement_timeout_ms: u64, told: Told) -> Self {
+        let by_chance = lock_timeout_ms == 0 || lock_timeout_ms >= SHORT_LOCK_TIMEOUT;
         let part = Duration::from_millis(statement_timeout_ms) / PART_OF_TIMEOUT as u32;
         let limit = if statement_timeout_ms == 0 { HELD_UP } else { part.min(HELD_UP) };
-        Self { limit, ..Self::default() }
+        Self { told, by_chance, limit, ..Self::default() }
+    }
+
+    /// Whether it is worth asking the server in which commit the backend stands still.
+    pub(super) fn may_stand(&self, pid: i32) -> bool {
+        !self.given_up && (self.told == Told::ByTheServer || title_tells(pid))
     }
 
     /// Whether this commit was not let go yet.
@@ -60,7 +87,10 @@ impl Standstill {
     }
 
     /// Takes down that the backend stands still in the commit of `transaction`. `since`: when that was seen.
-    pub(super) fn note(&mut self, transaction: u64, since: Instant) {
+    pub(super) fn note(&mut self, pid: i32, transaction: u64, since: Instant) {
+        if title_tells(pid) {
+            self.told = Told::ByItsTitle;
+        }
         self.last = Some(transaction);
         self.commits += 1;
         self.held_up += since.elapsed();
@@ -89,6 +119,14 @@ impl Standstill {
     }
 }
 
+/// Whether the title of the backend's process says that it waits for a standby; one that waits for a lock has `waiting`
+/// alone there (`SyncRepWaitForLSN`, `ProcSleep`). `false` also where there are no titles to read.
+pub(super) fn title_tells(pid: i32) -> bool {
+    const WAITS: &[u8] = b" waiting for ";
+    let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    title.windows(WAITS.len()).any(|part| part == WAITS)
+}
+
 /// The transaction in whose commit the backend stands still, if it does.
 ///
 /// # Errors
@@ -101,12 +139,15 @@ pub(super) async fn at_commit(session: &mut Session, pid: i32) -> Result<Option<
     Ok(session.query(&waiting).await?.scalar().and_then(|transaction| transaction.parse().ok()))
 }
 
-/// Commits stand still from now on. `false`: they do not, and nothing is left of the attempt. `watcher` lets go the
-/// commits of `session`, with which this makes sure of it.
+/// Commits stand still from now on, and this is how it is found out. `None`: they do not, and nothing is left of the
+/// attempt. `watcher` lets go the commits of `session`, with which this makes sure of it.
 ///
 /// # Errors
 /// What the server says.
-pub(super) async fn begin(session: &mut Session, watcher: &super::sample::Sampler) -> Result<bool, ServerError> {
+pub(super) async fn begin(
+    session: &mut Session,
+    watcher: &super::sample::Sampler,
+) -> Result<Option<Told>, ServerError> {
     session.execute(BEGIN).await?;
     session.query(RELOAD).await?;
     let started = Instant::now();
@@ -114,12 +155,12 @@ pub(super) async fn begin(session: &mut Session, watcher: &super::sample::Sample
     // The setting counts once the checkpointer has read it, and nothing but a commit tells when that is.
     while started.elapsed() < READY {
         session.query(COMMIT_SOMETHING).await?;
-        if watcher.commits().await > 0 {
-            return Ok(true);
+        if let Some(told) = watcher.seen_standing().await {
+            return Ok(Some(told));
         }
     }
     end(session).await?;
-    Ok(false)
+    Ok(None)
 }
 
 /// Commits go on by themselves again, also those that stand still now.
@@ -138,14 +179,19 @@ mod tests {
 
     #[test]
     fn a_statement_is_held_up_for_a_hundredth_of_its_time_limit_at_most() {
-        assert_eq!(Standstill::within(0).limit, HELD_UP);
-        assert_eq!(Standstill::within(2_000).limit, Duration::from_millis(20));
-        assert_eq!(Standstill::within(3_600_000).limit, HELD_UP);
+        let limit = |statement_timeout_ms| Standstill::within(0, statement_timeout_ms, Told::ByItsTitle).limit;
+        assert_eq!([0, 2_000, 3_600_000].map(limit), [HELD_UP, Duration::from_millis(20), HELD_UP]);
+    }
+
+    #[test]
+    fn who_soon_stops_waiting_for_locks_is_not_looked_at_by_chance() {
+        let by_chance = |lock_timeout_ms| Standstill::within(lock_timeout_ms, 0, Told::ByItsTitle).by_chance;
+        assert_eq!([0, 1, 99, 100].map(by_chance), [true, false, false, true]);
     }
 
     #[test]
     fn no_commit_is_let_go_twice() {
-        let mut standstill = Standstill::within(0);
+        let mut standstill = Standstill::within(0, 0, Told::ByTheServer);
         assert!(standstill.is_new(700));
         standstill.last = Some(700);
         assert!(!standstill.is_new(700) && standstill.is_new(701));
