@@ -288,16 +288,15 @@ async fn once(
 ) -> Result<(), ServerError> {
     let asked = Instant::now();
     let mut standstill = shared.lock().await.standstill.clone();
-    let commit = match &standstill {
-        Some(standstill) if standstill.may_stand(pid) => standstill::at_commit(session, pid).await?,
-        _ => None,
+    let (told, commit) = match &standstill {
+        Some(standstill) => (standstill.told, standstill.commit(session, pid).await?),
+        None => (Told::default(), None),
     };
-    let commit = commit.filter(|commit| standstill.as_ref().is_some_and(|standstill| standstill.is_new(*commit)));
     if commit.is_none() && !by_chance {
         return Ok(());
     }
     let looks = look(session, pid).await?;
-    if let (Some(standstill), Some(commit)) = (&mut standstill, commit) {
+    if let (Some(standstill), Some(commit)) = (&mut standstill, &commit) {
         standstill.note(pid, commit, asked);
         standstill.give_up_in_time();
     }
@@ -312,7 +311,7 @@ async fn once(
         shared.standstill.clone_from(&standstill);
     }
     match (standstill, commit) {
-        (Some(standstill), Some(commit)) => standstill.let_go(session, pid, commit).await,
+        (Some(standstill), Some(commit)) => standstill.let_go(session, pid, &commit, told).await,
         _ => Ok(()),
     }
 }

@@ -8,11 +8,14 @@
 //! one, and does not fail. A session that has turned `synchronous_commit` off does not wait, and is looked at by chance.
 //!
 //! What commits by itself may wait, under its `lock_timeout`, for whoever has an older snapshot of its database
-//! (`WaitForOlderSnapshots` in `indexcmds.c`), and a question to the server takes one. So nobody asks the server whether
-//! it stands still: the title of its process says so. Looks by chance are left out where a time limit is short.
+//! (`WaitForOlderSnapshots` in `indexcmds.c`), and a question to the server takes one. So the server is asked only while
+//! the backend stands still: the title of its process tells when that is, and a signal lets it go. Looks by chance are
+//! left out where a time limit is short.
 
 use super::session::Session;
 use crate::engine::ServerError;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
 /// Between two looks whether it stands still.
@@ -62,8 +65,8 @@ pub(super) struct Standstill {
     pub(super) held_up: Duration,
     /// Later commits are not waited for any more.
     pub(super) given_up: bool,
-    /// The transaction that was let go last: never twice, since the second time would end the statement.
-    last: Option<u64>,
+    /// The commit that was let go last: never twice, since the second time would end the statement.
+    last: Option<String>,
     limit: Duration,
 }
 
@@ -76,40 +79,62 @@ impl Standstill {
         Self { told, by_chance, limit, ..Self::default() }
     }
 
-    /// Whether it is worth asking the server in which commit the backend stands still.
-    pub(super) fn may_stand(&self, pid: i32) -> bool {
-        !self.given_up && (self.told == Told::ByTheServer || title_tells(pid))
+    /// The commit in which the backend stands still, if it does and was not let go of yet.
+    ///
+    /// # Errors
+    /// What the server says, where it is asked.
+    pub(super) async fn commit(&self, session: &mut Session, pid: i32) -> Result<Option<String>, ServerError> {
+        let commit = match self.told {
+            _ if self.given_up => None,
+            Told::ByItsTitle => title(pid),
+            Told::ByTheServer => at_commit(session, pid).await?,
+        };
+        Ok(commit.filter(|commit| self.is_new(commit)))
     }
 
-    /// Whether this commit was not let go yet.
-    pub(super) fn is_new(&self, transaction: u64) -> bool {
-        self.last != Some(transaction)
+    fn is_new(&self, commit: &str) -> bool {
+        self.last.as_deref() != Some(commit)
     }
 
-    /// Takes down that the backend stands still in the commit of `transaction`. `since`: when that was seen.
-    pub(super) fn note(&mut self, pid: i32, transaction: u64, since: Instant) {
-        if title_tells(pid) {
+    /// Takes down that the backend stands still in this commit. `since`: when that was seen.
+    pub(super) fn note(&mut self, pid: i32, commit: &str, since: Instant) {
+        if title(pid).is_some() {
             self.told = Told::ByItsTitle;
         }
-        self.last = Some(transaction);
+        self.last = Some(commit.to_owned());
         self.commits += 1;
         self.held_up += since.elapsed();
     }
 
-    /// Lets the backend go on.
+    /// Lets the backend go on. `told`: how this commit was found.
     ///
     /// # Errors
     /// What the server says.
-    pub(super) async fn let_go(&self, session: &mut Session, pid: i32, transaction: u64) -> Result<(), ServerError> {
+    pub(super) async fn let_go(
+        &self,
+        session: &mut Session,
+        pid: i32,
+        commit: &str,
+        told: Told,
+    ) -> Result<(), ServerError> {
         if self.given_up {
             return end(session).await;
         }
         // Looked at and cancelled in one go: its time limit may have ended the wait.
-        let cancel = format!(
-            "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity \
-             WHERE pid = {pid} AND wait_event = 'SyncRep' AND backend_xid::text = '{transaction}'"
-        );
-        session.query(&cancel).await?;
+        match told {
+            Told::ByItsTitle if title(pid).as_deref() == Some(commit) => {
+                // What `pg_cancel_backend` does. A backend that is gone has broken its connection, which is told there.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+            }
+            Told::ByItsTitle => {}
+            Told::ByTheServer => {
+                let cancel = format!(
+                    "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity \
+                     WHERE pid = {pid} AND wait_event = 'SyncRep' AND backend_xid::text = '{commit}'"
+                );
+                session.query(&cancel).await?;
+            }
+        }
         Ok(())
     }
 
@@ -119,24 +144,31 @@ impl Standstill {
     }
 }
 
-/// Whether the title of the backend's process says that it waits for a standby; one that waits for a lock has `waiting`
-/// alone there (`SyncRepWaitForLSN`, `ProcSleep`). `false` also where there are no titles to read.
-pub(super) fn title_tells(pid: i32) -> bool {
-    const WAITS: &[u8] = b" waiting for ";
+/// The WAL position for which the backend waits in a commit, by the title of its process; one that waits for a lock has
+/// `waiting` alone there (`SyncRepWaitForLSN`, `ProcSleep`). `None` also where there are no titles to read.
+fn title(pid: i32) -> Option<String> {
+    // Nobody can tell from a process that is gone, or where processes are no files.
     let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    title.windows(WAITS.len()).any(|part| part == WAITS)
+    waits_for(&String::from_utf8_lossy(&title))
+}
+
+fn waits_for(title: &str) -> Option<String> {
+    // To its end, so that no name of a role or a database passes for it.
+    let position = title.trim_end_matches(['\0', ' ']).rsplit_once(" waiting for ")?.1;
+    let hexadecimal = |part: &str| !part.is_empty() && part.chars().all(|each| each.is_ascii_hexdigit());
+    position
+        .split_once('/')
+        .is_some_and(|(high, low)| hexadecimal(high) && hexadecimal(low))
+        .then(|| position.to_owned())
 }
 
 /// The transaction in whose commit the backend stands still, if it does.
-///
-/// # Errors
-/// What the server says.
-pub(super) async fn at_commit(session: &mut Session, pid: i32) -> Result<Option<u64>, ServerError> {
+async fn at_commit(session: &mut Session, pid: i32) -> Result<Option<String>, ServerError> {
     let waiting = format!(
         "SELECT backend_xid FROM pg_catalog.pg_stat_activity \
          WHERE pid = {pid} AND wait_event = 'SyncRep' AND backend_xid IS NOT NULL"
     );
-    Ok(session.query(&waiting).await?.scalar().and_then(|transaction| transaction.parse().ok()))
+    Ok(session.query(&waiting).await?.scalar().map(str::to_owned))
 }
 
 /// Commits stand still from now on, and this is how it is found out. `None`: they do not, and nothing is left of the
@@ -192,8 +224,19 @@ mod tests {
     #[test]
     fn no_commit_is_let_go_twice() {
         let mut standstill = Standstill::within(0, 0, Told::ByTheServer);
-        assert!(standstill.is_new(700));
-        standstill.last = Some(700);
-        assert!(!standstill.is_new(700) && standstill.is_new(701));
+        assert!(standstill.is_new("0/700"));
+        standstill.last = Some("0/700".to_owned());
+        assert!(!standstill.is_new("0/700") && standstill.is_new("0/701"));
+    }
+
+    #[test]
+    fn a_title_tells_a_commit_from_a_lock() {
+        let at_commit = "postgres: app shop [local] CREATE INDEX waiting for 0/3A8E1B0\0\0\0";
+        assert_eq!(waits_for(at_commit).as_deref(), Some("0/3A8E1B0"));
+        for other in
+            ["postgres: app shop [local] CREATE INDEX waiting", "postgres: a waiting for 0/1 shop [local] idle", ""]
+        {
+            assert_eq!(waits_for(other), None, "{other}");
+        }
     }
 }

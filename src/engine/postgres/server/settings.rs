@@ -51,7 +51,8 @@ const ALWAYS: [(&str, &str); 33] = [
     ("lc_numeric", "C"),
     ("lc_time", "C"),
     ("default_text_search_config", "pg_catalog.simple"),
-    ("update_process_title", "off"),
+    // Tells whether a backend stands still, without asking it.
+    ("update_process_title", "on"),
 ];
 
 const LOADING: [(&str, &str); 7] = [
