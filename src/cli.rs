@@ -55,6 +55,10 @@ pub struct CheckArgs {
     /// How the migration tool lays out its files; detected when left out.
     #[arg(long, value_name = "NAME", env = "SEATRIAL_LAYOUT")]
     pub layout: Option<String>,
+    /// Run the `command` of seatrial.toml: code of the project's own, on this machine, against a copy.
+    #[arg(long, value_name = "BOOL", env = "SEATRIAL_RUN_COMMAND", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    pub run_command: Option<bool>,
     /// Only migrations new since this revision's merge base.
     #[arg(long, value_name = "REV", env = "SEATRIAL_BASE")]
     pub base: Option<String>,

@@ -6,6 +6,7 @@ mod attribute;
 mod beside;
 pub mod budget;
 pub(crate) mod cause;
+pub mod command;
 pub(crate) mod cut_short;
 mod doubt;
 mod draw;
@@ -133,6 +134,9 @@ pub enum RehearsalError {
         /// With the numbers.
         why: String,
     },
+    /// The project's command cannot be rehearsed.
+    #[error(transparent)]
+    Command(#[from] command::CommandError),
     /// `--max-time` ran out.
     #[error("the budget of time (--max-time) is spent")]
     OutOfTime,
@@ -470,7 +474,7 @@ fn with_heirs(
 pub struct Plan<'run> {
     /// Resolved options.
     pub settings: &'run Settings,
-    /// Migrations on disk, as each layout that could be theirs reads them; never empty.
+    /// Migrations on disk, as each layout that could be theirs reads them; empty where a command is their tool.
     pub trees: Vec<MigrationTree>,
     /// What git says is new, if that was asked.
     pub changed: Option<Changed>,
@@ -531,17 +535,8 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
     }
-    let (tree, rows) = pending::choose_tree(plan, &copy).await?;
-    let pending = pending::pending(plan, &tree, rows.as_deref(), rehearsal)?;
-    let create_history = tree.create_history.iter().filter(|_| rows.is_none());
-    let ready =
-        Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
     // What comes first may take long, too.
-    within_time(plan, ready.set_up(&copy)).await?;
-    rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
-    rehearsal.migrations = pending::up_to(pending.migrations, plan.settings.to.as_deref())?;
-    rehearsal.notes = vec![pending::announce(&tree, rehearsal)];
-    rehearsal.notes.extend(pending.notes);
+    let ready = within_time(plan, pending::find(plan, &copy, rehearsal)).await?;
     for note in &rehearsal.notes {
         plan.progress.say(note);
     }

@@ -90,9 +90,12 @@ impl Job {
         } else {
             workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
         };
-        let paths = migrations(&settings)?;
+        let paths = if settings.command.is_some() { Vec::new() } else { migrations(&settings)? };
         let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
-        let trees = layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?;
+        let trees = match settings.command {
+            Some(_) => Vec::new(),
+            None => layout::read(&request, settings.layout.as_deref()).map_err(Stop::usage)?,
+        };
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
         let source = settings.source.as_deref().ok_or_else(|| {

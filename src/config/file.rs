@@ -154,6 +154,13 @@ keys! {
     /// Files and folders of registered hot queries.
     #[schemars(extend("default" = []))]
     queries: Vec<FilePath>,
+    /// Runs a migration tool whose migrations are code, such as "alembic upgrade head", against a copy, with
+    /// DATABASE_URL set; only with --run-command.
+    command: Text,
+    /// Another variable that gets the copy's address.
+    command_variable: Text,
+    /// The copy's address as the command's driver takes it, with {role}, {database}, {host} and {port}.
+    command_url: Text,
     /// How the migration tool lays out its files; left out: detected.
     layout: LayoutWord,
     /// A regular expression over names of migration files, with the groups `version`, `name` and `direction`, where no

@@ -11,6 +11,7 @@ pub use production::Production;
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
+use crate::migration::recorded::{Command, URL};
 use crate::migration::source_file::{SourceFileError, git_root};
 use crate::report::v1::Severity;
 use file::{Databases, Entry, File};
@@ -79,6 +80,8 @@ pub struct Settings {
     pub source: Option<String>,
     /// Files and directories of hot queries.
     pub queries: Vec<PathBuf>,
+    /// The project's own migration tool, where it is to be run.
+    pub command: Option<Command>,
     /// Layout's name, if given.
     pub layout: Option<String>,
     /// Only what is new since this revision.
@@ -133,6 +136,43 @@ pub struct Settings {
     pub production: Production,
     /// Names in reports are relative to this folder.
     pub root: PathBuf,
+}
+
+/// The project's command, if there is one and it may run.
+fn command(args: &CheckArgs, file: &File, folder: &Path) -> Result<Option<Command>, ConfigError> {
+    let Some(line) = &file.command else {
+        if args.run_command == Some(true) {
+            let message = "there is no `command` in seatrial.toml to run".to_owned();
+            return Err(ConfigError::Value { option: "--run-command", message });
+        }
+        return Ok(None);
+    };
+    if !args.migrations.is_empty() {
+        // Files that are named are what is rehearsed.
+        return Ok(None);
+    }
+    let refused = |message: String| Err(ConfigError::Value { option: "command", message });
+    if file.migrations.is_some() {
+        return refused("`command` and `migrations` are two ways to say what is rehearsed: leave one out".to_owned());
+    }
+    if args.base.is_some() {
+        return refused("with a `command` its tool decides what is pending: leave out --base".to_owned());
+    }
+    if args.run_command != Some(true) {
+        return refused(format!(
+            "`{}` is the project's own code and would run on this machine with your rights, outside of what confines the \
+             copy's server: allow it with --run-command (or SEATRIAL_RUN_COMMAND=true), or name migration files",
+            line.0
+        ));
+    }
+    let variables =
+        ["DATABASE_URL".to_owned()].into_iter().chain(file.command_variable.iter().map(|name| name.0.clone()));
+    Ok(Some(Command {
+        line: line.0.clone(),
+        variables: variables.collect(),
+        url: file.command_url.as_ref().map_or_else(|| URL.to_owned(), |url| url.0.clone()),
+        directory: folder.to_owned(),
+    }))
 }
 
 /// A value over the one it stands above.
@@ -262,6 +302,7 @@ impl Config {
             let message = format!("`{answer}` is not an answer; known: {}", ANSWERS.join(", "));
             return Err(ConfigError::Value { option: "--require", message });
         }
+        let command = command(args, &file, &self.folder)?;
         let or = |given: &[String], file: Vec<String>| if given.is_empty() { file } else { given.to_vec() };
         let texts = |file: Option<Vec<String>>| file.unwrap_or_default();
         let place = self.place(&args.place, &file);
@@ -276,6 +317,7 @@ impl Config {
         };
         let format = or(&args.format, format);
         Ok(Settings {
+            command,
             migrations: if args.migrations.is_empty() {
                 file.migrations.into_iter().map(beside).collect()
             } else {

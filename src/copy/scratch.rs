@@ -114,6 +114,11 @@ impl ScratchDatabase {
         Session::observer(&self.target.endpoint, &self.target.database, application_name).await
     }
 
+    /// Where its server keeps its files.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.server.data_dir()
+    }
+
     /// Stops the server at once and removes the copy.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub mod git;
 pub mod history;
 pub mod layout;
+pub mod recorded;
 pub mod script;
 pub mod source_file;
 

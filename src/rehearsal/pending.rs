@@ -1,6 +1,6 @@
 //! What is rehearsed: which layout it is, and what its runner would run now.
 
-use super::{Plan, Rehearsal, RehearsalError};
+use super::{Plan, Ready, Rehearsal, RehearsalError, command};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::session::Session;
 use crate::migration::Migration;
@@ -9,8 +9,36 @@ use crate::migration::layout::{MigrationTree, detect};
 use crate::report::human;
 use crate::report::v1::SourceKind;
 
+/// Finds what is pending and makes the copy ready for it.
+pub(super) async fn find<'run>(
+    plan: &'run Plan<'run>,
+    copy: &ScratchDatabase,
+    rehearsal: &mut Rehearsal,
+) -> Result<Ready<'run>, RehearsalError> {
+    let to = plan.settings.to.as_deref();
+    if let Some(command) = &plan.settings.command {
+        let recorded = command::record(plan, command).await?;
+        rehearsal.migrations = up_to(recorded.migrations, to)?;
+        rehearsal.notes = vec![command::announce(command, rehearsal)];
+        let ready = Ready { plan, setup: recorded.setup, earlier: Vec::new() };
+        ready.set_up(copy).await?;
+        return Ok(ready);
+    }
+    let (tree, rows) = choose_tree(plan, copy).await?;
+    let pending = pending(plan, &tree, rows.as_deref(), rehearsal)?;
+    let create_history = tree.create_history.iter().filter(|_| rows.is_none());
+    let ready =
+        Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
+    ready.set_up(copy).await?;
+    rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
+    rehearsal.migrations = up_to(pending.migrations, to)?;
+    rehearsal.notes = vec![announce(&tree, rehearsal)];
+    rehearsal.notes.extend(pending.notes);
+    Ok(ready)
+}
+
 /// The one of the trees whose history the copy has, with that history's rows. A single tree needs no history.
-pub(super) async fn choose_tree(
+async fn choose_tree(
     plan: &Plan<'_>,
     copy: &ScratchDatabase,
 ) -> Result<(MigrationTree, Option<Vec<Row>>), RehearsalError> {
@@ -80,7 +108,7 @@ async fn histories(
 }
 
 /// What the runner would run now, by the history on the copy.
-pub(super) fn pending(
+fn pending(
     plan: &Plan<'_>,
     tree: &MigrationTree,
     rows: Option<&[Row]>,
@@ -95,7 +123,7 @@ pub(super) fn pending(
 }
 
 /// Pending migrations up to the version `--to` names.
-pub(super) fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
+fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<Vec<Migration>, RehearsalError> {
     let Some(version) = to else { return Ok(migrations) };
     // A version whose file runs in several transactions counts as a whole.
     match migrations.iter().rposition(|migration| migration.version == version) {
@@ -111,7 +139,7 @@ pub(super) fn up_to(mut migrations: Vec<Migration>, to: Option<&str>) -> Result<
 }
 
 /// What was detected and what is pending, for people.
-pub(super) fn announce(tree: &MigrationTree, rehearsal: &Rehearsal) -> String {
+fn announce(tree: &MigrationTree, rehearsal: &Rehearsal) -> String {
     let why = tree.detected.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
     let statements: usize = rehearsal.migrations.iter().map(|migration| migration.statements.len()).sum();
     let other = if tree.detected.is_some() { "; override with `layout =`" } else { "" };

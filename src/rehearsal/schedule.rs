@@ -38,10 +38,10 @@ pub(super) async fn timed(
 }
 
 /// Dropping the work drops its copy, and with it the server and whatever runs there.
-pub(super) async fn within_time(
+pub(super) async fn within_time<T>(
     plan: &Plan<'_>,
-    work: impl Future<Output = Result<(), RehearsalError>>,
-) -> Result<(), RehearsalError> {
+    work: impl Future<Output = Result<T, RehearsalError>>,
+) -> Result<T, RehearsalError> {
     let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
     tokio::time::timeout(left, work).await.unwrap_or(Err(RehearsalError::OutOfTime))
 }

@@ -5,6 +5,7 @@ use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
 use crate::diff::index::IndexChangeKind;
+use crate::migration::recorded;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, Outcome};
@@ -290,7 +291,7 @@ fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration,
         undoable: if unmeasured { Undoable::Unknown } else { undoable_one(rehearsal, position, committed) },
         rollback: rollback.map(rollback_one),
         down: down(rehearsal, migration, position),
-        statements: migration.statements.iter().map(|each| statement_of(rehearsal, each)).collect(),
+        statements: migration.statements.iter().map(|each| statement_of(rehearsal, migration, each)).collect(),
     }
 }
 
@@ -352,7 +353,8 @@ fn scripts(scripts: &generate::Scripts) -> v1::Scripts {
     }
 }
 
-fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
+fn statement_of(rehearsal: &Rehearsal, migration: &Migration, statement: &Statement) -> v1::Statement {
+    let written = &statement.file.text[statement.span.clone()];
     let observation = rehearsal.observation(statement.index);
     let failure = rehearsal.failure.as_ref().filter(|failure| failure.statement == statement.index);
     let (outcome, error) = match (observation.map(|observation| &observation.outcome), failure) {
@@ -366,7 +368,8 @@ fn statement_of(rehearsal: &Rehearsal, statement: &Statement) -> v1::Statement {
         file: statement.file.name.clone(),
         line: statement.start().line,
         end_line: statement.end_line(),
-        sql: statement.sql().to_owned(),
+        // What a program sent may hold values that it has read: as it was written down, they do not stand there.
+        sql: if migration.layout == recorded::LAYOUT { written } else { statement.sql() }.to_owned(),
         outcome,
         sqlstate: error.map(|error| error.sqlstate.clone()),
         error: error.map(|error| rehearsal.redactor.error_message(error, statement.sql())),

@@ -252,6 +252,8 @@ closed! {
         Tern = "tern",
         /// SQL files without a tool.
         Plain = "plain",
+        /// What a tool sent whose migrations are code.
+        Command = "command",
     }
 }
 

@@ -1,0 +1,295 @@
+//! Migrations written in code: what their tool sent, as the log of a server tells it, becomes migrations that can be run
+//! statement by statement.
+
+mod books;
+pub mod log;
+mod units;
+
+use super::script::{self, StatementKind, kind, mask_literals};
+use super::{Connection, HistoryWrite, Migration, SourceFile, Statement, TransactionMode};
+use books::Noted;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use units::Unit;
+
+/// The name of what is made here, where others have their layout's.
+pub const LAYOUT: &str = "command";
+
+/// A command of the project's own, which runs on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// For `sh -c`.
+    pub line: String,
+    /// The variables that get the copy's address, beside those of PostgreSQL's own programs.
+    pub variables: Vec<String>,
+    /// The address, with `{role}`, `{database}`, `{host}` and `{port}`.
+    pub url: String,
+    /// Where it runs.
+    pub directory: PathBuf,
+}
+
+/// As libpq and most drivers take it: a unix socket in a private folder.
+pub const URL: &str = "postgresql://{role}@/{database}?host={host}&port={port}";
+
+/// A text that a session sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Which session, in the server's own spelling.
+    pub session: String,
+    /// As it was sent, parameters as `$n`.
+    pub sql: String,
+    /// Values of `$1` and on; `None` is null.
+    pub parameters: Vec<Option<String>>,
+    /// The SQLSTATE with which it was refused.
+    pub refused: Option<String>,
+}
+
+/// What a command did, to be done again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// What makes the tool's own history table.
+    pub setup: Vec<String>,
+    /// In the order they ran.
+    pub migrations: Vec<Migration>,
+}
+
+/// What is known beside the log.
+pub struct Circumstances<'a> {
+    /// Functions that may do something, by their bare names.
+    pub volatile: &'a BTreeSet<String>,
+    /// Show values in statements that change rows.
+    pub show_values: bool,
+    /// The version the tool named last, for what it did not come to note down.
+    pub last_named: Option<&'a str>,
+    /// The file that holds a version, for people.
+    pub file_of: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Why what was sent cannot be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Two sessions changed something at the same time.
+    #[error("it changes the database from two sessions at the same time, in `{first}` and `{second}`")]
+    AtOnce {
+        /// The statement of the one, without values.
+        first: String,
+        /// The statement of the other.
+        second: String,
+    },
+    /// Rows that are in no log.
+    #[error("`{statement}` streams rows that the server does not log")]
+    Streamed {
+        /// The statement, without values.
+        statement: String,
+    },
+    /// A text that cannot be told apart into statements.
+    #[error("`{statement}` cannot be cut into statements")]
+    Cut {
+        /// The text, without values.
+        statement: String,
+    },
+}
+
+/// Statements of one version in one transaction.
+#[derive(Debug, Default)]
+struct Piece {
+    unit: usize,
+    in_transaction: bool,
+    statements: Vec<(String, String)>,
+    noted: Vec<Noted>,
+    version: Option<String>,
+}
+
+/// Makes migrations of what was sent, in the order of the log.
+///
+/// Reads, transactions that were rolled back, and what was refused without an end to the whole have no effect and are
+/// left out. A version ends with the row its tool writes about it.
+///
+/// # Errors
+/// See [`RecordError`].
+pub fn assemble(sent: &[Sent], known: &Circumstances<'_>) -> Result<Recorded, RecordError> {
+    let units = units::units(sent, known.volatile)?;
+    let (session, units) = units::session_settings(units);
+    let mut setup = Vec::new();
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (at, unit) in units.into_iter().enumerate() {
+        cut_into_versions(at, unit, known, &mut setup, &mut pieces);
+    }
+    name_versions(&mut pieces, known);
+    Ok(Recorded { setup, migrations: migrations(pieces, &session, known) })
+}
+
+/// Adds the pieces of one transaction, or of statements that commit by themselves.
+fn cut_into_versions(
+    at: usize,
+    unit: Unit,
+    known: &Circumstances<'_>,
+    setup: &mut Vec<String>,
+    pieces: &mut Vec<Piece>,
+) {
+    let fresh = || Piece { unit: at, in_transaction: unit.transaction, ..Piece::default() };
+    let mut piece = fresh();
+    for sql in unit.statements {
+        if books::creates(&sql) {
+            setup.push(sql);
+        } else if let Some(noted) = books::noted(&sql) {
+            piece.version = Some(noted.version.clone());
+            piece.noted.push(noted);
+            pieces.push(std::mem::replace(&mut piece, fresh()));
+        } else {
+            piece.statements.push((shown(&sql, known.show_values), sql));
+        }
+    }
+    if !piece.statements.is_empty() {
+        pieces.push(piece);
+    }
+}
+
+/// What people see of a statement: rows that a program writes may come from rows it has read.
+fn shown(sql: &str, show_values: bool) -> String {
+    use StatementKind::{Copy, Delete, Fetch, Insert, Merge, Select, Update, Values, With};
+    let rows = matches!(kind(sql), Copy { .. } | Delete | Fetch | Insert | Merge | Select | Update | Values | With);
+    if rows && !show_values { mask_literals(sql) } else { sql.to_owned() }
+}
+
+/// What a version did before its row belongs to it. A row that stands alone belongs to what came just before.
+fn name_versions(pieces: &mut Vec<Piece>, known: &Circumstances<'_>) {
+    let mut version: Option<String> = None;
+    for piece in pieces.iter_mut().rev() {
+        match &piece.version {
+            Some(own) => version = Some(own.clone()),
+            None => piece.version = version.clone().or_else(|| known.last_named.map(str::to_owned)),
+        }
+    }
+    let mut at = 1;
+    while at < pieces.len() {
+        let alone = pieces[at].statements.is_empty() && pieces[at - 1].version == pieces[at].version;
+        if alone && pieces[at - 1].noted.is_empty() && !pieces[at].in_transaction {
+            let noted = pieces.remove(at).noted;
+            pieces[at - 1].noted = noted;
+            // Written on its own, once the transaction was over.
+            for noted in &mut pieces[at - 1].noted {
+                noted.afterwards = true;
+            }
+        } else {
+            at += 1;
+        }
+    }
+}
+
+fn migrations(pieces: Vec<Piece>, session: &[String], known: &Circumstances<'_>) -> Vec<Migration> {
+    let mut made: Vec<(usize, Migration)> = Vec::new();
+    let in_unit = |unit: usize| pieces.iter().filter(|piece| piece.unit == unit).count();
+    let mut index = 1;
+    for (at, piece) in pieces.iter().enumerate() {
+        let version = piece.version.clone().unwrap_or_else(|| LAYOUT.to_owned());
+        let transaction = match (piece.in_transaction, in_unit(piece.unit)) {
+            (false, _) => TransactionMode::None,
+            (true, 1) => TransactionMode::PerMigration,
+            (true, _) => TransactionMode::AllPending,
+        };
+        let file = written_down(&version, at, &piece.statements);
+        let statements = number(&file, &piece.statements, index);
+        index += statements.len();
+        let history = history(piece);
+        // Two transactions of several versions each: the second would go on in the first.
+        let runs_on = made.last().filter(|(unit, last)| {
+            transaction == TransactionMode::AllPending
+                && last.transaction == TransactionMode::AllPending
+                && *unit != piece.unit
+        });
+        let transaction = if runs_on.is_some() { TransactionMode::PerMigration } else { transaction };
+        if let Some((_, last)) = made.last_mut().filter(|(unit, last)| {
+            *unit == piece.unit && last.transaction == TransactionMode::PerMigration && piece.in_transaction
+        }) {
+            last.version = format!("{} + {version}", last.version);
+            last.statements.extend(statements);
+            last.history = joined(last.history.take(), history);
+            continue;
+        }
+        let migration = Migration {
+            name: (known.file_of)(&version).unwrap_or_default(),
+            version,
+            layout: LAYOUT,
+            transaction,
+            connection: Connection::default(),
+            session: session.to_vec(),
+            statements,
+            down: None,
+            history,
+        };
+        made.push((piece.unit, migration));
+    }
+    made.into_iter().map(|(_, migration)| migration).collect()
+}
+
+/// The statements of a piece as a file that is nowhere but in the report.
+fn written_down(version: &str, at: usize, statements: &[(String, String)]) -> Arc<SourceFile> {
+    let text: String = statements.iter().map(|(shown, _)| format!("{shown};\n")).collect();
+    let word: String =
+        version.chars().map(|each| if each.is_alphanumeric() || "._-".contains(each) { each } else { '_' }).collect();
+    let name = format!("recorded/{:02}_{word}.sql", at + 1);
+    Arc::new(SourceFile { path: PathBuf::from(&name), name, text })
+}
+
+fn number(file: &Arc<SourceFile>, statements: &[(String, String)], first: usize) -> Vec<Statement> {
+    let mut start = 0;
+    let number = |(at, (shown, sql)): (usize, &(String, String))| {
+        let span = start..start + shown.len();
+        start = span.end + ";\n".len();
+        let rendered = (shown != sql).then(|| sql.clone());
+        Statement { index: first + at, file: Arc::clone(file), span, rendered }
+    };
+    statements.iter().enumerate().map(number).collect()
+}
+
+fn history(piece: &Piece) -> Option<HistoryWrite> {
+    let first = piece.noted.first()?;
+    Some(HistoryWrite {
+        table: first.table.clone(),
+        applied: piece.noted.iter().map(|noted| noted.sql.clone()).collect(),
+        in_transaction: piece.in_transaction && !first.afterwards,
+        undo: piece.noted.iter().rev().map(|noted| noted.undo.clone()).collect(),
+        ..HistoryWrite::default()
+    })
+}
+
+fn joined(first: Option<HistoryWrite>, second: Option<HistoryWrite>) -> Option<HistoryWrite> {
+    match (first, second) {
+        (Some(mut first), Some(second)) => {
+            first.applied.extend(second.applied);
+            first.undo = second.undo.into_iter().chain(first.undo).collect();
+            Some(first)
+        }
+        (first, second) => first.or(second),
+    }
+}
+
+/// The version a tool says it has come to, by what it wrote: Alembic, Django, Rails.
+pub fn last_named(said: &str) -> Option<String> {
+    said.lines()
+        .filter_map(|line| {
+            let word =
+                |text: &str| text.split_whitespace().next().map(|word| word.trim_matches([',', ':', '.']).to_owned());
+            let line = line.trim();
+            if let Some((_, rest)) = line.split_once("Running upgrade ") {
+                return word(rest.split_once("-> ")?.1);
+            }
+            if let Some((_, rest)) = line.split_once("Applying ") {
+                return word(rest.trim_end_matches("OK").trim_end_matches('.'));
+            }
+            line.strip_prefix("== ").filter(|rest| rest.contains(": migrating")).and_then(word)
+        })
+        .last()
+        .filter(|version| !version.is_empty())
+}
+
+/// A text on one line and without values, for messages.
+fn told(sql: &str) -> String {
+    let masked = mask_literals(sql);
+    masked.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;

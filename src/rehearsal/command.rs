@@ -1,0 +1,326 @@
+//! What a migration tool does whose migrations are code: it is run against a copy, and what it sent is read from the log
+//! of the copy's server. Every pass then runs those statements, after they were seen to come to the same as the tool.
+
+use super::{Plan, Ready, Rehearsal, RehearsalError};
+use crate::copy::scratch::ScratchDatabase;
+use crate::engine::postgres::apply::{Applied, Unwatched, apply};
+use crate::engine::postgres::launch::{Tool, ToolOutput, run_tool};
+use crate::engine::postgres::schema_dump::schema_text;
+use crate::engine::postgres::session::Session;
+use crate::migration::recorded::{self, Circumstances, Command, Recorded, log};
+use crate::report::human;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Why a command cannot be rehearsed. Nothing of it holds values of user data.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It failed without the server's having refused anything.
+    #[error(
+        "`{line}` ended with {status} before it had sent anything that the server refused; what it wrote stands above"
+    )]
+    Failed {
+        /// The command.
+        line: String,
+        /// How it ended.
+        status: String,
+    },
+    /// It was somewhere else.
+    #[error(
+        "`{line}` sent nothing to the copy: it has to connect with what is in {variables} (or to what PGHOST, PGPORT, \
+         PGDATABASE and PGUSER name)"
+    )]
+    SentNothing {
+        /// The command.
+        line: String,
+        /// The variables.
+        variables: String,
+    },
+    /// Its statements alone are not what it does.
+    #[error("what `{line}` does cannot be done again statement by statement: {why}")]
+    NotAgain {
+        /// The command.
+        line: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// The log of the copy's server.
+    #[error("the log of the copy's server cannot be read: {0}")]
+    Log(std::io::Error),
+}
+
+/// The copy's server logs all that is sent to it, in a file of its own.
+const LOGGING: [(&str, &str); 11] = [
+    ("logging_collector", "on"),
+    ("log_destination", "csvlog"),
+    ("log_directory", FOLDER),
+    ("log_filename", "sent"),
+    ("log_file_mode", "0600"),
+    ("log_rotation_age", "0"),
+    ("log_rotation_size", "0"),
+    ("log_statement", "all"),
+    ("log_min_error_statement", "error"),
+    ("log_parameter_max_length", "-1"),
+    ("log_min_messages", "warning"),
+];
+const FOLDER: &str = "seatrial_log";
+const FILE: &str = "sent.csv";
+
+/// The collector writes when it comes to it; whoever reads waits for a line of their own.
+const MARK: &str = "SELECT 'all was sent'";
+const WRITTEN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Functions that may do something, by name: what only calls others cannot change anything.
+const VOLATILE: &str = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v'";
+
+/// Every table's rows.
+const TABLES: &str = "
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
+
+/// What a copy came to.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    schema: String,
+    rows: BTreeMap<String, String>,
+}
+
+/// Runs the command and makes migrations of what it sent.
+///
+/// # Errors
+/// See [`CommandError`], and whatever keeps copies from being made.
+pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorded, RehearsalError> {
+    plan.progress.say(&format!("running `{}` on this machine, against a copy", command.line));
+    let copy = plan.bare_copy_with(&LOGGING).await?;
+    let started = Instant::now();
+    let ran = run_tool(tool(command, &copy))
+        .await
+        .map_err(|error| CommandError::NotAgain { line: command.line.clone(), why: error.to_string() })?;
+    let csv = read_log(&copy).await?;
+    let sent = log::sent(&csv, &copy.target.role);
+    let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
+    plan.progress.say(&format!("`{}` ended after {time}: {}", command.line, ran.status));
+    let refused = sent.last().is_some() && sent.iter().any(|each| each.refused.is_some());
+    if !ran.status.success() {
+        plan.progress.say(&last_words(&ran));
+        if !refused {
+            let status = ran.status.to_string();
+            return Err(CommandError::Failed { line: command.line.clone(), status }.into());
+        }
+    }
+    if sent.is_empty() {
+        let variables = command.variables.join(" or ");
+        return Err(CommandError::SentNothing { line: command.line.clone(), variables }.into());
+    }
+    let mut superuser = copy.superuser("recorded").await?;
+    let volatile = superuser.query(VOLATILE).await?.rows.into_iter().flatten().flatten().collect();
+    let left = state(plan, &copy, &mut superuser).await?;
+    superuser.close().await;
+    copy.destroy().await?;
+    let files = files_below(&command.directory);
+    let said = [String::from_utf8_lossy(&ran.stdout).as_ref(), ran.stderr.as_str()].concat();
+    let last_named = recorded::last_named(&said);
+    let known = Circumstances {
+        volatile: &volatile,
+        show_values: plan.settings.show_values,
+        last_named: last_named.as_deref(),
+        file_of: &|version| file_of(version, &files, &plan.settings.root),
+    };
+    let not_again = |why: String| CommandError::NotAgain { line: command.line.clone(), why };
+    let recorded = recorded::assemble(&sent, &known).map_err(|error| not_again(error.to_string()))?;
+    if let Some(why) = differs(plan, &recorded, &left, ran.status.success()).await? {
+        return Err(not_again(why).into());
+    }
+    Ok(recorded)
+}
+
+/// Runs what was recorded on a copy of its own; how what it leaves differs from what the command left.
+async fn differs(
+    plan: &Plan<'_>,
+    recorded: &Recorded,
+    left: &State,
+    succeeded: bool,
+) -> Result<Option<String>, RehearsalError> {
+    if recorded.migrations.is_empty() {
+        return Ok(None);
+    }
+    let ready = Ready { plan, setup: recorded.setup.clone(), earlier: Vec::new() };
+    let copy = ready.copy().await?;
+    let Applied { failure, .. } = apply(&copy.target, &recorded.migrations, None, &mut Unwatched).await?;
+    let mut superuser = copy.superuser("recorded").await?;
+    let again = state(plan, &copy, &mut superuser).await?;
+    superuser.close().await;
+    copy.destroy().await?;
+    if let Some(failure) = failure.filter(|_| succeeded) {
+        return Ok(Some(plan.tellable(&recorded.migrations, failure)));
+    }
+    let rows = left.rows.iter().find(|(table, rows)| again.rows.get(*table) != Some(rows));
+    Ok(match rows {
+        _ if again.schema != left.schema => Some("it leaves another schema behind".to_owned()),
+        Some((table, rows)) => {
+            let again = again.rows.get(table).map_or("0", String::as_str);
+            Some(format!("it leaves {rows} rows in {table}, and its statements alone {again}"))
+        }
+        None => None,
+    })
+}
+
+async fn state(plan: &Plan<'_>, copy: &ScratchDatabase, session: &mut Session) -> Result<State, RehearsalError> {
+    let (endpoint, database) = (&copy.target.endpoint, &copy.target.database);
+    let schema = schema_text(&plan.base.binaries, endpoint, database).await;
+    let schema = schema.map_err(|error| crate::rollback::RollbackError::Dump(error.to_string()))?;
+    let mut rows = BTreeMap::new();
+    for table in session.query(TABLES).await?.rows.into_iter().flatten().flatten() {
+        let counted = session.query(&format!("SELECT pg_catalog.count(*) FROM ONLY {table}")).await?;
+        rows.insert(table, counted.scalar().unwrap_or_default().to_owned());
+    }
+    Ok(State { schema, rows })
+}
+
+/// The log as it is once everything sent so far is in it.
+async fn read_log(copy: &ScratchDatabase) -> Result<String, RehearsalError> {
+    let mut session = copy.superuser("mark").await?;
+    session.query(MARK).await?;
+    session.close().await;
+    let path = copy.data_dir().join(FOLDER).join(FILE);
+    let started = Instant::now();
+    loop {
+        let csv = tokio::fs::read(&path).await.map_err(CommandError::Log)?;
+        let csv = String::from_utf8_lossy(&csv);
+        if csv.contains(MARK) {
+            return Ok(csv.into_owned());
+        }
+        if started.elapsed() > WRITTEN {
+            return Err(CommandError::Log(std::io::ErrorKind::TimedOut.into()).into());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The command, told where the copy is. Nothing else that looks like a database's address is handed on: what is meant
+/// for production must not be reached by a slip.
+fn tool(command: &Command, copy: &ScratchDatabase) -> Tool {
+    let target = &copy.target;
+    let host = target.endpoint.socket_dir.to_string_lossy().into_owned();
+    let port = target.endpoint.port.to_string();
+    let known = [("role", &target.role), ("database", &target.database), ("host", &host), ("port", &port)];
+    let url = known
+        .iter()
+        .fold(command.url.clone(), |url, (name, value)| url.replace(&format!("{{{name}}}"), &percent_encoded(value)));
+    let mut tool = Tool::new("/bin/sh".into());
+    tool.args = vec!["-c".into(), command.line.clone().into()];
+    tool.directory.clone_from(&command.directory);
+    tool.env = std::env::vars_os().filter(|(name, value)| harmless(name, value)).collect();
+    let own = [("PGHOST", &host), ("PGPORT", &port), ("PGUSER", &target.role), ("PGDATABASE", &target.database)];
+    tool.env.extend(own.map(|(name, value)| (name.into(), value.into())));
+    // Last, and so stronger than what is handed on.
+    tool.env.extend(command.variables.iter().map(|name| (name.into(), url.clone().into())));
+    tool
+}
+
+fn harmless(name: &OsString, value: &OsString) -> bool {
+    let (name, value) = (name.to_string_lossy(), value.to_string_lossy().to_lowercase());
+    let address = value.contains("://") && (value.contains("postgres") || value.contains('@'));
+    !name.starts_with("PG") && !name.starts_with("SEATRIAL_") && !address
+}
+
+/// As in a URL: everything but letters, digits and `-._~/`.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// The end of what a command wrote, for whoever sits at the terminal.
+fn last_words(ran: &ToolOutput) -> String {
+    let lines: Vec<&str> = ran.stderr.trim().lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Files of a project that could be migrations in code.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    const ENDINGS: [&str; 9] = ["py", "rb", "exs", "ex", "ts", "js", "mjs", "php", "cs"];
+    const PASSED_OVER: [&str; 5] = ["node_modules", "target", "venv", "vendor", "__pycache__"];
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // A folder that cannot be read holds nothing that could be named.
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && !name.starts_with('.') && !PASSED_OVER.contains(&name.as_str()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ENDINGS.iter().any(|each| ending == *each)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The one file whose name begins with or is the version, `app.name` being a file in a folder below `app`.
+fn file_of(version: &str, files: &[PathBuf], root: &Path) -> Option<String> {
+    let (app, bare) = version.split_once('.').map_or((None, version), |(app, bare)| (Some(app), bare));
+    let mut fitting = files.iter().filter(|path| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let below = app.is_none_or(|app| path.components().any(|part| part.as_os_str() == app));
+        below && (stem == bare || stem.strip_prefix(bare).is_some_and(|rest| rest.starts_with(['_', '-'])))
+            || path.file_name().is_some_and(|name| name == version)
+    });
+    let (first, second) = (fitting.next()?, fitting.next());
+    let name = first.strip_prefix(root).unwrap_or(first).to_string_lossy().replace('\\', "/");
+    second.is_none().then_some(name)
+}
+
+/// What was recorded, for people.
+pub(super) fn announce(command: &Command, rehearsal: &Rehearsal) -> String {
+    let statements: usize = rehearsal.migrations.iter().map(|migration| migration.statements.len()).sum();
+    let versions: BTreeSet<&str> = rehearsal.migrations.iter().map(|migration| migration.version.as_str()).collect();
+    format!(
+        "`{}` was run on this machine, outside of what confines the copy's server: it sent {} of {}, recorded from the \
+         server's log and measured one by one",
+        command.line,
+        human::plural(statements, "statement"),
+        human::plural(versions.len(), "migration"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_database_s_address_is_handed_on() {
+        let kept = |name: &str, value: &str| harmless(&name.into(), &value.into());
+        assert!(kept("PATH", "/usr/bin") && kept("HOME", "/home/me") && kept("DOCS", "https://example.org/"));
+        assert!(!kept("PGPASSWORD", "x") && !kept("DATABASE_URL", "postgres://app@db/prod"));
+        assert!(!kept("PROD", "mysql://app:secret@db/prod") && !kept("OTHER", "postgresql+asyncpg:///prod"));
+    }
+
+    #[test]
+    fn names_in_an_address_are_encoded() {
+        assert_eq!(percent_encoded("/run/a b/ü'@"), "/run/a%20b/%C3%BC%27%40");
+    }
+
+    #[test]
+    fn a_version_s_file_is_found_where_only_one_can_be_it() {
+        let files: Vec<PathBuf> = [
+            "/p/versions/a1_first.py",
+            "/p/versions/a1b_other.py",
+            "/p/shop/migrations/0001_initial.py",
+            "/p/crew/migrations/0001_initial.py",
+            "/p/db/20260101_add.rb",
+            "/p/db/copy/20260101_add.rb",
+        ]
+        .map(PathBuf::from)
+        .to_vec();
+        let found = |version| file_of(version, &files, Path::new("/p"));
+        assert_eq!(found("a1").as_deref(), Some("versions/a1_first.py"));
+        assert_eq!(found("shop.0001_initial").as_deref(), Some("shop/migrations/0001_initial.py"));
+        assert_eq!((found("20260101"), found("zz")), (None, None));
+    }
+}
