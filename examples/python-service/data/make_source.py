@@ -34,7 +34,7 @@ SELECT 1 + stay % 400, 1 + stay * 61 % 4000, day, day + 1 + stay % 4,
        CASE WHEN stay % 11 = 0 THEN 'cancelled' WHEN day < '2026-06-01' THEN 'arrived' ELSE 'booked' END,
        day - (7 + stay % 90) * interval '1 day'
 FROM generate_series(0, 59999) AS stay,
-     LATERAL (SELECT date '2026-01-01' + (stay / 400) * 4 AS day) AS stays;
+     LATERAL (SELECT date '2026-01-01' + (stay / 400) * 4 + stay % 4 AS day) AS stays;
 """
 
 
