@@ -214,3 +214,25 @@ fn what_a_tool_could_not_run_is_not_written_and_says_why() {
     );
     assert_eq!(names(&project.path().join("safer")), [""; 0]);
 }
+
+#[test]
+fn a_tool_with_one_transaction_for_everything_gets_what_needs_no_other() {
+    let journal = "{\"dialect\": \"postgresql\", \"entries\": [{\"when\": 1, \"tag\": \"0000_note\"}]}";
+    for (layout, name, files) in
+        [("drizzle", "0000_note.sql", vec![("meta/_journal.json", journal)]), ("node_pg_migrate", "1_note.sql", vec![])]
+    {
+        let project = place(&[(name, "ALTER TABLE orders ADD COLUMN note text;\n")]);
+        for (name, text) in files {
+            let path = project.path().join("migrations").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let ran = from_nothing(project.path(), layout, "migrations", "safer");
+        assert_eq!(blocking(&ran.report()), ["lock/no-timeout"], "{layout}: {}", ran.stderr);
+        let written = std::fs::read_to_string(project.path().join("safer").join(name));
+        let written = written.unwrap_or_else(|error| panic!("{layout}: {error}\n{}", ran.stderr));
+        assert!(written.contains("lock_timeout"), "{layout}: {written}");
+        let again = from_nothing(project.path(), layout, "safer", "safer-still");
+        assert_eq!(blocking(&again.report()), [""; 0], "{layout}: {}", again.stdout);
+    }
+}

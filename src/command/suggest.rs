@@ -1,6 +1,7 @@
 //! Writes safer forms that were rehearsed to files, and reads them back as their tool would.
 
 use crate::config::Settings;
+use crate::migration::layout::writing::File;
 use crate::migration::layout::{self, MigrationTree, Request};
 use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Migration, Statement, TransactionMode};
@@ -52,9 +53,7 @@ pub(super) fn write(rehearsal: &Rehearsal, settings: &Settings, folder: &Path) -
         Err(error) => Some(format!("{error:#}")),
     };
     if let Some(why) = why {
-        for file in &files {
-            std::fs::remove_file(folder.join(&file.name)).with_context(|| file.name.clone())?;
-        }
+        take_back(folder, &files)?;
         return Ok(Some(format!(
             "--suggest: files of layout {} are not written: {why}; the statements stand in the report",
             tree.layout
@@ -62,6 +61,20 @@ pub(super) fn write(rehearsal: &Rehearsal, settings: &Settings, folder: &Path) -
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     Ok(Some(format!("safer migrations written to {}: {}", folder.display(), names.join(", "))))
+}
+
+/// Removes files that were written, and the folders that were made for them.
+fn take_back(folder: &Path, files: &[File]) -> anyhow::Result<()> {
+    for file in files {
+        std::fs::remove_file(folder.join(&file.name)).with_context(|| file.name.clone())?;
+    }
+    let made = files.iter().flat_map(|file| Path::new(&file.name).ancestors().skip(1));
+    let made: BTreeSet<&Path> = made.filter(|path| !path.as_os_str().is_empty()).collect();
+    // A folder comes before what is in it.
+    for path in made.into_iter().rev() {
+        std::fs::remove_dir(folder.join(path)).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// A folder as the migrations' layout reads it.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::migration::history;
 use crate::migration::layout::LayoutOptions;
-use crate::migration::layout::{atlas, writing::File};
+use crate::migration::layout::atlas;
 use crate::suggest::{Step, StepTransaction, Suggestion};
 use sha1::{Digest, Sha1};
 
@@ -239,6 +239,16 @@ fn what_runs_in_one_transaction_is_not_cut() {
     let refused =
         [written("drizzle", &drizzle, 3, own).unwrap_err(), written("node_pg_migrate", &node, 2, own).unwrap_err()];
     assert!(refused.iter().all(|why| why.contains("commits between its steps, and")), "{refused:?}");
+}
+
+#[test]
+fn what_is_taken_back_leaves_nothing_in_the_way_of_another_run() {
+    let place = tempfile::tempdir().unwrap();
+    let names = ["a.sql", "deploy/a.sql", "db/changes/2026/b.sql", "db/changes/c.sql"];
+    let files: Vec<File> = names.map(|name| File { name: name.to_owned(), text: String::new() }).to_vec();
+    put(place.path(), &names.map(|name| (name.to_owned(), String::new())));
+    take_back(place.path(), &files).unwrap();
+    make_ready(place.path()).unwrap();
 }
 
 #[test]
