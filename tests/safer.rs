@@ -125,3 +125,114 @@ fn a_folder_in_which_something_stands_is_left_alone() {
     assert!(ran.stderr.contains("--suggest safer: the folder is not empty"), "{}", ran.stderr);
     assert_eq!(files(&project.path().join("safer")), [("mine.sql".to_owned(), "mine".to_owned())]);
 }
+
+/// What a layout's folder holds while its only migration is pending, and the names that are written for it.
+struct Case {
+    layout: &'static str,
+    files: &'static [(&'static str, &'static str)],
+    written: &'static [&'static str],
+}
+
+/// Rehearses the scripts of a folder, named one by one, on a source that their tool has never touched.
+fn from_nothing(project: &Path, layout: &str, migrations: &str, out: &str) -> Ran {
+    // The tool makes its history table, perhaps in a schema of its own.
+    let may = "GRANT CREATE ON SCHEMA public TO app;
+        DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO app', current_database()); END $$;\n";
+    std::fs::write(project.join("source.sql"), format!("{SOURCE}{may}")).unwrap();
+    let mut command = seatrial(project, &state_folder("safer"));
+    command.args(["check", "--source", "source.sql", "--format", "json", "--passes", "measure", "--layout", layout]);
+    for folder in ["", "committed", "deploy"] {
+        let folder = Path::new(migrations).join(folder);
+        if project.join(&folder).is_dir() {
+            let scripts = names(&project.join(&folder)).into_iter().filter(|name| name.ends_with(".sql"));
+            command.args(scripts.map(|name| folder.join(name)));
+        }
+    }
+    run(command.args(["--suggest", out]))
+}
+
+#[test]
+fn what_is_written_for_each_layout_that_lists_or_chains_its_migrations_keeps_nobody_waiting() {
+    let cases = [
+        Case {
+            layout: "liquibase",
+            files: &[(
+                "root.sql",
+                "--liquibase formatted sql\n\n--changeset ada:1\nSET LOCAL lock_timeout = '2s';\nCREATE INDEX orders_code ON orders (code);\n",
+            )],
+            written: &["root.sql"],
+        },
+        Case {
+            layout: "sqitch",
+            files: &[
+                ("sqitch.plan", "%project=shop\n\ncode 2026-11-23T02:59:54Z Ada Mole <ada@example.org> # By code.\n"),
+                (
+                    "deploy/code.sql",
+                    "BEGIN;\nSET LOCAL lock_timeout = '2s';\nCREATE INDEX orders_code ON orders (code);\nCOMMIT;\n",
+                ),
+            ],
+            written: &["deploy", "sqitch.plan"],
+        },
+        Case {
+            layout: "graphile_migrate",
+            files: &[("current.sql", "SET LOCAL lock_timeout = '2s';\nCREATE INDEX orders_code ON orders (code);\n")],
+            written: &["committed", "current.sql"],
+        },
+        Case {
+            layout: "atlas",
+            files: &[("1_code.sql", "SET LOCAL lock_timeout = '2s';\nCREATE INDEX orders_code ON orders (code);\n")],
+            written: &["1_code_1.sql", "2_code_2.sql", "atlas.sum"],
+        },
+    ];
+    for Case { layout, files, written } in cases {
+        let project = place(&[]);
+        for (name, text) in files {
+            let path = project.path().join("migrations").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let ran = from_nothing(project.path(), layout, "migrations", "safer");
+        assert_eq!(blocking(&ran.report()), ["lock/index-build"], "{layout}: {}", ran.stderr);
+        assert_eq!(names(&project.path().join("safer")), written, "{layout}: {}", ran.stderr);
+        let again = from_nothing(project.path(), layout, "safer", "safer-still");
+        assert_eq!(blocking(&again.report()), [""; 0], "{layout}: {}", again.stdout);
+        assert_eq!(again.report()["answers"]["applies"]["verdict"], "yes", "{layout}: {}", again.stderr);
+    }
+}
+
+#[test]
+fn what_a_tool_could_not_run_is_not_written_and_says_why() {
+    let text = "SET LOCAL lock_timeout = '2s';\nCREATE INDEX orders_code ON orders (code);\n";
+    let project = place(&[("1_code.sql", text)]);
+    let ran = from_nothing(project.path(), "node_pg_migrate", "migrations", "safer");
+    assert_eq!(blocking(&ran.report()), ["lock/index-build"], "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("migrations/1_code.sql:2: the safer form has to run in no transaction, and node-pg-migrate"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(names(&project.path().join("safer")), [""; 0]);
+}
+
+#[test]
+fn a_tool_with_one_transaction_for_everything_gets_what_needs_no_other() {
+    let journal = "{\"dialect\": \"postgresql\", \"entries\": [{\"when\": 1, \"tag\": \"0000_note\"}]}";
+    for (layout, name, files) in
+        [("drizzle", "0000_note.sql", vec![("meta/_journal.json", journal)]), ("node_pg_migrate", "1_note.sql", vec![])]
+    {
+        let project = place(&[(name, "ALTER TABLE orders ADD COLUMN note text;\n")]);
+        for (name, text) in files {
+            let path = project.path().join("migrations").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let ran = from_nothing(project.path(), layout, "migrations", "safer");
+        assert_eq!(blocking(&ran.report()), ["lock/no-timeout"], "{layout}: {}", ran.stderr);
+        let written = std::fs::read_to_string(project.path().join("safer").join(name));
+        let written = written.unwrap_or_else(|error| panic!("{layout}: {error}\n{}", ran.stderr));
+        assert!(written.contains("lock_timeout"), "{layout}: {written}");
+        let again = from_nothing(project.path(), layout, "safer", "safer-still");
+        assert_eq!(blocking(&again.report()), [""; 0], "{layout}: {}", again.stdout);
+    }
+}

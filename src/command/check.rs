@@ -275,7 +275,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
 }
 
 /// What was named, or the one folder of the project in which some tool keeps migrations.
-fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
+pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if !settings.migrations.is_empty() {
         return Ok(settings.migrations.clone());
     }

@@ -100,6 +100,8 @@ impl Statement {
 pub struct HistoryWrite {
     /// The table it writes to, as the runner spells it.
     pub table: String,
+    /// Other tables it writes to.
+    pub others: Vec<String>,
     /// Before the script, committed by itself: `golang-migrate` marks itself dirty, Prisma notes that it began.
     pub begun: Vec<String>,
     /// Once the script has run.

@@ -183,8 +183,9 @@ fn relations(rehearsal: &Rehearsal, key: &PlanKey) -> BTreeSet<String> {
 /// The statement behind an index change: it built the new one, or was the last to lock the old one against everybody.
 pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) -> Option<usize> {
     let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_owned();
-    let names = [bare(&change.name), change.name_before.as_deref().map(bare).unwrap_or_default()];
-    let names = [names[0].as_str(), names[1].as_str()];
+    let names: Vec<String> =
+        std::iter::once(change.name.as_str()).chain(change.name_before.as_deref()).map(bare).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let built = change.oid_after.filter(|oid| change.oid_before != Some(*oid));
     // One made anew under the same name with another definition: what people miss is the old one.
     let missed = change.kind == IndexChangeKind::Redefined && change.oid_before.is_some();

@@ -49,10 +49,9 @@ impl Reached {
         let mut rows = fingerprints(&mut superuser, &catalog, None, depth).await?.tables;
         superuser.close().await;
         let history = rehearsal.migrations.iter().filter_map(|migration| migration.history.as_ref());
-        let history: Vec<&str> = history.map(|history| history.table.as_str()).collect();
-        let is_history =
-            |table: &str| history.iter().any(|name| names_table(name, table) || table.ends_with(&format!(".{name}")));
-        rows.retain(|table, _| !is_history(table));
+        let history: Vec<&String> =
+            history.flat_map(|history| history.others.iter().chain(std::iter::once(&history.table))).collect();
+        rows.retain(|table, _| !history.iter().any(|name| is_history(name, table)));
         Ok(Self { schema, rows })
     }
 
@@ -65,5 +64,32 @@ impl Reached {
         } else {
             None
         }
+    }
+}
+
+/// Whether a history table, as its tool spells it, is this one.
+fn is_history(spelled: &str, table: &str) -> bool {
+    // Some tools quote every name.
+    let bare = |name: &str| name.replace('"', "");
+    let (spelled, table) = (bare(spelled), bare(table));
+    names_table(&spelled, &table) || table.ends_with(&format!(".{spelled}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_table_is_known_however_its_tool_spells_it() {
+        for (spelled, table) in [
+            ("_sqlx_migrations", "public._sqlx_migrations"),
+            ("\"public\".\"pgmigrations\"", "public.pgmigrations"),
+            ("\"_prisma_migrations\"", "app._prisma_migrations"),
+            ("\"Own\".\"Log\"", "\"Own\".\"Log\""),
+            ("sqitch.events", "sqitch.events"),
+        ] {
+            assert!(is_history(spelled, table), "{spelled} {table}");
+        }
+        assert!(!is_history("events", "public.my_events"));
     }
 }

@@ -4,16 +4,10 @@
 //! several moves the numbers of those behind it where there is no gap. Whoever writes them reads them back and compares.
 
 use super::rewrite::{Part, Rewritten};
+use crate::migration::layout::writing::{File, Piece, Replacement};
+use crate::migration::layout::{self, MigrationTree, atlas};
+use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Migration, Statement, TransactionMode};
-
-/// A file to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its name; with `/` where a migration is a folder.
-    pub name: String,
-    /// What it holds.
-    pub text: String,
-}
 
 /// How a layout writes a migration.
 struct Dress {
@@ -70,30 +64,103 @@ fn dress(layout: &str) -> Option<Dress> {
             beside: Some(["metadata.toml", "run_in_transaction = false\n"]),
             ..sql
         },
+        "node_pg_migrate" => Dress { heads: ["-- Up Migration\n\n", ""], ..sql },
         "prisma" => Dress { one_string: true, folder: Some("migration.sql"), ..sql },
         _ => return None,
     })
 }
 
-/// Every pending migration as it would be, in order.
+/// The folder as it would be: every pending migration, and what else its tool has to find there. `tree` is the folder as it
+/// is.
 ///
 /// # Errors
 /// Why this layout's files are not written, for people.
-pub fn files(migrations: &[Migration], rewritten: &Rewritten) -> Result<Vec<File>, String> {
-    let layout = migrations.first().map_or("plain", |migration| migration.layout);
-    let dress = dress(layout)
-        .ok_or_else(|| format!("files of layout {layout} are not written yet: the statements stand in the report"))?;
+pub fn files(migrations: &[Migration], rewritten: &Rewritten, tree: &MigrationTree) -> Result<Vec<File>, String> {
+    let name = migrations.first().map_or("plain", |migration| migration.layout);
+    if let Some(why) = no_place(name, migrations, rewritten) {
+        return Err(why);
+    }
+    let layout = layout::named(name).map_err(|error| error.to_string())?;
+    if let Some(files) = layout.write(tree, &replacements(migrations, rewritten, tree))? {
+        return Ok(files);
+    }
+    let dress = dress(name).ok_or_else(|| format!("files of layout {name} are not written: {IN_REPORT}"))?;
+    let mut files = one_by_one(&dress, migrations, rewritten)?;
+    if name == layout::Layout::name(&atlas::Atlas) {
+        let written: Vec<&str> = migrations.iter().map(|migration| migration.version.as_str()).collect();
+        atlas::complete(tree, &written, &mut files);
+    }
+    Ok(files)
+}
+
+/// Where a safer form can be read that is not written.
+const IN_REPORT: &str = "the statements stand in the report";
+
+/// Why a tool that decides about transactions itself could not run the safer forms, if it could not.
+fn no_place(layout: &str, migrations: &[Migration], rewritten: &Rewritten) -> Option<String> {
+    let (tool, way_out) = match layout {
+        "drizzle" => ("Drizzle", "by hand, before or after"),
+        "node_pg_migrate" => ("node-pg-migrate", "in a migration in JavaScript, with `pgm.noTransaction()`"),
+        "refinery" => ("refinery", "by hand, before or after"),
+        _ => return None,
+    };
+    let alone = rewritten.parts.iter().filter(|part| part.migration.transaction == TransactionMode::None);
+    let mut alone = alone.flat_map(|part| &part.migration.statements);
+    if let Some(statement) = alone.find(|statement| runs_bare(statement.sql())) {
+        return Some(format!(
+            "{}: the safer form has to run in no transaction, and {tool} has no word for that in an SQL file: run it {way_out}; {IN_REPORT}",
+            statement.place()
+        ));
+    }
+    let together =
+        |part: &&Part| migrations.get(part.of).is_some_and(|each| each.transaction == TransactionMode::AllPending);
+    let mut cut = rewritten.parts.iter().filter(together);
+    let cut = cut.find(|part| part.migration.transaction != TransactionMode::AllPending)?;
+    let place = cut.migration.statements.first().map_or_else(String::new, Statement::place);
+    Some(format!(
+        "{place}: the safer form commits between its steps, and {tool} runs everything pending in one transaction: {IN_REPORT}"
+    ))
+}
+
+/// Whether a statement fails, or means something else, inside a transaction.
+pub fn runs_bare(sql: &str) -> bool {
+    let kind = kind(sql);
+    // These are about the transaction they stand in.
+    !kind.can_wrap() && !matches!(kind, StatementKind::SetLocal | StatementKind::Lock)
+}
+
+/// Migrations that have a suggestion, by their places in the folder.
+fn replacements(migrations: &[Migration], rewritten: &Rewritten, tree: &MigrationTree) -> Vec<Replacement> {
+    let of = |(of, migration): (usize, &Migration)| {
+        let parts: Vec<&Part> = rewritten.parts.iter().filter(|part| part.of == of).collect();
+        let mut statements = parts.iter().flat_map(|part| &part.migration.statements);
+        statements.find(|statement| rewritten.suggested.contains_key(&statement.index))?;
+        let first = migration.statements.first()?;
+        let is_it = |file: &crate::migration::layout::MigrationFile| {
+            file.version == migration.version && file.file().path == first.file.path
+        };
+        let piece = |part: &&Part| Piece {
+            transaction: part.migration.transaction,
+            statements: part.migration.statements.iter().map(|statement| statement.sql().to_owned()).collect(),
+        };
+        Some(Replacement { at: tree.files.iter().position(is_it)?, pieces: parts.iter().map(piece).collect() })
+    };
+    migrations.iter().enumerate().filter_map(of).collect()
+}
+
+/// Every pending migration as it would be, in order.
+fn one_by_one(dress: &Dress, migrations: &[Migration], rewritten: &Rewritten) -> Result<Vec<File>, String> {
     let mut files: Vec<File> = Vec::new();
     let mut last = 0;
     for (of, migration) in migrations.iter().enumerate() {
-        let Some(name) = migration.statements.first().and_then(|first| own_name(&dress, first)) else { continue };
+        let Some(name) = migration.statements.first().and_then(|first| own_name(dress, first)) else { continue };
         let parts: Vec<&Part> = rewritten.parts.iter().filter(|part| part.of == of).collect();
         if !dress.in_transaction {
             let text: String = parts.iter().map(|part| block(part, migration)).collect();
             files.push(File { name, text });
             continue;
         }
-        let several = parts.iter().flat_map(|part| cut(&dress, part)).collect::<Vec<_>>();
+        let several = parts.iter().flat_map(|part| cut(dress, part)).collect::<Vec<_>>();
         for (at, (transaction, statements)) in several.iter().enumerate() {
             let (numbered, number) = renumbered(&name, last, (at, several.len())).ok_or_else(|| {
                 format!(
@@ -102,7 +169,7 @@ pub fn files(migrations: &[Migration], rewritten: &Rewritten) -> Result<Vec<File
             })?;
             last = number;
             let head = dress.heads[usize::from(!transaction)];
-            let body: String = statements.iter().map(|statement| written(&dress, statement)).collect();
+            let body: String = statements.iter().map(|statement| written(dress, statement)).collect();
             let name = dress.folder.map_or_else(|| numbered.clone(), |file| format!("{numbered}/{file}"));
             if let Some([beside, text]) = dress.beside.filter(|_| !transaction) {
                 let name = match dress.folder {
@@ -203,7 +270,11 @@ mod tests {
     fn shown(migrations: &[Migration], steps: Vec<Step>) -> Vec<(String, String)> {
         let suggestion = Suggestion { statement: 1, forms: Vec::new(), answers: Vec::new(), steps };
         let rewritten = rewrite(migrations, &[suggestion]);
-        files(migrations, &rewritten).unwrap().into_iter().map(|file| (file.name, file.text)).collect()
+        files(migrations, &rewritten, &MigrationTree::default())
+            .unwrap()
+            .into_iter()
+            .map(|file| (file.name, file.text))
+            .collect()
     }
 
     fn pair(name: &str, text: &str) -> (String, String) {
@@ -286,9 +357,8 @@ mod tests {
         let per = TransactionMode::PerMigration;
         let refused = |layout: &'static str, name: &str| {
             let migrations = [migration(layout, name, 1, per, "A")];
-            files(&migrations, &rewrite(&migrations, &[])).unwrap_err()
+            files(&migrations, &rewrite(&migrations, &[]), &MigrationTree::default()).unwrap_err()
         };
-        assert!(refused("liquibase", "1.sql").contains("layout liquibase"));
         assert!(refused("sqlx", "a.sql").contains("a.sql does not begin with a number"));
         assert!(refused("flyway", "V1_2__a.sql").contains("V1_2__a.sql does not begin with a number"));
     }

@@ -1,6 +1,7 @@
 //! The layout of Atlas: a directory sealed by `atlas.sum`, and revisions with a hash for each file.
 
 use super::golang_migrate::LIB_PQ;
+use super::writing::{File, below, verbatim};
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
     Understands, files_in, found, literal,
@@ -57,6 +58,15 @@ fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 /// What others call `<version>_<title>.up.sql`: Atlas writes that too, for them to run.
 fn is_for_another(name: &str) -> bool {
     name.ends_with(".up.sql") || name.ends_with(".down.sql")
+}
+
+/// Adds the migrations that stay as they are to those written anew, and the sum of all of them. `written`: versions that
+/// are among `files` in another form.
+pub(crate) fn complete(tree: &MigrationTree, written: &[&str], files: &mut Vec<File>) {
+    let kept = tree.files.iter().filter(|file| !written.contains(&file.version.as_str()));
+    files.extend(kept.map(|file| File { name: below(tree, file), text: verbatim(file) }));
+    files.sort_by(|left, right| left.name.cmp(&right.name));
+    files.push(File { name: sum::NAME.to_owned(), text: sum::write(files) });
 }
 
 impl Layout for Atlas {

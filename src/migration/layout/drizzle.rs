@@ -1,17 +1,19 @@
 //! The layout of Drizzle: files in the order of a journal, or (since 1.0) a folder for each migration; everything
 //! pending is one transaction.
 
+use super::writing::{File, Replacement, below, verbatim};
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
     Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
 use crate::migration::source_file::read_text;
-use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Drizzle, by its journal and by its folders.
 #[derive(Debug)]
@@ -139,6 +141,27 @@ impl Layout for Drizzle {
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    /// All is one transaction, so that nothing is cut: names, order and journal stay.
+    fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
+        let mut files = Vec::new();
+        let journal = tree.listing.as_ref().map(|journal| (JOURNAL.to_owned(), journal.text.clone()));
+        files.extend(journal.map(|(name, text)| File { name, text }));
+        for (at, file) in tree.files.iter().enumerate() {
+            let text = match Replacement::of(replaced, at) {
+                Some(pieces) => {
+                    let statements: Vec<String> = pieces
+                        .iter()
+                        .flat_map(|piece| piece.statements.iter().map(|sql| format!("{};", sql.trim_end())))
+                        .collect();
+                    format!("{}\n", statements.join(&format!("{BREAKPOINT}\n")))
+                }
+                None => verbatim(file),
+            };
+            files.push(File { name: below(tree, file), text });
+        }
+        Ok(Some(files))
     }
 }
 
@@ -270,6 +293,8 @@ fn by_journal(
 ) -> Result<(), MigrationError> {
     let text = read_text(journal)?;
     let wrong = |reason: String| MigrationError::Configuration { path: journal.to_owned(), reason };
+    let name = journal.display().to_string();
+    tree.listing = Some(Arc::new(SourceFile { path: journal.to_owned(), name, text: text.clone() }));
     let read: Journal = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if let Some(other) = read.dialect.filter(|dialect| !matches!(dialect.as_str(), "postgresql" | "pg")) {
         return Err(wrong(format!("these migrations are for {other}, not for PostgreSQL")));
@@ -341,7 +366,7 @@ fn milliseconds(digits: &str) -> Option<i64> {
 fn migration(
     version: String,
     name: String,
-    (file, byte_order_mark): (std::sync::Arc<crate::migration::SourceFile>, bool),
+    (file, byte_order_mark): (Arc<SourceFile>, bool),
     when: i64,
 ) -> MigrationFile {
     let checksum = Some(sha256(&file.text, byte_order_mark));

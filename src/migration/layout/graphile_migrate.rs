@@ -2,7 +2,9 @@
 
 mod current;
 mod settings;
+mod write;
 
+use super::writing::{File, Replacement};
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
     files_in, hex, in_runners_transaction, literal, one_directory, sent_as_one_string,
@@ -181,6 +183,10 @@ impl Layout for GraphileMigrate {
         }
         let history = history_write(file, tree.history_table(), !opted_out && !controls);
         Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
+        write::files(tree, replaced).map(Some)
     }
 }
 

@@ -3,8 +3,10 @@
 
 mod changelog;
 mod split;
+mod write;
 
 use super::cut::Rendered;
+use super::writing::{File, Replacement};
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
     files_below, files_in, hex, in_runners_transaction, literal, plain, sent_as_one_string,
@@ -253,6 +255,10 @@ impl Layout for Liquibase {
             ));
         }
         Ok(Grouping { transaction, history: Some(history_write(file, tree.history_table())), notes })
+    }
+
+    fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
+        write::files(tree, replaced).map(Some)
     }
 
     fn connection(&self) -> Connection {

@@ -26,6 +26,7 @@ pub mod sqlx;
 pub mod supabase;
 pub mod tern;
 pub mod tree;
+pub mod writing;
 pub use cut::Cut;
 pub(crate) use folder::{
     Folder, Found, Siblings, files_below, files_in, found, hint, migration_folders, one_directory, sort_by_version,
@@ -39,6 +40,7 @@ use super::history::{Row, Selection};
 use super::script::StatementKind;
 use super::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use sha2::Digest;
+use writing::{File, Replacement};
 
 /// A tool's way with its files. A new layout is one file, one line in [`LAYOUTS`], and its name in a report
 /// ([`crate::report::v1::Layout`]).
@@ -102,6 +104,15 @@ pub trait Layout: Sync {
         let Ok(grouping) = self.grouping(tree, &turned, cuts, None) else { return (None, false) };
         let in_transaction = grouping.history.is_some_and(|history| history.in_transaction);
         (Some(grouping.transaction), in_transaction)
+    }
+
+    /// The whole folder with other statements in the place of some migrations', for a tool whose migrations cannot be
+    /// written one by one: they share a file, are listed in one, or are chained. `None` for any other.
+    ///
+    /// # Errors
+    /// Why they cannot be written, for people.
+    fn write(&self, _tree: &MigrationTree, _replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
+        Ok(None)
     }
 
     /// How the tool connects.

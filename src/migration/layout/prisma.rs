@@ -178,6 +178,7 @@ impl Layout for Prisma {
             in_transaction: false,
             finished: vec![format!("UPDATE {table} SET \"finished_at\" = now() WHERE {mine}")],
             undo: vec![format!("DELETE FROM {table} WHERE {mine}")],
+            ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }

@@ -4,8 +4,10 @@
 mod configuration;
 mod plan;
 mod registry;
+mod write;
 
 use super::psql::Psql;
+use super::writing::{File, Replacement};
 use super::{
     Cut, Evidence, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, hex,
     one_directory, plain,
@@ -74,8 +76,10 @@ impl Layout for Sqitch {
             let reason = format!("core.engine is {engine}: only scripts for pg are read");
             return Err(MigrationError::Configuration { path: configuration.project.join("sqitch.conf"), reason });
         }
-        let plan = Plan::parse(&SourceFile::read(&configuration.plan(), root)?)?;
+        let listing = Arc::new(SourceFile::read(&configuration.plan(), root)?);
+        let plan = Plan::parse(&listing)?;
         let mut tree = MigrationTree::new(self.name(), request);
+        tree.listing = Some(listing);
         let registry = configuration.registry().to_owned();
         tree.keep_history(HISTORY, format!("{registry}.changes"));
         tree.create_history = registry::create(&registry, &plan);
@@ -189,6 +193,10 @@ impl Layout for Sqitch {
         let transaction = plain::own_transactions(file.file(), cuts)?;
         let history = registry::write(file, tree.history_table(), previous.is_none());
         Ok(Grouping { transaction, history: Some(history), notes: Vec::new() })
+    }
+
+    fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
+        write::files(tree, replaced).map(Some)
     }
 
     fn connection(&self) -> Connection {

@@ -79,6 +79,8 @@ pub struct MigrationTree {
     pub directory_given: bool,
     /// In the order the runner applies them.
     pub files: Vec<MigrationFile>,
+    /// The file in which the tool keeps the order of its migrations (a journal, a plan), where there is one.
+    pub listing: Option<Arc<SourceFile>>,
     /// The runner's history table as the runner spells it, and what it looks like; `None` for a layout without history.
     pub history: Option<(String, HistoryShape)>,
     /// What its configuration has it send on every session before the scripts, each on its own.

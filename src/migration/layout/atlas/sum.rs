@@ -3,6 +3,7 @@
 use super::directive;
 use crate::migration::MigrationError;
 use crate::migration::layout::MigrationFile;
+use crate::migration::layout::writing::{File, verbatim};
 use crate::migration::source_file::SourceFileError;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -61,22 +62,32 @@ fn file_name(file: &MigrationFile) -> &str {
     file.file().path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
+/// What `atlas migrate hash` writes for files, given in the order of their names.
+pub(super) fn write(files: &[File]) -> String {
+    let hashes = chained(files.iter().map(|file| (file.name.as_str(), file.text.as_str())));
+    let named = || files.iter().zip(&hashes).filter_map(|(file, hash)| Some((file.name.as_str(), hash.as_deref()?)));
+    let lines: String = named().map(|(name, hash)| format!("{name} h1:{hash}\n")).collect();
+    format!("h1:{}\n{lines}", sum(named()))
+}
+
 /// Each hash goes over all names and contents up to its file.
 fn hashes(files: &[MigrationFile]) -> Vec<Option<String>> {
+    let texts: Vec<String> = files.iter().map(verbatim).collect();
+    chained(files.iter().zip(&texts).map(|(file, text)| (file_name(file), text.as_str())))
+}
+
+fn chained<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Option<String>> {
     let mut digest = Sha256::new();
-    let hash = |file: &MigrationFile| {
-        digest.update(file_name(file));
-        let text = &file.file().text;
-        if text.lines().next().and_then(|line| directive(line, "sum")) == Some("ignore") {
+    let hash = |(name, text): (&str, &str)| {
+        digest.update(name);
+        if text.trim_start_matches('\u{feff}').lines().next().and_then(|line| directive(line, "sum")) == Some("ignore")
+        {
             return None;
-        }
-        if file.byte_order_mark {
-            digest.update("\u{feff}");
         }
         digest.update(text);
         Some(base64(&digest.clone().finalize()))
     };
-    files.iter().map(hash).collect()
+    files.map(hash).collect()
 }
 
 /// The hash of names and hashes, which the first line holds.

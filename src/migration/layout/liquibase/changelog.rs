@@ -50,17 +50,17 @@ fn is_header(line: &str) -> bool {
 }
 
 /// What stands after `--` and space.
-fn comment(line: &str) -> Option<&str> {
+pub(super) fn comment(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("--").map(str::trim_start)
 }
 
 /// What follows `word`, whatever its case.
-fn word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+pub(super) fn word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     text.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word)).map(|_| &text[word.len()..])
 }
 
 /// What follows `word` and space.
-fn keyword<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn keyword<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     word(text, name).filter(|rest| rest.starts_with(char::is_whitespace)).map(str::trim_start)
 }
 
@@ -173,7 +173,7 @@ pub(super) fn parse(file: &SourceFile) -> Result<Changelog, MigrationError> {
 }
 
 /// Author and id, each perhaps in double quotes, and the rest of the line.
-fn identity(text: &str) -> Option<(String, String, &str)> {
+pub(super) fn identity(text: &str) -> Option<(String, String, &str)> {
     let quoted = |text: &str| text.strip_prefix('"').and_then(|rest| rest.find('"')).map(|end| end + 2);
     let end = quoted(text).or_else(|| text.find(':'))?;
     let (author, rest) = text.split_at(end);
@@ -184,9 +184,18 @@ fn identity(text: &str) -> Option<(String, String, &str)> {
     (!author.is_empty() && !id.is_empty()).then(|| (plain(author), plain(id), rest))
 }
 
-/// `name:value` pairs, values perhaps in double quotes, by their names in lower case.
+/// `name:value` pairs, values perhaps in double quotes, by their names in lower case; the first of a name counts.
 pub(super) fn attributes(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
+    for (name, value, _) in pairs(text) {
+        found.entry(name).or_insert_with(|| value.to_owned());
+    }
+    found
+}
+
+/// Each pair by its name in lower case, its value, and as it is written.
+pub(super) fn pairs(text: &str) -> Vec<(String, &str, &str)> {
+    let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -201,7 +210,7 @@ pub(super) fn attributes(text: &str) -> BTreeMap<String, String> {
             Some((value, after)) => (value, after),
             None => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
         };
-        found.entry(name).or_insert_with(|| value.to_owned());
+        found.push((name, value, rest[..rest.len() - after.len()].trim_end()));
         rest = after.trim_start();
     }
     found

@@ -185,5 +185,6 @@ pub(super) fn write(file: &MigrationFile, table: &str, first: bool) -> HistoryWr
         begun.push(attribute(REGISTER).to_owned());
         undo.push(attribute(NOT_PROJECT).to_owned());
     }
-    HistoryWrite { table: table.to_owned(), begun, applied, in_transaction: false, finished: Vec::new(), undo }
+    let others = ["projects", "tags", "dependencies", "events"].map(|name| format!("{registry}.{name}")).to_vec();
+    HistoryWrite { table: table.to_owned(), others, begun, applied, undo, ..HistoryWrite::default() }
 }

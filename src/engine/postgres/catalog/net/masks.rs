@@ -206,6 +206,11 @@ pub(super) fn only(catalog: &str) -> Option<&'static str> {
             "(SELECT t.oid FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname ~ '^pg_toast')"
         };
     }
+    macro_rules! toast_types {
+        () => {
+            "(SELECT t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname ~ '^pg_toast')"
+        };
+    }
     macro_rules! this_database {
         () => {
             "(SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
@@ -227,10 +232,14 @@ pub(super) fn only(catalog: &str) -> Option<&'static str> {
             concat!("NOT x.attisdropped AND (x.attnum > 0 OR x.attacl IS NOT NULL) AND x.attrelid NOT IN ", toast!())
         }
         "pg_index" => concat!("x.indexrelid NOT IN ", toast!()),
+        // Before 14 a TOAST table has a row type.
+        "pg_type" => concat!("x.oid NOT IN ", toast_types!()),
         // After DETACH and ATTACH the triggers of a foreign key have more of these rows, and do the same.
         "pg_depend" => concat!(
             "NOT (x.classid = 'pg_class'::regclass AND x.objid IN ",
             toast!(),
+            ") AND NOT (x.classid = 'pg_type'::regclass AND x.objid IN ",
+            toast_types!(),
             ") AND NOT (x.deptype IN ('P', 'S') AND x.classid = 'pg_trigger'::regclass \
              AND x.objid IN (SELECT t.oid FROM pg_trigger t WHERE t.tgisinternal)) \
              AND NOT (x.classid = 'pg_trigger'::regclass AND x.objid IN (SELECT t.oid FROM pg_trigger t \
