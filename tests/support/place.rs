@@ -32,7 +32,9 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
         let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let cache = folder.path().join("cache");
+        super::share_initdb(&cache);
+        let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
         create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
@@ -45,6 +47,12 @@ impl Place {
     /// Major version of its server.
     pub fn major(&self) -> u32 {
         self.binaries.major
+    }
+
+    /// What stands behind `CREATE DATABASE … TEMPLATE` so that a small database is copied file by file: by default every
+    /// page goes through the WAL from version 15 on, and before there was no other way.
+    pub fn by_files(&self) -> &'static str {
+        if self.major() >= 15 { " STRATEGY file_copy" } else { "" }
     }
 
     /// Where it listens.
