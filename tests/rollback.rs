@@ -169,7 +169,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     }
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
-    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");
+    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
     let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
     place.execute(&base, SUPERUSER, &owns).await.map_err(|error| format!("rights: {error}"))?;

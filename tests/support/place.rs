@@ -10,6 +10,7 @@ use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// The role migrations run as.
 pub const ROLE: &str = "app";
@@ -23,6 +24,8 @@ pub struct Place {
     _folder: TempDir,
     binaries: Binaries,
     server: Server,
+    /// Makes and drops databases and roles: a session for each would cost as much as what it does.
+    keeper: Mutex<Session>,
 }
 
 impl Place {
@@ -39,7 +42,8 @@ impl Place {
         let data_dir = run.fresh_path("data");
         create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
-        let place = Self { _folder: folder, binaries, server };
+        let keeper = Session::connect(server.endpoint(), "postgres", SUPERUSER, "test").await.expect("a session");
+        let place = Self { _folder: folder, binaries, server, keeper: Mutex::new(keeper) };
         place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
         place
     }
@@ -65,8 +69,11 @@ impl Place {
         Session::connect(self.server.endpoint(), database, role, "test").await
     }
 
-    /// One string of SQL in a session of its own.
+    /// One string of SQL, in a session of its own unless it is the superuser's about the server.
     pub async fn execute(&self, database: &str, role: &str, sql: &str) -> Result<(), ServerError> {
+        if (database, role) == ("postgres", SUPERUSER) {
+            return self.keeper.lock().await.execute(sql).await.map(|_| ());
+        }
         let mut session = self.session(database, role).await?;
         let done = session.execute(sql).await;
         session.close().await;
