@@ -1,5 +1,7 @@
 //! Needs a server. How migrations run on one, where only running them shows it.
 
+mod support;
+
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::postgres::apply::{Applied, Target, Unwatched, apply};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
@@ -12,6 +14,7 @@ use seatrial::migration::history::pending;
 use seatrial::migration::layout::{self, LayoutOptions, Request};
 use seatrial::migration::{Migration, TransactionMode};
 use std::os::unix::fs::PermissionsExt;
+use support::share_initdb;
 
 /// Migrations of files `1.sql`, `2.sql`, …, all in one transaction.
 fn together(texts: &[&str]) -> Vec<Migration> {
@@ -44,7 +47,9 @@ async fn place() -> Place {
     // The user servers run as passes through.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
     let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-    let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+    let cache = folder.path().join("cache");
+    share_initdb(&cache);
+    let state = StateDir::open(Some(&cache)).expect("a state folder");
     let run = RunDir::create(&state).expect("a run");
     let data_dir = run.fresh_path("data");
     create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");

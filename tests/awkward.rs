@@ -7,14 +7,14 @@ mod support;
 
 use serde_json::Value;
 use std::fmt::Write;
-use support::{Ran, project, repository, run, seatrial, state_folder};
+use support::{Ran, project, repository, run, seatrial, shared_state};
 
 /// Rehearses `migration` on `source` with hot queries, if any.
 fn check(source: &str, queries: &str, migration: &str, args: &[&str]) -> Ran {
     let project = project();
     std::fs::write(project.path().join("source.sql"), source).unwrap();
     std::fs::write(project.path().join("migration.sql"), migration).unwrap();
-    let mut command = seatrial(project.path(), &state_folder("awkward"));
+    let mut command = seatrial(project.path(), &shared_state());
     command.args(["check", "migration.sql", "--source", "source.sql", "--format", "json"]).args(args);
     if !queries.is_empty() {
         std::fs::write(project.path().join("queries.sql"), queries).unwrap();

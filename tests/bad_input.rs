@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use support::{project, repository, run, seatrial, state_folder};
+use support::{project, repository, run, seatrial, shared_state};
 use tempfile::TempDir;
 
 const USAGE: i32 = 2;
@@ -78,7 +78,7 @@ impl Input {
     /// Runs it: refused with this code, and the message says all of this.
     #[track_caller]
     fn refused(self, code: i32, said: &[&str]) {
-        let mut command = seatrial(self.project.path(), &state_folder("bad-input"));
+        let mut command = seatrial(self.project.path(), &shared_state());
         let ran = run(command.args(&self.args).envs(self.env.iter().copied()));
         let message = &ran.stderr;
         assert_eq!(ran.code, Some(code), "{message}");
@@ -93,7 +93,7 @@ impl Input {
 #[test]
 fn what_the_other_tests_break_is_right() {
     let input = Input::right();
-    let ran = run(seatrial(input.project.path(), &state_folder("bad-input")).args(&input.args));
+    let ran = run(seatrial(input.project.path(), &shared_state()).args(&input.args));
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
 }
 
@@ -158,7 +158,7 @@ fn a_version_that_is_not_pending_names_what_is() {
 #[test]
 fn a_folder_in_place_of_a_saved_report_says_what_to_name() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut command = seatrial(folder.path(), &state_folder("bad-input"));
+    let mut command = seatrial(folder.path(), &shared_state());
     let ran = run(command.arg("report").arg("."));
     assert_eq!(ran.code, Some(USAGE), "{}", ran.stderr);
     assert!(ran.stderr.contains("name the report.json in it"), "{}", ran.stderr);
@@ -327,7 +327,7 @@ fn a_source_of_another_engine_is_refused() {
 #[test]
 fn a_source_that_cannot_be_reached_hides_its_password() {
     let input = Input::right().source("postgres://app:hunter2@/books?host=/nonexistent");
-    let ran = run(seatrial(input.project.path(), &state_folder("bad-input")).args(&input.args));
+    let ran = run(seatrial(input.project.path(), &shared_state()).args(&input.args));
     assert_eq!(ran.code, Some(COULD_NOT_REHEARSE), "{}", ran.stderr);
     assert!(ran.stderr.contains("/nonexistent") && !ran.stderr.contains("hunter2"), "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
@@ -393,7 +393,7 @@ fn archive() -> Vec<u8> {
 #[test]
 fn the_archive_the_other_tests_break_is_right() {
     let input = Input::right().file("books.dump", archive()).source("books.dump");
-    let ran = run(seatrial(input.project.path(), &state_folder("bad-input")).args(&input.args));
+    let ran = run(seatrial(input.project.path(), &shared_state()).args(&input.args));
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
 }
 

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Ran, project, run, seatrial, state_folder};
+use support::{Ran, project, run, seatrial, shared_state};
 
 const SOURCE: &str = "CREATE ROLE app LOGIN;
 CREATE TABLE orders (id integer PRIMARY KEY, status text NOT NULL, code varchar(20) NOT NULL);
@@ -36,7 +36,7 @@ fn rehearse(migration: &str, queries: Option<&str>, options: &[&str]) -> Ran {
     std::fs::write(project.path().join("source.sql"), SOURCE).unwrap();
     std::fs::write(project.path().join("1_change.sql"), migration).unwrap();
     std::fs::write(project.path().join("seatrial.toml"), "[thresholds]\ntransaction_ms = 700\n").unwrap();
-    let mut command = seatrial(project.path(), &state_folder("beside"));
+    let mut command = seatrial(project.path(), &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json"]).args(options);
     if let Some(queries) = queries {
         std::fs::write(project.path().join("queries.sql"), queries).unwrap();

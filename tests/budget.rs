@@ -6,7 +6,7 @@ mod support;
 use serde_json::Value;
 use std::process::Command;
 use support::traces::left_behind;
-use support::{Ran, project, run, seatrial, state_folder};
+use support::{Ran, project, run, seatrial, share_initdb, state_folder};
 use tempfile::TempDir;
 
 struct Place {
@@ -20,6 +20,7 @@ impl Place {
         if state.exists() {
             std::fs::remove_dir_all(&state).unwrap();
         }
+        share_initdb(&state);
         let place = Self { project: project(), state };
         place.write(
             "source.sql",

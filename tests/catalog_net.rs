@@ -3,6 +3,7 @@
 
 mod support;
 
+use seatrial::copy::kept::Kept;
 use seatrial::engine::postgres::catalog::net;
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
@@ -61,10 +62,10 @@ async fn every_single_change_is_seen_and_named() {
     let mut wrong = Vec::new();
     let changes = parts(SEEN, version);
     assert!(changes.len() >= 60, "{} changes", changes.len());
-    let mut before = reader.read().await.expect("a net");
+    let mut before = reader.read(&Kept::nothing()).await.expect("a net");
     for (expected, sql) in changes {
         run(&mut session, sql).await;
-        let after = reader.read().await.expect("a net");
+        let after = reader.read(&Kept::nothing()).await.expect("a net");
         assert_eq!(after, net::read(&mut session).await.expect("a net"), "read again or anew:{sql}");
         let found = texts(&compare(&before, &after));
         if !found.iter().any(|text| text.contains(expected)) {
@@ -85,12 +86,12 @@ async fn what_comes_back_as_it_was_is_the_same() {
     let mut wrong = Vec::new();
     let changes = parts(UNSEEN, version);
     assert!(changes.len() >= 25, "{} changes", changes.len());
-    let mut before = reader.read().await.expect("a net");
-    let again = reader.read().await.expect("a net");
+    let mut before = reader.read(&Kept::nothing()).await.expect("a net");
+    let again = reader.read(&Kept::nothing()).await.expect("a net");
     assert_eq!(compare(&before, &again), NetDifferences::default(), "nothing was done");
     for (what, sql) in changes {
         run(&mut session, sql).await;
-        let after = reader.read().await.expect("a net");
+        let after = reader.read(&Kept::nothing()).await.expect("a net");
         let found = texts(&compare(&before, &after));
         if !found.is_empty() {
             wrong.push(format!("{what}: {found:#?}"));

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::path::Path;
-use support::{Ran, project, run, seatrial, state_folder};
+use support::{Ran, project, run, seatrial, shared_state};
 
 /// A table with rows, what hangs on it, and a second one, owned by the role that runs migrations.
 const SOURCE: &str = "CREATE ROLE app NOLOGIN;
@@ -32,7 +32,7 @@ ALTER TABLE public.orders OWNER TO app;
 fn rehearse(layout: &str, files: &[(&str, &str)]) -> (Value, String) {
     let folder = project();
     std::fs::write(folder.path().join("source.sql"), SOURCE).unwrap();
-    let mut command = seatrial(folder.path(), &state_folder("downs"));
+    let mut command = seatrial(folder.path(), &shared_state());
     command.args(["check", "--source", "source.sql", "--layout", layout, "--fail-on", "never"]);
     command.args(["--format", "json", "--format", "text=report.txt"]);
     for (name, sql) in files {

@@ -1,5 +1,7 @@
 //! Captures of plans on a real server.
 
+mod support;
+
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::diff::plan::Seen;
 use seatrial::diff::plan::growth::SizeGrowth;
@@ -19,6 +21,7 @@ use seatrial::workload::{HotQuery, ParameterSet};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use support::share_initdb;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -48,7 +51,9 @@ impl SharedServer {
         // The user servers run as passes through.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
         let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let cache = folder.path().join("cache");
+        share_initdb(&cache);
+        let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
         create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");

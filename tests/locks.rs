@@ -54,7 +54,7 @@ fn migration(case: &Case) -> Migration {
 
 /// Runs a case on a database of its own, as the measured run does.
 async fn measure(place: &Place, case: &Case, database: &str) -> Result<Vec<String>, ServerError> {
-    let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}");
+    let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &create).await?;
     for before in &case.before {
         place.execute(database, ROLE, before).await.unwrap_or_else(|error| panic!("{}: {before}: {error}", case.title));

@@ -1,5 +1,7 @@
 //! Sources restored into bases, on real servers.
 
+mod support;
+
 use seatrial::copy::base::{Base, BaseError, BaseOptions};
 use seatrial::copy::role::{RoleError, prepare_login, prepare_roles};
 use seatrial::copy::source::Source;
@@ -12,6 +14,7 @@ use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use support::share_initdb;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -30,7 +33,9 @@ impl Place {
         launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let cache = folder.path().join("cache");
+        share_initdb(&cache);
+        let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         Self { folder, state, run, request: BinaryRequest::from_environment(None, None, None) }
     }

@@ -15,7 +15,7 @@ use seatrial::rollback::prove::{
     DownFailure, ProofCopy, ProofGround, ProveOptions, Proven, RollbackProof, prove_prefixes, run_script,
     write_and_prove,
 };
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use support::place::{Place, ROLE};
 
@@ -27,6 +27,8 @@ struct Ground<'a> {
     /// Who migrates and runs the scripts.
     role: &'a str,
     made: Cell<u32>,
+    /// The schema of every copy while it is untouched.
+    schema: OnceCell<String>,
 }
 
 struct Copy<'a> {
@@ -38,7 +40,7 @@ impl<'a> Ground<'a> {
     async fn copy(&'a self) -> Result<Copy<'a>, ServerError> {
         self.made.set(self.made.get() + 1);
         let database = format!("{}_{}", self.base, self.made.get());
-        let sql = format!("CREATE DATABASE \"{database}\" TEMPLATE \"{}\"", self.base);
+        let sql = format!("CREATE DATABASE \"{database}\" TEMPLATE \"{}\"{}", self.base, self.place.by_files());
         self.place.execute("postgres", SUPERUSER, &sql).await?;
         let rights = format!("GRANT CREATE ON DATABASE \"{database}\" TO {ROLE}");
         self.place.execute("postgres", SUPERUSER, &rights).await?;
@@ -118,6 +120,13 @@ impl ProofCopy for Copy<'_> {
         place.dump(&self.database).await.map_err(|error| RollbackError::Dump(error.to_string()))
     }
 
+    async fn untouched_dump(&self) -> Result<String, RollbackError> {
+        match self.ground.schema.get() {
+            Some(dump) => Ok(dump.clone()),
+            None => self.dump().await,
+        }
+    }
+
     async fn destroy(self) -> Result<(), RollbackError> {
         let sql = format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database);
         Ok(self.ground.place.execute("postgres", SUPERUSER, &sql).await?)
@@ -160,7 +169,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     }
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
-    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}");
+    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
     let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
     place.execute(&base, SUPERUSER, &owns).await.map_err(|error| format!("rights: {error}"))?;
@@ -175,11 +184,19 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     place.execute(&base, role, &schema).await.map_err(|error| format!("the schema: {error}"))?;
     place.execute(&base, SUPERUSER, ANALYZE).await.map_err(|error| format!("statistics: {error}"))?;
 
-    let ground = Ground { place, base: base.clone(), migration: read("migration.sql"), role, made: Cell::new(0) };
+    let ground = Ground {
+        place,
+        base: base.clone(),
+        migration: read("migration.sql"),
+        role,
+        made: Cell::new(0),
+        schema: OnceCell::new(),
+    };
     let copy = ground.copy().await.map_err(|error| format!("a copy: {error}"))?;
     let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
     let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
     let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
+    ground.schema.get_or_init(|| dump_before.clone());
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
     let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
     let volatile = volatile::read(&mut superuser).await.map_err(|error| format!("functions: {error}"))?;

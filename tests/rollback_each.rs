@@ -10,7 +10,7 @@ use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use std::path::Path;
 use support::place::{Place, ROLE};
-use support::{Ran, project, run, seatrial, state_folder};
+use support::{Ran, project, run, seatrial, shared_state};
 use tempfile::TempDir;
 
 /// Two tables with rows, owned by the role that runs migrations.
@@ -43,7 +43,7 @@ fn rehearse(source: &str, migrations: &[(&'static str, &'static str)], args: &[&
         .concat();
     std::fs::write(folder.path().join("source.sql"), format!("{roles}{source}{owners}")).unwrap();
     std::fs::create_dir(folder.path().join("migrations")).unwrap();
-    let mut command = seatrial(folder.path(), &state_folder("rollback-each"));
+    let mut command = seatrial(folder.path(), &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json", "--out", "out", "--fail-on", "never"]);
     command.args(args);
     for (name, sql) in migrations {
@@ -126,6 +126,30 @@ async fn state(place: &Place) -> (String, Vec<String>) {
     session.close().await;
     rows.sort();
     (place.dump("shop").await.unwrap(), rows)
+}
+
+/// The second run finds what the first one read of untouched copies beside the base.
+#[test]
+fn a_second_run_on_the_same_base_says_what_the_first_one_said() {
+    let source = format!("{SOURCE}-- a base of its own, so that the first run is the first\n");
+    let migrations = [
+        ("0001_lose.sql", "DELETE FROM events WHERE at > 20;\nALTER TABLE orders DROP COLUMN note;\n"),
+        ("0002_add.sql", "ALTER TABLE customers ADD COLUMN vat text;\nUPDATE customers SET name = upper(name);\n"),
+    ];
+    let told = || {
+        let rehearsed = rehearse(&source, &migrations, &["--passes", "measure,prove"]);
+        let migrations = rehearsed.report["migrations"].as_array().unwrap();
+        let proofs = migrations.iter().map(|each| &each["rollback"]).chain([&rehearsed.report["rollback"]]);
+        let without_times = |proof: &Value| {
+            let mut proof = proof.clone();
+            proof["backup"]["duration_ms"] = Value::Null;
+            proof
+        };
+        (proofs.map(without_times).collect::<Vec<Value>>(), rehearsed.script(0, "rollback.sql"))
+    };
+    let first = told();
+    assert_eq!(first.0.len(), 3);
+    assert_eq!(first, told());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use seatrial::workload::HotQuery;
 use serde_json::Value;
 use std::cell::Cell;
 use support::place::{Place, ROLE};
-use support::{project, run, seatrial, state_folder};
+use support::{project, run, seatrial, shared_state};
 
 /// A table whose plans depend on its pages, and one beside it.
 const SOURCE: &str = "CREATE ROLE app NOLOGIN;
@@ -49,7 +49,7 @@ fn rehearse(migration: &str, queries: Option<&str>) -> Value {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("source.sql", SOURCE);
     write("1_a.sql", migration);
-    let mut command = seatrial(folder.path(), &state_folder("rollback-plans"));
+    let mut command = seatrial(folder.path(), &shared_state());
     command.args(["check", "1_a.sql", "--source", "source.sql", "--fail-on", "never", "--format", "json"]);
     command.args(["--passes", "measure,prove"]);
     if let Some(queries) = queries {

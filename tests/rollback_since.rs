@@ -9,7 +9,7 @@ use seatrial::migration::script::split;
 use seatrial::rollback::prove::run_script;
 use serde_json::Value;
 use support::place::{Place, ROLE};
-use support::{project, run, seatrial, state_folder};
+use support::{project, run, seatrial, shared_state};
 
 const SOURCE: &str = "CREATE TABLE public.accounts (id integer PRIMARY KEY, email text NOT NULL, level numeric(6,2), state text);
 INSERT INTO public.accounts SELECT i, 'a' || i || '@example.test', i + 0.25, 'new' FROM generate_series(1, 20) AS i;
@@ -42,7 +42,7 @@ impl Trial {
         let roles = format!("CREATE ROLE {ROLE} NOLOGIN;\nGRANT CREATE, USAGE ON SCHEMA public TO {ROLE};\n");
         std::fs::write(folder.path().join("source.sql"), format!("{roles}{SOURCE}{more}\n{OWNERS}")).unwrap();
         std::fs::write(folder.path().join("1_change.sql"), migration).unwrap();
-        let mut command = seatrial(folder.path(), &state_folder("rollback-since"));
+        let mut command = seatrial(folder.path(), &shared_state());
         command.args(["check", "1_change.sql", "--source", "source.sql", "--format", "json", "--fail-on", "never"]);
         let ran = run(&mut command);
         assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);

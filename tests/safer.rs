@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use std::path::Path;
-use support::{Ran, names, project, run, seatrial, state_folder};
+use support::{Ran, names, project, run, seatrial, shared_state};
 
 const SOURCE: &str = "CREATE ROLE app LOGIN;
 CREATE SCHEMA shop AUTHORIZATION app;
@@ -20,7 +20,7 @@ INSERT INTO shop.parts SELECT n, 'code-' || n FROM generate_series(1, 20000) n;
 
 /// Rehearses the files of `migrations` in `project`, safer forms to `out`.
 fn rehearse(project: &Path, layout: &str, migrations: &str, out: &str) -> Ran {
-    let mut command = seatrial(project, &state_folder("safer"));
+    let mut command = seatrial(project, &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json", "--passes", "measure", "--layout", layout]);
     let files = names(&project.join(migrations)).into_iter().map(|name| Path::new(migrations).join(name));
     if layout == "plain" {

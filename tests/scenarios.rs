@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Ran, copy_folder, names, project, run, seatrial, state_folder};
+use support::{Ran, copy_folder, names, project, run, seatrial, shared_state};
 
 /// `expected.json`.
 #[derive(Debug, Deserialize)]
@@ -272,16 +272,32 @@ scenarios! {
         attach_partition_behind_check,
         detach_partition,
         domain_check_not_valid,
+        foreign_table_beside,
+        foreign_table_touched,
         key_far_from_limit,
+        lock_timeout_reset_in_script,
+        lock_timeout_set_in_script,
         many_tables_in_script_transaction,
+        many_tables_one_by_one,
+        no_lock_timeout,
+        partitioned_add_check,
+        partitioned_create_index,
         partitioned_create_index_by_parts,
         partitioned_drop_column,
         partitioned_drop_table,
+        partitioned_volatile_default,
         replica_identity_kept,
         row_security_with_policy,
         severity_of_the_project,
         slower_without_cause,
         small_tables_that_matter,
+        sqlx_edited_applied,
+        sqlx_failure_rolls_back,
+        sqlx_lock_until_commit,
+        sqlx_no_transaction,
+        sqlx_nothing_pending,
+        sqlx_nothing_pending_required,
+        sqlx_pending_only,
     ],
     elsewhere: [
         attach_partition_scan,
@@ -295,9 +311,7 @@ scenarios! {
         foreign_file_touched,
         foreign_key_loses_index,
         foreign_partition,
-        foreign_table_beside,
         foreign_table_hot_query,
-        foreign_table_touched,
         generic_and_custom_plans,
         hot_query_fails_before,
         hot_query_fails_with_every_set,
@@ -308,20 +322,13 @@ scenarios! {
         large_object_granted,
         large_object_unlinked,
         lock_timeout_local_and_over,
-        lock_timeout_reset_in_script,
-        lock_timeout_set_in_script,
         many_tables,
-        many_tables_one_by_one,
         materialized_view_emptied,
         no_hot_queries,
-        no_lock_timeout,
         odd_names,
         operator_function_replaced,
-        partitioned_add_check,
         partitioned_add_column,
-        partitioned_create_index,
         partitioned_small_partitions,
-        partitioned_volatile_default,
         policy_changed,
         replica_identity_index_dropped,
         replica_identity_lost,
@@ -330,13 +337,6 @@ scenarios! {
         row_security_hides_rows,
         small_tables,
         sqlx_concurrently_in_transaction,
-        sqlx_edited_applied,
-        sqlx_failure_rolls_back,
-        sqlx_lock_until_commit,
-        sqlx_no_transaction,
-        sqlx_nothing_pending,
-        sqlx_nothing_pending_required,
-        sqlx_pending_only,
         statement_timeout,
         trigger_on_written_table,
         values_changed,
@@ -382,7 +382,7 @@ fn prepare(name: &str, expected: &Expected) -> (tempfile::TempDir, Command) {
     if from.join("seatrial.toml").exists() {
         std::fs::copy(from.join("seatrial.toml"), project.path().join("seatrial.toml")).unwrap();
     }
-    let mut command = seatrial(project.path(), &state_folder("scenarios"));
+    let mut command = seatrial(project.path(), &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json"]);
     if !expected.without_queries {
         copy_folder(&or_shop("queries"), &project.path().join("queries"));

@@ -1,5 +1,7 @@
 //! Disposable servers, on a real PostgreSQL: the one `SEATRIAL_POSTGRES_BIN` names, else the newest found.
 
+mod support;
+
 use seatrial::copy::state::{RunDir, StateDir, sweep};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch::process::start_time;
@@ -12,6 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use support::share_initdb;
 use tempfile::TempDir;
 
 /// A state folder of the test's own, and a run in it.
@@ -29,7 +32,9 @@ impl Place {
 
     fn at(name: &str) -> Self {
         let folder = open_folder();
-        let state = StateDir::open(Some(&folder.path().join(name))).expect("a state folder");
+        let cache = folder.path().join(name);
+        share_initdb(&cache);
+        let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         Self { folder, state, run, binaries: binaries() }
     }

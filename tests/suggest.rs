@@ -212,7 +212,7 @@ async fn measure(
     database: &str,
     migrations: Vec<Migration>,
 ) -> Result<(Rehearsal, Vec<Finding>), String> {
-    let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}");
+    let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &create).await.unwrap();
     let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, Vec::new());
     let before = snapshot(place, database).await;

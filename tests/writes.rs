@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use support::{Ran, project, run, seatrial, state_folder};
+use support::{Ran, project, run, seatrial, share_initdb, state_folder};
 use tempfile::TempDir;
 
 /// Pages are half empty, so that updates can be heap-only.
@@ -63,6 +63,7 @@ impl Place {
         if state.exists() {
             std::fs::remove_dir_all(&state).unwrap();
         }
+        share_initdb(&state);
         let place = Self { project: project(), state };
         place.write("source.sql", SOURCE);
         place.write("queries.sql", QUERIES);

@@ -4,13 +4,16 @@
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal};
+use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
+use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
+use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::server::cluster::{CopyError, copied_bytes, copy_data_dir_unless, create_cluster};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
@@ -65,6 +68,9 @@ pub struct BaseRecord {
     pub created_roles: Vec<String>,
     /// The server the source was dumped from, as the dump says it.
     pub source_version: Option<String>,
+    /// The first transaction of every copy, as `xmin` has it; not in bases of before.
+    #[serde(default)]
+    pub first_transaction: Option<String>,
 }
 
 /// A restored source, stopped, in the cache.
@@ -225,6 +231,11 @@ impl Base {
         Ok(copied_bytes(&self.data_dir())?)
     }
 
+    /// What copies made ready for these roles answered while nothing else was done to them.
+    pub fn kept(&self, roles: &Roles) -> Kept {
+        Kept::of(&self.place, &self.binaries, self.record.first_transaction.as_deref(), roles)
+    }
+
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
@@ -262,8 +273,9 @@ impl Drop for Wanted {
     }
 }
 
-/// Leaves only the restored database: each of the others is three hundred files to copy for every pass.
-async fn drop_other_databases(server: &Server, database: &str) -> Result<(), BaseError> {
+/// Leaves only the restored database: each of the others is three hundred files to copy for every pass. Says which
+/// transaction comes next.
+async fn drop_other_databases(server: &Server, database: &str) -> Result<Option<String>, BaseError> {
     let refused = |error: ServerError| BaseError::Server(Box::new(error));
     let mut session = Session::observer(server.endpoint(), database, "base").await.map_err(refused)?;
     session.execute("UPDATE pg_database SET datistemplate = false WHERE datistemplate").await.map_err(refused)?;
@@ -271,8 +283,9 @@ async fn drop_other_databases(server: &Server, database: &str) -> Result<(), Bas
     for name in session.query(others).await.map_err(refused)?.rows.into_iter().flatten().flatten() {
         session.execute(&format!("DROP DATABASE {}", quote_identifier(&name))).await.map_err(refused)?;
     }
+    let next = session.query(NEXT_TRANSACTION).await.map_err(refused)?.scalar().map(str::to_owned);
     session.close().await;
-    Ok(())
+    Ok(next)
 }
 
 struct Making<'a> {
@@ -290,7 +303,7 @@ impl Making<'_> {
         create_cluster(self.binaries, self.state, self.run, &data_dir).await?;
         let server = Server::start(self.binaries, &data_dir, self.run, &ServerMode::Loading.into()).await?;
         let outcome = self.restore(&server, database).await?;
-        drop_other_databases(&server, &outcome.database).await?;
+        let first_transaction = drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
         let record = BaseRecord {
             format: FORMAT,
@@ -301,6 +314,7 @@ impl Making<'_> {
             bytes: outcome.bytes,
             created_roles: outcome.created_roles,
             source_version: self.facts.server_version.clone(),
+            first_transaction,
         };
         let path = partial.path().join(RECORD);
         serde_json::to_vec_pretty(&record)

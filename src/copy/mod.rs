@@ -5,6 +5,7 @@ pub mod dump;
 mod event_triggers;
 pub mod facts;
 pub mod fingerprint;
+pub mod kept;
 pub mod live;
 pub mod policy;
 pub mod restore;

@@ -1,6 +1,7 @@
 //! Copies for the proof: the same base, the same migrations, applied the same way.
 
 use super::{Ready, passes};
+use crate::copy::kept::Kept;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Moment, Ran, Watch, apply};
@@ -20,8 +21,8 @@ pub(super) struct Ground<'run> {
     pub migrations: &'run [Migration],
     /// The hot queries.
     pub queries: &'run [HotQuery],
-    /// A copy that is there already and untouched.
-    pub first: Option<ScratchDatabase>,
+    /// A copy that is there already and untouched, and its schema as pg_dump prints it.
+    pub first: Option<(ScratchDatabase, String)>,
 }
 
 /// One of them.
@@ -30,17 +31,39 @@ pub(super) struct GroundCopy<'run> {
     migrations: &'run [Migration],
     queries: &'run [HotQuery],
     copy: ScratchDatabase,
+    /// Its schema while it was untouched, where that is known.
+    dump: Option<String>,
+}
+
+/// The question pg_dump answers.
+const SCHEMA: &str = "schema";
+
+/// The schema of a copy nothing was done to yet, as pg_dump prints it.
+pub(super) async fn untouched_schema(plan: &Ready<'_>, copy: &ScratchDatabase) -> Result<String, RollbackError> {
+    let kept = plan.kept();
+    if let Some(known) = kept.get(SCHEMA) {
+        return Ok(known);
+    }
+    let text = schema(plan, copy).await?;
+    kept.keep(SCHEMA, &text);
+    Ok(text)
+}
+
+async fn schema(plan: &Ready<'_>, copy: &ScratchDatabase) -> Result<String, RollbackError> {
+    schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
+        .await
+        .map_err(|error| RollbackError::Dump(error.to_string()))
 }
 
 impl<'run> ProofGround for Ground<'run> {
     type Copy = GroundCopy<'run>;
 
     async fn fresh(&mut self) -> Result<Self::Copy, RollbackError> {
-        let copy = match self.first.take() {
-            Some(copy) => copy,
-            None => self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?,
+        let (copy, dump) = match self.first.take() {
+            Some((copy, dump)) => (copy, Some(dump)),
+            None => (self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?, None),
         };
-        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, queries: self.queries, copy })
+        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, queries: self.queries, copy, dump })
     }
 }
 
@@ -91,9 +114,18 @@ impl ProofCopy for GroundCopy<'_> {
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {
-        schema_text(&self.plan.base.binaries, &self.copy.target.endpoint, &self.copy.target.database)
-            .await
-            .map_err(|error| RollbackError::Dump(error.to_string()))
+        schema(self.plan, &self.copy).await
+    }
+
+    async fn untouched_dump(&self) -> Result<String, RollbackError> {
+        match &self.dump {
+            Some(dump) => Ok(dump.clone()),
+            None => untouched_schema(self.plan, &self.copy).await,
+        }
+    }
+
+    fn kept(&self) -> Kept {
+        self.plan.kept()
     }
 
     async fn destroy(self) -> Result<(), RollbackError> {

@@ -1,11 +1,10 @@
 //! The prove pass: writes the scripts for everything that was applied, and for each migration of it, and has them proven.
 
-use super::ground::Ground;
+use super::ground::{Ground, untouched_schema};
 use super::prefixes;
 use super::{Destroyed, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::catalog::CatalogChange;
-use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::{catalog, count, volatile};
 use crate::migration::script::{StatementKind, kind};
 use crate::migration::{Down, Migration, TransactionMode};
@@ -15,7 +14,7 @@ use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, Trust, generate};
 use crate::rollback::origin::Origin;
 use crate::rollback::prove::{DownProof, ProveOptions, Proven, Step, prove_downs, prove_each, write_and_prove};
-use crate::rollback::{self, Rollback, RollbackError};
+use crate::rollback::{self, Rollback};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,9 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
     let copy = plan.copy().await?;
     count_destroyed(&copy, rehearsal).await?;
-    let dump = schema_text(&plan.base.binaries, &copy.target.endpoint, &copy.target.database)
-        .await
-        .map_err(|error| RollbackError::Dump(error.to_string()))?;
+    let dump = untouched_schema(plan, &copy).await?;
     let mut superuser = copy.superuser("functions").await?;
     let volatile = volatile::read(&mut superuser).await?;
     superuser.close().await;
@@ -55,7 +52,12 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
         touched: written_tables(rehearsal, &all, &before.catalog),
     };
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: Some(copy) };
+    let mut ground = Ground {
+        plan,
+        migrations: &rehearsal.migrations,
+        queries: &rehearsal.queries,
+        first: Some((copy, dump.clone())),
+    };
     // Statements and casts are trusted until the copy shows otherwise.
     let trust = Trust::all(&volatile);
     let proven = write_and_prove(&mut ground, &options, &before.catalog, trust, write).await?;

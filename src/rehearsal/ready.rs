@@ -1,6 +1,7 @@
 //! Copies as the runner finds them when it begins with what is rehearsed.
 
 use super::{Plan, RehearsalError};
+use crate::copy::kept::Kept;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::apply::{Unwatched, apply};
 use crate::migration::Migration;
@@ -23,6 +24,11 @@ impl<'run> std::ops::Deref for Ready<'run> {
 }
 
 impl Ready<'_> {
+    /// What fresh copies answered before. Nothing where a runner does something to them first: that may differ each time.
+    pub(super) fn kept(&self) -> Kept {
+        if self.setup.is_empty() && self.earlier.is_empty() { self.base.kept(&self.roles) } else { Kept::nothing() }
+    }
+
     /// A fresh copy as the runner finds it when it begins with what is rehearsed.
     pub(super) async fn copy(&self) -> Result<ScratchDatabase, RehearsalError> {
         self.copy_with(&[]).await

@@ -1,8 +1,9 @@
 //! What rows a database holds, as counts and hashes that do not depend on order.
 
 use super::names::identifiers;
+use crate::copy::kept::Kept;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Session, quote_literal};
+use crate::engine::postgres::session::{Row, Session, quote_literal};
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +47,29 @@ pub async fn fingerprints(
     only: Option<&BTreeSet<String>>,
     depth: Depth,
 ) -> Result<Fingerprints, ServerError> {
+    read(session, catalog, only, depth, &Kept::nothing()).await
+}
+
+/// Every value of the same tables. `kept` while nothing was done to the copy: another one may have answered already.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn values(
+    session: &mut Session,
+    catalog: &Catalog,
+    only: Option<&BTreeSet<String>>,
+    kept: &Kept,
+) -> Result<Fingerprints, ServerError> {
+    read(session, catalog, only, Depth::Values, kept).await
+}
+
+async fn read(
+    session: &mut Session,
+    catalog: &Catalog,
+    only: Option<&BTreeSet<String>>,
+    depth: Depth,
+    kept: &Kept,
+) -> Result<Fingerprints, ServerError> {
     let mut found = Fingerprints::default();
     let mut queries = Vec::new();
     for relation in catalog.relations.values() {
@@ -62,8 +86,20 @@ pub async fn fingerprints(
     session.execute("SET search_path = ''").await?;
     // A question for each of hundreds of tables takes longer than their rows.
     for some in queries.chunks(TABLES_AT_ONCE) {
-        let rows = session.query(&some.join(" UNION ALL ")).await?;
-        for row in rows.rows {
+        let query = some.join(" UNION ALL ");
+        let question = format!("rows: {query}");
+        let known: Option<Vec<Row>> = kept.get(&question).and_then(|rows| serde_json::from_str(&rows).ok());
+        let rows = match known {
+            Some(rows) => rows,
+            None => {
+                let rows = session.query(&query).await?.rows;
+                if let Ok(text) = serde_json::to_string(&rows) {
+                    kept.keep(&question, &text);
+                }
+                rows
+            }
+        };
+        for row in rows {
             let mut values = row.into_iter();
             let mut next = || values.next().flatten();
             let (name, count, hash) = (next().unwrap_or_default(), next(), next());

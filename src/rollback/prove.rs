@@ -4,6 +4,7 @@ use super::RollbackError;
 use super::fingerprint::{self, Depth, fingerprints};
 use super::generate::Scripts;
 use super::names::identifier;
+use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
@@ -57,6 +58,14 @@ pub trait ProofCopy: Sized {
     }
     /// `pg_dump --schema-only`, owners and privileges included.
     fn dump(&self) -> impl Future<Output = Result<String, RollbackError>>;
+    /// The same of a copy nothing was done to yet.
+    fn untouched_dump(&self) -> impl Future<Output = Result<String, RollbackError>> {
+        self.dump()
+    }
+    /// What copies like this one answered while nothing was done to them. Nothing where they are not all alike.
+    fn kept(&self) -> Kept {
+        Kept::nothing()
+    }
     /// Removes the copy.
     fn destroy(self) -> impl Future<Output = Result<(), RollbackError>>;
 }
@@ -130,7 +139,7 @@ async fn steps<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let copy = reader.copy;
     let tables = options.tables.as_ref();
-    let before = reader.state(tables).await?;
+    let before = reader.untouched(tables).await?;
     let planned = plans::before(copy, &mut reader.superuser, &before.catalog).await?;
     let mut witnesses = Vec::new();
     if scripts.saves_rows() {

@@ -56,7 +56,7 @@ pub async fn make_template(place: &Place) -> Result<(), ServerError> {
 
 /// A copy of a database nobody is connected to.
 pub async fn copy_database(place: &Place, from: &str, to: &str) -> Result<(), ServerError> {
-    let sql = format!("CREATE DATABASE {to} TEMPLATE {from} OWNER {ROLE}");
+    let sql = format!("CREATE DATABASE {to} TEMPLATE {from} OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &sql).await?;
     place.execute("postgres", SUPERUSER, &format!("GRANT CREATE ON DATABASE {to} TO archivist")).await
 }

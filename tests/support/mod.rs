@@ -7,7 +7,7 @@ pub mod place;
 pub mod python;
 pub mod traces;
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -68,6 +68,23 @@ pub fn state_folder(name: &str) -> PathBuf {
         target.to_owned()
     };
     folder.join(name)
+}
+
+/// The state folder of every test that does not look into it: what one restored is there for the others.
+pub fn shared_state() -> PathBuf {
+    state_folder("shared")
+}
+
+/// Lets a state folder, which is made if it is not there, have the results of `initdb` in common with the shared one.
+/// `clean` there would take them from everybody.
+pub fn share_initdb(state: &Path) {
+    let common = shared_state();
+    for folder in [common.as_path(), &common.join("initdb"), state] {
+        std::fs::create_dir_all(folder).unwrap();
+        // The user servers run as passes through.
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    std::os::unix::fs::symlink(common.join("initdb"), state.join("initdb")).unwrap();
 }
 
 /// An empty working directory that is the root of a repository, so that nothing above it counts.

@@ -10,6 +10,7 @@ use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// The role migrations run as.
 pub const ROLE: &str = "app";
@@ -23,6 +24,8 @@ pub struct Place {
     _folder: TempDir,
     binaries: Binaries,
     server: Server,
+    /// Makes and drops databases and roles: a session for each would cost as much as what it does.
+    keeper: Mutex<Session>,
 }
 
 impl Place {
@@ -32,12 +35,15 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
         let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
-        let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
+        let cache = folder.path().join("cache");
+        super::share_initdb(&cache);
+        let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
         create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
-        let place = Self { _folder: folder, binaries, server };
+        let keeper = Session::connect(server.endpoint(), "postgres", SUPERUSER, "test").await.expect("a session");
+        let place = Self { _folder: folder, binaries, server, keeper: Mutex::new(keeper) };
         place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
         place
     }
@@ -45,6 +51,12 @@ impl Place {
     /// Major version of its server.
     pub fn major(&self) -> u32 {
         self.binaries.major
+    }
+
+    /// What stands behind `CREATE DATABASE … TEMPLATE` so that a small database is copied file by file: by default every
+    /// page goes through the WAL from version 15 on, and before there was no other way.
+    pub fn by_files(&self) -> &'static str {
+        if self.major() >= 15 { " STRATEGY file_copy" } else { "" }
     }
 
     /// Where it listens.
@@ -57,8 +69,11 @@ impl Place {
         Session::connect(self.server.endpoint(), database, role, "test").await
     }
 
-    /// One string of SQL in a session of its own.
+    /// One string of SQL, in a session of its own unless it is the superuser's about the server.
     pub async fn execute(&self, database: &str, role: &str, sql: &str) -> Result<(), ServerError> {
+        if (database, role) == ("postgres", SUPERUSER) {
+            return self.keeper.lock().await.execute(sql).await.map(|_| ());
+        }
         let mut session = self.session(database, role).await?;
         let done = session.execute(sql).await;
         session.close().await;

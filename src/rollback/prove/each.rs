@@ -5,12 +5,13 @@
 //! No copy is made for each migration.
 
 use super::super::Rollback;
-use super::super::fingerprint::{Depth, Fingerprints, fingerprints};
+use super::super::fingerprint::{Fingerprints, values};
 use super::super::generate::{ChangedTable, Input, Scripts, Trust, generate};
 use super::super::origin::Origin;
 use super::witness::{self, Witness};
 use super::{ProofCopy, ProofGround, Reader, RollbackError, RollbackProof, State};
 use super::{check_conditions, clean_up, prepare, role, roll_back, without};
+use crate::copy::kept::Kept;
 use crate::engine::postgres::catalog;
 use crate::report::v1::RollbackVerdict;
 use crate::snapshot::catalog::Catalog;
@@ -125,14 +126,17 @@ async fn survey<C: ProofCopy>(
     let mut seen: Vec<(Step, State)> = Vec::new();
     let mut stopped = None;
     for index in 0..count {
-        let (dump, catalogs) = tokio::join!(copy.dump(), reader.catalogs());
+        // The first one meets a copy nothing was done to.
+        let kept = if index == 0 { copy.kept() } else { Kept::nothing() };
+        let dump = async { if index == 0 { copy.untouched_dump().await } else { copy.dump().await } };
+        let (dump, catalogs) = tokio::join!(dump, reader.catalogs(&kept));
         let (dump, (catalog, net)) = (dump?, catalogs?);
         let step = tell(index, &catalog);
         let rows = if saves {
             // The way down starts on another copy: values are read there.
             Fingerprints::default()
         } else {
-            fingerprints(&mut reader.superuser, &catalog, step.tables.as_ref(), Depth::Values).await?
+            values(&mut reader.superuser, &catalog, step.tables.as_ref(), &kept).await?
         };
         let applied = copy.apply_one(index).await?;
         seen.push((step, State { dump, catalog, net, rows }));
@@ -189,8 +193,9 @@ async fn there_and_back<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usiz
     let role = role(copy).await?;
     for (index, leg) in legs.iter_mut().enumerate() {
         leg.proof = RollbackProof::of(&leg.scripts);
-        leg.before.rows =
-            fingerprints(&mut reader.superuser, &leg.before.catalog, leg.step.tables.as_ref(), Depth::Values).await?;
+        let kept = if index == 0 { copy.kept() } else { Kept::nothing() };
+        let (catalog, tables) = (&leg.before.catalog, leg.step.tables.as_ref());
+        leg.before.rows = values(&mut reader.superuser, catalog, tables, &kept).await?;
         if leg.scripts.saves_rows() {
             let (catalog, saved) = (&leg.before.catalog, &leg.scripts.saved);
             let prefix = format!("m{index}_");

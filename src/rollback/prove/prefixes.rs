@@ -61,7 +61,7 @@ async fn some<C: ProofCopy>(
 ) -> Result<(), RollbackError> {
     let tables = options.tables.as_ref();
     let mut reader = Reader::of(copy).await?;
-    let before = reader.state(tables).await?;
+    let before = reader.untouched(tables).await?;
     for point in points {
         if let Some(differences) = one(&mut reader, scripts, &before, point, options).await? {
             proof.conditions.push(format!(

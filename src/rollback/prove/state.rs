@@ -5,6 +5,7 @@ use super::super::compare::{Differences, compare_catalogs, compare_dumps};
 use super::super::fingerprint::{self, Depth, Fingerprints, fingerprints};
 use super::super::net;
 use super::{ProofCopy, RollbackProof};
+use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
@@ -63,15 +64,27 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
         Ok(State { dump: dump?, catalog, net, rows })
     }
 
+    /// Reads it while nothing was done to the copy: others like it may have answered already.
+    pub(super) async fn untouched(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
+        let kept = self.copy.kept();
+        let (dump, read) = tokio::join!(self.copy.untouched_dump(), async {
+            let (catalog, net) = self.catalogs(&kept).await?;
+            let rows = fingerprint::values(&mut self.superuser, &catalog, tables, &kept).await?;
+            Ok::<_, ServerError>((catalog, net, rows))
+        });
+        let (catalog, net, rows) = read?;
+        Ok(State { dump: dump?, catalog, net, rows })
+    }
+
     /// Reads what a migration left behind. Tables may bear another name by then: the rows of all are counted.
     pub(super) async fn outcome(&mut self) -> Result<Outcome, RollbackError> {
         let (catalog, net, rows) = self.read(None, Depth::Counts).await?;
         Ok(Outcome { catalog, net, rows })
     }
 
-    /// What there is, without what is in it.
-    pub(super) async fn catalogs(&mut self) -> Result<(Catalog, Net), ServerError> {
-        let (catalog, net) = tokio::join!(catalog::read(&mut self.superuser), self.net.read());
+    /// What there is, without what is in it. `kept` while nothing was done to the copy.
+    pub(super) async fn catalogs(&mut self, kept: &Kept) -> Result<(Catalog, Net), ServerError> {
+        let (catalog, net) = tokio::join!(catalog::read(&mut self.superuser), self.net.read(kept));
         Ok((catalog?, net?))
     }
 
@@ -80,7 +93,7 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
         tables: Option<&BTreeSet<String>>,
         depth: Depth,
     ) -> Result<(Catalog, Net, Fingerprints), ServerError> {
-        let (catalog, net) = self.catalogs().await?;
+        let (catalog, net) = self.catalogs(&Kept::nothing()).await?;
         let rows = fingerprints(&mut self.superuser, &catalog, tables, depth).await?;
         Ok((catalog, net, rows))
     }

@@ -7,6 +7,7 @@ mod masks;
 
 use super::cursor::Cursor;
 use super::each;
+use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::net::{CatalogRows, FIELD, FIRST_NORMAL_OID, NULL, Net, NetColumn, ROW, Refers};
@@ -20,6 +21,9 @@ const FOREIGN_KEYS_OF_14: &str = include_str!("net/foreign_keys.txt");
 
 /// `oid` of the schema `public`: the server's own, and everybody's.
 const PUBLIC: u32 = 2200;
+
+/// Asks for the lowest transaction that is still to write anything, as `xmin` has them.
+pub const NEXT_TRANSACTION: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot()) & 4294967295";
 
 /// A column as `pg_attribute` has it.
 #[derive(Debug)]
@@ -73,35 +77,53 @@ impl Reader {
         Self { session, first: None }
     }
 
-    /// The same as [`read`].
+    /// The same as [`read`]. `kept` while nothing was done to the copy: another one may have shown the server's own rows.
     ///
     /// # Errors
     /// As there.
-    pub async fn read(&mut self) -> Result<Net, ServerError> {
+    pub async fn read(&mut self, kept: &Kept) -> Result<Net, ServerError> {
         begin(&mut self.session).await?;
-        let read = self.again_or_first().await;
+        let read = self.again_or_first(kept).await;
         end(&mut self.session, read).await
     }
 
-    async fn again_or_first(&mut self) -> Result<Net, ServerError> {
+    async fn again_or_first(&mut self, kept: &Kept) -> Result<Net, ServerError> {
         let session = &mut self.session;
         if let Some(first) = &self.first
             && let Some(net) = again(session, first).await?
         {
             return Ok(net);
         }
+        let mut question = None;
         let empty = match self.first.take() {
             Some(first) => first.empty,
             None => {
                 let shape = Shape::read(session).await?;
-                session.execute(&format!("PREPARE net (xid) AS {}", shape.query("$1"))).await?;
-                shape.empty()
+                let query = shape.query("$1");
+                session.execute(&format!("PREPARE net (xid) AS {query}")).await?;
+                let empty = shape.empty();
+                // Rows the copy's own preparations wrote are young too: then all are hashed again.
+                if let Some(transaction) = kept.first_transaction() {
+                    let asked = question.insert(format!("the server's own rows: {query}"));
+                    let system = kept.get(asked).and_then(|text| serde_json::from_str(&text).ok());
+                    let first = |system| First { empty: empty.clone(), system, transaction: transaction.to_owned() };
+                    if let Some(known) = system.map(first)
+                        && let Some(net) = again(session, &known).await?
+                    {
+                        self.first = Some(known);
+                        return Ok(net);
+                    }
+                }
+                empty
             }
         };
-        let next = "SELECT txid_snapshot_xmin(txid_current_snapshot()) & 4294967295";
-        let transaction = session.query(next).await?.scalar().unwrap_or_default().to_owned();
+        let transaction = session.query(NEXT_TRANSACTION).await?.scalar().unwrap_or_default().to_owned();
         let net = rows(session, empty.clone(), "EXECUTE net (NULL)").await?;
-        let system = net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), rows.system.clone())).collect();
+        let system: BTreeMap<String, String> =
+            net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), rows.system.clone())).collect();
+        if let (Some(question), Ok(text)) = (question, serde_json::to_string(&system)) {
+            kept.keep(&question, &text);
+        }
         self.first = Some(First { empty, system, transaction });
         Ok(net)
     }

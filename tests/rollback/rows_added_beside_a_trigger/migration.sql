@@ -1,0 +1,1 @@
+INSERT INTO plans VALUES ('trial', 0), ('club', 40);

@@ -1,0 +1,1 @@
+INSERT INTO tags VALUES (3, 'red'), (4, 'blue') ON CONFLICT DO NOTHING;

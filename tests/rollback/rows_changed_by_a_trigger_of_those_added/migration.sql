@@ -1,0 +1,1 @@
+INSERT INTO prices VALUES ('tea', 3, true);

@@ -1,2 +1,0 @@
--- name: GetPrice
-SELECT price FROM prices WHERE id = 7;
