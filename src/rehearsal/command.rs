@@ -9,6 +9,7 @@ use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::recorded::{self, Circumstances, Command, Recorded, log};
 use crate::report::human;
+use crate::rollback::dump::{Dump, Entry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,8 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 /// What a copy came to.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
-    schema: String,
+    /// Everything pg_dump has to say; its text holds a key of each run's own.
+    schema: Vec<Entry>,
     rows: BTreeMap<String, String>,
 }
 
@@ -178,7 +180,7 @@ async fn state(plan: &Plan<'_>, copy: &ScratchDatabase, session: &mut Session) -
         let counted = session.query(&format!("SELECT pg_catalog.count(*) FROM ONLY {table}")).await?;
         rows.insert(table, counted.scalar().unwrap_or_default().to_owned());
     }
-    Ok(State { schema, rows })
+    Ok(State { schema: Dump::parse(&schema).entries, rows })
 }
 
 /// The log as it is once everything sent so far is in it.
