@@ -139,7 +139,7 @@ fn from_nothing(project: &Path, layout: &str, migrations: &str, out: &str) -> Ra
     let may = "GRANT CREATE ON SCHEMA public TO app;
         DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO app', current_database()); END $$;\n";
     std::fs::write(project.join("source.sql"), format!("{SOURCE}{may}")).unwrap();
-    let mut command = seatrial(project, &state_folder("safer"));
+    let mut command = seatrial(project, &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json", "--passes", "measure", "--layout", layout]);
     for folder in ["", "committed", "deploy"] {
         let folder = Path::new(migrations).join(folder);
