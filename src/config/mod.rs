@@ -152,13 +152,13 @@ fn command(args: &CheckArgs, file: &File, folder: &Path) -> Result<Option<Comman
         return Ok(None);
     }
     let refused = |message: String| Err(ConfigError::Value { option: "command", message });
-    if file.migrations.is_some() {
-        return refused("`command` and `migrations` are two ways to say what is rehearsed: leave one out".to_owned());
-    }
-    if args.base.is_some() {
+    if args.run_command == Some(true) && args.base.is_some() {
         return refused("with a `command` its tool decides what is pending: leave out --base".to_owned());
     }
     if args.run_command != Some(true) {
+        if file.migrations.is_some() {
+            return Ok(None);
+        }
         return refused(format!(
             "`{}` is the project's own code and would run on this machine with your rights, outside of what confines the \
              copy's server: allow it with --run-command (or SEATRIAL_RUN_COMMAND=true), or name migration files",

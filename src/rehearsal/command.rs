@@ -4,16 +4,16 @@
 use super::{Plan, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::apply::{Applied, Unwatched, apply};
-use crate::engine::postgres::launch::{Tool, ToolOutput, run_tool};
+use crate::engine::postgres::command;
+use crate::engine::postgres::launch::ToolOutput;
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
-use crate::migration::recorded::{self, Circumstances, Command, Recorded, log};
+use crate::migration::recorded::{self, Circumstances, Command, Recorded};
 use crate::report::human;
 use crate::rollback::RollbackError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why a command cannot be rehearsed. Nothing of it holds values of user data.
 #[derive(Debug, thiserror::Error)]
@@ -48,31 +48,9 @@ pub enum CommandError {
         why: String,
     },
     /// The log of the copy's server.
-    #[error("the log of the copy's server cannot be read: {0}")]
-    Log(std::io::Error),
+    #[error(transparent)]
+    Log(#[from] command::LogError),
 }
-
-/// The copy's server logs all that is sent to it, in a file of its own.
-const LOGGING: [(&str, &str); 11] = [
-    ("logging_collector", "on"),
-    ("log_destination", "csvlog"),
-    ("log_directory", FOLDER),
-    ("log_filename", "sent"),
-    ("log_file_mode", "0600"),
-    ("log_rotation_age", "0"),
-    ("log_rotation_size", "0"),
-    ("log_statement", "all"),
-    ("log_min_error_statement", "error"),
-    ("log_parameter_max_length", "-1"),
-    ("log_min_messages", "warning"),
-];
-const FOLDER: &str = "seatrial_log";
-const FILE: &str = "sent.csv";
-
-/// The collector writes when it comes to it; whoever reads waits for a line of their own.
-const MARK: &str = "SELECT 'all was sent'";
-const WRITTEN: Duration = Duration::from_secs(20);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Functions that may do something, by name: what only calls others cannot change anything.
 const VOLATILE: &str = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v'";
@@ -96,13 +74,13 @@ struct State {
 /// See [`CommandError`], and whatever keeps copies from being made.
 pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorded, RehearsalError> {
     plan.progress.say(&format!("running `{}` on this machine, against a copy", command.line));
-    let copy = plan.bare_copy_with(&LOGGING).await?;
+    let copy = plan.bare_copy_with(&command::LOGGING).await?;
     let started = Instant::now();
-    let ran = run_tool(tool(command, &copy))
+    let ran = command::run(command, &copy.target)
         .await
         .map_err(|error| CommandError::NotAgain { line: command.line.clone(), why: error.to_string() })?;
-    let csv = read_log(&copy).await?;
-    let sent = log::sent(&csv, &copy.target.role);
+    let mut superuser = copy.superuser("recorded").await?;
+    let sent = command::sent(&mut superuser, copy.data_dir(), &copy.target.role).await.map_err(CommandError::Log)?;
     let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
     plan.progress.say(&format!("`{}` ended after {time}: {}", command.line, ran.status));
     let refused = sent.last().is_some() && sent.iter().any(|each| each.refused.is_some());
@@ -117,7 +95,6 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
         let variables = command.variables.join(" or ");
         return Err(CommandError::SentNothing { line: command.line.clone(), variables }.into());
     }
-    let mut superuser = copy.superuser("recorded").await?;
     let volatile = superuser.query(VOLATILE).await?.rows.into_iter().flatten().flatten().collect();
     let left = state(plan, &copy, &mut superuser).await?;
     superuser.close().await;
@@ -195,59 +172,6 @@ async fn state(plan: &Plan<'_>, copy: &ScratchDatabase, session: &mut Session) -
     Ok(State { schema, rows })
 }
 
-/// The log as it is once everything sent so far is in it.
-async fn read_log(copy: &ScratchDatabase) -> Result<String, RehearsalError> {
-    let mut session = copy.superuser("mark").await?;
-    session.query(MARK).await?;
-    session.close().await;
-    let path = copy.data_dir().join(FOLDER).join(FILE);
-    let started = Instant::now();
-    loop {
-        let csv = tokio::fs::read(&path).await.map_err(CommandError::Log)?;
-        let csv = String::from_utf8_lossy(&csv);
-        if csv.contains(MARK) {
-            return Ok(csv.into_owned());
-        }
-        if started.elapsed() > WRITTEN {
-            return Err(CommandError::Log(std::io::ErrorKind::TimedOut.into()).into());
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// The command, told where the copy is. Nothing else that looks like a database's address is handed on: what is meant
-/// for production must not be reached by a slip.
-fn tool(command: &Command, copy: &ScratchDatabase) -> Tool {
-    let target = &copy.target;
-    let host = target.endpoint.socket_dir.to_string_lossy().into_owned();
-    let port = target.endpoint.port.to_string();
-    let known = [("role", &target.role), ("database", &target.database), ("host", &host), ("port", &port)];
-    let url = known
-        .iter()
-        .fold(command.url.clone(), |url, (name, value)| url.replace(&format!("{{{name}}}"), &percent_encoded(value)));
-    let mut tool = Tool::new("/bin/sh".into());
-    tool.args = vec!["-c".into(), command.line.clone().into()];
-    tool.directory.clone_from(&command.directory);
-    tool.env = std::env::vars_os().filter(|(name, value)| harmless(name, value)).collect();
-    let own = [("PGHOST", &host), ("PGPORT", &port), ("PGUSER", &target.role), ("PGDATABASE", &target.database)];
-    tool.env.extend(own.map(|(name, value)| (name.into(), value.into())));
-    // Last, and so stronger than what is handed on.
-    tool.env.extend(command.variables.iter().map(|name| (name.into(), url.clone().into())));
-    tool
-}
-
-fn harmless(name: &OsString, value: &OsString) -> bool {
-    let (name, value) = (name.to_string_lossy(), value.to_string_lossy().to_lowercase());
-    let address = value.contains("://") && (value.contains("postgres") || value.contains('@'));
-    !name.starts_with("PG") && !name.starts_with("SEATRIAL_") && !address
-}
-
-/// As in a URL: everything but letters, digits and `-._~/`.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
 /// The end of what a command wrote, for whoever sits at the terminal.
 fn last_words(ran: &ToolOutput) -> String {
     let lines: Vec<&str> = ran.stderr.trim().lines().collect();
@@ -308,22 +232,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_other_database_s_address_is_handed_on() {
-        let kept = |name: &str, value: &str| harmless(&name.into(), &value.into());
-        assert!(kept("PATH", "/usr/bin") && kept("HOME", "/home/me") && kept("DOCS", "https://example.org/"));
-        assert!(!kept("PGPASSWORD", "x") && !kept("DATABASE_URL", "postgres://app@db/prod"));
-        assert!(!kept("PROD", "mysql://app:secret@db/prod") && !kept("OTHER", "postgresql+asyncpg:///prod"));
-    }
-
-    #[test]
     fn the_first_line_that_differs_is_told() {
         assert_eq!(first_difference("a\nb\nc", "a\nx\nc"), ("b", "x"));
         assert_eq!(first_difference("a", "a\nb"), ("", "b"));
-    }
-
-    #[test]
-    fn names_in_an_address_are_encoded() {
-        assert_eq!(percent_encoded("/run/a b/ü'@"), "/run/a%20b/%C3%BC%27%40");
     }
 
     #[test]

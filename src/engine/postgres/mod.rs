@@ -4,6 +4,7 @@ pub mod apply;
 pub mod attribute;
 pub mod binaries;
 pub mod catalog;
+pub mod command;
 pub mod count;
 pub mod draw;
 pub mod explain;

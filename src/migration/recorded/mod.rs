@@ -317,7 +317,7 @@ pub fn last_named(said: &str) -> Option<String> {
             }
             line.strip_prefix("== ").filter(|rest| rest.contains(": migrating")).and_then(word)
         })
-        .last()
+        .next_back()
         .filter(|version| !version.is_empty())
 }
 

@@ -152,7 +152,7 @@ fn recovers(sql: &str) -> bool {
 
 fn is_read(kind: &StatementKind) -> bool {
     matches!(kind, StatementKind::Select | StatementKind::Values | StatementKind::Table | StatementKind::Explain)
-        || matches!(kind, StatementKind::Other(word) if word.eq_ignore_ascii_case("show"))
+        || matches!(kind, StatementKind::Other(words) if words.starts_with("SHOW"))
 }
 
 /// Whether a statement cannot have changed anything.
