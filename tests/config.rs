@@ -292,6 +292,32 @@ fn a_value_the_server_does_not_take_is_named() {
     assert!(ran.stderr.contains("[production.settings] work_mem = \"1B\": "), "{}", ran.stderr);
 }
 
+#[test]
+fn a_parameter_the_copy_s_server_does_not_know_is_left_out_and_said() {
+    let config = PRODUCTION.split("[production]").next().unwrap().to_owned()
+        + "[production.settings]\nenable_self_join_elimination = false\nwork_mem = \"77MB\"\n";
+    let place = Place::new(&config);
+    place.file("queries.sql", "-- name: All :many\nSELECT * FROM orders;\n");
+    let report = place.run(&["check", "--format", "json"], 0).report();
+    let notes = report["source"]["fidelity_notes"].to_string();
+    // It is new in 18.
+    let version = report["engine"]["version"].as_str().unwrap();
+    let major: u32 = version.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap();
+    let note = "production sets enable_self_join_elimination, which this server does not know: left out";
+    assert_eq!(notes.contains(note), major < 18, "{notes}");
+    assert_eq!(report["engine"]["settings"]["work_mem"], "77MB");
+}
+
+/// sqlx would hand them on: here every session would be refused.
+#[test]
+fn options_for_sessions_of_the_user_s_own_do_not_reach_a_copy() {
+    let config = PRODUCTION.split("[production]").next().unwrap();
+    let place = Place::new(config);
+    place.file("queries.sql", "-- name: All :many\nSELECT * FROM orders;\n");
+    let ran = run(place.command(&["check", "--format", "json"]).env("PGOPTIONS", "-c parameter_of_nobody=on"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
 /// A server that stands for production, and `psql` to ask it with.
 #[tokio::test]
 async fn what_production_sql_prints_is_the_section_and_holds_no_user_data() {

@@ -358,6 +358,19 @@ async fn a_base_is_made_once_and_again_when_damaged() {
 }
 
 #[tokio::test]
+async fn a_locale_this_machine_lacks_gives_way_to_one_it_has_and_that_is_said() {
+    let place = Place::new();
+    let create = "CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'xx_YY.UTF-8';";
+    let path = place.write("shop.sql", format!("{create}\n\\connect shop\nCREATE TABLE t (a int);\n"));
+    let base = place.base(&path).await;
+    assert_eq!(base.record.database, "shop");
+    let [warning] = base.record.warnings.as_slice() else { panic!("{:?}", base.record.warnings) };
+    assert!(warning.starts_with("the source's locale is not on this machine (invalid locale name"), "{warning}");
+    assert!(warning.contains("ENCODING = 'UTF8', LOCALE = 'C"), "{warning}");
+    assert!(warning.ends_with(" taken instead, text sorts differently"), "{warning}");
+}
+
+#[tokio::test]
 async fn a_dump_that_is_replaced_while_it_is_read_makes_no_base() {
     let place = Place::new();
     let first = "CREATE TABLE t (a int);\n";
@@ -402,6 +415,10 @@ async fn what_cannot_be_restored_says_where_and_what_next() {
         (
             "CREATE EXTENSION IF NOT EXISTS postgis;\nCREATE EXTENSION vectorish;\nCREATE TABLE t ();\n".into(),
             "extensions this PostgreSQL",
+        ),
+        (
+            "\\connect one\nCREATE TABLE t ();\n\\connect two\nCREATE TABLE u ();\n".into(),
+            "bad.sql:3: connects to a second database, two, after one: give --database with one of them",
         ),
         ("-- Dumped from database version 99.1\nCREATE TABLE t ();\n".into(), "was made from PostgreSQL 99.1"),
         (

@@ -9,7 +9,7 @@ use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::recorded::{self, Circumstances, Command, Recorded, log};
 use crate::report::human;
-use crate::rollback::dump::{Dump, Entry};
+use crate::rollback::RollbackError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -86,8 +86,7 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 /// What a copy came to.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
-    /// Everything pg_dump has to say; its text holds a key of each run's own.
-    schema: Vec<Entry>,
+    schema: String,
     rows: BTreeMap<String, String>,
 }
 
@@ -162,7 +161,10 @@ async fn differs(
     }
     let rows = left.rows.iter().find(|(table, rows)| again.rows.get(*table) != Some(rows));
     Ok(match rows {
-        _ if again.schema != left.schema => Some("it leaves another schema behind".to_owned()),
+        _ if again.schema != left.schema => {
+            let (own, alone) = first_difference(&left.schema, &again.schema);
+            Some(format!("its schema has `{own}` where its statements alone leave `{alone}`"))
+        }
         Some((table, rows)) => {
             let again = again.rows.get(table).map_or("0", String::as_str);
             Some(format!("it leaves {rows} rows in {table}, and its statements alone {again}"))
@@ -171,16 +173,26 @@ async fn differs(
     })
 }
 
+/// The first lines in which two texts differ; nothing where one has ended.
+fn first_difference<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
+    let longest = one.lines().count().max(other.lines().count());
+    let padded = |text: &'a str| text.lines().chain(std::iter::repeat("")).take(longest);
+    padded(one).zip(padded(other)).find(|(one, other)| one != other).unwrap_or_default()
+}
+
 async fn state(plan: &Plan<'_>, copy: &ScratchDatabase, session: &mut Session) -> Result<State, RehearsalError> {
     let (endpoint, database) = (&copy.target.endpoint, &copy.target.database);
     let schema = schema_text(&plan.base.binaries, endpoint, database).await;
-    let schema = schema.map_err(|error| crate::rollback::RollbackError::Dump(error.to_string()))?;
+    let schema = schema.map_err(|error| RollbackError::Dump(error.to_string()))?;
+    // A word in it is made up anew each time.
+    let kept = schema.lines().filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict "));
+    let schema = kept.collect::<Vec<_>>().join("\n");
     let mut rows = BTreeMap::new();
     for table in session.query(TABLES).await?.rows.into_iter().flatten().flatten() {
         let counted = session.query(&format!("SELECT pg_catalog.count(*) FROM ONLY {table}")).await?;
         rows.insert(table, counted.scalar().unwrap_or_default().to_owned());
     }
-    Ok(State { schema: Dump::parse(&schema).entries, rows })
+    Ok(State { schema, rows })
 }
 
 /// The log as it is once everything sent so far is in it.
@@ -301,6 +313,12 @@ mod tests {
         assert!(kept("PATH", "/usr/bin") && kept("HOME", "/home/me") && kept("DOCS", "https://example.org/"));
         assert!(!kept("PGPASSWORD", "x") && !kept("DATABASE_URL", "postgres://app@db/prod"));
         assert!(!kept("PROD", "mysql://app:secret@db/prod") && !kept("OTHER", "postgresql+asyncpg:///prod"));
+    }
+
+    #[test]
+    fn the_first_line_that_differs_is_told() {
+        assert_eq!(first_difference("a\nb\nc", "a\nx\nc"), ("b", "x"));
+        assert_eq!(first_difference("a", "a\nb"), ("", "b"));
     }
 
     #[test]

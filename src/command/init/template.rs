@@ -56,6 +56,11 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # A file or a folder of migrations, and the tool whose files they are. Left out: the one folder of the project in
 # which a migration tool keeps them, and whichever layout its files have.
 @migrations
+# Where migrations are code, the tool itself runs against a copy, with DATABASE_URL set, and what it sends is rehearsed;
+# only with --run-command, since it is the project's own code. docs/commands.md says more.
+#   command = "alembic upgrade head"
+#   command_variable = "APP_DATABASE"
+#   command_url = "postgresql+psycopg://{role}@/{database}?host={host}&port={port}"
 
 # Where real data comes from: a dump (what pg_dump wrote), postgres://…, or "empty". A URL is only ever read.
 #   source = "production.dump"

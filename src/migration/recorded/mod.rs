@@ -96,6 +96,9 @@ pub enum RecordError {
 struct Piece {
     unit: usize,
     in_transaction: bool,
+    /// Opens and closes transactions itself.
+    explicit: bool,
+    /// As people see them, and as they are sent.
     statements: Vec<(String, String)>,
     noted: Vec<Noted>,
     version: Option<String>,
@@ -117,7 +120,7 @@ pub fn assemble(sent: &[Sent], known: &Circumstances<'_>) -> Result<Recorded, Re
         cut_into_versions(at, unit, known, &mut setup, &mut pieces);
     }
     name_versions(&mut pieces, known);
-    Ok(Recorded { setup, migrations: migrations(pieces, &session, known) })
+    Ok(Recorded { setup, migrations: migrations(as_one_script(pieces), &session, known) })
 }
 
 /// Adds the pieces of one transaction, or of statements that commit by themselves.
@@ -136,6 +139,9 @@ fn cut_into_versions(
         } else if let Some(noted) = books::noted(&sql) {
             piece.version = Some(noted.version.clone());
             piece.noted.push(noted);
+            if piece.statements.iter().all(|(_, sql)| units::is_setting_up(sql)) {
+                piece.statements.clear();
+            }
             pieces.push(std::mem::replace(&mut piece, fresh()));
         } else {
             piece.statements.push((shown(&sql, known.show_values), sql));
@@ -164,42 +170,72 @@ fn name_versions(pieces: &mut Vec<Piece>, known: &Circumstances<'_>) {
     }
     let mut at = 1;
     while at < pieces.len() {
-        let alone = pieces[at].statements.is_empty() && pieces[at - 1].version == pieces[at].version;
-        if alone && pieces[at - 1].noted.is_empty() && !pieces[at].in_transaction {
+        let [before, piece] = &pieces[at - 1..=at] else { break };
+        let alone = piece.statements.is_empty() && in_unit(pieces, piece.unit) == 1;
+        if alone && before.version == piece.version && before.noted.is_empty() {
+            // Written on its own, once what it is about was over.
             let noted = pieces.remove(at).noted;
-            pieces[at - 1].noted = noted;
-            // Written on its own, once the transaction was over.
-            for noted in &mut pieces[at - 1].noted {
-                noted.afterwards = true;
-            }
+            pieces[at - 1].noted = noted.into_iter().map(|noted| Noted { afterwards: true, ..noted }).collect();
         } else {
             at += 1;
         }
     }
 }
 
+fn in_unit(pieces: &[Piece], unit: usize) -> usize {
+    pieces.iter().filter(|piece| piece.unit == unit).count()
+}
+
+/// A version that runs in several transactions, and in nobody else's, is one script that opens and closes them itself.
+fn as_one_script(pieces: Vec<Piece>) -> Vec<Piece> {
+    let own = |piece: &Piece| in_unit(&pieces, piece.unit) == 1;
+    let alone: Vec<bool> = pieces.iter().map(own).collect();
+    let mut made: Vec<(bool, Piece)> = Vec::new();
+    for (piece, alone) in pieces.into_iter().zip(alone) {
+        match made.last_mut() {
+            Some((true, last)) if alone && last.version == piece.version && last.noted.is_empty() => {
+                let (first, second) = (std::mem::take(last).bracketed(), piece.bracketed());
+                let statements = first.statements.into_iter().chain(second.statements).collect();
+                *last = Piece { statements, explicit: true, ..second };
+            }
+            _ => made.push((alone, piece)),
+        }
+    }
+    made.into_iter().map(|(_, piece)| piece).collect()
+}
+
+impl Piece {
+    /// With its own `BEGIN` and `COMMIT`, if it runs in a transaction.
+    fn bracketed(mut self) -> Self {
+        if std::mem::take(&mut self.in_transaction) {
+            let word = |word: &str| (word.to_owned(), word.to_owned());
+            self.statements.insert(0, word("BEGIN"));
+            self.statements.push(word("COMMIT"));
+        }
+        self
+    }
+}
+
 fn migrations(pieces: Vec<Piece>, session: &[String], known: &Circumstances<'_>) -> Vec<Migration> {
     let mut made: Vec<(usize, Migration)> = Vec::new();
-    let in_unit = |unit: usize| pieces.iter().filter(|piece| piece.unit == unit).count();
     let mut index = 1;
-    for (at, piece) in pieces.iter().enumerate() {
+    for piece in &pieces {
         let version = piece.version.clone().unwrap_or_else(|| LAYOUT.to_owned());
-        let transaction = match (piece.in_transaction, in_unit(piece.unit)) {
+        // Two transactions of several versions each: the second would go on in the first.
+        let runs_on = made
+            .last()
+            .is_some_and(|(unit, last)| last.transaction == TransactionMode::AllPending && *unit != piece.unit);
+        let transaction = match (piece.in_transaction, in_unit(&pieces, piece.unit)) {
+            _ if piece.explicit => TransactionMode::Explicit,
             (false, _) => TransactionMode::None,
             (true, 1) => TransactionMode::PerMigration,
+            (true, _) if runs_on => TransactionMode::PerMigration,
             (true, _) => TransactionMode::AllPending,
         };
-        let file = written_down(&version, at, &piece.statements);
+        let file = written_down(&version, made.len(), &piece.statements);
         let statements = number(&file, &piece.statements, index);
         index += statements.len();
         let history = history(piece);
-        // Two transactions of several versions each: the second would go on in the first.
-        let runs_on = made.last().filter(|(unit, last)| {
-            transaction == TransactionMode::AllPending
-                && last.transaction == TransactionMode::AllPending
-                && *unit != piece.unit
-        });
-        let transaction = if runs_on.is_some() { TransactionMode::PerMigration } else { transaction };
         if let Some((_, last)) = made.last_mut().filter(|(unit, last)| {
             *unit == piece.unit && last.transaction == TransactionMode::PerMigration && piece.in_transaction
         }) {

@@ -62,27 +62,49 @@ fn versions_that_share_a_transaction_are_told_apart_by_their_rows() {
 }
 
 #[test]
-fn a_version_may_run_in_several_transactions_and_outside_of_any() {
+fn a_version_that_shares_a_transaction_goes_on_in_others() {
     let made = recorded(&all(&[
         "BEGIN",
         "ALTER TABLE one ADD two int",
         "COMMIT",
         "CREATE INDEX CONCURRENTLY i ON one (two)",
         "BEGIN ISOLATION LEVEL SERIALIZABLE",
-        TO_B,
         "ALTER TABLE one ADD three int",
+        TO_B,
+        "ALTER TABLE one ADD four int",
         "INSERT INTO schema_migrations (version) VALUES ('c')",
         "COMMIT",
     ]))
     .unwrap();
-    use TransactionMode::{AllPending, None as Bare, PerMigration};
+    use TransactionMode::{AllPending, Explicit};
+    let before = vec!["BEGIN", "ALTER TABLE one ADD two int", "COMMIT", "CREATE INDEX CONCURRENTLY i ON one (two)"];
     let expected = [
-        ("b", PerMigration, vec!["ALTER TABLE one ADD two int"], None),
-        ("b", Bare, vec!["CREATE INDEX CONCURRENTLY i ON one (two)"], None),
-        ("b", AllPending, vec!["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"], Some(true)),
-        ("c", AllPending, vec!["ALTER TABLE one ADD three int"], Some(true)),
+        ("b", Explicit, before, None),
+        (
+            "b",
+            AllPending,
+            vec!["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "ALTER TABLE one ADD three int"],
+            Some(true),
+        ),
+        ("c", AllPending, vec!["ALTER TABLE one ADD four int"], Some(true)),
     ];
     assert_eq!(parts(&made), expected);
+}
+
+#[test]
+fn a_version_with_transactions_of_its_own_is_one_script() {
+    let made = recorded(&all(&[
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        "ALTER TABLE one ADD two int",
+        "COMMIT",
+        "CREATE INDEX CONCURRENTLY i ON one (two)",
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        TO_B,
+        "COMMIT",
+    ]))
+    .unwrap();
+    let script = vec!["BEGIN", "ALTER TABLE one ADD two int", "COMMIT", "CREATE INDEX CONCURRENTLY i ON one (two)"];
+    assert_eq!(parts(&made), [("b", TransactionMode::Explicit, script, Some(false))]);
 }
 
 #[test]

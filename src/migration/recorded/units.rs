@@ -111,7 +111,7 @@ fn end(session: &mut Open, at: usize, committed: bool, name: &str, units: &mut V
 }
 
 /// What prepares a transaction and has no effect of its own.
-fn is_setting_up(sql: &str) -> bool {
+pub(super) fn is_setting_up(sql: &str) -> bool {
     matches!(
         kind(sql),
         StatementKind::Savepoint | StatementKind::Release | StatementKind::RollbackTo | StatementKind::SetLocal
@@ -169,11 +169,12 @@ fn only_reads(kind: &StatementKind, sql: &str, volatile: &BTreeSet<String>) -> b
     !writes && !calls
 }
 
-/// `SET TRANSACTION` for what a `BEGIN` asks for beside the transaction itself.
+/// `SET TRANSACTION` for what a `BEGIN` asks for beside the transaction itself, where that is not what there is anyhow.
 fn modes(begin: &str) -> Option<String> {
     let all = words(begin);
     let first = all.iter().find(|word| !["BEGIN", "START", "WORK", "TRANSACTION"].iter().any(|each| word.is(each)))?;
-    Some(format!("SET TRANSACTION {}", &begin[first.start..]))
+    let asked = &begin[first.start..];
+    (!asked.eq_ignore_ascii_case("ISOLATION LEVEL READ COMMITTED")).then(|| format!("SET TRANSACTION {asked}"))
 }
 
 /// What each session begins with, taken out of the units: settings before anything else of theirs.
