@@ -229,7 +229,7 @@ fn good_revisions_of_the_service_pass_its_check_and_a_bad_one_fails_it_by_name()
         .filter(|finding| finding["severity"] == "error")
         .map(|finding| (finding["id"].as_str().expect("an id"), finding["file"].as_str().expect("a file")))
         .collect();
-    let place = "recorded/06_0006.sql";
+    let place = "recorded/03_0006.sql";
     assert_eq!(errors, [("lock/table-rewrite", place), ("plan/regressed", place), ("index/dropped-in-use", place)]);
 }
 
