@@ -5,6 +5,7 @@ mod support;
 
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::server::SUPERUSER;
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use support::place::{Place, ROLE};
 use support::python::{programs, said};
-use support::{copy_folder, repository};
+use support::{Ran, copy_folder, repository, run, seatrial, state_folder};
 use tempfile::TempDir;
 
 /// A project of its own, with the environment's programs on the `PATH`.
@@ -40,6 +41,17 @@ impl Project {
             command.env("TMPDIR", folder);
         }
         command
+    }
+
+    /// `seatrial check` as its team runs it, the project's command allowed.
+    fn check(&self, state: &str) -> Ran {
+        let root = self.folder.path().join(".git");
+        std::fs::create_dir_all(root).expect("the root of a repository");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
+        let mut command = seatrial(self.folder.path(), &state_folder(state));
+        command.env("PATH", std::env::join_paths(path).expect("a PATH")).env("PYTHONDONTWRITEBYTECODE", "1");
+        run(command.args(["check", "--run-command", "--format", "json"]))
     }
 
     fn shell(&self, line: &str) -> Command {
@@ -146,9 +158,8 @@ async fn the_services_source_is_what_its_revisions_go_on_from() {
     let place = Place::new().await;
     let url = database(&place).await;
     let readme = std::fs::read_to_string(project.folder.path().join("README.md")).expect("its README");
-    for line in commands(&readme, "Check its migrations") {
-        done(&mut project.shell(&line));
-    }
+    let lines = commands(&readme, "Check its migrations");
+    done(&mut project.shell(lines.first().expect("what makes the source")));
     let source = std::fs::read_to_string(project.folder.path().join("data/production.sql")).expect("a source");
     place.execute("berths", SUPERUSER, &source).await.expect("it loads");
     let url = url.replace(&format!("user={ROLE}"), "user=harbour");
@@ -179,4 +190,56 @@ async fn djangos_migrations_run_by_its_own_command() {
         session.query("SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'moorings_depth_idx'::regclass");
     assert_eq!(valid.await.expect("an index").scalar(), Some("true"));
     session.close().await;
+}
+
+/// The versions that were rehearsed, each once.
+fn versions(report: &Value) -> Vec<&str> {
+    let migrations = report["migrations"].as_array().expect("migrations").iter();
+    let mut versions: Vec<&str> = migrations.filter_map(|migration| migration["version"].as_str()).collect();
+    versions.dedup();
+    versions
+}
+
+#[test]
+fn good_revisions_of_the_service_pass_its_check_and_a_bad_one_fails_it_by_name() {
+    let Some(project) = Project::copy("examples/python-service") else { return };
+    let readme = std::fs::read_to_string(project.folder.path().join("README.md")).expect("its README");
+    let lines = commands(&readme, "Check its migrations");
+    let (last, before) = lines.split_last().expect("commands");
+    assert_eq!(last, "seatrial check --run-command");
+    for line in before {
+        done(&mut project.shell(line));
+    }
+    let ran = project.check("python-service");
+    let report = ran.report();
+    assert_eq!((ran.code, report["verdict"].as_str()), (Some(0), Some("pass")), "{}", ran.stderr);
+    assert_eq!(versions(&report), ["0004", "0005"]);
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(0), "{}", report["findings"]);
+    let name = "0006_wide_booking_ids.py";
+    let folder = project.folder.path();
+    std::fs::rename(folder.join("bad").join(name), folder.join("migrations/versions").join(name)).expect("moved");
+    let ran = project.check("python-service");
+    let report = ran.report();
+    assert_eq!((ran.code, report["verdict"].as_str()), (Some(1), Some("fail")), "{}", ran.stderr);
+    assert_eq!(versions(&report), ["0004", "0005", "0006"]);
+    let last = report["migrations"].as_array().and_then(|all| all.last()).expect("the bad one");
+    assert_eq!(last["name"], format!("migrations/versions/{name}"));
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let errors: Vec<(&str, &str)> = findings
+        .filter(|finding| finding["severity"] == "error")
+        .map(|finding| (finding["id"].as_str().expect("an id"), finding["file"].as_str().expect("a file")))
+        .collect();
+    let place = "recorded/03_0006.sql";
+    assert_eq!(errors, [("lock/table-rewrite", place), ("plan/regressed", place), ("index/dropped-in-use", place)]);
+}
+
+#[test]
+fn djangos_command_is_rehearsed() {
+    let Some(project) = Project::copy("tests/fixtures/django") else { return };
+    let ran = project.check("django");
+    let report = ran.report();
+    assert_eq!(versions(&report), ["moorings.0002_depth_index"], "{}", ran.stderr);
+    assert_eq!(report["answers"]["applies"]["verdict"], "yes", "{}", ran.stderr);
+    assert_eq!(report["answers"]["undoable"]["verdict"], "yes", "{}", ran.stderr);
+    assert_eq!(report["indexes"][0]["name"], "public.moorings_depth_idx", "{}", report["indexes"]);
 }
