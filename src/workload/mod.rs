@@ -1,6 +1,7 @@
 //! Hot queries: what the application runs often enough that it must not get slower.
 
 pub mod draw;
+pub mod import;
 pub mod naming;
 pub mod parameter;
 pub mod source;

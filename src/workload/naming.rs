@@ -11,7 +11,9 @@ pub fn name(sql: &str) -> String {
         Lexer::new(sql).filter(|token| !token.kind.is_trivia()).map(|token| (token.kind, &sql[token.span])).collect();
     let is = |at: usize, word: &str| words.get(at).is_some_and(|(_, text)| text.eq_ignore_ascii_case(word));
     let verb = (0..words.len())
-        .find(|at| ["select", "insert", "update", "delete", "merge", "values", "table"].iter().any(|word| is(*at, word)))
+        .find(|at| {
+            ["select", "insert", "update", "delete", "merge", "values", "table"].iter().any(|word| is(*at, word))
+        })
         .map_or_else(|| "query".to_owned(), |at| words[at].1.to_lowercase());
     let mut name = verb.clone();
     if let Some(table) = table(&words, &verb) {
@@ -47,7 +49,8 @@ fn table(words: &[(TokenKind, &str)], verb: &str) -> Option<String> {
     let is_name = |at: usize| {
         words.get(at).is_some_and(|(kind, _)| matches!(kind, TokenKind::Word | TokenKind::QuotedIdentifier))
     };
-    let starts = words.iter().enumerate().filter(|(_, (_, text))| before.iter().any(|word| text.eq_ignore_ascii_case(word)));
+    let starts =
+        words.iter().enumerate().filter(|(_, (_, text))| before.iter().any(|word| text.eq_ignore_ascii_case(word)));
     for (start, _) in starts {
         let mut at = start + 1;
         while words.get(at).is_some_and(|(_, text)| text.eq_ignore_ascii_case("only")) {
@@ -75,7 +78,10 @@ mod tests {
     #[test]
     fn names_say_what_is_done_to_which_table_by_which_columns() {
         for (sql, expected) in [
-            ("SELECT * FROM app.orders o WHERE o.customer_id = $1 AND status IN ($2)", "select-orders-by-customer_id-status"),
+            (
+                "SELECT * FROM app.orders o WHERE o.customer_id = $1 AND status IN ($2)",
+                "select-orders-by-customer_id-status",
+            ),
             ("select now()", "select"),
             ("INSERT INTO \"Odd Ones\" (a) VALUES ($1)", "insert-oddones"),
             ("UPDATE ONLY t SET a = 1 WHERE id = $1", "update-t-by-id"),

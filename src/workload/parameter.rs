@@ -206,8 +206,7 @@ impl<'a> Rewriter<'a> {
         let is_embed = written.eq_ignore_ascii_case("sqlc.embed");
         // A slice is planned with one element.
         let known = ["sqlc.arg", "sqlc.narg", "sqlc.slice", "pggen.arg"];
-        if !is_embed && !known.iter().any(|known| written.eq_ignore_ascii_case(known))
-        {
+        if !is_embed && !known.iter().any(|known| written.eq_ignore_ascii_case(known)) {
             return match library.to_ascii_lowercase().as_str() {
                 "sqlc" | "pggen" if self.text(at + 3) == "(" => {
                     Err(self.error(at, ParameterErrorKind::Macro(format!("{written}(…)"))))
@@ -534,7 +533,11 @@ mod tests {
             ("INSERT INTO t VALUES :t*:rows", ":t*:rows"),
             ("SELECT 1 /*~ (when x) ~*/", "/*~ (when x) ~*/"),
         ] {
-            assert_eq!(rewritten(sql).map_err(|error| error.kind), Err(ParameterErrorKind::Macro(found.into())), "{sql}");
+            assert_eq!(
+                rewritten(sql).map_err(|error| error.kind),
+                Err(ParameterErrorKind::Macro(found.into())),
+                "{sql}"
+            );
         }
     }
 

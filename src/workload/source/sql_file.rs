@@ -9,8 +9,8 @@
 //! ```
 
 use super::header::{self, Header, Line};
-use super::{Reading, WorkloadError};
 use super::spelling::nearest;
+use super::{Reading, WorkloadError};
 use crate::migration::SourceFile;
 use crate::migration::script::lexer::{Lexer, Token, TokenKind};
 use crate::migration::script::split;

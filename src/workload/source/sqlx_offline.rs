@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_query_has_its_types_and_a_name_that_stays() {
-        let types = r#"["Int8", "TextArray", "Char", {"Custom": {"name": "Mood", "kind": {"Enum": ["a"]}}}, "Unknown"]"#;
+        let types =
+            r#"["Int8", "TextArray", "Char", {"Custom": {"name": "Mood", "kind": {"Enum": ["a"]}}}, "Unknown"]"#;
         let sql = "SELECT a FROM t WHERE id = $1 AND b = ANY($2) AND c = $3 AND d = $4 AND e = $5;";
         let reading = reading(&with(sql, types));
         let query = &reading.queries[0];
