@@ -11,7 +11,6 @@ use seatrial::engine::postgres::identify::{Identified, identify};
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::workload::HotQuery;
 use seatrial::workload::import::{log, registry};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -66,12 +65,9 @@ async fn main() -> ExitCode {
     assert!(identified.iter().all(|each| matches!(each, Identified::Planned(_))));
 
     let started = Instant::now();
-    let mut taken = BTreeSet::new();
-    let entries: Vec<String> = import
-        .found
-        .iter()
-        .map(|found| registry::entry(&registry::free_name("select-wide-by-id-note", &mut taken), found, true))
-        .collect();
+    let mut names = registry::Names::default();
+    let entries: Vec<String> =
+        import.found.iter().map(|found| registry::entry(&names.free("select-wide-by-id-note"), found, true)).collect();
     let merged = registry::merge("", &[], &[], &entries);
     let written = started.elapsed();
 

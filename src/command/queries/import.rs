@@ -52,7 +52,8 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
     all.refused.extend(refused);
     notes.iter().for_each(|note| progress.say(note));
 
-    let mut taken: BTreeSet<String> = known.iter().map(|query| query.name.clone()).collect();
+    let taken: BTreeSet<String> = known.iter().map(|query| query.name.clone()).collect();
+    let mut names = registry::Names::new(taken);
     let (mut entries, mut weights, mut values) = (Vec::new(), Vec::new(), 0);
     for (key, mut each) in found {
         if let Some(name) = known_by.get(&key) {
@@ -62,7 +63,7 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
         each.owner = each.owner.or_else(|| args.owner.clone());
         let wanted = each.name.clone().unwrap_or_else(|| naming::name(&each.sql));
         values += if args.no_values { 0 } else { each.sets.len() };
-        entries.push(registry::entry(&registry::free_name(&wanted, &mut taken), &each, !args.no_values));
+        entries.push(registry::entry(&names.free(&wanted), &each, !args.no_values));
     }
     let text = if to_stdout { String::new() } else { std::fs::read_to_string(&into).unwrap_or_default() };
     let merged = registry::merge(&text, &there, &weights, &entries);

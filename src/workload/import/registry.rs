@@ -6,7 +6,7 @@
 use super::Found;
 use crate::workload::HotQuery;
 use crate::workload::source::sql_file::spelled;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First line of a new file.
 const TITLE: &str = "-- Hot queries, brought in by `seatrial queries import`. Names, owners, weights and sets may be edited: a later\n\
@@ -27,12 +27,31 @@ pub fn weight(calls: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A name no other query has.
-pub fn free_name(wanted: &str, taken: &mut BTreeSet<String>) -> String {
-    let names = (1..).map(|number| if number == 1 { wanted.to_owned() } else { format!("{wanted}-{number}") });
-    let name = names.into_iter().find(|name| !taken.contains(name)).unwrap_or_else(|| wanted.to_owned());
-    taken.insert(name.clone());
-    name
+/// Names that are taken.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    taken: BTreeSet<String>,
+    /// The number to try next behind a name that was wanted before.
+    next: BTreeMap<String, usize>,
+}
+
+impl Names {
+    /// Begins with those that are there already.
+    pub fn new(taken: BTreeSet<String>) -> Self {
+        Self { taken, next: BTreeMap::new() }
+    }
+
+    /// A name no other query has: the one that is wanted, or that with a number.
+    pub fn free(&mut self, wanted: &str) -> String {
+        let number = self.next.entry(wanted.to_owned()).or_insert(1);
+        loop {
+            let name = if *number == 1 { wanted.to_owned() } else { format!("{wanted}-{number}") };
+            *number += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
 }
 
 /// One query as it stands in the file.
@@ -188,6 +207,13 @@ mod tests {
         assert_eq!(merged.updated, ["a"]);
         let again = merge(&merged.text, &read(&merged.text), &weights, &[]);
         assert_eq!((again.text, again.updated), (merged.text, vec![]));
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let mut names = Names::new(["a".to_owned(), "a-3".to_owned()].into());
+        let given: Vec<String> = ["a", "a", "b", "b"].map(|wanted| names.free(wanted)).into();
+        assert_eq!(given, ["a-2", "a-4", "b", "b-2"]);
     }
 
     #[test]
