@@ -21,6 +21,9 @@ pub enum Command {
     Demo(Box<CheckArgs>),
     /// Look at the project, write a commented seatrial.toml, say what was detected.
     Init(InitArgs),
+    /// The registered hot queries: list them, bring them in from where they already are, look for mistakes.
+    #[command(subcommand)]
+    Queries(QueriesCommand),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
     /// What a finding means, an example that causes it, and one that does not.
@@ -148,6 +151,109 @@ pub struct PlaceArgs {
     /// Where bases and runs are kept.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
+}
+
+/// What to do with hot queries.
+#[derive(Debug, Subcommand)]
+pub enum QueriesCommand {
+    /// Names, weights, owners, parameters and places of what is registered.
+    List(ListArgs),
+    /// Bring in queries from logs, pg_stat_statements, and the files of other tools.
+    Import(Box<ImportArgs>),
+    /// Plan each registered query on a copy of the source, and say what is wrong with it.
+    Lint(LintArgs),
+}
+
+/// Which queries are meant, and where servers are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RegisteredArgs {
+    /// File or directory of registered hot queries; repeatable.
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// Which `[[database]]` entry of the configuration.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
+    pub database: Option<String>,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Which copy queries are planned on, and as whom.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GroundArgs {
+    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
+    pub source: Option<String>,
+    /// Role queries are planned as; default: the owner of most tables.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_ROLE")]
+    pub role: Option<String>,
+    /// Search path.
+    #[arg(long, value_name = "LIST", env = "SEATRIAL_SCHEMA")]
+    pub schema: Option<String>,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Options of `queries list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// text or json.
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub format: TextOrJson,
+    /// Which queries.
+    #[command(flatten)]
+    pub registered: RegisteredArgs,
+}
+
+/// Options of `queries lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// text or json.
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub format: TextOrJson,
+    /// Which queries.
+    #[command(flatten)]
+    pub registered: RegisteredArgs,
+    /// Which copy.
+    #[command(flatten)]
+    pub ground: GroundArgs,
+}
+
+/// Options of `queries import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Logs, a saved or (by its postgres:// URL) a live pg_stat_statements, files and folders of queries.
+    #[arg(required = true)]
+    pub from: Vec<String>,
+    /// The file to write, merged with what it holds; `-` is standard output. Default: imported.sql in the folder of
+    /// registered queries, or queries/imported.sql.
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<PathBuf>,
+    /// How many statements of pg_stat_statements, those that took most time in total.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub top: usize,
+    /// Owner of the queries that come without one.
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+    /// Leave values of parameters and constants out: they are user data.
+    #[arg(long)]
+    pub no_values: bool,
+    /// Which queries.
+    #[command(flatten)]
+    pub registered: RegisteredArgs,
+    /// Which copy.
+    #[command(flatten)]
+    pub ground: GroundArgs,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
 }
 
 /// Options of `init`.

@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod init;
+mod queries;
 mod suggest;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
@@ -102,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::check(&args, false),
         Command::Demo(args) => check::check(&args, true),
         Command::Init(args) => init::init(&args),
+        Command::Queries(command) => queries::queries(&command),
         Command::Report(args) => render_saved(&args),
         Command::Explain { id } => explain::explain(id.as_deref()),
         Command::Doctor(place) => doctor(&place),

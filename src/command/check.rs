@@ -16,6 +16,7 @@ use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, build, human};
+use crate::workload::source::{Loaded, WorkloadError};
 use crate::workload::{self, HotQuery};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,8 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
 struct Job {
     settings: Settings,
     queries: Vec<HotQuery>,
+    /// Registered, and without a plan by their nature.
+    passed_over: Vec<WorkloadError>,
     trees: Vec<MigrationTree>,
     changed: Option<Changed>,
     source: Source,
@@ -85,11 +88,12 @@ impl Job {
     }
 
     fn read(settings: Settings) -> Result<Self, Stop> {
-        let queries = if settings.queries.is_empty() {
-            Vec::new()
+        let loaded = if settings.queries.is_empty() {
+            Loaded::default()
         } else {
-            workload::source::load(&settings.queries, &settings.root).map_err(Stop::usage)?
+            workload::source::load_strictly(&settings.queries, &settings.root).map_err(Stop::usage)?
         };
+        let (queries, passed_over) = (loaded.queries, loaded.passed_over);
         let paths = if settings.command.is_some() { Vec::new() } else { migrations(&settings)? };
         let request = Request { paths: &paths, root: &settings.root, options: &settings.layout_options };
         let trees = match settings.command {
@@ -117,18 +121,18 @@ impl Job {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
         }
-        Ok(Self { settings, queries, trees, changed, source, outputs })
+        Ok(Self { settings, queries, passed_over, trees, changed, source, outputs })
     }
 }
 
 /// What ends a run from outside. One for all databases: a signal between two of them is not lost.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+pub(super) struct Signals {
+    pub(super) interrupt: Signal,
+    pub(super) terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 }
@@ -199,10 +203,11 @@ fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
 }
 
 async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Rehearsal, End), Stop> {
-    let Job { settings, queries, trees, changed, source, .. } = job;
+    let Job { settings, queries, passed_over, trees, changed, source, .. } = job;
     let settings = &settings;
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
     let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
+    rehearsal.query_notes.extend(passed_over.iter().map(|each| format!("left out: {each}")));
     let activity = Activity::default();
     let work = async {
         let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;

@@ -14,6 +14,7 @@ pub mod scratch;
 pub mod settle;
 pub mod source;
 pub mod state;
+pub mod statements;
 pub mod text;
 pub mod url;
 pub mod words;

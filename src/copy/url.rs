@@ -1,5 +1,6 @@
 //! The address of a running server, with its password kept out of sight.
 
+use crate::engine::postgres::session::Reach;
 use std::fmt;
 use thiserror::Error;
 
@@ -125,6 +126,33 @@ impl SecretUrl {
         )
     }
 
+    /// What a connection of our own needs. Of several hosts it is the first.
+    ///
+    /// # Errors
+    /// Broken percent-encoding.
+    pub fn parts(&self) -> Result<Reach, UrlError> {
+        let parameter = |name: &str| {
+            let value = self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| decode(value, "host"));
+            value.transpose()
+        };
+        let first = self.hosts.split(',').next().unwrap_or_default();
+        let (host, port) = match first.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            _ => (first, ""),
+        };
+        let host = decode(host.trim_start_matches('[').trim_end_matches(']'), "host")?;
+        let host = if host.is_empty() { parameter("host")? } else { Some(host) };
+        let port = port.parse().ok().or(parameter("port")?.and_then(|port| port.parse().ok()));
+        Ok(Reach {
+            host,
+            port,
+            user: self.user.clone(),
+            password: self.password.clone(),
+            database: self.database.clone(),
+            ssl_mode: parameter("sslmode")?,
+        })
+    }
+
     /// What tells this source from every other: where and what, without who.
     pub fn identity(&self) -> String {
         let mut place: Vec<_> = self
@@ -229,6 +257,23 @@ mod tests {
     fn a_hash_is_a_character_like_any_other() {
         let url = SecretUrl::parse("postgres://app:p#1@db/shop").expect("url");
         assert_eq!((url.password(), url.database(), url.host()), (Some("p#1"), "shop", "db".to_owned()));
+    }
+
+    #[test]
+    fn a_connection_finds_host_port_and_user_in_every_spelling() {
+        for (text, host, port) in [
+            ("postgres://u:p@db:5433,other/d", Some("db"), Some(5433)),
+            ("postgres://u:p@/d?host=/run/pg&port=5434", Some("/run/pg"), Some(5434)),
+            ("postgres://u:p@%2Frun%2Fpg/d", Some("/run/pg"), None),
+            ("postgres://u:p@[::1]:1/d", Some("::1"), Some(1)),
+            ("postgres://u:p@[::1]/d", Some("::1"), None),
+            ("postgres:///d?user=u&password=p", None, None),
+        ] {
+            let reach = SecretUrl::parse(text).and_then(|url| url.parts()).map_err(|error| error.to_string());
+            let reach = reach.unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!((reach.host.as_deref(), reach.port), (host, port), "{text}");
+            assert_eq!((reach.user.as_deref(), reach.password.as_deref()), (Some("u"), Some("p")), "{text}");
+        }
     }
 
     #[test]

@@ -83,10 +83,9 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
     let sent = command::sent(&mut superuser, copy.data_dir(), &copy.target.role).await.map_err(CommandError::Log)?;
     let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
     plan.progress.say(&format!("`{}` ended after {time}: {}", command.line, ran.status));
-    let refused = sent.last().is_some() && sent.iter().any(|each| each.refused.is_some());
     if !ran.status.success() {
         plan.progress.say(&last_words(&ran));
-        if !refused {
+        if !recorded::ends_refused(&sent) {
             let status = ran.status.to_string();
             return Err(CommandError::Failed { line: command.line.clone(), status }.into());
         }
@@ -103,6 +102,7 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
     let said = [String::from_utf8_lossy(&ran.stdout).as_ref(), ran.stderr.as_str()].concat();
     let last_named = recorded::last_named(&said);
     let known = Circumstances {
+        failed: !ran.status.success(),
         volatile: &volatile,
         show_values: plan.settings.show_values,
         last_named: last_named.as_deref(),

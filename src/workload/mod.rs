@@ -1,10 +1,13 @@
 //! Hot queries: what the application runs often enough that it must not get slower.
 
 pub mod draw;
+pub mod import;
+pub mod naming;
 pub mod parameter;
 pub mod source;
 
 use crate::migration::SourceFile;
+use crate::migration::script::lexer::Lexer;
 use std::sync::Arc;
 
 /// A registered query.
@@ -22,6 +25,8 @@ pub struct HotQuery {
     pub sql: String,
     /// Name of each `$n`, in order; a positional parameter's name is its number.
     pub parameters: Vec<String>,
+    /// Type of each `$n` where the source knows it, `unknown` for one the server is to infer; empty when it infers all.
+    pub types: Vec<String>,
     /// Values to plan and run it with; when none are given they are drawn, where that is possible.
     pub sets: Vec<ParameterSet>,
     /// How often it runs compared with others (calls a minute); 1 when not given.
@@ -51,6 +56,7 @@ impl HotQuery {
             offset: 0,
             sql: sql.to_owned(),
             parameters: Vec::new(),
+            types: Vec::new(),
             sets: Vec::new(),
             weight: 1.0,
             expect: None,
@@ -60,6 +66,32 @@ impl HotQuery {
             settings: Vec::new(),
             search_path: None,
         }
+    }
+}
+
+impl HotQuery {
+    /// `PREPARE statement (types) AS …`.
+    pub fn prepare(&self, statement: &str) -> String {
+        let types = if self.types.is_empty() { String::new() } else { format!(" ({})", self.types.join(", ")) };
+        format!("PREPARE {statement}{types} AS {}", self.sql)
+    }
+
+    /// Its file and line, for people.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file.name, self.file.position(self.offset).line)
+    }
+}
+
+/// Whether a statement of this text has a plan; else what it is, for people.
+pub fn has_plan(sql: &str) -> Result<(), String> {
+    const PLANNED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH"];
+    let mut tokens = Lexer::new(sql).filter(|token| !token.kind.is_trivia()).map(|token| &sql[token.span]);
+    match tokens.find(|text| *text != "(").map(str::to_ascii_uppercase) {
+        Some(word) if PLANNED.contains(&word.as_str()) => Ok(()),
+        Some(word) if word.starts_with(|first: char| first.is_ascii_alphabetic()) => {
+            Err(format!("{word} is a utility statement, which has no plan"))
+        }
+        _ => Err("no statement that has a plan".to_owned()),
     }
 }
 

@@ -33,6 +33,48 @@ pub enum ParameterErrorKind {
     /// psql's `:'name'` or `:"name"`.
     #[error("{0} is replaced by psql, not by the server: write :name for a parameter")]
     Interpolation(String),
+    /// psycopg's `%s`.
+    #[error("%s is a parameter without a name: write %(name)s, :name or $1")]
+    Nameless,
+    /// What a library writes into the SQL before it is sent: a name, a piece of SQL, a template.
+    #[error("{0} becomes SQL only when the program runs: what is sent then cannot be told from here")]
+    Macro(String),
+}
+
+/// What a library's way of writing parameters has of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// HugSQL's and PugSQL's: `:v*:ids`, `:user-id`, and pieces of SQL such as `:i:table`.
+    pub hugsql: bool,
+    /// PgTyped's: `:name!`.
+    pub pgtyped: bool,
+    /// PgTyped's parameters that stand for lists and rows, by name.
+    pub expansions: Vec<(String, Expansion)>,
+}
+
+/// What a parameter of PgTyped becomes. A list is planned with one element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expansion {
+    /// Keys of an object; empty for a plain list.
+    keys: Vec<String>,
+}
+
+impl Expansion {
+    /// `(...)`, `(a, b)` or `((a, b)...)`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let inside = text.strip_prefix('(')?.strip_suffix(')')?.trim();
+        if inside == "..." {
+            return Some(Self { keys: Vec::new() });
+        }
+        let row = inside.strip_suffix("...").map(|row| row.trim().strip_prefix('(')?.strip_suffix(')'));
+        let keys = match row {
+            Some(row) => row?,
+            None => inside,
+        };
+        let keys: Vec<String> = keys.split(',').map(|key| key.trim().trim_end_matches('!').to_owned()).collect();
+        let is_word = |key: &String| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+        keys.iter().all(is_word).then_some(Self { keys })
+    }
 }
 
 /// Most parameters one statement can have: the protocol counts them in 16 bits.
@@ -46,8 +88,16 @@ const MOST: usize = 65_535;
 /// # Errors
 /// Named and positional parameters are mixed, or one cannot be read.
 pub fn rewrite(sql: &str) -> Result<(String, Vec<String>), ParameterError> {
+    rewrite_as(sql, &Dialect::default())
+}
+
+/// The same for the files of a library with ways of its own.
+///
+/// # Errors
+/// As [`rewrite`], or a piece of SQL that the library puts in only when the program runs.
+pub fn rewrite_as(sql: &str, dialect: &Dialect) -> Result<(String, Vec<String>), ParameterError> {
     let tokens: Vec<Token> = Lexer::new(sql).collect();
-    let mut rewriter = Rewriter { sql, tokens: &tokens, output: String::new(), names: Names::None };
+    let mut rewriter = Rewriter { sql, tokens: &tokens, output: String::new(), names: Names::None, dialect };
     let mut brackets = Brackets::default();
     let mut at = 0;
     while at < tokens.len() {
@@ -90,6 +140,7 @@ struct Rewriter<'a> {
     tokens: &'a [Token],
     output: String,
     names: Names,
+    dialect: &'a Dialect,
 }
 
 impl<'a> Rewriter<'a> {
@@ -119,7 +170,18 @@ impl<'a> Rewriter<'a> {
                 self.positional(at, written)?;
                 Ok(Some(at + 1))
             }
+            (Some(TokenKind::LineComment | TokenKind::BlockComment), comment)
+                if self.dialect.hugsql && (comment.starts_with("/*~") || comment.starts_with("--~")) =>
+            {
+                Err(self.error(at, ParameterErrorKind::Macro(comment.lines().next().unwrap_or_default().to_owned())))
+            }
+            (Some(TokenKind::Punctuation), "{") if self.text(at + 1) == "{" => {
+                Err(self.error(at, ParameterErrorKind::Macro("{{…}}".to_owned())))
+            }
+            (Some(TokenKind::Operator), "%") if !brackets.after_value => self.percent(at),
             (Some(TokenKind::Punctuation), ":") if !brackets.colon_is_syntax() => match next {
+                Some(TokenKind::Word) if self.dialect.hugsql => self.hugsql(at),
+                Some(TokenKind::Word) if self.dialect.pgtyped => self.pgtyped(at),
                 Some(TokenKind::Word) => self.named(at, at + 2, self.text(at + 1).to_owned()),
                 Some(TokenKind::String | TokenKind::QuotedIdentifier) => {
                     let written = format!(":{}", self.text(at + 1));
@@ -142,9 +204,15 @@ impl<'a> Rewriter<'a> {
         let function = self.text(at + 2);
         let written = format!("{library}.{function}");
         let is_embed = written.eq_ignore_ascii_case("sqlc.embed");
-        if !is_embed && !["sqlc.arg", "sqlc.narg", "pggen.arg"].iter().any(|known| written.eq_ignore_ascii_case(known))
-        {
-            return Ok(None);
+        // A slice is planned with one element.
+        let known = ["sqlc.arg", "sqlc.narg", "sqlc.slice", "pggen.arg"];
+        if !is_embed && !known.iter().any(|known| written.eq_ignore_ascii_case(known)) {
+            return match library.to_ascii_lowercase().as_str() {
+                "sqlc" | "pggen" if self.text(at + 3) == "(" => {
+                    Err(self.error(at, ParameterErrorKind::Macro(format!("{written}(…)"))))
+                }
+                _ => Ok(None),
+            };
         }
         let open = self.significant(at + 3);
         let argument = self.significant(open + 1);
@@ -165,6 +233,66 @@ impl<'a> Rewriter<'a> {
             return Ok(Some(close + 1));
         }
         self.named(at, close + 1, name)
+    }
+
+    /// `:v:id` and `:v*:ids` are values, `:i:name` and its like pieces of SQL; names may hold hyphens.
+    fn hugsql(&mut self, at: usize) -> Result<Option<usize>, ParameterError> {
+        let mut name = at + 1;
+        let kind = self.text(name);
+        let list = self.text(name + 1) == "*" && self.text(name + 2) == ":";
+        let typed = list || self.text(name + 1) == ":";
+        let after = name + if list { 3 } else { 2 };
+        if typed && self.kind(after) == Some(TokenKind::Word) {
+            match kind {
+                "v" | "value" => name = after,
+                _ => return Err(self.error(at, ParameterErrorKind::Macro(self.written(at, after + 1).to_owned()))),
+            }
+        }
+        let mut to = name + 1;
+        while self.text(to) == "-" && self.kind(to + 1) == Some(TokenKind::Word) {
+            to += 2;
+        }
+        let name = self.written(name, to).replace('-', "_");
+        self.named(at, to, name)
+    }
+
+    /// `:name!`, and what `@param` says of it.
+    fn pgtyped(&mut self, at: usize) -> Result<Option<usize>, ParameterError> {
+        let name = self.text(at + 1).to_owned();
+        let mut to = if self.text(at + 2) == "!" { at + 3 } else { at + 2 };
+        let Some((_, expansion)) = self.dialect.expansions.iter().find(|(known, _)| *known == name) else {
+            // `:user.name`: a key of an object.
+            if self.text(to) == "." && self.kind(to + 1) == Some(TokenKind::Word) {
+                let key = format!("{name}_{}", self.text(to + 1));
+                to += if self.text(to + 2) == "!" { 3 } else { 2 };
+                return self.named(at, to, key);
+            }
+            return self.named(at, to, name);
+        };
+        let keys = expansion.keys.clone();
+        self.output.push('(');
+        if keys.is_empty() {
+            self.named(at, at + 2, name.clone())?;
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if index > 0 {
+                self.output.push_str(", ");
+            }
+            self.named(at, at + 2, format!("{name}_{key}"))?;
+        }
+        self.output.push(')');
+        Ok(Some(to))
+    }
+
+    /// psycopg's `%(name)s`; `%s` has no name that could be given a value.
+    fn percent(&mut self, at: usize) -> Result<Option<usize>, ParameterError> {
+        if self.text(at + 1) == "(" && self.text(at + 3) == ")" && self.text(at + 4) == "s" {
+            return self.named(at, at + 5, self.text(at + 2).to_owned());
+        }
+        if self.text(at + 1) == "s" {
+            return Err(self.error(at, ParameterErrorKind::Nameless));
+        }
+        Ok(None)
     }
 
     fn written(&self, from: usize, to: usize) -> &'a str {
@@ -353,6 +481,7 @@ mod tests {
         named("a = @a AND b = @B", "a = $1 AND b = $2", &["a", "B"]);
         named("sqlc.arg(a), sqlc.narg('b') , SQLC.ARG( a )", "$1, $2 , $1", &["a", "b"]);
         named("pggen.arg('x') + @x", "$1 + $1", &["x"]);
+        named("IN (sqlc.slice('ids'))", "IN ($1)", &["ids"]);
         named("SELECT sqlc.embed(orders), @id", "SELECT orders.*, $1", &["id"]);
         named("SELECT:a,1:b", "SELECT $1,1 $2", &["a", "b"]);
         named("ARRAY[:a, :b] LIMIT :n", "ARRAY[$1, $2] LIMIT $3", &["a", "b", "n"]);
@@ -387,6 +516,59 @@ mod tests {
         named("x[(:a)]", "x[($1)]", &["a"]);
         named("f(x[1:2], :a)", "f(x[1:2], $1)", &["a"]);
         named("JSON_OBJECT('k': :v)", "JSON_OBJECT('k': $1)", &["v"]);
+    }
+
+    #[test]
+    fn parameters_of_hugsql_may_have_hyphens_and_types() {
+        let hugsql = Dialect { hugsql: true, ..Dialect::default() };
+        let rewritten = |sql: &str| rewrite_as(sql, &hugsql);
+        let (text, names) = rewritten("a = :user-id AND b IN (:v*:ids) AND c = :v:c::int").expect("values");
+        assert_eq!(text, "a = $1 AND b IN ($2) AND c = $3::int");
+        assert_eq!(names, ["user_id", "ids", "c"]);
+        for (sql, found) in [
+            ("SELECT * FROM :i:table", ":i:table"),
+            ("SELECT :i*:columns FROM t", ":i*:columns"),
+            ("SELECT 1 :sql:tail", ":sql:tail"),
+            ("SELECT 1 :snip:tail", ":snip:tail"),
+            ("INSERT INTO t VALUES :t*:rows", ":t*:rows"),
+            ("SELECT 1 /*~ (when x) ~*/", "/*~ (when x) ~*/"),
+        ] {
+            assert_eq!(
+                rewritten(sql).map_err(|error| error.kind),
+                Err(ParameterErrorKind::Macro(found.into())),
+                "{sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_of_pgtyped_stand_for_lists_and_rows() {
+        let expansions = [("ages", "(...)"), ("users", "((name, age!)...)"), ("user", "(name, age)")];
+        let expansions = expansions.map(|(name, shape)| (name.to_owned(), Expansion::parse(shape).expect(shape)));
+        let pgtyped = Dialect { pgtyped: true, expansions: expansions.into(), ..Dialect::default() };
+        let (text, names) = rewrite_as("age IN :ages AND id = :id! AND x = :id", &pgtyped).expect("a list");
+        assert_eq!((text.as_str(), names), ("age IN ($1) AND id = $2 AND x = $2", vec!["ages".into(), "id".into()]));
+        let (text, names) = rewrite_as("INSERT INTO u VALUES :users RETURNING id", &pgtyped).expect("rows");
+        assert_eq!(text, "INSERT INTO u VALUES ($1, $2) RETURNING id");
+        assert_eq!(names, ["users_name", "users_age"]);
+        assert_eq!(rewrite_as("VALUES :user", &pgtyped).expect("a row").0, "VALUES ($1, $2)");
+        for shape in ["", "...", "()", "(a b)", "((a)..."] {
+            assert_eq!(Expansion::parse(shape), None, "{shape}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_psycopg_are_named_or_refused() {
+        named("a = %(a)s AND b % 2 = 1 AND c = (%(c)s)", "a = $1 AND b % 2 = 1 AND c = ($2)", &["a", "c"]);
+        assert_eq!(rewrite("a = %s").map_err(|error| error.kind), Err(ParameterErrorKind::Nameless));
+        assert_eq!(rewrite("a %s"), Ok(("a %s".to_owned(), vec![])));
+    }
+
+    #[test]
+    fn what_is_sql_only_later_is_refused() {
+        for (sql, found) in [("SELECT {{ column }}", "{{…}}"), ("SELECT sqlc.future('x')", "sqlc.future(…)")] {
+            assert_eq!(rewrite(sql).map_err(|error| error.kind), Err(ParameterErrorKind::Macro(found.into())), "{sql}");
+        }
     }
 
     #[test]

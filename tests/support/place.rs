@@ -6,7 +6,7 @@ use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch;
 use seatrial::engine::postgres::schema_dump::{SchemaDumpError, schema_text};
 use seatrial::engine::postgres::server::cluster::create_cluster;
-use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
+use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode, ServerOptions};
 use seatrial::engine::postgres::session::{Endpoint, Session};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -31,6 +31,11 @@ pub struct Place {
 impl Place {
     /// Starts it.
     pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts it with settings of its own.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
         launch::set_launcher(env!("CARGO_BIN_EXE_seatrial").into());
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
@@ -41,7 +46,9 @@ impl Place {
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
         create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
-        let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
+        let mut options = ServerOptions::from(ServerMode::Measuring);
+        options.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let server = Server::start(&binaries, &data_dir, &run, &options).await.expect("a server");
         let keeper = Session::connect(server.endpoint(), "postgres", SUPERUSER, "test").await.expect("a session");
         let place = Self { _folder: folder, binaries, server, keeper: Mutex::new(keeper) };
         place.execute("postgres", SUPERUSER, ROLES).await.expect("roles");
@@ -78,6 +85,25 @@ impl Place {
         let done = session.execute(sql).await;
         session.close().await;
         done.map(|_| ())
+    }
+
+    /// Its data directory.
+    pub fn data_directory(&self) -> &std::path::Path {
+        self.server.data_dir()
+    }
+
+    /// One query with parameters, as an application sends it.
+    pub async fn send(&self, database: &str, sql: &'static str, number: i32, text: &str) -> Result<(), sqlx::Error> {
+        use sqlx::Connection;
+        let endpoint = self.endpoint();
+        let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+            .socket(&endpoint.socket_dir)
+            .port(endpoint.port)
+            .username(SUPERUSER)
+            .database(database);
+        let mut connection = sqlx::postgres::PgConnection::connect_with(&options).await?;
+        sqlx::query(sql).bind(number).bind(text).fetch_all(&mut connection).await?;
+        connection.close().await
     }
 
     /// Its schema, as pg_dump prints it.

@@ -152,6 +152,9 @@ impl<'a> Project<'a> {
             found.extend(paths.into_iter().map(|path| (path, "`-- name:` lines".to_owned())));
         }
         let prepared = self.root.join(".sqlx");
+        if prepared.is_dir() {
+            found.push((prepared, "sqlx's prepared queries".to_owned()));
+        }
         let mut all: Vec<Queries> = Vec::new();
         let mut usable: Vec<PathBuf> = Vec::new();
         let mut counted = 0;
@@ -168,10 +171,6 @@ impl<'a> Project<'a> {
                 Err(_) => drop(usable.pop()),
             }
             all.push(Queries { path: name, count: count.map_err(|error| error.to_string()), why });
-        }
-        if prepared.is_dir() {
-            let count = Err("this version reads .sql files only".to_owned());
-            all.push(Queries { path: ".sqlx".to_owned(), count, why: "sqlx's prepared queries".to_owned() });
         }
         all
     }

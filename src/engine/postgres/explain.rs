@@ -273,7 +273,7 @@ async fn prepare(
     // PREPARE is last in its string, so that no text of the registry's stands before a statement of ours; and not in that
     // of SAVEPOINT, as a syntax error takes back all of a string.
     let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
-    session.execute(&format!("{ours}; PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    session.execute(&format!("{ours}; {}", query.prepare(STATEMENT))).await?;
     Ok(())
 }
 
@@ -295,7 +295,7 @@ pub(super) async fn ready_to_execute(session: &mut Session, query: &HotQuery) ->
     for (name, value) in query.settings.iter().cloned().chain(path) {
         session.execute(&set(&name, &value, Scope::Session)).await?;
     }
-    session.execute(&format!("PREPARE {STATEMENT} AS {}", query.sql)).await?;
+    session.execute(&query.prepare(STATEMENT)).await?;
     Ok(texts)
 }
 

@@ -19,6 +19,23 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+/// A server as a connection is made to it. It cannot be shown: it holds the password.
+#[derive(Clone)]
+pub struct Reach {
+    /// Name, address or folder of a socket; the client's default where the URL has none.
+    pub host: Option<String>,
+    /// Its port, where the URL has one.
+    pub port: Option<u16>,
+    /// The user, where the URL has one.
+    pub user: Option<String>,
+    /// The password, where the URL has one.
+    pub password: Option<String>,
+    /// The database.
+    pub database: String,
+    /// `sslmode`, where the URL has one.
+    pub ssl_mode: Option<String>,
+}
+
 /// A result row: column names are shared by [`Rows`], values are text or null.
 pub type Row = Vec<Option<String>>;
 
@@ -83,6 +100,40 @@ impl Session {
         let pid = session.query("SELECT pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
         Ok(session)
+    }
+
+    /// Connects to a server that is not ours, to read; the caller sets the limits.
+    ///
+    /// # Errors
+    /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
+    pub async fn reader(reach: &Reach) -> Result<Self, ServerError> {
+        let mut options = PgConnectOptions::new()
+            .database(&reach.database)
+            .application_name("seatrial")
+            .extra_float_digits(None)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        match reach.host.as_deref() {
+            Some(folder) if folder.starts_with('/') => options = options.socket(folder),
+            Some(host) => options = options.host(host),
+            None => {}
+        }
+        if let Some(port) = reach.port {
+            options = options.port(port);
+        }
+        if let Some(user) = &reach.user {
+            options = options.username(user);
+        }
+        if let Some(password) = &reach.password {
+            options = options.password(password);
+        }
+        if let Some(mode) = &reach.ssl_mode {
+            let mode = mode.parse::<PgSslMode>();
+            options = options
+                .ssl_mode(mode.map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?);
+        }
+        let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
+        Ok(Self { connection, pid: 0 })
     }
 
     /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its

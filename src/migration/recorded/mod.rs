@@ -56,6 +56,8 @@ pub struct Recorded {
 
 /// What is known beside the log.
 pub struct Circumstances<'a> {
+    /// The command failed: what the server refused last is what ended it.
+    pub failed: bool,
     /// Functions that may do something, by their bare names.
     pub volatile: &'a BTreeSet<String>,
     /// Show values in statements that change rows.
@@ -104,6 +106,11 @@ struct Piece {
     version: Option<String>,
 }
 
+/// Whether a refusal by the server is what ended the command, if it failed.
+pub fn ends_refused(sent: &[Sent]) -> bool {
+    units::refused_at_last(sent).is_some()
+}
+
 /// Makes migrations of what was sent, in the order of the log.
 ///
 /// Reads, transactions that were rolled back, and what was refused without an end to the whole have no effect and are
@@ -112,7 +119,7 @@ struct Piece {
 /// # Errors
 /// See [`RecordError`].
 pub fn assemble(sent: &[Sent], known: &Circumstances<'_>) -> Result<Recorded, RecordError> {
-    let units = units::units(sent, known.volatile)?;
+    let units = units::units(sent, known.volatile, known.failed)?;
     let (session, units) = units::session_settings(units);
     let mut setup = Vec::new();
     let mut pieces: Vec<Piece> = Vec::new();

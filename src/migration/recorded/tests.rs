@@ -15,11 +15,15 @@ fn all(statements: &[&str]) -> Vec<Sent> {
 }
 
 fn recorded(sent: &[Sent]) -> Result<Recorded, RecordError> {
+    recorded_from(sent, false)
+}
+
+fn recorded_from(sent: &[Sent], failed: bool) -> Result<Recorded, RecordError> {
     let volatile = BTreeSet::from(["setval".to_owned(), "set_config".to_owned()]);
     let file_of = |version: &str| Some(format!("versions/{version}.py"));
     assemble(
         sent,
-        &Circumstances { volatile: &volatile, show_values: false, last_named: Some("last"), file_of: &file_of },
+        &Circumstances { failed, volatile: &volatile, show_values: false, last_named: Some("last"), file_of: &file_of },
     )
 }
 
@@ -135,14 +139,18 @@ fn what_had_no_effect_is_left_out_and_settings_begin_each_session() {
 
 #[test]
 fn the_refusal_that_ended_it_stays_with_its_transaction() {
-    let made = recorded(&[
+    let went_on = [refused("1", "SELECT * FROM not_there"), sent("1", "CREATE TABLE one (id int)")];
+    assert!(!ends_refused(&went_on), "it failed later, by itself");
+    let sent = [
         sent("1", "BEGIN"),
         sent("1", "ALTER TABLE one ADD two int"),
         sent("1", "SELECT 1"),
         refused("1", "ALTER TABLE one ADD PRIMARY KEY (two)"),
         sent("1", "ROLLBACK"),
-    ])
-    .unwrap();
+    ];
+    assert!(ends_refused(&sent));
+    assert_eq!(recorded(&sent).unwrap(), Recorded::default(), "a tool that goes on from it has done nothing");
+    let made = recorded_from(&sent, true).unwrap();
     let statements = vec!["ALTER TABLE one ADD two int", "ALTER TABLE one ADD PRIMARY KEY (two)"];
     assert_eq!(parts(&made), [("last", TransactionMode::PerMigration, statements, None)]);
 }

@@ -29,9 +29,9 @@ struct Open {
     aborted: bool,
 }
 
-/// Everything that took effect, by the end of its transaction. The last transaction stays if a refusal ended it and
-/// nothing came after it.
-pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>) -> Result<Vec<Unit>, RecordError> {
+/// Everything that took effect, by the end of its transaction. Where the command `failed`, the last transaction stays if a
+/// refusal ended it and nothing came after it.
+pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>, failed: bool) -> Result<Vec<Unit>, RecordError> {
     let mut open: BTreeMap<&str, Open> = BTreeMap::new();
     let mut units = Vec::new();
     for (at, each) in sent.iter().enumerate() {
@@ -60,7 +60,7 @@ pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>) -> Result<Vec<Un
             end(session, at, each.refused.is_none(), &each.session, &mut units);
         }
     }
-    units.extend(refused_at_last(sent));
+    units.extend(refused_at_last(sent).filter(|_| failed));
     units.sort_by_key(|unit| unit.span.1);
     for pair in units.windows(2) {
         if pair[0].session != pair[1].session
@@ -119,7 +119,7 @@ pub(super) fn is_setting_up(sql: &str) -> bool {
 }
 
 /// The refusal that ended the command, with the transaction it ended: whoever runs it again meets it again.
-fn refused_at_last(sent: &[Sent]) -> Option<Unit> {
+pub(super) fn refused_at_last(sent: &[Sent]) -> Option<Unit> {
     let last = sent.iter().rposition(|each| each.refused.is_some())?;
     let own = |each: &Sent| each.session == sent[last].session;
     let goes_on = |each: &Sent| {

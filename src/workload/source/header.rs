@@ -2,6 +2,7 @@
 
 use super::spelling::nearest;
 use crate::migration::script::lexer::{Token, TokenKind};
+use crate::workload::parameter::{Dialect, Expansion};
 use crate::workload::{Gates, Limits};
 
 /// What a header says, before it is compared with the statement below it.
@@ -18,13 +19,19 @@ pub(super) struct Header {
     pub settings: Vec<(String, String)>,
     /// Name, assignments and place of each parameter set.
     pub sets: Vec<(String, String, usize)>,
+    /// Assignments of types to parameters, and their place.
+    pub types: Option<(String, usize)>,
+    /// How parameters are written below it.
+    pub dialect: Dialect,
+    /// Why there is nothing to plan, where the header itself says so.
+    pub unplannable: Option<String>,
     /// Where the name stands.
     pub offset: usize,
 }
 
 const NAME: &str = "name";
 const PARAMS: &str = "params";
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     NAME,
     "owner",
     "expect",
@@ -38,6 +45,9 @@ const KEYS: [&str; 14] = [
     "role",
     "set",
     "search_path",
+    "types",
+    // What an import wrote last, see [`crate::workload::import`].
+    "imported",
     PARAMS,
 ];
 
@@ -48,8 +58,25 @@ pub(super) enum Line<'a> {
     Words,
     /// `name: x`
     Name(&'a str),
+    /// The same in the words of another tool.
+    NameOf(Convention, &'a str),
+    /// PgTyped's `@param ages -> (...)`: what is behind `@param`.
+    Expansion(&'a str),
     /// `key: value`, or `params set: value`.
     Entry { key: &'static str, set: &'a str, value: &'a str },
+}
+
+/// Tools whose files are told by how a name is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Convention {
+    /// `:name get-users :? :*`
+    Hugsql,
+    /// `:snip`: a part of other queries.
+    HugsqlSnippet,
+    /// `! get_users (name?) : (age?)`
+    Clorinde,
+    /// `@name GetUsers`
+    PgTyped,
 }
 
 /// The lines of a comment, without what marks them as comment, and the byte where each begins.
@@ -63,7 +90,11 @@ pub(super) fn lines<'a>(text: &'a str, token: &Token) -> Vec<(usize, &'a str)> {
     let body = if end.is_empty() { inside } else { inside.trim_end_matches(end) };
     let mut lines = Vec::new();
     for line in body.split_inclusive('\n') {
-        lines.push((at, line.trim().trim_start_matches('*').trim()));
+        let said = line.trim().trim_start_matches('*').trim();
+        // PgTyped may say all of it on one line.
+        let parts: Vec<&str> = if said.starts_with("@name ") { said.split(" @param ").collect() } else { vec![said] };
+        lines.push((at, parts[0].trim()));
+        lines.extend(parts[1..].iter().map(|part| (at, &said[part.as_ptr() as usize - said.as_ptr() as usize - 7..])));
         at += line.len();
     }
     lines
@@ -74,9 +105,20 @@ pub(super) fn lines<'a>(text: &'a str, token: &Token) -> Vec<(usize, &'a str)> {
 /// # Errors
 /// A line that was surely meant to be another, for people.
 pub(super) fn line(text: &str) -> Result<Line<'_>, String> {
-    // HugSQL's way: `:name get-users :many`.
-    if let Some(name) = text.strip_prefix(":name ") {
-        return Ok(Line::Name(name));
+    const NAMES: [(&str, Convention); 5] = [
+        (":name ", Convention::Hugsql),
+        (":name- ", Convention::Hugsql),
+        (":snip ", Convention::HugsqlSnippet),
+        ("! ", Convention::Clorinde),
+        ("@name ", Convention::PgTyped),
+    ];
+    if let Some((name, convention)) =
+        NAMES.iter().find_map(|(sign, convention)| Some((text.strip_prefix(sign)?, *convention)))
+    {
+        return Ok(Line::NameOf(convention, name));
+    }
+    if let Some(rest) = text.strip_prefix("@param ").filter(|rest| rest.contains("->")) {
+        return Ok(Line::Expansion(rest));
     }
     let Some((left, value)) = text.split_once(':') else { return Ok(Line::Words) };
     let (value, mut words) = (value.trim(), left.split_whitespace());
@@ -123,6 +165,42 @@ impl Header {
         Ok(Self { name: name.to_owned(), offset, ..Self::default() })
     }
 
+    /// Begins with a name as another tool writes it.
+    ///
+    /// # Errors
+    /// As [`Header::named`].
+    pub fn of(convention: Convention, value: &str, offset: usize) -> Result<Self, String> {
+        match convention {
+            Convention::Clorinde => {
+                let end = value.find(|c: char| c.is_whitespace() || "(:".contains(c)).unwrap_or(value.len());
+                Self::named(&value[..end], offset)
+            }
+            Convention::PgTyped => {
+                let dialect = Dialect { pgtyped: true, ..Dialect::default() };
+                Ok(Self { dialect, ..Self::named(value, offset)? })
+            }
+            Convention::Hugsql | Convention::HugsqlSnippet => {
+                let header = Self::named(value, offset)?;
+                let snippet = convention == Convention::HugsqlSnippet;
+                let unplannable = snippet
+                    .then(|| format!("{} is a snippet: it has a plan only in the query that takes it up", header.name));
+                Ok(Self { dialect: Dialect { hugsql: true, ..Dialect::default() }, unplannable, ..header })
+            }
+        }
+    }
+
+    /// Adds PgTyped's `ages -> (...)`.
+    ///
+    /// # Errors
+    /// An expansion that cannot be read.
+    pub fn expand(&mut self, text: &str) -> Result<(), String> {
+        let (name, shape) = text.split_once("->").unwrap_or((text, ""));
+        let expansion = Expansion::parse(shape.trim())
+            .ok_or_else(|| format!("`{}` is no expansion: write (...), (a, b) or ((a, b)...)", shape.trim()))?;
+        self.dialect.expansions.push((name.trim().to_owned(), expansion));
+        Ok(())
+    }
+
     /// Adds one line below the name.
     ///
     /// # Errors
@@ -160,6 +238,8 @@ impl Header {
                 self.settings.push((name, value));
                 is_second
             }
+            "types" => self.types.replace((text, offset)).is_some(),
+            "imported" => false,
             _ => {
                 let is_second = self.sets.iter().any(|(known, _, _)| known == set);
                 self.sets.push((set.to_owned(), text, offset));
@@ -227,7 +307,11 @@ mod tests {
     #[test]
     fn lines_are_told_apart() {
         assert_eq!(line("name: x :many"), Ok(Line::Name("x :many")));
-        assert_eq!(line(":name x :one"), Ok(Line::Name("x :one")));
+        assert_eq!(line(":name x :one"), Ok(Line::NameOf(Convention::Hugsql, "x :one")));
+        assert_eq!(line("! x (a?) : (b?)"), Ok(Line::NameOf(Convention::Clorinde, "x (a?) : (b?)")));
+        assert_eq!(line("@name x"), Ok(Line::NameOf(Convention::PgTyped, "x")));
+        assert_eq!(line("@param ids -> (...)"), Ok(Line::Expansion("ids -> (...)")));
+        assert_eq!(line("@param ids all of them"), Ok(Line::Words));
         assert_eq!(line("set: a = 'b:c'"), Ok(Line::Entry { key: "set", set: "", value: "a = 'b:c'" }));
         assert_eq!(line("params big: id = 1"), Ok(Line::Entry { key: "params", set: "big", value: "id = 1" }));
         for prose in ["Returns the owner of it", "TODO: faster", "see https://x.org", "the owner is: Ada", ""] {

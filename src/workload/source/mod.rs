@@ -3,6 +3,7 @@
 mod header;
 pub(crate) mod spelling;
 pub mod sql_file;
+mod sqlx_offline;
 
 use super::HotQuery;
 use crate::migration::SourceFile;
@@ -11,15 +12,54 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What one file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// What can be planned.
+    pub queries: Vec<HotQuery>,
+    /// Mistakes in the file.
+    pub refused: Vec<WorkloadError>,
+    /// What is as it should be and has no plan: snippets, utility statements.
+    pub passed_over: Vec<WorkloadError>,
+}
+
 /// Reads the hot queries of one file.
-type Read = fn(&Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError>;
+type Read = fn(&Arc<SourceFile>) -> Reading;
 
-/// Every kind of file with hot queries: how its name ends, and what reads it. A new one is one file and one line here.
-const SOURCES: &[(&str, Read)] = &[(".sql", sql_file::read)];
+/// A kind of file with hot queries.
+struct Kind {
+    /// How its name begins and ends.
+    name: (&'static str, &'static str),
+    read: Read,
+}
 
-/// What reads a file of this name, if any ending is known.
+/// Every kind of file with hot queries. A new one is one file and one line here.
+const SOURCES: &[Kind] = &[
+    Kind { name: ("", ".sql"), read: sql_file::read_each },
+    Kind { name: ("query-", ".json"), read: sqlx_offline::read_each },
+];
+
+/// What reads a file of this name, if the name is known.
 fn reader(name: &str) -> Option<Read> {
-    SOURCES.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, read)| *read)
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let kind = SOURCES.iter().find(|kind| name.starts_with(kind.name.0) && name.ends_with(kind.name.1));
+    kind.map(|kind| kind.read)
+}
+
+/// Whether a file or folder of this name is one of queries, rather than a log.
+pub(crate) fn is_known(name: &str) -> bool {
+    reader(name).is_some()
+}
+
+/// Everything that was read, and what was not.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// In the order of paths and files.
+    pub queries: Vec<HotQuery>,
+    /// Mistakes, each with its place.
+    pub refused: Vec<WorkloadError>,
+    /// What has no plan by its nature, each with its place.
+    pub passed_over: Vec<WorkloadError>,
 }
 
 /// Reads the hot queries of every file, and of every file of [`SOURCES`] below every directory, sorted by path.
@@ -31,26 +71,52 @@ fn reader(name: &str) -> Option<Read> {
 /// # Errors
 /// A path that cannot be read or holds no queries, or a query that cannot be understood; always with its place.
 pub fn load(paths: &[PathBuf], root: &Path) -> Result<Vec<HotQuery>, WorkloadError> {
+    load_strictly(paths, root).map(|loaded| loaded.queries)
+}
+
+/// The same, with what has no plan by its nature: there are no mistakes in what is returned.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_strictly(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError> {
+    let mut loaded = load_each(paths, root)?;
+    if loaded.refused.is_empty() { Ok(loaded) } else { Err(loaded.refused.remove(0)) }
+}
+
+/// The same, leniently: a mistake keeps nothing else from being read.
+///
+/// # Errors
+/// A path that is not there or holds no file of queries.
+pub fn load_each(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError> {
     let mut files = Vec::new();
     let mut seen = HashSet::new();
     for path in paths {
         collect(path, &mut seen, &mut files)?;
     }
-    let mut queries: Vec<HotQuery> = Vec::new();
+    let mut loaded = Loaded::default();
     let mut names: HashMap<String, String> = HashMap::new();
     for path in files {
-        let file = Arc::new(SourceFile::read(&path, root)?);
-        let read = reader(&file.name).unwrap_or(sql_file::read);
-        for query in read(&file)? {
-            let place = format!("{}:{}", file.name, file.position(query.offset).line);
-            if let Some(first) = names.insert(query.name.clone(), place) {
-                let reason = format!("the name {} is taken by the query at {first}: rename one of them", query.name);
-                return Err(WorkloadError::place(&file, query.offset, reason));
+        let file = match SourceFile::read(&path, root) {
+            Ok(file) => Arc::new(file),
+            Err(error) => {
+                loaded.refused.push(error.into());
+                continue;
             }
-            queries.push(query);
+        };
+        let reading = reader(&file.name).unwrap_or(sql_file::read_each)(&file);
+        loaded.refused.extend(reading.refused);
+        loaded.passed_over.extend(reading.passed_over);
+        for query in reading.queries {
+            if let Some(first) = names.get(&query.name) {
+                let reason = format!("the name {} is taken by the query at {first}: rename one of them", query.name);
+                loaded.refused.push(WorkloadError::place(&file, query.offset, reason));
+                continue;
+            }
+            names.insert(query.name.clone(), query.place());
+            loaded.queries.push(query);
         }
     }
-    Ok(queries)
+    Ok(loaded)
 }
 
 /// Adds the files that `path` names, each once however often it is named.
@@ -72,11 +138,9 @@ fn collect(path: &Path, seen: &mut HashSet<PathBuf>, files: &mut Vec<PathBuf>) -
     walk(path, &mut HashSet::new(), &mut below)
         .map_err(|source| WorkloadError::File(SourceFileError::Read { path: path.to_owned(), source }))?;
     if below.is_empty() {
-        let endings: Vec<&str> = SOURCES.iter().map(|(ending, _)| *ending).collect();
-        let endings = endings.join(" or ");
-        return Err(error(format!(
-            "no hot queries here: looked for files that end in {endings}, in every folder below"
-        )));
+        let names: Vec<String> = SOURCES.iter().map(|kind| format!("{}*{}", kind.name.0, kind.name.1)).collect();
+        let names = names.join(" and ");
+        return Err(error(format!("no hot queries here: looked for {names}, in every folder below")));
     }
     below.sort();
     // A file just found has a canonical path; if it vanished since, reading it reports that.

@@ -8,13 +8,13 @@
 //! SELECT * FROM orders WHERE customer_id = :customer_id;
 //! ```
 
-use super::WorkloadError;
 use super::header::{self, Header, Line};
 use super::spelling::nearest;
+use super::{Reading, WorkloadError};
 use crate::migration::SourceFile;
-use crate::migration::script::lexer::{Lexer, Token};
+use crate::migration::script::lexer::{Lexer, Token, TokenKind};
 use crate::migration::script::split;
-use crate::workload::parameter::{assignments, rewrite};
+use crate::workload::parameter::{assignments, rewrite_as};
 use crate::workload::{HotQuery, ParameterSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,37 +24,64 @@ use std::sync::Arc;
 /// # Errors
 /// Anything that is not a named query with a header that can be understood; always with its line.
 pub fn read(file: &Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError> {
+    let reading = read_each(file);
+    match reading.refused.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(reading.queries),
+    }
+}
+
+/// Reads what can be read: a query with a mistake keeps no other from being read.
+pub(super) fn read_each(file: &Arc<SourceFile>) -> Reading {
+    let mut reading = Reading::default();
     let text = &file.text;
-    let spans = split(text).map_err(|error| WorkloadError::place(file, error.offset, error.to_string()))?;
+    let spans = match split(text) {
+        Ok(spans) => spans,
+        Err(error) => {
+            reading.refused.push(WorkloadError::place(file, error.offset, error.to_string()));
+            return reading;
+        }
+    };
     let comments: Vec<Token> = Lexer::new(text)
         .filter(|token| token.kind.is_trivia() && !text[token.span.clone()].trim().is_empty())
         .collect();
-    let mut queries: Vec<HotQuery> = Vec::new();
     let mut from = 0;
+    let mut last_name: Option<String> = None;
     for span in &spans {
-        let header = header_between(file, &comments, from..span.start)?.ok_or_else(|| {
-            let reason = match queries.last() {
-                Some(query) => {
-                    format!("a second statement below the name {}: give it a `-- name:` of its own", query.name)
+        match header_between(file, &comments, from..span.start) {
+            Ok(Some(header)) => {
+                last_name = Some(header.name.clone());
+                match header.unplannable.clone() {
+                    Some(reason) => reading.passed_over.push(WorkloadError::place(file, header.offset, reason)),
+                    None => match query(file, span, header) {
+                        Ok(query) => reading.queries.push(query),
+                        Err(error) => reading.refused.push(error),
+                    },
                 }
-                None => "a query without a name: write `-- name: get-users` above it".to_owned(),
-            };
-            WorkloadError::place(file, span.start, reason)
-        })?;
-        queries.push(query(file, span, header)?);
+            }
+            Ok(None) => {
+                let reason = match &last_name {
+                    Some(name) => {
+                        format!("a second statement below the name {name}: give it a `-- name:` of its own")
+                    }
+                    None => "a query without a name: write `-- name: get-users` above it".to_owned(),
+                };
+                reading.refused.push(WorkloadError::place(file, span.start, reason));
+            }
+            Err(error) => reading.refused.push(error),
+        }
         from = span.end;
     }
-    if let Some(header) = header_between(file, &comments, from..text.len())? {
-        return Err(nameless(file, &header));
+    match header_between(file, &comments, from..text.len()) {
+        Ok(Some(header)) => reading.refused.push(nameless(file, &header)),
+        Ok(None) => {}
+        Err(error) => reading.refused.push(error),
     }
-    if queries.is_empty() {
-        return Err(WorkloadError::place(
-            file,
-            0,
-            "no queries here: write `-- name: get-users` and a statement below it",
-        ));
+    if reading.queries.is_empty() && reading.refused.is_empty() && reading.passed_over.is_empty() {
+        let reason = "no queries here: write `-- name: get-users` and a statement below it";
+        reading.refused.push(WorkloadError::place(file, 0, reason));
     }
-    Ok(queries)
+    reading
 }
 
 fn nameless(file: &SourceFile, header: &Header) -> WorkloadError {
@@ -69,7 +96,12 @@ fn header_between(file: &SourceFile, comments: &[Token], gap: Range<usize>) -> R
         let error = |reason: String| WorkloadError::place(file, offset, reason);
         match (header::line(text).map_err(error)?, &mut header) {
             (Line::Words, _) => {}
-            (Line::Name(_), Some(first)) => return Err(nameless(file, first)),
+            (Line::Name(_) | Line::NameOf(..), Some(first)) => return Err(nameless(file, first)),
+            (Line::NameOf(convention, value), None) => {
+                header = Some(Header::of(convention, value, offset).map_err(error)?);
+            }
+            (Line::Expansion(text), Some(header)) => header.expand(text).map_err(error)?,
+            (Line::Expansion(_), None) => {}
             (Line::Name(value), None) => header = Some(Header::named(value, offset).map_err(error)?),
             (Line::Entry { key, set, value }, Some(header)) => header.add(key, set, value, offset).map_err(error)?,
             (Line::Entry { key, .. }, None) => {
@@ -81,14 +113,20 @@ fn header_between(file: &SourceFile, comments: &[Token], gap: Range<usize>) -> R
 }
 
 fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<HotQuery, WorkloadError> {
-    let (sql, parameters) = rewrite(&file.text[span.clone()])
+    let (sql, parameters) = rewrite_as(&file.text[span.clone()], &header.dialect)
         .map_err(|error| WorkloadError::place(file, span.start + error.offset, error.to_string()))?;
     let sets = header.sets.iter().map(|(name, values, offset)| {
         let values = in_order(values, &parameters)
             .map_err(|reason| WorkloadError::place(file, *offset, format!("params {name}: {reason}")))?;
         Ok(ParameterSet { name: name.clone(), values, drawn: false })
     });
+    let types = match &header.types {
+        None => Vec::new(),
+        Some((text, offset)) => types_in_order(text, &parameters)
+            .map_err(|reason| WorkloadError::place(file, *offset, format!("types: {reason}")))?,
+    };
     Ok(HotQuery {
+        types,
         sets: sets.collect::<Result<_, WorkloadError>>()?,
         name: header.name,
         owner: header.owner,
@@ -106,8 +144,38 @@ fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<
     })
 }
 
+/// The type of each parameter, `unknown` for those that are not named.
+fn types_in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
+    let types = given(text, parameters)?;
+    if let Some(wrong) = types.iter().flatten().find(|name| !is_type(name)) {
+        return Err(format!("`{wrong}` is no name of a type"));
+    }
+    Ok(types.into_iter().map(|name| name.unwrap_or_else(|| "unknown".to_owned())).collect())
+}
+
+/// Whether the text has the shape of a type's name: `bigint`, `text[]`, `numeric(10, 2)`, `app."Mood"`.
+fn is_type(text: &str) -> bool {
+    Lexer::new(text).all(|token| match token.kind {
+        TokenKind::Word | TokenKind::QuotedIdentifier | TokenKind::Number | TokenKind::Whitespace => true,
+        TokenKind::Punctuation => "()[].,".contains(&text[token.span]),
+        _ => false,
+    })
+}
+
 /// The values of a set, one for each parameter of the query.
 fn in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
+    let values = given(text, parameters)?;
+    let missing: Vec<String> =
+        parameters.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect();
+    if missing.is_empty() {
+        Ok(values.into_iter().flatten().collect())
+    } else {
+        Err(format!("{} has no value: a set gives one to every parameter", list(&missing)))
+    }
+}
+
+/// What is assigned to each parameter.
+fn given(text: &str, parameters: &[String]) -> Result<Vec<Option<String>>, String> {
     let mut values: Vec<Option<String>> = vec![None; parameters.len()];
     for assignment in assignments(text)? {
         let Some(at) = parameters.iter().position(|name| *name == assignment.name) else {
@@ -123,17 +191,11 @@ fn in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
             return Err(format!("{} is given twice", spelled(&assignment.name)));
         }
     }
-    let missing: Vec<String> =
-        parameters.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect();
-    if missing.is_empty() {
-        Ok(values.into_iter().flatten().collect())
-    } else {
-        Err(format!("{} has no value: a set gives one to every parameter", list(&missing)))
-    }
+    Ok(values)
 }
 
 /// A parameter's name as people write it: positional ones with their dollar sign.
-fn spelled(name: &str) -> String {
+pub(crate) fn spelled(name: &str) -> String {
     if name.starts_with(|character: char| character.is_ascii_digit()) { format!("${name}") } else { name.to_owned() }
 }
 

@@ -55,7 +55,7 @@ fn script<'a>(query: &'a HotQuery, options: &CaptureOptions<'_>) -> Option<(Stri
         return Some((format!("EXPLAIN ({PLAN}) {}", query.sql), plannings));
     }
     // A comment at the end of the query's text must not swallow what follows.
-    let mut script = format!("PREPARE {STATEMENT} AS {}\n", query.sql);
+    let mut script = format!("{}\n", query.prepare(STATEMENT));
     for planning in &plannings {
         let execute = execute_statement(query, planning);
         script.push_str(&match planning.key.mode {
