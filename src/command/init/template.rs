@@ -189,8 +189,9 @@ mod tests {
     fn settings(text: &str) -> Vec<Settings> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
-        let mut all =
-            Settings::resolve(&CheckArgs::default(), folder.path()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let runs_a_command = text.lines().any(|line| line.starts_with("command ="));
+        let args = CheckArgs { run_command: Some(runs_a_command).filter(|runs| *runs), ..CheckArgs::default() };
+        let mut all = Settings::resolve(&args, folder.path()).unwrap_or_else(|error| panic!("{error}\n{text}"));
         for each in &mut all {
             let here = folder.path();
             each.root = "/".into();

@@ -1,6 +1,7 @@
 //! A server's log in CSV, as far as it tells what was sent (PostgreSQL documentation, "Using CSV-Format Log Output").
 
 use super::Sent;
+use crate::workload::import::{csv, message};
 
 /// Columns, counted from 0.
 const USER: usize = 1;
@@ -12,17 +13,18 @@ const DETAIL: usize = 14;
 const QUERY: usize = 19;
 
 /// What sessions of `role` sent, in order, with `log_statement = all` and `log_min_error_statement = error`.
-pub fn sent(csv: &str, role: &str) -> Vec<Sent> {
+pub fn sent(log: &str, role: &str) -> Vec<Sent> {
     let mut all: Vec<Sent> = Vec::new();
-    for row in rows(csv) {
+    for (_, row) in csv::records(log) {
         let field = |column: usize| row.get(column).map_or("", String::as_str);
         if field(USER) != role {
             continue;
         }
         let session = field(SESSION);
-        if let Some(sql) = statement(field(MESSAGE)).filter(|_| field(SEVERITY) == "LOG") {
-            let parameters = parameters(field(DETAIL));
-            all.push(Sent { session: session.to_owned(), sql: sql.to_owned(), parameters, refused: None });
+        if field(SEVERITY) == "LOG" {
+            let Some(Ok(ran)) = message::read(field(MESSAGE), field(DETAIL)) else { continue };
+            let parameters = ran.values.unwrap_or_default();
+            all.push(Sent { session: session.to_owned(), sql: ran.sql, parameters, refused: None });
         } else if matches!(field(SEVERITY), "ERROR" | "FATAL") {
             let refused = Some(field(SQLSTATE).to_owned());
             let query = field(QUERY);
@@ -38,68 +40,6 @@ pub fn sent(csv: &str, role: &str) -> Vec<Sent> {
         }
     }
     all
-}
-
-/// The text behind `statement: ` or `execute name: `.
-fn statement(message: &str) -> Option<&str> {
-    if let Some(sql) = message.strip_prefix("statement: ") {
-        return Some(sql);
-    }
-    let (name, sql) = message.strip_prefix("execute ")?.split_once(": ")?;
-    (!name.starts_with("fetch from ")).then_some(sql)
-}
-
-/// The values in `parameters: $1 = '5', $2 = NULL`; quotes in them are doubled, and whatever else stands in them.
-pub fn parameters(detail: &str) -> Vec<Option<String>> {
-    let list = detail.strip_prefix("parameters: ").or_else(|| detail.strip_prefix("Parameters: "));
-    let mut rest = list.unwrap_or_default();
-    let mut values = Vec::new();
-    while let Some((_, value)) = rest.strip_prefix('$').and_then(|rest| rest.split_once(" = ")) {
-        let Some(quoted) = value.strip_prefix('\'') else {
-            values.push(None);
-            rest = value.strip_prefix("NULL").unwrap_or_default().trim_start_matches(", ");
-            continue;
-        };
-        let mut text = String::new();
-        let mut after = quoted;
-        while let Some((part, more)) = after.split_once('\'') {
-            text.push_str(part);
-            after = more;
-            match after.strip_prefix('\'') {
-                Some(doubled) => {
-                    text.push('\'');
-                    after = doubled;
-                }
-                None => break,
-            }
-        }
-        values.push(Some(text));
-        rest = after.trim_start_matches(", ");
-    }
-    values
-}
-
-/// Rows of a text in CSV, quotes undone.
-fn rows(csv: &str) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    let (mut row, mut field, mut quoted) = (Vec::new(), String::new(), false);
-    let mut characters = csv.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => row.push(std::mem::take(&mut field)),
-            '\n' if !quoted => {
-                row.push(std::mem::take(&mut field));
-                rows.push(std::mem::take(&mut row));
-            }
-            other => field.push(other),
-        }
-    }
-    rows
 }
 
 #[cfg(test)]
@@ -150,14 +90,6 @@ mod tests {
                 ("SELEC", true)
             ]
         );
-        assert_eq!(sent[1].parameters, [Some("5".to_owned()), None]);
-    }
-
-    #[test]
-    fn values_hold_commas_quotes_and_what_looks_like_the_next_one() {
-        let detail = "parameters: $1 = 'a, $2 = ''x'', b', $2 = '', $3 = NULL, $4 = '''', $5 = 'NULL'";
-        let expected = [Some("a, $2 = 'x', b"), Some(""), None, Some("'"), Some("NULL")];
-        assert_eq!(parameters(detail), expected.map(|value| value.map(str::to_owned)));
-        assert_eq!(parameters("prepare: PREPARE p AS SELECT 1"), []);
+        assert_eq!(sent[1].parameters, ["'5'", "NULL"]);
     }
 }

@@ -39,8 +39,8 @@ pub struct Sent {
     pub session: String,
     /// As it was sent, parameters as `$n`.
     pub sql: String,
-    /// Values of `$1` and on; `None` is null.
-    pub parameters: Vec<Option<String>>,
+    /// Values of `$1` and on, as literals.
+    pub parameters: Vec<String>,
     /// The SQLSTATE with which it was refused.
     pub refused: Option<String>,
 }

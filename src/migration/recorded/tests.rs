@@ -158,7 +158,7 @@ fn the_refusal_that_ended_it_stays_with_its_transaction() {
 #[test]
 fn values_of_rows_are_sent_and_not_shown() {
     let mut insert = sent("1", "INSERT INTO one VALUES ($1, $2, 'written') /* $1 */, ($1, $2, 'x')");
-    insert.parameters = vec![Some("it's".to_owned()), None];
+    insert.parameters = vec!["'it''s'".to_owned(), "NULL".to_owned()];
     let made = recorded(&[insert, sent("1", "ALTER TABLE one ALTER two SET DEFAULT 'x'")]).unwrap();
     let [first, second] = made.migrations[..].iter().flat_map(|each| &each.statements).collect::<Vec<_>>()[..] else {
         panic!("two statements")

@@ -202,7 +202,7 @@ fn sets(sql: &str) -> bool {
 }
 
 /// The text with values in the place of `$n`, as literals whose type the server finds as it did for the parameters.
-pub(super) fn fill_in(sql: &str, parameters: &[Option<String>]) -> String {
+pub(super) fn fill_in(sql: &str, parameters: &[String]) -> String {
     if parameters.is_empty() {
         return sql.to_owned();
     }
@@ -211,11 +211,7 @@ pub(super) fn fill_in(sql: &str, parameters: &[Option<String>]) -> String {
         let text = &sql[token.span.clone()];
         let number = text.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
         let value = number.filter(|_| token.kind == TokenKind::Parameter).and_then(|number| parameters.get(number - 1));
-        match value {
-            Some(Some(value)) => filled.push_str(&crate::migration::layout::literal(value)),
-            Some(None) => filled.push_str("NULL"),
-            None => filled.push_str(text),
-        }
+        filled.push_str(value.map_or(text, String::as_str));
     }
     filled
 }
