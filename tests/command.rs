@@ -40,6 +40,13 @@ async fn the_tool_itself() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     match story.as_str() {
         "good" => good(&mut connection).await,
+        "slow" => {
+            connection.execute("BEGIN").await.unwrap();
+            connection.execute("ALTER TABLE crew ADD COLUMN rank text").await.unwrap();
+            // Nothing of it is sent again: it stands for what a program does by itself.
+            connection.execute("SELECT pg_sleep(0.7)").await.unwrap();
+            connection.execute("COMMIT").await.unwrap();
+        }
         "nothing" => {
             connection.execute("SELECT version FROM schema_migrations").await.unwrap();
         }
@@ -160,6 +167,17 @@ fn what_a_tool_sends_is_rehearsed_version_by_version_and_values_it_read_are_not_
     assert!(notes.contains("outside of what confines the copy's server"), "{notes}");
     let ran = check("good", &["--run-command", "--show-values", "--passes", "measure"]);
     assert!(ran.stdout.contains("rank = 'sailor 1, ''first'''"), "{}", ran.stdout);
+}
+
+#[test]
+fn locks_are_held_as_long_as_the_program_keeps_its_transaction_open() {
+    let ran = check("slow", &["--run-command", "--passes", "measure"]);
+    let report = ran.report();
+    let statements = list(&report["migrations"][0]["statements"]);
+    let lock = &statements[0]["locks"][0];
+    assert_eq!((statements.len(), lock["mode"].as_str()), (1, Some("AccessExclusiveLock")), "{}", ran.stdout);
+    assert!(lock["held_ms"].as_f64().unwrap() >= 650.0, "{lock}");
+    assert!(statements[0]["duration_ms"].as_f64().unwrap() < 650.0, "{statements:?}");
 }
 
 #[test]

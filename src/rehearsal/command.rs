@@ -9,6 +9,7 @@ use crate::engine::postgres::launch::ToolOutput;
 use crate::engine::postgres::schema_dump::schema_text;
 use crate::engine::postgres::session::Session;
 use crate::migration::recorded::{self, Circumstances, Command, Recorded};
+use crate::observation::Observation;
 use crate::report::human;
 use crate::rollback::RollbackError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +127,7 @@ async fn differs(
     if recorded.migrations.is_empty() {
         return Ok(None);
     }
-    let ready = Ready { plan, setup: recorded.setup.clone(), earlier: Vec::new() };
+    let ready = Ready { plan, setup: recorded.setup.clone(), earlier: Vec::new(), open_ms: BTreeMap::new() };
     let copy = ready.copy().await?;
     let Applied { failure, .. } = apply(&copy.target, &recorded.migrations, None, &mut Unwatched).await?;
     let mut superuser = copy.superuser("recorded").await?;
@@ -212,6 +213,16 @@ fn file_of(version: &str, files: &[PathBuf], root: &Path) -> Option<String> {
     let (first, second) = (fitting.next()?, fitting.next());
     let name = first.strip_prefix(root).unwrap_or(first).to_string_lossy().replace('\\', "/");
     second.is_none().then_some(name)
+}
+
+/// Locks are held until the transaction ends, and a program may take longer to come to that than its statements do.
+pub(super) fn held_by_the_program(observations: &mut [Observation], open_ms: &BTreeMap<usize, f64>) {
+    for observation in observations {
+        let Some(open) = open_ms.get(&observation.statement) else { continue };
+        for lock in observation.locks.iter_mut().filter(|lock| lock.taken_here) {
+            lock.held_ms = lock.held_ms.max(*open);
+        }
+    }
 }
 
 /// What was recorded, for people.

@@ -1,6 +1,6 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, doubt, story};
+use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, command, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
 use crate::diff::plan::baseline::Baseline;
@@ -53,6 +53,7 @@ pub(super) async fn measure(
     rehearsal.committed = applied.committed;
     rehearsal.commits = applied.commits;
     rehearsal.applied = applied.migrations;
+    command::held_by_the_program(&mut rehearsal.observations, &plan.open_ms);
 
     let right_after = snapshot(plan, &copy, &mut superuser, rehearsal).await?;
     let touched = touched(rehearsal, &right_after.catalog);

@@ -8,6 +8,7 @@ use crate::migration::history::{self, FoundTable, HistoryShape, Pending, Row};
 use crate::migration::layout::{MigrationTree, detect};
 use crate::report::human;
 use crate::report::v1::SourceKind;
+use std::collections::BTreeMap;
 
 /// Finds what is pending and makes the copy ready for it.
 pub(super) async fn find<'run>(
@@ -20,15 +21,15 @@ pub(super) async fn find<'run>(
         let recorded = command::record(plan, command).await?;
         rehearsal.migrations = up_to(recorded.migrations, to)?;
         rehearsal.notes = vec![command::announce(command, rehearsal)];
-        let ready = Ready { plan, setup: recorded.setup, earlier: Vec::new() };
+        let ready = Ready { plan, setup: recorded.setup, earlier: Vec::new(), open_ms: recorded.open_ms };
         ready.set_up(copy).await?;
         return Ok(ready);
     }
     let (tree, rows) = choose_tree(plan, copy).await?;
     let pending = pending(plan, &tree, rows.as_deref(), rehearsal)?;
     let create_history = tree.create_history.iter().filter(|_| rows.is_none());
-    let ready =
-        Ready { plan, setup: tree.setup.iter().chain(create_history).cloned().collect(), earlier: pending.earlier };
+    let setup = tree.setup.iter().chain(create_history).cloned().collect();
+    let ready = Ready { plan, setup, earlier: pending.earlier, open_ms: BTreeMap::new() };
     ready.set_up(copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
     rehearsal.migrations = up_to(pending.migrations, to)?;

@@ -5,6 +5,7 @@ use crate::copy::kept::Kept;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::apply::{Unwatched, apply};
 use crate::migration::Migration;
+use std::collections::BTreeMap;
 
 /// A run once it is known what is pending: where copies come from, as the runner finds them when it begins.
 pub(crate) struct Ready<'run> {
@@ -13,6 +14,8 @@ pub(crate) struct Ready<'run> {
     pub(super) setup: Vec<String>,
     /// Pending, but not what is rehearsed: applied first.
     pub(super) earlier: Vec<Migration>,
+    /// How long transactions stayed open from a statement on where a program sent it, in milliseconds, by its index.
+    pub(super) open_ms: BTreeMap<usize, f64>,
 }
 
 impl<'run> std::ops::Deref for Ready<'run> {

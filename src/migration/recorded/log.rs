@@ -4,6 +4,7 @@ use super::Sent;
 use crate::workload::import::{csv, message};
 
 /// Columns, counted from 0.
+const TIME: usize = 0;
 const USER: usize = 1;
 const SESSION: usize = 5;
 const SEVERITY: usize = 11;
@@ -20,11 +21,11 @@ pub fn sent(log: &str, role: &str) -> Vec<Sent> {
         if field(USER) != role {
             continue;
         }
-        let session = field(SESSION);
+        let (session, at_ms) = (field(SESSION), moment(field(TIME)).unwrap_or(f64::NAN));
         if field(SEVERITY) == "LOG" {
             let Some(Ok(ran)) = message::read(field(MESSAGE), field(DETAIL)) else { continue };
             let parameters = ran.values.unwrap_or_default();
-            all.push(Sent { session: session.to_owned(), sql: ran.sql, parameters, refused: None });
+            all.push(Sent { session: session.to_owned(), sql: ran.sql, parameters, refused: None, at_ms });
         } else if matches!(field(SEVERITY), "ERROR" | "FATAL") {
             let refused = Some(field(SQLSTATE).to_owned());
             let query = field(QUERY);
@@ -33,13 +34,20 @@ pub fn sent(log: &str, role: &str) -> Vec<Sent> {
                 // It was refused before it was run, and so before it was logged.
                 _ if !query.is_empty() => {
                     let (session, sql) = (session.to_owned(), query.to_owned());
-                    all.push(Sent { session, sql, parameters: Vec::new(), refused });
+                    all.push(Sent { session, sql, parameters: Vec::new(), refused, at_ms });
                 }
                 _ => {}
             }
         }
     }
     all
+}
+
+/// `2026-11-26 16:04:05.123 UTC` in milliseconds.
+fn moment(spelled: &str) -> Option<f64> {
+    let moment: jiff::civil::DateTime = spelled.strip_suffix(" UTC")?.parse().ok()?;
+    let since = moment.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    Some(since.as_millisecond() as f64)
 }
 
 #[cfg(test)]
@@ -57,6 +65,13 @@ mod tests {
         fields[DETAIL] = quote(detail);
         fields[QUERY] = quote(query);
         fields.join(",") + "\n"
+    }
+
+    #[test]
+    fn moments_are_told_to_the_millisecond() {
+        let later = moment("2026-11-26 16:04:05.123 UTC").zip(moment("2026-11-27 16:04:06.125 UTC"));
+        assert_eq!(later.map(|(one, other)| other - one), Some(86_401_002.0));
+        assert_eq!(moment("2026-11-26 16:04:05.123 CET"), None);
     }
 
     #[test]

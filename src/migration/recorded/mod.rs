@@ -8,10 +8,10 @@ mod units;
 use super::script::{self, StatementKind, kind, mask_literals};
 use super::{Connection, HistoryWrite, Migration, SourceFile, Statement, TransactionMode};
 use books::Noted;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use units::Unit;
+use units::{Step, Unit};
 
 /// The name of what is made here, where others have their layout's.
 pub const LAYOUT: &str = "command";
@@ -33,8 +33,10 @@ pub struct Command {
 pub const URL: &str = "postgresql://{role}@/{database}?host={host}&port={port}";
 
 /// A text that a session sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sent {
+    /// When, in milliseconds since some moment.
+    pub at_ms: f64,
     /// Which session, in the server's own spelling.
     pub session: String,
     /// As it was sent, parameters as `$n`.
@@ -46,12 +48,15 @@ pub struct Sent {
 }
 
 /// What a command did, to be done again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorded {
     /// What makes the tool's own history table.
     pub setup: Vec<String>,
     /// In the order they ran.
     pub migrations: Vec<Migration>,
+    /// From when a statement was sent to when the end of its transaction was, in milliseconds, by its index: what a program
+    /// does in between keeps locks.
+    pub open_ms: BTreeMap<usize, f64>,
 }
 
 /// What is known beside the log.
@@ -100,8 +105,7 @@ struct Piece {
     in_transaction: bool,
     /// Opens and closes transactions itself.
     explicit: bool,
-    /// As people see them, and as they are sent.
-    statements: Vec<(String, String)>,
+    statements: Vec<Written>,
     noted: Vec<Noted>,
     version: Option<String>,
 }
@@ -109,6 +113,17 @@ struct Piece {
 /// Whether a refusal by the server is what ended the command, if it failed.
 pub fn ends_refused(sent: &[Sent]) -> bool {
     units::refused_at_last(sent).is_some()
+}
+
+/// One of its statements.
+#[derive(Debug)]
+struct Written {
+    /// As people see it.
+    shown: String,
+    /// As it is sent.
+    sql: String,
+    /// How long its transaction went on from there, in milliseconds.
+    open_ms: Option<f64>,
 }
 
 /// Makes migrations of what was sent, in the order of the log.
@@ -127,7 +142,8 @@ pub fn assemble(sent: &[Sent], known: &Circumstances<'_>) -> Result<Recorded, Re
         cut_into_versions(at, unit, known, &mut setup, &mut pieces);
     }
     name_versions(&mut pieces, known);
-    Ok(Recorded { setup, migrations: migrations(as_one_script(pieces), &session, known) })
+    let (migrations, open_ms) = migrations(as_one_script(pieces), &session, known);
+    Ok(Recorded { setup, migrations, open_ms })
 }
 
 /// Adds the pieces of one transaction, or of statements that commit by themselves.
@@ -140,18 +156,19 @@ fn cut_into_versions(
 ) {
     let fresh = || Piece { unit: at, in_transaction: unit.transaction, ..Piece::default() };
     let mut piece = fresh();
-    for sql in unit.statements {
+    for Step { sql, at_ms } in unit.steps {
         if books::creates(&sql) {
             setup.push(sql);
         } else if let Some(noted) = books::noted(&sql) {
             piece.version = Some(noted.version.clone());
             piece.noted.push(noted);
-            if piece.statements.iter().all(|(_, sql)| units::is_setting_up(sql)) {
+            if piece.statements.iter().all(|each| units::is_setting_up(&each.sql)) {
                 piece.statements.clear();
             }
             pieces.push(std::mem::replace(&mut piece, fresh()));
         } else {
-            piece.statements.push((shown(&sql, known.show_values), sql));
+            let open_ms = unit.ended_ms.map(|ended| ended - at_ms).filter(|open| open.is_finite());
+            piece.statements.push(Written { shown: shown(&sql, known.show_values), sql, open_ms });
         }
     }
     if !piece.statements.is_empty() {
@@ -215,7 +232,7 @@ impl Piece {
     /// With its own `BEGIN` and `COMMIT`, if it runs in a transaction.
     fn bracketed(mut self) -> Self {
         if std::mem::take(&mut self.in_transaction) {
-            let word = |word: &str| (word.to_owned(), word.to_owned());
+            let word = |word: &str| Written { shown: word.to_owned(), sql: word.to_owned(), open_ms: None };
             self.statements.insert(0, word("BEGIN"));
             self.statements.push(word("COMMIT"));
         }
@@ -223,7 +240,12 @@ impl Piece {
     }
 }
 
-fn migrations(pieces: Vec<Piece>, session: &[String], known: &Circumstances<'_>) -> Vec<Migration> {
+fn migrations(
+    pieces: Vec<Piece>,
+    session: &[String],
+    known: &Circumstances<'_>,
+) -> (Vec<Migration>, BTreeMap<usize, f64>) {
+    let mut open_ms = BTreeMap::new();
     let mut made: Vec<(usize, Migration)> = Vec::new();
     let mut index = 1;
     for piece in &pieces {
@@ -241,6 +263,8 @@ fn migrations(pieces: Vec<Piece>, session: &[String], known: &Circumstances<'_>)
         };
         let file = written_down(&version, made.len(), &piece.statements);
         let statements = number(&file, &piece.statements, index);
+        let opened = statements.iter().zip(&piece.statements);
+        open_ms.extend(opened.filter_map(|(statement, each)| Some((statement.index, each.open_ms?))));
         index += statements.len();
         let history = history(piece);
         if let Some((_, last)) = made.last_mut().filter(|(unit, last)| {
@@ -264,21 +288,21 @@ fn migrations(pieces: Vec<Piece>, session: &[String], known: &Circumstances<'_>)
         };
         made.push((piece.unit, migration));
     }
-    made.into_iter().map(|(_, migration)| migration).collect()
+    (made.into_iter().map(|(_, migration)| migration).collect(), open_ms)
 }
 
 /// The statements of a piece as a file that is nowhere but in the report.
-fn written_down(version: &str, at: usize, statements: &[(String, String)]) -> Arc<SourceFile> {
-    let text: String = statements.iter().map(|(shown, _)| format!("{shown};\n")).collect();
+fn written_down(version: &str, at: usize, statements: &[Written]) -> Arc<SourceFile> {
+    let text: String = statements.iter().map(|each| format!("{};\n", each.shown)).collect();
     let word: String =
         version.chars().map(|each| if each.is_alphanumeric() || "._-".contains(each) { each } else { '_' }).collect();
     let name = format!("recorded/{:02}_{word}.sql", at + 1);
     Arc::new(SourceFile { path: PathBuf::from(&name), name, text })
 }
 
-fn number(file: &Arc<SourceFile>, statements: &[(String, String)], first: usize) -> Vec<Statement> {
+fn number(file: &Arc<SourceFile>, statements: &[Written], first: usize) -> Vec<Statement> {
     let mut start = 0;
-    let number = |(at, (shown, sql)): (usize, &(String, String))| {
+    let number = |(at, Written { shown, sql, .. }): (usize, &Written)| {
         let span = start..start + shown.len();
         start = span.end + ";\n".len();
         let rendered = (shown != sql).then(|| sql.clone());

@@ -6,16 +6,41 @@ use crate::migration::script::words::words;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A function may be volatile by the rules and still change nothing.
-const HARMLESS: [&str; 7] =
-    ["random", "clock_timestamp", "timeofday", "gen_random_uuid", "pg_sleep", "pg_backend_pid", "txid_current"];
+const HARMLESS: [&str; 13] = [
+    "random",
+    "clock_timestamp",
+    "timeofday",
+    "gen_random_uuid",
+    "pg_sleep",
+    "pg_backend_pid",
+    "txid_current",
+    // Tools that keep each other waiting: on a copy there is only one.
+    "pg_advisory_lock",
+    "pg_try_advisory_lock",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_xact_lock",
+    "pg_try_advisory_xact_lock",
+];
+
+/// A statement that changes something, values filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Step {
+    /// Its text.
+    pub sql: String,
+    /// When it was sent, as [`Sent::at_ms`].
+    pub at_ms: f64,
+}
 
 /// Statements that belong together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Unit {
     /// They ran in one transaction; else each commits by itself.
     pub transaction: bool,
-    /// What changes something, values filled in.
-    pub statements: Vec<String>,
+    /// In the order they ran.
+    pub steps: Vec<Step>,
+    /// When its end was sent, as [`Sent::at_ms`]; nothing where it has none.
+    pub ended_ms: Option<f64>,
     /// Where in the log it begins and ends.
     span: (usize, usize),
     session: String,
@@ -25,7 +50,7 @@ pub(super) struct Unit {
 #[derive(Debug, Default)]
 struct Open {
     begun: Option<usize>,
-    statements: Vec<String>,
+    steps: Vec<Step>,
     aborted: bool,
 }
 
@@ -57,7 +82,9 @@ pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>, failed: bool) ->
             one(session, at, sql, each, volatile, &mut units);
         }
         if implicit {
-            end(session, at, each.refused.is_none(), &each.session, &mut units);
+            // How long it took is the server's own affair.
+            let ended = Sent { at_ms: f64::NAN, ..each.clone() };
+            end(session, at, each.refused.is_none(), &ended, &mut units);
         }
     }
     units.extend(refused_at_last(sent).filter(|_| failed));
@@ -65,9 +92,9 @@ pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>, failed: bool) ->
     for pair in units.windows(2) {
         if pair[0].session != pair[1].session
             && pair[1].span.0 < pair[0].span.1
-            && let (Some(first), Some(second)) = (pair[0].statements.first(), pair[1].statements.first())
+            && let (Some(first), Some(second)) = (pair[0].steps.first(), pair[1].steps.first())
         {
-            return Err(RecordError::AtOnce { first: told(first), second: told(second) });
+            return Err(RecordError::AtOnce { first: told(&first.sql), second: told(&second.sql) });
         }
     }
     Ok(units)
@@ -75,38 +102,41 @@ pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>, failed: bool) ->
 
 fn one(session: &mut Open, at: usize, sql: &str, sent: &Sent, volatile: &BTreeSet<String>, units: &mut Vec<Unit>) {
     let refused = sent.refused.is_some();
+    let step = |sql: &str| Step { sql: sql.to_owned(), at_ms: sent.at_ms };
     match kind(sql) {
         StatementKind::Begin if !refused && session.begun.is_none() => {
             session.begun = Some(at);
-            session.statements.extend(modes(sql));
+            session.steps.extend(modes(sql).as_deref().map(step));
         }
         StatementKind::Commit if session.begun.is_some() => {
             let committed = !refused && !session.aborted;
-            end(session, at, committed, &sent.session, units);
+            end(session, at, committed, sent, units);
         }
-        StatementKind::Rollback if session.begun.is_some() => end(session, at, false, &sent.session, units),
+        StatementKind::Rollback if session.begun.is_some() => end(session, at, false, sent, units),
         StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback => {}
         StatementKind::RollbackTo => {
             session.aborted = false;
-            session.statements.push(sql.to_owned());
+            session.steps.push(step(sql));
         }
         _ if refused => session.aborted = session.begun.is_some(),
         kind if only_reads(&kind, sql, volatile) => {}
-        _ if session.begun.is_some() => session.statements.push(sql.to_owned()),
+        _ if session.begun.is_some() => session.steps.push(step(sql)),
         _ => units.push(Unit {
             transaction: false,
-            statements: vec![sql.to_owned()],
+            steps: vec![step(sql)],
+            ended_ms: None,
             span: (at, at),
             session: sent.session.clone(),
         }),
     }
 }
 
-fn end(session: &mut Open, at: usize, committed: bool, name: &str, units: &mut Vec<Unit>) {
-    let Open { begun, statements, .. } = std::mem::take(session);
+fn end(session: &mut Open, at: usize, committed: bool, sent: &Sent, units: &mut Vec<Unit>) {
+    let Open { begun, steps, .. } = std::mem::take(session);
     let span = (begun.unwrap_or(at), at);
-    if committed && statements.iter().any(|sql| !is_setting_up(sql)) {
-        units.push(Unit { transaction: true, statements, span, session: name.to_owned() });
+    if committed && steps.iter().any(|step| !is_setting_up(&step.sql)) {
+        let ended_ms = Some(sent.at_ms).filter(|at| !at.is_nan());
+        units.push(Unit { transaction: true, steps, ended_ms, span, session: sent.session.clone() });
     }
 }
 
@@ -140,9 +170,10 @@ pub(super) fn refused_at_last(sent: &[Sent]) -> Option<Unit> {
     let from = begun.map_or(last, |begin| begin + 1);
     let sent = sent.iter().enumerate().take(last + 1).skip(from).filter(|(_, each)| own(each));
     let kept = sent.filter(|(at, each)| *at == last || (each.refused.is_none() && !is_read(&kind(&each.sql))));
-    let statements: Vec<String> = kept.map(|(_, each)| fill_in(&each.sql, &each.parameters)).collect();
+    let step = |each: &Sent| Step { sql: fill_in(&each.sql, &each.parameters), at_ms: each.at_ms };
+    let steps = kept.map(|(_, each)| step(each)).collect();
     let session = String::new();
-    Some(Unit { transaction: begun.is_some(), statements, span: (usize::MAX, usize::MAX), session })
+    Some(Unit { transaction: begun.is_some(), steps, ended_ms: None, span: (usize::MAX, usize::MAX), session })
 }
 
 /// What a program sends that goes on after a refusal.
@@ -183,10 +214,10 @@ pub(super) fn session_settings(units: Vec<Unit>) -> (Vec<String>, Vec<Unit>) {
     let mut begun: BTreeSet<String> = BTreeSet::new();
     let mut rest = Vec::new();
     for unit in units {
-        let sets = !unit.transaction && unit.statements.iter().all(|sql| sets(sql));
-        let again = sets && unit.statements.iter().all(|sql| settings.contains(sql));
+        let sets = !unit.transaction && unit.steps.iter().all(|step| sets(&step.sql));
+        let again = sets && unit.steps.iter().all(|step| settings.contains(&step.sql));
         if sets && !begun.contains(&unit.session) && (again || rest.is_empty()) {
-            settings.extend(unit.statements.into_iter().filter(|_| !again));
+            settings.extend(unit.steps.into_iter().map(|step| step.sql).filter(|_| !again));
         } else {
             begun.insert(unit.session.clone());
             rest.push(unit);

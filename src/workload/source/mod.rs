@@ -1,6 +1,7 @@
 //! Where hot queries are registered.
 
 mod header;
+mod regresql;
 pub(crate) mod spelling;
 pub mod sql_file;
 mod sqlx_offline;
@@ -106,11 +107,15 @@ pub fn load_each(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError
         let reading = reader(&file.name).unwrap_or(sql_file::read_each)(&file);
         loaded.refused.extend(reading.refused);
         loaded.passed_over.extend(reading.passed_over);
-        for query in reading.queries {
+        for mut query in reading.queries {
             if let Some(first) = names.get(&query.name) {
                 let reason = format!("the name {} is taken by the query at {first}: rename one of them", query.name);
                 loaded.refused.push(WorkloadError::place(&file, query.offset, reason));
                 continue;
+            }
+            match regresql::sets(&query) {
+                Ok(sets) => query.sets.extend(sets),
+                Err(error) => loaded.refused.push(error),
             }
             names.insert(query.name.clone(), query.place());
             loaded.queries.push(query);
