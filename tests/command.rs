@@ -213,6 +213,33 @@ fn what_cannot_be_rehearsed_ends_the_run_and_says_why() {
 }
 
 #[test]
+fn a_command_that_is_interrupted_leaves_no_process_behind() {
+    let project = project();
+    // Nobody else sleeps for so long.
+    let told = format!("{}.5", 100_000 + std::process::id());
+    std::fs::write(project.path().join("source.sql"), SOURCE).unwrap();
+    let config = format!("command = \"sleep {told}; true\"\nsource = \"source.sql\"\n");
+    std::fs::write(project.path().join("seatrial.toml"), config).unwrap();
+    let mut command = seatrial(project.path(), &shared_state());
+    let mut child = command.args(["check", "--run-command"]).spawn().unwrap();
+    let sleeps = || {
+        let running = std::fs::read_dir("/proc").unwrap().flatten();
+        running.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| {
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.trim_end() == format!("sleep {told}")
+        })
+    };
+    while !sleeps() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before the command began");
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!sleeps());
+}
+
+#[test]
 fn a_command_and_files_are_not_mixed_up() {
     let ran = check("good", &["--run-command", "--base", "main"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);

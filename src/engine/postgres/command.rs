@@ -57,6 +57,8 @@ pub async fn run(command: &Command, target: &Target) -> Result<ToolOutput, Launc
     let mut tool = Tool::new("/bin/sh".into());
     tool.args = vec!["-c".into(), command.line.clone().into()];
     tool.directory.clone_from(&command.directory);
+    // The shell is not the tool.
+    tool.with_its_children = true;
     tool.env = std::env::vars_os().filter(|(name, value)| harmless(name, value)).collect();
     let own = [("PGHOST", &host), ("PGPORT", &port), ("PGUSER", &target.role), ("PGDATABASE", &target.database)];
     tool.env.extend(own.map(|(name, value)| (name.into(), value.into())));

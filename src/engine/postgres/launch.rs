@@ -59,6 +59,8 @@ pub struct Tool {
     pub stdin: Option<File>,
     /// The signal that ends it when this process dies or gives it up.
     pub death_signal: Signal,
+    /// What it starts itself gets that signal, too, where this process gives it up.
+    pub with_its_children: bool,
 }
 
 /// How a program ended.
@@ -277,6 +279,7 @@ impl Tool {
             directory: PathBuf::from("/"),
             stdin: None,
             death_signal: Signal::SIGTERM,
+            with_its_children: false,
         }
     }
 
@@ -311,7 +314,8 @@ impl Tool {
             .stdin(self.stdin.map_or_else(Stdio::null, Stdio::from))
             .stdout(stdout)
             .stderr(stderr);
-        Process::spawn(command, self.death_signal).map_err(|error| LaunchError::Spawn { program: self.program, error })
+        Process::spawn(command, self.death_signal, self.with_its_children)
+            .map_err(|error| LaunchError::Spawn { program: self.program, error })
     }
 }
 

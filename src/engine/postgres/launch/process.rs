@@ -3,7 +3,7 @@
 //! The kernel sends the parent-death signal when the *thread* that started a child ends. So each child has a thread of
 //! its own, which starts it, waits for it, and reaps it.
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
+    /// Signals go to its whole process group.
+    group: bool,
     death_signal: Signal,
     shared: Arc<Shared>,
     exited: watch::Receiver<bool>,
@@ -55,7 +57,11 @@ impl Process {
     ///
     /// # Errors
     /// The thread or the child cannot be started.
-    pub(super) fn spawn(mut command: Command, death_signal: Signal) -> io::Result<(Self, Option<ChildStdout>)> {
+    pub(super) fn spawn(
+        mut command: Command,
+        death_signal: Signal,
+        group: bool,
+    ) -> io::Result<(Self, Option<ChildStdout>)> {
         let shared = Arc::new(Shared::default());
         let (report_exit, exited) = watch::channel(false);
         let (report_start, started) = std::sync::mpsc::sync_channel(1);
@@ -77,7 +83,7 @@ impl Process {
             let _ = report_exit.send(true);
         })?;
         let (pid, stdout) = started.recv().unwrap_or_else(|_| Err(io::Error::other("its thread ended early")))?;
-        Ok((Self { pid, death_signal, shared, exited, thread: Some(thread) }, stdout))
+        Ok((Self { pid, group, death_signal, shared, exited, thread: Some(thread) }, stdout))
     }
 
     /// Its process id.
@@ -101,7 +107,8 @@ impl Process {
         if end.status.is_none() {
             // It is our unreaped child, so the only failure is one that changed its user under us, and SIGKILL at the
             // next sweep meets the same wall.
-            let _ = kill(Pid::from_raw(self.pid.cast_signed()), signal);
+            let pid = Pid::from_raw(self.pid.cast_signed());
+            let _ = if self.group { killpg(pid, signal) } else { kill(pid, signal) };
         }
     }
 
@@ -211,14 +218,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_and_the_last_words_are_known() {
-        let (mut process, _) = Process::spawn(shell("echo why >&2; exit 7"), Signal::SIGTERM).expect("a shell");
+        let (mut process, _) = Process::spawn(shell("echo why >&2; exit 7"), Signal::SIGTERM, false).expect("a shell");
         assert_eq!(process.wait().await.code(), Some(7));
         assert_eq!(process.stderr(), "why\n");
     }
 
     #[tokio::test]
     async fn a_dropped_process_is_dead() {
-        let (process, _) = Process::spawn(shell("exec sleep 1000"), Signal::SIGTERM).expect("a shell");
+        let (process, _) = Process::spawn(shell("exec sleep 1000"), Signal::SIGTERM, false).expect("a shell");
         let pid = process.pid();
         assert!(start_time(pid).is_some());
         drop(process);
@@ -230,7 +237,7 @@ mod tests {
         let (mut process, stdout) = {
             let mut command = shell("trap '' TERM; echo ready; exec sleep 1000");
             command.stdout(Stdio::piped()).stderr(Stdio::null());
-            Process::spawn(command, Signal::SIGTERM).expect("a shell")
+            Process::spawn(command, Signal::SIGTERM, false).expect("a shell")
         };
         let mut ready = [0; 6];
         stdout.expect("a pipe").read_exact(&mut ready).expect("the trap is set");
