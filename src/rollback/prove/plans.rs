@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct PlanDifferences {
     /// What nothing explains, a sentence for each plan.
     pub others: Vec<String>,
-    /// What page growth or the order of columns explains, a sentence for each plan.
+    /// What another number of pages or the order of columns explains, a sentence for each plan.
     pub explained: Vec<String>,
 }
 
@@ -77,7 +77,8 @@ pub(super) async fn after<C: ProofCopy>(
     if differing.is_empty() {
         return Ok(found);
     }
-    let grown = grown(&planned.blocks, &blocks(superuser, &back.catalog).await?, &back.catalog, &differing);
+    let now = blocks(superuser, &back.catalog).await?;
+    let grown = grown(&planned.blocks, &now, &back.catalog, &differing);
     let oids: BTreeSet<Oid> = grown.values().map(|(oid, _)| *oid).collect();
     // Rows that were written twice leave room behind. Without it, is it planned as before?
     settle::compact(superuser, &oids).await?;
@@ -86,7 +87,7 @@ pub(super) async fn after<C: ProofCopy>(
         false => self::differing(&planned.captures, &copy.plan().await?, &names),
     };
     for (key, difference) in differing {
-        if !still.contains_key(&key) {
+        let Some(still) = still.get(&key) else {
             let pages: Vec<String> = grown
                 .iter()
                 .filter(|(table, _)| difference.tables.contains(*table))
@@ -94,8 +95,9 @@ pub(super) async fn after<C: ProofCopy>(
                 .collect();
             found.explained.push(format!("{}: {}, without which it is as before", difference.told, pages.join(", ")));
             continue;
-        }
-        match explanation(&difference, (before, back), &repaired) {
+        };
+        let smaller = || shrunk(still, &planned.blocks, &now, &back.catalog);
+        match explanation(&difference, (before, back), &repaired).or_else(smaller) {
             Some(why) => found.explained.push(format!("{}: {why}", difference.told)),
             None => found.others.push(difference.told),
         }
@@ -110,6 +112,8 @@ struct Differing {
     told: String,
     /// Qualified names of the tables it reads.
     tables: BTreeSet<String>,
+    /// The planner expects no more work of it than of the one before.
+    cheaper: bool,
 }
 
 /// Plans whose access to tables differs, or that there are no more.
@@ -149,11 +153,12 @@ fn differing(
             (None, None, _) => continue,
         };
         let plans = [old.plan(), new.and_then(Captured::plan)];
+        let cheaper = matches!(plans, [Some(was), Some(is)] if is.root.total_cost() <= was.root.total_cost());
         let tables =
             plans.into_iter().flatten().flat_map(|plan| plan.relations()).map(|name| name.qualified()).collect();
         found.insert(
             capture.key.clone(),
-            Differing { told: format!("the plan of {}: {how}", label(&capture.key)), tables },
+            Differing { told: format!("the plan of {}: {how}", label(&capture.key)), tables, cheaper },
         );
     }
     found
@@ -198,6 +203,24 @@ fn grown(
         }
     }
     found
+}
+
+/// What was written anew is denser, and a plan over fewer pages may be another one. Nothing is missing for it: schema and
+/// statistics are as before, and it is to cost no more.
+fn shrunk(
+    difference: &Differing,
+    before: &BTreeMap<String, u64>,
+    now: &BTreeMap<String, u64>,
+    catalog: &Catalog,
+) -> Option<String> {
+    let read = catalog.relations.values().filter(|relation| difference.tables.contains(&relation.qualified));
+    let oids: BTreeSet<Oid> = read.map(|relation| relation.oid).collect();
+    let indexes = catalog.indexes.values().filter(|index| oids.contains(&index.table)).map(|index| index.oid);
+    let names = oids.iter().copied().chain(indexes).map(|oid| catalog.relation_name(oid));
+    names.filter(|_| difference.cheaper).find_map(|name| {
+        let (was, is) = (before.get(&name).copied()?, now.get(&name).copied()?);
+        (is < was).then(|| format!("{name} has {} pages instead of {}", human::count(is), human::count(was)))
+    })
 }
 
 /// What about the tables a plan reads lets it differ although nothing is missing.

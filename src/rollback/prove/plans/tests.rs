@@ -45,6 +45,16 @@ fn another_scan_and_a_refusal_are_told() {
 }
 
 #[test]
+fn a_plan_that_costs_no_more_is_known_as_such() {
+    let names = (Names::default(), Names::default());
+    let cheaper = |before: &str, after: &str| {
+        let found = differing(&[capture("q", captured(before))], &[capture("q", captured(after))], &names);
+        found.into_values().next().map(|each| each.cheaper)
+    };
+    assert_eq!((cheaper(SEQ_SCAN, INDEX_SCAN), cheaper(INDEX_SCAN, SEQ_SCAN)), (Some(true), Some(false)));
+}
+
+#[test]
 fn an_index_is_told_by_what_it_indexes() {
     let named = |keys: &str| {
         let mut names = Names::default();
