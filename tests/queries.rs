@@ -6,7 +6,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use support::place::Place;
-use support::{project, run, seatrial, state_folder};
+use support::{project, repository, run, seatrial, state_folder};
 
 const SCHEMA: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int NOT NULL, status text NOT NULL);\n\
     INSERT INTO orders SELECT n, n % 3000, 'paid' FROM generate_series(1, 30000) n;\n\
@@ -224,6 +224,37 @@ fn an_sqlc_file_and_a_sqlx_folder_are_judged_as_they_are() {
     }
     let list = project.run(&["queries", "list", "--queries", ".sqlx", "--format", "json"], 0);
     assert_eq!(list.report()["queries"][0]["types"][0], "int4");
+}
+
+#[test]
+fn the_sqlx_folder_of_the_sample_data_is_as_sqlx_keeps_it_and_judged() {
+    use sha2::Digest;
+    let (data, project) = (repository().join("sample-data"), Project::new("sample"));
+    for entry in std::fs::read_dir(data.join(".sqlx")).unwrap() {
+        let (path, json) = (entry.as_ref().unwrap().path(), std::fs::read(entry.unwrap().path()).unwrap());
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let hash = sha2::Sha256::digest(json["query"].as_str().unwrap());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(json["hash"], hash, "{}", path.display());
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(format!("query-{hash}").as_str()));
+    }
+    project.write("1_drop.sql", "DROP INDEX shop.products_category_id_price_cents_idx;\n");
+    let arguments = ["check", "1_drop.sql", "--format", "json", "--passes", "measure", "--quiet", "--source"];
+    let mut check = seatrial(project.folder.path(), &project.state);
+    let report =
+        run(check.args(arguments).arg(data.join("shop.sql")).arg("--queries").arg(data.join(".sqlx"))).report();
+    let verdicts: Vec<(&str, &str)> = report["queries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| (each["name"].as_str().unwrap(), each["verdict"].as_str().unwrap()))
+        .collect();
+    let judged = |name: &str, slower: bool| {
+        let mut own = verdicts.iter().filter(|(found, _)| found.starts_with(name)).peekable();
+        own.peek().is_some() && own.any(|(_, verdict)| (*verdict == "regressed") == slower)
+    };
+    assert!(judged("select-products-by-category_id-status-", true), "{report:#}");
+    assert!(judged("select-orders-by-status-placed_at-", false), "{report:#}");
 }
 
 #[test]
