@@ -1,5 +1,6 @@
 //! What each command does, and with which exit code it ends.
 
+mod bases;
 mod check;
 mod explain;
 mod init;

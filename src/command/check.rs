@@ -1,13 +1,11 @@
 //! `check` and `demo`: from options to an exit code.
 
+use super::bases::{Bases, roles};
 use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
-use crate::copy::base::{Base, BaseOptions};
-use crate::copy::scratch::Roles;
+use crate::copy::base::Base;
 use crate::copy::source::Source;
-use crate::copy::state::{RunDir, StateDir, sweep};
-use crate::engine::postgres::binaries::BinaryRequest;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
 use crate::progress::{Activity, Progress, Word};
@@ -210,22 +208,9 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     rehearsal.query_notes.extend(passed_over.iter().map(|each| format!("left out: {each}")));
     let activity = Activity::default();
     let work = async {
-        let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
-        for line in sweep(&state).map_err(Stop::environment)? {
-            progress.say(&line);
-        }
-        let run = RunDir::create(&state).map_err(Stop::environment)?;
-        let mut request = BinaryRequest::from_environment(
-            settings.postgres_bin.as_ref().map(PathBuf::from),
-            None,
-            Some(state.root().to_path_buf()),
-        );
-        request.preferred_major = settings.production.major;
-        let options =
-            BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
-        let mut say = |text: &str| progress.say(text);
+        let bases = Bases::open(settings, progress)?;
         let started = Instant::now();
-        let obtaining = Base::obtain(&state, &run, &request, &source, &options, &mut say);
+        let obtaining = bases.obtain(&source);
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
         let so_far = || {
             let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
@@ -237,17 +222,20 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         rehearsal.source = Some(facts(&source, &base));
         // Both are facts of every server started here: unix socket only, and a role without special rights.
         rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
-        let roles = Roles {
-            requested: settings.role.clone(),
-            hot_queries: rehearsal.queries.iter().filter_map(|query| query.role.clone()).collect(),
-            search_path: settings.schema.clone(),
-            settings: settings.production.settings.clone(),
-            role_settings: settings.production.role_settings.clone(),
-        };
+        let roles = roles(settings, rehearsal.queries.iter());
         let limits = (settings.max_time, settings.max_disk);
-        let budget = Budget::new(&base, state.root(), limits, deadline).map_err(Stop::environment)?;
-        let plan =
-            Plan { settings, trees, changed, base, run: &run, roles, progress, budget, activity: activity.clone() };
+        let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
+        let plan = Plan {
+            settings,
+            trees,
+            changed,
+            base,
+            run: &bases.run,
+            roles,
+            progress,
+            budget,
+            activity: activity.clone(),
+        };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.
