@@ -14,6 +14,7 @@ const STORY: &str = "TOOL_STORY";
 
 const SOURCE: &str = "
 CREATE ROLE app LOGIN;
+ALTER ROLE app SET log_statement = 'none';
 CREATE TABLE crew (id int PRIMARY KEY, name text NOT NULL);
 INSERT INTO crew SELECT n, 'sailor ' || n FROM generate_series(1, 2000) n;
 CREATE TABLE schema_migrations (version text PRIMARY KEY);
@@ -40,6 +41,20 @@ async fn the_tool_itself() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     match story.as_str() {
         "good" => good(&mut connection).await,
+        "locking" => {
+            // As Ecto keeps others waiting, while another connection migrates.
+            connection.execute("BEGIN; LOCK TABLE schema_migrations IN SHARE UPDATE EXCLUSIVE MODE").await.unwrap();
+            let mut other = PgConnection::connect(&url).await.unwrap();
+            other.execute("BEGIN; ALTER TABLE crew ADD COLUMN rank text; COMMIT").await.unwrap();
+            other.execute("DISCARD ALL").await.unwrap();
+            connection.execute("COMMIT").await.unwrap();
+        }
+        "fickle" => {
+            let only_while_logged = "DO $$ BEGIN IF current_setting('log_statement') = 'all' THEN \
+                                     RAISE EXCEPTION 'not now'; END IF; END $$";
+            connection.execute("ALTER TABLE crew ADD COLUMN rank text").await.unwrap();
+            connection.execute(only_while_logged).await.map(|_| ()).unwrap();
+        }
         "slow" => {
             connection.execute("BEGIN").await.unwrap();
             connection.execute("ALTER TABLE crew ADD COLUMN rank text").await.unwrap();
@@ -170,6 +185,15 @@ fn what_a_tool_sends_is_rehearsed_version_by_version_and_values_it_read_are_not_
 }
 
 #[test]
+fn a_tool_that_keeps_others_waiting_in_another_connection_is_rehearsed() {
+    let ran = check("locking", &["--run-command", "--passes", "measure"]);
+    let report = ran.report();
+    let statements = list(&report["migrations"][0]["statements"]);
+    let sent: Vec<&str> = statements.iter().map(|each| each["sql"].as_str().unwrap()).collect();
+    assert_eq!(sent, ["ALTER TABLE crew ADD COLUMN rank text"], "{}", ran.stderr);
+}
+
+#[test]
 fn locks_are_held_as_long_as_the_program_keeps_its_transaction_open() {
     let ran = check("slow", &["--run-command", "--passes", "measure"]);
     let report = ran.report();
@@ -203,6 +227,7 @@ fn what_cannot_be_rehearsed_ends_the_run_and_says_why() {
         ("elsewhere", "sent nothing to the copy: it has to connect with what is in DATABASE_URL or TOOL_DATABASE"),
         ("broken", "ended with exit status: 3 before it had sent anything that the server refused"),
         ("streamed", "`COPY crew FROM STDIN` streams rows that the server does not log"),
+        ("fickle", "the server refused its last statement (SQLSTATE P0001) and takes it now"),
         ("adrift", "it leaves 0 rows in public.crew, and its statements alone 2000"),
     ] {
         let ran = check(story, &["--run-command"]);

@@ -128,7 +128,7 @@ async fn logs_of_all_formats_become_queries_that_are_judged() {
         assert!(entry.contains("-- name: select-orders-by-customer_id-status\n-- weight: 3\n"), "{log}\n{text}");
         assert!(entry.contains("-- params logged_1: $1 = '17', $2 = 'a, $2 = ''b'''\n"), "{text}");
         assert!(entry.contains("-- params logged_2: $1 = '2400', $2 = 'new'\n"), "{text}");
-        assert!(ran.stderr.contains("values of parameters were written"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("values of parameters and constants were written"), "{}", ran.stderr);
         // Once more: nothing is added, nothing is lost.
         let edited = text.replace("-- weight: 3\n", "-- owner: ada\n-- weight: 3\n");
         project.write("queries/imported.sql", &edited);
@@ -288,6 +288,24 @@ fn lint_says_of_each_query_what_is_wrong() {
     assert_eq!(json.report()["queries"], 1);
     project.run(&["queries", "lint", "--queries", "queries"], 2);
     project.run(&["queries", "lint", "--source", "empty"], 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_merged_with_stays_and_no_password_is_told() {
+    let project = Project::new("refused");
+    project.write("app.log", "LOG:  statement: SELECT id FROM orders\n");
+    let latin = b"-- name: b\xfccher\nSELECT 1;\n";
+    std::fs::write(project.path("hot.sql"), latin).unwrap();
+    let ran = project.run(&["queries", "import", "app.log", "--into", "hot.sql"], 2);
+    assert!(ran.stderr.contains("cannot merge with"), "{}", ran.stderr);
+    assert_eq!(std::fs::read(project.path("hot.sql")).unwrap(), latin);
+    for address in ["postgresql+psycopg2://app:s3cret@db/shop", "host=db password=s3cret"] {
+        let ran = project.run(&["queries", "import", address], 2);
+        assert!(ran.stderr.contains("postgres://") && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    }
+    project.write("two.log", "LOG:  statement: SELECT 1; SELECT 2\n");
+    let ran = project.run(&["queries", "import", "two.log", "--source", "source.sql"], 2);
+    assert!(ran.stderr.contains("several statements in one text"), "{}", ran.stderr);
 }
 
 #[test]

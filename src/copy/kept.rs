@@ -12,7 +12,7 @@ use crate::engine::postgres::binaries::Binaries;
 use sha2::{Digest, Sha256};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,8 @@ impl Kept {
         let pg_dump = binaries.pg_dump.as_ref().map(|tool| identity(&tool.path));
         // What cannot be told from its successor is not relied on.
         let (Some(own), None | Some(Some(_))) = (own, pg_dump) else { return Self::nothing() };
-        let under = format!("{own:?}\n{pg_dump:?}\n{binaries:?}\n{roles:?}");
+        let server = identity(&binaries.postgres());
+        let under = format!("{own:?}\n{server:?}\n{pg_dump:?}\n{binaries:?}\n{roles:?}");
         Self {
             place: Some(Place {
                 folder: base.folder().join(FOLDER),
@@ -101,7 +102,7 @@ impl Place {
     /// Whole or not at all: others may read meanwhile.
     fn write(&self, path: &Path, answer: &str) -> io::Result<()> {
         static WRITTEN: AtomicU64 = AtomicU64::new(0);
-        match std::fs::DirBuilder::new().create(&self.folder) {
+        match std::fs::DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -120,9 +121,10 @@ impl Place {
 }
 
 /// This very file: a later build may ask the same and understand the answer differently.
-fn identity(program: &Path) -> Option<[i64; 4]> {
+fn identity(program: &Path) -> Option<[i64; 7]> {
     let file = program.metadata().ok()?;
-    Some([file.ino().cast_signed(), file.len().cast_signed(), file.mtime(), file.mtime_nsec()])
+    let (device, inode, length) = (file.dev().cast_signed(), file.ino().cast_signed(), file.len().cast_signed());
+    Some([device, inode, length, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
 }
 
 #[cfg(test)]

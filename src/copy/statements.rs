@@ -8,9 +8,15 @@ use crate::engine::postgres::session::quote_identifier;
 use crate::workload::import::view::Row;
 use thiserror::Error;
 
-/// Limits of the session; nothing of it writes.
-const LIMITS: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-    SET idle_in_transaction_session_timeout = '60s'";
+/// Limits of the session, with which it begins; nothing of it writes. Not set later on: a pooler may hand the server's
+/// session on to others, who would keep them. Strings mean what the reader of their text takes them for.
+const LIMITS: [(&str, &str); 5] = [
+    ("default_transaction_read_only", "on"),
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("standard_conforming_strings", "on"),
+];
 
 /// Where the view is, and what it has in this version.
 const VIEW: &str = "SELECT n.nspname, \
@@ -53,9 +59,7 @@ pub enum StatementsError {
 /// It cannot be reached.
 pub async fn connect(url: &SecretUrl) -> Result<Session, StatementsError> {
     let failed = |error: ServerError| failed(url, &error);
-    let mut session = Session::reader(&url.parts()?).await.map_err(failed)?;
-    session.execute(LIMITS).await.map_err(failed)?;
-    Ok(session)
+    Session::reader(&url.parts()?, &LIMITS).await.map_err(failed)
 }
 
 /// Rows of the database's view, those of several users added up.

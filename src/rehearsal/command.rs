@@ -76,17 +76,20 @@ struct State {
 pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorded, RehearsalError> {
     plan.progress.say(&format!("running `{}` on this machine, against a copy", command.line));
     let copy = plan.bare_copy_with(&command::LOGGING).await?;
+    let mut superuser = copy.superuser("recorded").await?;
+    command::log_everything_of(&mut superuser, &copy.target).await?;
     let started = Instant::now();
     let ran = command::run(command, &copy.target)
         .await
         .map_err(|error| CommandError::NotAgain { line: command.line.clone(), why: error.to_string() })?;
-    let mut superuser = copy.superuser("recorded").await?;
     let sent = command::sent(&mut superuser, copy.data_dir(), &copy.target.role).await.map_err(CommandError::Log)?;
     let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
     plan.progress.say(&format!("`{}` ended after {time}: {}", command.line, ran.status));
+    let volatile = superuser.query(VOLATILE).await?.rows.into_iter().flatten().flatten().collect();
+    let refused = recorded::ends_refused(&sent, &volatile).filter(|_| !ran.status.success());
     if !ran.status.success() {
         plan.progress.say(&last_words(&ran));
-        if !recorded::ends_refused(&sent) {
+        if refused.is_none() {
             let status = ran.status.to_string();
             return Err(CommandError::Failed { line: command.line.clone(), status }.into());
         }
@@ -95,7 +98,6 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
         let variables = command.variables.join(" or ");
         return Err(CommandError::SentNothing { line: command.line.clone(), variables }.into());
     }
-    let volatile = superuser.query(VOLATILE).await?.rows.into_iter().flatten().flatten().collect();
     let left = state(plan, &copy, &mut superuser).await?;
     superuser.close().await;
     copy.destroy().await?;
@@ -111,7 +113,7 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
     };
     let not_again = |why: String| CommandError::NotAgain { line: command.line.clone(), why };
     let recorded = recorded::assemble(&sent, &known).map_err(|error| not_again(error.to_string()))?;
-    if let Some(why) = differs(plan, &recorded, &left, ran.status.success()).await? {
+    if let Some(why) = differs(plan, &recorded, &left, refused.as_deref()).await? {
         return Err(not_again(why).into());
     }
     Ok(recorded)
@@ -122,11 +124,8 @@ async fn differs(
     plan: &Plan<'_>,
     recorded: &Recorded,
     left: &State,
-    succeeded: bool,
+    refused: Option<&str>,
 ) -> Result<Option<String>, RehearsalError> {
-    if recorded.migrations.is_empty() {
-        return Ok(None);
-    }
     let ready = Ready { plan, setup: recorded.setup.clone(), earlier: Vec::new(), open_ms: BTreeMap::new() };
     let copy = ready.copy().await?;
     let Applied { failure, .. } = apply(&copy.target, &recorded.migrations, None, &mut Unwatched).await?;
@@ -134,8 +133,13 @@ async fn differs(
     let again = state(plan, &copy, &mut superuser).await?;
     superuser.close().await;
     copy.destroy().await?;
-    if let Some(failure) = failure.filter(|_| succeeded) {
-        return Ok(Some(plan.tellable(&recorded.migrations, failure)));
+    match (failure, refused) {
+        (Some(failure), Some(sqlstate)) if failure.error.sqlstate == sqlstate => {}
+        (Some(failure), _) => return Ok(Some(plan.tellable(&recorded.migrations, failure))),
+        (None, Some(sqlstate)) => {
+            return Ok(Some(format!("the server refused its last statement (SQLSTATE {sqlstate}) and takes it now")));
+        }
+        (None, None) => {}
     }
     let rows = left.rows.iter().find(|(table, rows)| again.rows.get(*table) != Some(rows));
     Ok(match rows {

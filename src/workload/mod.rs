@@ -7,6 +7,7 @@ pub mod parameter;
 pub mod source;
 
 use crate::migration::SourceFile;
+use crate::migration::script;
 use crate::migration::script::lexer::Lexer;
 use std::sync::Arc;
 
@@ -87,7 +88,12 @@ pub fn has_plan(sql: &str) -> Result<(), String> {
     const PLANNED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH"];
     let mut tokens = Lexer::new(sql).filter(|token| !token.kind.is_trivia()).map(|token| &sql[token.span]);
     match tokens.find(|text| *text != "(").map(str::to_ascii_uppercase) {
-        Some(word) if PLANNED.contains(&word.as_str()) => Ok(()),
+        // What follows a first statement would run, where the first is only prepared.
+        Some(word) if PLANNED.contains(&word.as_str()) => match script::split(sql) {
+            Ok(statements) if statements.len() == 1 => Ok(()),
+            Ok(_) => Err("several statements in one text".to_owned()),
+            Err(_) => Err("no whole statement".to_owned()),
+        },
         Some(word) if word.starts_with(|first: char| first.is_ascii_alphabetic()) => {
             Err(format!("{word} is a utility statement, which has no plan"))
         }

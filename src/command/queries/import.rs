@@ -9,7 +9,7 @@ use crate::copy::url::SecretUrl;
 use crate::engine::postgres::identify::{Identified, identify};
 use crate::engine::postgres::session::Session;
 use crate::progress::Progress;
-use crate::workload::import::{self, Found, Import, Refused, lexical_identity, registry, view};
+use crate::workload::import::{self, Found, Import, Refused, has_constants, lexical_identity, registry, view};
 use crate::workload::source::{Loaded, is_known, load_each, load_strictly};
 use crate::workload::{HotQuery, naming};
 use anyhow::anyhow;
@@ -31,7 +31,8 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
     let into = into(args, settings);
     let to_stdout = into == Path::new("-");
     // What is there already: a file that cannot be read cannot be merged with.
-    let there = match to_stdout || !has_text(&into) {
+    let text = if to_stdout { String::new() } else { held(&into)? };
+    let there = match text.trim().is_empty() {
         true => Vec::new(),
         false => load_strictly(std::slice::from_ref(&into), &settings.root).map_err(Stop::usage)?.queries,
     };
@@ -56,21 +57,27 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
     let mut names = registry::Names::new(taken);
     let (mut entries, mut weights, mut values) = (Vec::new(), Vec::new(), 0);
     for (key, mut each) in found {
-        if let Some(name) = known_by.get(&key) {
+        // A registered query has a key by its text where the server told no identity of it.
+        if let Some(name) = known_by.get(&key).or_else(|| known_by.get(&lexical_identity(&each.sql))) {
             weights.push((name.clone(), each.calls));
             continue;
         }
         each.owner = each.owner.or_else(|| args.owner.clone());
         let wanted = each.name.clone().unwrap_or_else(|| naming::name(&each.sql));
-        values += if args.no_values { 0 } else { each.sets.len() };
+        values +=
+            if args.no_values { 0 } else { each.sets.len() + usize::from(each.logged && has_constants(&each.sql)) };
         entries.push(registry::entry(&names.free(&wanted), &each, !args.no_values));
     }
-    let text = if to_stdout { String::new() } else { std::fs::read_to_string(&into).unwrap_or_default() };
-    let merged = registry::merge(&text, &there, &weights, &entries);
+    // Places in a file are counted without its byte order mark.
+    let (mark, body) = text.strip_prefix('\u{feff}').map_or(("", text.as_str()), |body| ("\u{feff}", body));
+    let merged = registry::merge(body, &there, &weights, &entries);
     if to_stdout {
         super::super::print(&merged.text)?;
-    } else if merged.text != text {
-        write(&into, &merged.text)?;
+    } else if merged.text != body {
+        if held(&into)? != text {
+            return Err(Stop::usage(anyhow!("{} was changed meanwhile: import once more", into.display())));
+        }
+        write(&into, &format!("{mark}{}", merged.text))?;
     }
     let place = if to_stdout { "standard output".to_owned() } else { into.display().to_string() };
     progress.say(&format!(
@@ -87,7 +94,8 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
         progress.say(&format!("and {} more", all.refused.len() - TOLD));
     }
     if values > 0 {
-        progress.say("values of parameters were written, as they were seen: leave them out with --no-values");
+        progress
+            .say("values of parameters and constants were written, as they were seen: leave them out with --no-values");
     }
     if entries.is_empty() && weights.is_empty() {
         return Err(Stop::usage(anyhow!("nothing to import in {}", shown(&args.from))));
@@ -112,14 +120,21 @@ fn into(args: &ImportArgs, settings: &Settings) -> PathBuf {
     args.into.clone().unwrap_or_else(default)
 }
 
-fn has_text(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| !text.trim().is_empty())
+/// What the file holds so far: nothing where there is none.
+fn held(path: &Path) -> Result<String, Stop> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| Stop::usage(anyhow!("cannot merge with {}: {error}", path.display()))),
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Stop> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let made = folder.map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text))
+    // Whole or not at all.
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    made.and_then(|()| std::fs::write(&fresh, text))
+        .and_then(|()| std::fs::rename(&fresh, path))
         .map_err(|error| Stop::environment(anyhow!("cannot write {}: {error}", path.display())))
 }
 
@@ -138,6 +153,12 @@ async fn read(
         let rows = statements::read(&mut session, &url).await.map_err(Stop::environment)?;
         *live = Some(session);
         return Ok(view::take(&format!("pg_stat_statements in {url}"), rows, args.top));
+    }
+    if let Some((scheme, _)) = from.split_once("://") {
+        return Err(Stop::usage(anyhow!("{scheme}://… is no address this can read: write postgres://…")));
+    }
+    if from.contains("password=") {
+        return Err(Stop::usage(anyhow!("a server's address is written as postgres://…")));
     }
     let path = Path::new(from);
     if path.is_dir() || is_known(from) {
@@ -163,11 +184,9 @@ async fn read(
 
 fn without_constants(mut log: Import) -> Import {
     for each in &mut log.found {
-        if let Some(sql) = import::without_constants(&each.sql) {
-            each.parameters = (1..=import::parameters(&sql)).map(|number| number.to_string()).collect();
-            each.sql = sql;
-            each.sets.clear();
-        }
+        each.sql = import::without_constants(&each.sql);
+        each.parameters = (1..=import::parameters(&each.sql)).map(|number| number.to_string()).collect();
+        each.sets.clear();
     }
     log
 }
@@ -185,6 +204,7 @@ fn of_files(loaded: Loaded) -> Import {
         sql: query.sql,
         parameters: query.parameters,
         types: query.types,
+        logged: false,
         identity: None,
     });
     Import { found: found.collect(), refused }

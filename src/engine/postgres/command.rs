@@ -2,7 +2,7 @@
 
 use super::apply::Target;
 use super::launch::{LaunchError, Tool, ToolOutput, run_tool};
-use super::session::Session;
+use super::session::{Session, quote_identifier};
 use crate::engine::ServerError;
 use crate::migration::recorded::{Command, Sent, log};
 use std::ffi::OsString;
@@ -30,6 +30,24 @@ const FILE: &str = "sent.csv";
 const MARK: &str = "SELECT 'all was sent'";
 const WRITTEN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What a role or a database has set is stronger than what the server was started with; what a role has set in a database
+/// is stronger still.
+///
+/// # Errors
+/// What the server says.
+pub async fn log_everything_of(superuser: &mut Session, target: &Target) -> Result<(), ServerError> {
+    let (role, database) = (quote_identifier(&target.role), quote_identifier(&target.database));
+    for (name, value) in LOGGING.iter().filter(|(name, _)| PER_SESSION.contains(name)) {
+        superuser.execute(&format!("ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'")).await?;
+        superuser.execute(&format!("SET {name} = '{value}'")).await?;
+    }
+    Ok(())
+}
+
+/// Those of [`LOGGING`] that sessions may have of their own.
+const PER_SESSION: [&str; 4] =
+    ["log_statement", "log_min_error_statement", "log_parameter_max_length", "log_min_messages"];
 
 /// Why the log tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +86,16 @@ pub async fn run(command: &Command, target: &Target) -> Result<ToolOutput, Launc
 }
 
 fn harmless(name: &OsString, value: &OsString) -> bool {
-    let (name, value) = (name.to_string_lossy(), value.to_string_lossy().to_lowercase());
-    let address = value.contains("://") && (value.contains("postgres") || value.contains('@'));
-    !name.starts_with("PG") && !name.starts_with("SEATRIAL_") && !address
+    const PLACES: [&str; 4] = ["DB", "DATABASE", "POSTGRES", "POSTGRESQL"];
+    const PARTS: [&str; 11] =
+        ["HOST", "PORT", "USER", "USERNAME", "PASS", "PASSWORD", "NAME", "DATABASE", "DB", "DSN", "URL"];
+    let (name, value) = (name.to_string_lossy().to_uppercase(), value.to_string_lossy().to_lowercase());
+    let url = value.contains("://") && (value.contains("postgres") || value.contains('@'));
+    let has = |words: &[&str]| words.iter().any(|word| value.contains(&format!("{word}=")));
+    let keywords =
+        has(&["host", "server", "data source"]) && has(&["dbname", "database", "user", "username", "password"]);
+    let part = name.split_once('_').is_some_and(|(place, part)| PLACES.contains(&place) && PARTS.contains(&part));
+    !name.starts_with("PG") && !name.starts_with("SEATRIAL_") && !url && !keywords && !part
 }
 
 /// As in a URL: everything but letters, digits and `-._~/`.
@@ -114,6 +139,8 @@ mod tests {
         let kept = |name: &str, value: &str| harmless(&name.into(), &value.into());
         assert!(kept("PATH", "/usr/bin") && kept("HOME", "/home/me") && kept("DOCS", "https://example.org/"));
         assert!(!kept("PGPASSWORD", "x") && !kept("DATABASE_URL", "postgres://app@db/prod"));
+        assert!(!kept("ConnectionStrings__Default", "Host=db;Database=x;Password=y") && !kept("DSN", "host=db user=a"));
+        assert!(!kept("DB_HOST", "db") && !kept("POSTGRES_PASSWORD", "x") && kept("DB_POOL", "5"));
         assert!(!kept("PROD", "mysql://app:secret@db/prod") && !kept("OTHER", "postgresql+asyncpg:///prod"));
     }
 

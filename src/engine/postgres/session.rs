@@ -102,13 +102,14 @@ impl Session {
         Ok(session)
     }
 
-    /// Connects to a server that is not ours, to read; the caller sets the limits.
+    /// Connects to a server that is not ours, to read, in a session that begins with these settings.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
-    pub async fn reader(reach: &Reach) -> Result<Self, ServerError> {
+    pub async fn reader(reach: &Reach, settings: &[(&str, &str)]) -> Result<Self, ServerError> {
         let mut options = PgConnectOptions::new()
             .database(&reach.database)
+            .options(settings.iter().copied())
             .application_name("seatrial")
             .extra_float_digits(None)
             .statement_cache_capacity(0)

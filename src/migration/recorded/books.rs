@@ -46,14 +46,19 @@ fn book(name: &str) -> Option<&'static Book> {
     BOOKS.iter().find(|book| book.table == name)
 }
 
+/// Whether a table of this bare name is a tool's history.
+pub(super) fn is_book(name: &str) -> bool {
+    book(name).is_some()
+}
+
 /// Whether a statement makes a history table, or what belongs to it.
 pub(super) fn creates(sql: &str) -> bool {
     let words = words(sql);
-    let makes =
-        words.first().is_some_and(|word| word.is("CREATE")) && words.iter().take(3).any(|word| word.is("TABLE"));
-    let named =
-        || words.iter().take_while(|word| word.text != "(").filter_map(Word::name).any(|name| book(&name).is_some());
-    makes && named()
+    let Some(at) = words.iter().take(3).position(|word| word.is("TABLE")) else { return false };
+    let options =
+        words[at + 1..].iter().take_while(|word| word.is("IF") || word.is("NOT") || word.is("EXISTS")).count();
+    let named = table(sql, &words, at + 1 + options);
+    words[0].is("CREATE") && named.is_some_and(|(.., next)| words.get(next).is_some_and(|word| word.text == "("))
 }
 
 /// The row a statement writes about a version, if it does.
@@ -64,6 +69,8 @@ pub(super) fn noted(sql: &str) -> Option<Noted> {
         inserted(sql, &words)
     } else if first.is("UPDATE") {
         changed(sql, &words)
+    } else if first.is("DELETE") {
+        removed(sql, &words)
     } else {
         None
     }
@@ -76,7 +83,11 @@ fn inserted(sql: &str, words: &[Word<'_>]) -> Option<Noted> {
     if !words.get(after)?.is("VALUES") {
         return None;
     }
-    let (values, _) = list(words, after + 1)?;
+    let (values, end) = list(words, after + 1)?;
+    // Several rows, or one that may have been there: nobody knows what takes that back.
+    if words.get(end).is_some_and(|word| word.text == "," || word.is("ON")) {
+        return None;
+    }
     let values: BTreeMap<String, &Word<'_>> = columns.into_iter().filter_map(Word::name).zip(values).collect();
     let keys: Vec<(&str, String)> =
         book.version.iter().filter_map(|key| Some((*key, plain(values.get(*key)?)?))).collect();
@@ -103,6 +114,19 @@ fn changed(sql: &str, words: &[Word<'_>]) -> Option<Noted> {
     let (new, old) = (values.next()?, values.next()?);
     let undo = format!("UPDATE {table} SET \"{key}\" = {} WHERE \"{key}\" = {}", literal(&old), literal(&new));
     Some(Noted { table, version: new, sql: sql.to_owned(), undo, afterwards: false })
+}
+
+/// `DELETE FROM alembic_version WHERE alembic_version.version_num = 'old'`: two branches become one.
+fn removed(sql: &str, words: &[Word<'_>]) -> Option<Noted> {
+    let (table, book, _) = table(sql, words, 2)?;
+    let key = *book.version.first().filter(|_| book.table == "alembic_version")?;
+    let [.., column, equals, value] = words else { return None };
+    if column.name().as_deref() != Some(key) || equals.text != "=" {
+        return None;
+    }
+    let version = plain(value)?;
+    let undo = format!("INSERT INTO {table} (\"{key}\") VALUES ({})", literal(&version));
+    Some(Noted { table, version, sql: sql.to_owned(), undo, afterwards: false })
 }
 
 /// The history table that is named from the word `at` on: as it is spelled, and the word behind it.
@@ -135,10 +159,17 @@ fn list<'a, 'b>(words: &'b [Word<'a>], open: usize) -> Option<(Vec<&'b Word<'a>>
 /// The value a string or a number spells.
 fn plain(word: &Word<'_>) -> Option<String> {
     match word.kind {
-        TokenKind::String => Some(word.text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'")),
+        TokenKind::String => match word.text.strip_prefix(['E', 'e']) {
+            Some(escaped) => Some(inside(escaped)?.replace("\\\\", "\\")),
+            None => inside(word.text),
+        },
         TokenKind::Number => Some(word.text.to_owned()),
         _ => None,
     }
+}
+
+fn inside(quoted: &str) -> Option<String> {
+    Some(quoted.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
 }
 
 #[cfg(test)]
@@ -165,6 +196,16 @@ mod tests {
                 r#"DELETE FROM "django_migrations" WHERE "app" = 'shop' AND "name" = '0002_it''s'"#,
             ),
             (
+                "DELETE FROM alembic_version WHERE alembic_version.version_num = 'b2'",
+                "b2",
+                "INSERT INTO alembic_version (\"version_num\") VALUES ('b2')",
+            ),
+            (
+                r"INSERT INTO doctrine_migration_versions (version, executed_at) VALUES (E'DoctrineMigrations\\Version1', NULL)",
+                r"DoctrineMigrations\Version1",
+                "DELETE FROM doctrine_migration_versions WHERE \"version\" = 'DoctrineMigrations\\Version1'",
+            ),
+            (
                 r#"INSERT INTO public."schema_migrations" ("version","inserted_at") VALUES (20260102,'now')"#,
                 "20260102",
                 r#"DELETE FROM public."schema_migrations" WHERE "version" = '20260102'"#,
@@ -183,6 +224,11 @@ mod tests {
             "INSERT INTO alembic_version SELECT 'x'",
             "UPDATE alembic_version SET version_num = lower(version_num)",
             "DELETE FROM alembic_version",
+            "INSERT INTO schema_migrations (version) VALUES ('1'), ('2')",
+            "INSERT INTO schema_migrations (version) VALUES ('1') ON CONFLICT DO NOTHING",
+            "CREATE TABLE migrations.orders (id int)",
+            "CREATE TABLE kept AS SELECT * FROM schema_migrations",
+            "CREATE TABLE part PARTITION OF migrations FOR VALUES IN (1)",
             "CREATE TABLE copy_of (LIKE alembic_version)",
         ] {
             assert_eq!((noted(sql), creates(sql)), (None, false), "{sql}");

@@ -5,6 +5,8 @@ use crate::workload::import::{csv, message};
 
 /// Columns, counted from 0.
 const TIME: usize = 0;
+/// The class of what is said when a client is gone: no statement was refused for it.
+const CONNECTION_LOST: &str = "08";
 const USER: usize = 1;
 const SESSION: usize = 5;
 const SEVERITY: usize = 11;
@@ -26,10 +28,11 @@ pub fn sent(log: &str, role: &str) -> Vec<Sent> {
             let Some(Ok(ran)) = message::read(field(MESSAGE), field(DETAIL)) else { continue };
             let parameters = ran.values.unwrap_or_default();
             all.push(Sent { session: session.to_owned(), sql: ran.sql, parameters, refused: None, at_ms });
-        } else if matches!(field(SEVERITY), "ERROR" | "FATAL") {
+        } else if matches!(field(SEVERITY), "ERROR" | "FATAL") && !field(SQLSTATE).starts_with(CONNECTION_LOST) {
             let refused = Some(field(SQLSTATE).to_owned());
             let query = field(QUERY);
             match all.iter_mut().rev().find(|sent| sent.session == session) {
+                Some(last) if last.refused.is_some() && query.is_empty() => {}
                 Some(last) if query.is_empty() || last.sql == query => last.refused = refused,
                 // It was refused before it was run, and so before it was logged.
                 _ if !query.is_empty() => {

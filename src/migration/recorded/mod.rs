@@ -5,6 +5,7 @@ mod books;
 pub mod log;
 mod units;
 
+use super::script::words::words;
 use super::script::{self, StatementKind, kind, mask_literals};
 use super::{Connection, HistoryWrite, Migration, SourceFile, Statement, TransactionMode};
 use books::Noted;
@@ -111,8 +112,11 @@ struct Piece {
 }
 
 /// Whether a refusal by the server is what ended the command, if it failed.
-pub fn ends_refused(sent: &[Sent]) -> bool {
-    units::refused_at_last(sent).is_some()
+///
+/// The SQLSTATE of that refusal. `volatile`: see [`Circumstances`].
+pub fn ends_refused(sent: &[Sent], volatile: &BTreeSet<String>) -> Option<String> {
+    units::refused_at_last(sent, volatile)?;
+    sent.iter().rev().find_map(|each| each.refused.clone())
 }
 
 /// One of its statements.
@@ -178,9 +182,22 @@ fn cut_into_versions(
 
 /// What people see of a statement: rows that a program writes may come from rows it has read.
 fn shown(sql: &str, show_values: bool) -> String {
-    use StatementKind::{Copy, Delete, Fetch, Insert, Merge, Select, Update, Values, With};
-    let rows = matches!(kind(sql), Copy { .. } | Delete | Fetch | Insert | Merge | Select | Update | Values | With);
-    if rows && !show_values { mask_literals(sql) } else { sql.to_owned() }
+    let is_schema = match kind(sql) {
+        StatementKind::CreateIndex { .. }
+        | StatementKind::DropIndex { .. }
+        | StatementKind::Reindex { .. }
+        | StatementKind::AlterTable { .. }
+        | StatementKind::AlterType { .. }
+        | StatementKind::Set
+        | StatementKind::SetLocal => true,
+        StatementKind::Other(leading) => {
+            ["CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE"].iter().any(|word| leading.starts_with(word))
+                && leading != "CREATE TABLE"
+                || leading == "CREATE TABLE" && !words(sql).iter().any(|word| word.is("AS") && word.depth == 0)
+        }
+        _ => false,
+    };
+    if is_schema || show_values { sql.to_owned() } else { mask_literals(sql) }
 }
 
 /// What a version did before its row belongs to it. A row that stands alone belongs to what came just before.

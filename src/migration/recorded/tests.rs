@@ -140,7 +140,7 @@ fn what_had_no_effect_is_left_out_and_settings_begin_each_session() {
 #[test]
 fn the_refusal_that_ended_it_stays_with_its_transaction() {
     let went_on = [refused("1", "SELECT * FROM not_there"), sent("1", "CREATE TABLE one (id int)")];
-    assert!(!ends_refused(&went_on), "it failed later, by itself");
+    assert_eq!(ends_refused(&went_on, &BTreeSet::new()), None, "it failed later, by itself");
     let sent = [
         sent("1", "BEGIN"),
         sent("1", "ALTER TABLE one ADD two int"),
@@ -148,7 +148,7 @@ fn the_refusal_that_ended_it_stays_with_its_transaction() {
         refused("1", "ALTER TABLE one ADD PRIMARY KEY (two)"),
         sent("1", "ROLLBACK"),
     ];
-    assert!(ends_refused(&sent));
+    assert_eq!(ends_refused(&sent, &BTreeSet::new()).as_deref(), Some("23505"));
     assert_eq!(recorded(&sent).unwrap(), Recorded::default(), "a tool that goes on from it has done nothing");
     let made = recorded_from(&sent, true).unwrap();
     let statements = vec!["ALTER TABLE one ADD two int", "ALTER TABLE one ADD PRIMARY KEY (two)"];

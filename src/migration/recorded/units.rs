@@ -1,12 +1,12 @@
 //! What was sent, put together by the transactions it ran in.
 
-use super::{RecordError, Sent, StatementKind, kind, script, told};
+use super::{RecordError, Sent, StatementKind, books, kind, script, told};
 use crate::migration::script::lexer::{Lexer, TokenKind};
-use crate::migration::script::words::words;
+use crate::migration::script::words::{Word, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A function may be volatile by the rules and still change nothing.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 19] = [
     "random",
     "clock_timestamp",
     "timeofday",
@@ -14,6 +14,9 @@ const HARMLESS: [&str; 13] = [
     "pg_sleep",
     "pg_backend_pid",
     "txid_current",
+    "pg_is_in_recovery",
+    "currval",
+    "lastval",
     // Tools that keep each other waiting: on a copy there is only one.
     "pg_advisory_lock",
     "pg_try_advisory_lock",
@@ -21,6 +24,9 @@ const HARMLESS: [&str; 13] = [
     "pg_advisory_unlock_all",
     "pg_advisory_xact_lock",
     "pg_try_advisory_xact_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_unlock_shared",
+    "pg_try_advisory_lock_shared",
 ];
 
 /// A statement that changes something, values filled in.
@@ -87,7 +93,7 @@ pub(super) fn units(sent: &[Sent], volatile: &BTreeSet<String>, failed: bool) ->
             end(session, at, each.refused.is_none(), &ended, &mut units);
         }
     }
-    units.extend(refused_at_last(sent).filter(|_| failed));
+    units.extend(refused_at_last(sent, volatile).filter(|_| failed));
     units.sort_by_key(|unit| unit.span.1);
     for pair in units.windows(2) {
         if pair[0].session != pair[1].session
@@ -114,12 +120,12 @@ fn one(session: &mut Open, at: usize, sql: &str, sent: &Sent, volatile: &BTreeSe
         }
         StatementKind::Rollback if session.begun.is_some() => end(session, at, false, sent, units),
         StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback => {}
-        StatementKind::RollbackTo => {
+        StatementKind::RollbackTo if !refused => {
             session.aborted = false;
             session.steps.push(step(sql));
         }
         _ if refused => session.aborted = session.begun.is_some(),
-        kind if only_reads(&kind, sql, volatile) => {}
+        kind if without_effect(&kind, sql, volatile) => {}
         _ if session.begun.is_some() => session.steps.push(step(sql)),
         _ => units.push(Unit {
             transaction: false,
@@ -149,12 +155,13 @@ pub(super) fn is_setting_up(sql: &str) -> bool {
 }
 
 /// The refusal that ended the command, with the transaction it ended: whoever runs it again meets it again.
-pub(super) fn refused_at_last(sent: &[Sent]) -> Option<Unit> {
+pub(super) fn refused_at_last(sent: &[Sent], volatile: &BTreeSet<String>) -> Option<Unit> {
     let last = sent.iter().rposition(|each| each.refused.is_some())?;
     let own = |each: &Sent| each.session == sent[last].session;
     let goes_on = |each: &Sent| {
         let kind = kind(&each.sql);
-        !kind.is_transaction_control() && !is_read(&kind)
+        let unlocks = words(&each.sql).iter().filter_map(Word::name).any(|name| name == "knex_migrations_lock");
+        !kind.is_transaction_control() && !unlocks && !without_effect(&kind, &each.sql, volatile)
     };
     if sent[last + 1..].iter().any(goes_on) || sent[last + 1..].iter().any(|each| own(each) && recovers(&each.sql)) {
         return None;
@@ -169,7 +176,9 @@ pub(super) fn refused_at_last(sent: &[Sent]) -> Option<Unit> {
     }
     let from = begun.map_or(last, |begin| begin + 1);
     let sent = sent.iter().enumerate().take(last + 1).skip(from).filter(|(_, each)| own(each));
-    let kept = sent.filter(|(at, each)| *at == last || (each.refused.is_none() && !is_read(&kind(&each.sql))));
+    let kept = sent.filter(|(at, each)| {
+        *at == last || (each.refused.is_none() && !without_effect(&kind(&each.sql), &each.sql, volatile))
+    });
     let step = |each: &Sent| Step { sql: fill_in(&each.sql, &each.parameters), at_ms: each.at_ms };
     let steps = kept.map(|(_, each)| step(each)).collect();
     let session = String::new();
@@ -181,23 +190,35 @@ fn recovers(sql: &str) -> bool {
     matches!(kind(sql), StatementKind::RollbackTo | StatementKind::Commit)
 }
 
-fn is_read(kind: &StatementKind) -> bool {
-    matches!(kind, StatementKind::Select | StatementKind::Values | StatementKind::Table | StatementKind::Explain)
-        || matches!(kind, StatementKind::Other(words) if words.starts_with("SHOW"))
-}
-
-/// Whether a statement cannot have changed anything.
-fn only_reads(kind: &StatementKind, sql: &str, volatile: &BTreeSet<String>) -> bool {
-    if !is_read(kind) {
-        return false;
-    }
+/// Whether a statement cannot have changed anything that lasts: it reads, tidies up a session, or keeps other runs of the
+/// same tool waiting, of which there are none on a copy.
+fn without_effect(kind: &StatementKind, sql: &str, volatile: &BTreeSet<String>) -> bool {
     let words = words(sql);
-    let writes = words.iter().any(|word| word.is("INTO") || word.is("FOR"));
+    let has = |any: &[&str]| words.iter().any(|word| any.iter().any(|each| word.is(each)));
+    let locks_rows = words
+        .windows(2)
+        .any(|two| two[0].is("FOR") && ["UPDATE", "NO", "SHARE", "KEY"].iter().any(|each| two[1].is(each)));
+    let about_a_book = words.iter().filter_map(Word::name).any(|name| books::is_book(&name));
     let calls = words.windows(2).any(|two| {
         two[1].text == "("
             && two[0].name().is_some_and(|name| volatile.contains(&name) && !HARMLESS.contains(&name.as_str()))
     });
-    !writes && !calls
+    let reads = !has(&["INTO"]) && !calls && (!locks_rows || about_a_book);
+    match kind {
+        StatementKind::Select | StatementKind::Values | StatementKind::Table => reads,
+        StatementKind::With => {
+            reads && !has(&["INSERT", "UPDATE", "DELETE", "MERGE"])
+                || reads && locks_rows && !has(&["INSERT", "DELETE", "MERGE"])
+        }
+        StatementKind::Explain => !has(&["ANALYZE", "ANALYSE"]),
+        StatementKind::Lock => about_a_book,
+        StatementKind::Fetch | StatementKind::Close => true,
+        StatementKind::Declare => reads,
+        StatementKind::Other(leading) | StatementKind::OutsideTransaction(leading) => {
+            ["SHOW", "DISCARD", "UNLISTEN", "LISTEN", "DEALLOCATE"].iter().any(|word| leading.starts_with(word))
+        }
+        _ => false,
+    }
 }
 
 /// `SET TRANSACTION` for what a `BEGIN` asks for beside the transaction itself, where that is not what there is anyhow.

@@ -18,8 +18,10 @@ pub fn read(name: &str, text: &str) -> Option<Import> {
         json(text)
     } else {
         let records = if first.starts_with(|c: char| c.is_ascii_digit()) { csv::records(text) } else { Vec::new() };
-        if records.first().is_some_and(|(_, fields)| fields.len() >= COLUMNS) { comma(records) } else { entries(text) }
+        if records.first().is_some_and(|(_, fields)| fields.len() >= COLUMNS) { comma(records) } else { Vec::new() }
     };
+    // Text may begin with as many commas.
+    let entries = if entries.is_empty() { self::entries(text) } else { entries };
     if entries.is_empty() {
         return None;
     }
@@ -96,6 +98,7 @@ fn count(file: &str, entries: &[Entry]) -> Import {
         calls: each.calls.values().copied().max().unwrap_or(1) as f64,
         sets: each.sets,
         identity: None,
+        logged: true,
     });
     let mut refused: Vec<(String, usize, u64)> =
         refused.into_iter().map(|(reason, (line, times))| (reason, line, times)).collect();

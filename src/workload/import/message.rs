@@ -24,6 +24,8 @@ pub struct Executed {
 
 /// Reads a message and its detail; `None` for everything that is no execution of a statement.
 pub fn read(message: &str, detail: &str) -> Option<Result<Executed, String>> {
+    // `log_error_verbosity = verbose` puts an SQLSTATE first.
+    let message = message.strip_prefix("00000: ").unwrap_or(message);
     let rest = match message.strip_prefix("duration: ") {
         Some(timed) => timed.split_once(" ms")?.1.trim_start(),
         None => message,
@@ -60,6 +62,7 @@ mod tests {
         };
         assert_eq!(sql("statement: SELECT 1", ""), ran("SELECT 1", None));
         assert_eq!(sql("duration: 0.5 ms  statement: SELECT ': '", ""), ran("SELECT ': '", None));
+        assert_eq!(sql("00000: statement: SELECT 1", ""), ran("SELECT 1", None));
         let detail = "parameters: $1 = '5'";
         assert_eq!(sql("duration: 1.2 ms  execute <unnamed>: SELECT $1", detail), ran("SELECT $1", Some(&["'5'"])));
         assert_eq!(sql("execute s/p: SELECT $1", "Parameters: $1 = NULL"), ran("SELECT $1", Some(&["NULL"])));

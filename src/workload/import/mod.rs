@@ -37,6 +37,8 @@ pub struct Found {
     pub sets: Vec<(Vec<String>, u64)>,
     /// The server's own identity of it, where the source knows it.
     pub identity: Option<String>,
+    /// As a client sent it: constants in it are values of user data.
+    pub logged: bool,
 }
 
 /// Something that was found and cannot be planned.
@@ -91,13 +93,13 @@ pub fn unpreparable(sql: &str) -> Option<String> {
     if sql.is_empty() || sql.starts_with('<') {
         return Some(format!("its text is not there: {}", if sql.is_empty() { "the server lost it" } else { sql }));
     }
-    if let Err(reason) = crate::workload::has_plan(sql) {
-        return Some(reason);
-    }
     let mut lexer = Lexer::new(sql);
     let tokens: Vec<_> = lexer.by_ref().filter(|token| !token.kind.is_trivia()).collect();
     if lexer.open() != &crate::migration::script::lexer::Open::Nothing {
         return Some("its text is cut off".to_owned());
+    }
+    if let Err(reason) = crate::workload::has_plan(sql) {
+        return Some(reason);
     }
     tokens.windows(2).find_map(|pair| {
         let word = &sql[pair[0].span.clone()];
@@ -124,21 +126,66 @@ pub fn lexical_identity(sql: &str) -> String {
     key.trim_end_matches([';', ' ']).to_owned()
 }
 
-/// Puts parameters in place of constants: no value is left in the text. `None` where it has parameters already.
-pub fn without_constants(sql: &str) -> Option<String> {
+/// Whether values stand in the text.
+pub fn has_constants(sql: &str) -> bool {
+    Lexer::new(sql).any(|token| is_constant(token.kind))
+}
+
+fn is_constant(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::String | TokenKind::DollarString | TokenKind::Number)
+}
+
+/// Puts parameters in place of constants: no value is left in the text. Numbers that say which column to sort or group by,
+/// or how wide a type is, are none.
+pub fn without_constants(sql: &str) -> String {
+    const TYPES: [&str; 11] = [
+        "numeric",
+        "decimal",
+        "varchar",
+        "char",
+        "character",
+        "varying",
+        "bit",
+        "float",
+        "time",
+        "timestamp",
+        "interval",
+    ];
+    const TYPED: [&str; 5] = ["interval", "date", "time", "timestamp", "timestamptz"];
     let mut text = String::with_capacity(sql.len());
-    let mut number = 0;
+    let mut number = parameters(sql);
+    // The last two tokens that mean something, whether a list of columns by number goes on, and a type's parentheses.
+    let (mut last, mut columns, mut width) = (String::new(), false, false);
     for token in Lexer::new(sql) {
-        match token.kind {
-            TokenKind::Parameter => return None,
-            TokenKind::String | TokenKind::DollarString | TokenKind::Number => {
-                number += 1;
-                text.push_str(&format!("${number}"));
-            }
-            _ => text.push_str(&sql[token.span]),
+        let part = &sql[token.span.clone()];
+        if token.kind.is_trivia() {
+            text.push_str(part);
+            continue;
         }
+        let is_type = |word: &str| TYPES.iter().any(|each| word.eq_ignore_ascii_case(each));
+        width = (part == "(" && is_type(&last)) || (width && part != ")");
+        columns = last.eq_ignore_ascii_case("by")
+            || (columns && !matches!(token.kind, TokenKind::Word) && part != ")")
+            || (columns
+                && ["asc", "desc", "nulls", "first", "last"].iter().any(|each| part.eq_ignore_ascii_case(each)));
+        let by_number = columns && (last == "," || last.eq_ignore_ascii_case("by"));
+        if is_constant(token.kind) && !(token.kind == TokenKind::Number && (width || by_number)) {
+            number += 1;
+            let typed = TYPED.iter().find(|each| last.eq_ignore_ascii_case(each));
+            match typed.filter(|_| token.kind == TokenKind::String) {
+                // `interval $1` would be no SQL.
+                Some(name) => {
+                    text.truncate(text.trim_end().len() - name.len());
+                    text.push_str(&format!("${number}::{name}"));
+                }
+                None => text.push_str(&format!("${number}")),
+            }
+        } else {
+            text.push_str(part);
+        }
+        last = part.to_owned();
     }
-    Some(text)
+    text
 }
 
 /// Adds up what is the same by `key`; the first of each stays, with all calls and sets. Sorted by calls.
@@ -218,8 +265,24 @@ mod tests {
 
     #[test]
     fn constants_become_parameters() {
-        let text = without_constants("SELECT 'it''s', 5 FROM t WHERE a = $q$x$q$");
-        assert_eq!(text.as_deref(), Some("SELECT $1, $2 FROM t WHERE a = $3"));
-        assert_eq!(without_constants("SELECT $1, 5"), None);
+        for (sql, without) in [
+            ("SELECT 'it''s', 5 FROM t WHERE a = $q$x$q$", "SELECT $1, $2 FROM t WHERE a = $3"),
+            ("SELECT $1, 5, $2", "SELECT $1, $3, $2"),
+            ("SELECT a FROM t ORDER BY 1, 2 DESC LIMIT 10", "SELECT a FROM t ORDER BY 1, 2 DESC LIMIT $1"),
+            ("SELECT a, b FROM t GROUP BY 1, 2 HAVING a > 3", "SELECT a, b FROM t GROUP BY 1, 2 HAVING a > $1"),
+            ("SELECT 1.5::numeric(10, 2), b FROM t", "SELECT $1::numeric(10, 2), b FROM t"),
+            ("SELECT now() - interval '1 day', date '2026-01-01'", "SELECT now() - $1::interval, $2::date"),
+        ] {
+            assert_eq!(without_constants(sql), without);
+        }
+        assert!(has_constants("SELECT a FROM t WHERE b = 'x'") && !has_constants("SELECT a FROM t WHERE b = $1"));
+    }
+
+    #[test]
+    fn what_would_run_beside_a_plan_is_refused() {
+        for sql in ["SELECT 1; SELECT pg_terminate_backend(4711)", "SELECT 1; COMMIT; DELETE FROM t"] {
+            assert_eq!(unpreparable(sql).as_deref(), Some("several statements in one text"), "{sql}");
+        }
+        assert_eq!(unpreparable("SELECT ';' FROM t"), None);
     }
 }

@@ -177,6 +177,7 @@ mod tests {
             calls: 120.4,
             sets: sets.iter().map(|set| (texts(set), 1)).collect(),
             identity: None,
+            logged: false,
         }
     }
 

@@ -31,7 +31,18 @@ pub fn take(place: &str, mut rows: Vec<Row>, top: usize) -> Import {
         let names = (1..=parameters(&sql)).map(|number| number.to_string()).collect();
         let (owner, types, sets) = (None, Vec::new(), Vec::new());
         let (calls, identity) = (row.calls.max(1e-3), row.identity);
-        import.found.push(Found { place, name, owner, sql, parameters: names, types, calls, sets, identity });
+        import.found.push(Found {
+            place,
+            name,
+            owner,
+            sql,
+            parameters: names,
+            types,
+            calls,
+            sets,
+            identity,
+            logged: false,
+        });
     }
     import.found = merge(import.found, |each| each.identity.clone().unwrap_or_else(|| each.sql.clone()));
     import

@@ -72,8 +72,12 @@ fn type_name(value: &Value) -> String {
 }
 
 fn builtin(name: &str) -> String {
-    // `char` alone would be `character(1)`.
-    if name == "Char" { "\"char\"".to_owned() } else { name.to_lowercase() }
+    match name {
+        // `char` alone would be `character(1)`.
+        "Char" => "\"char\"".to_owned(),
+        name if name.chars().all(|each| each.is_ascii_alphanumeric() || each == '_') => name.to_lowercase(),
+        name => quoted(name),
+    }
 }
 
 /// A name of the project's own type, quoted where its spelling needs that; a schema before it is kept.
@@ -82,7 +86,11 @@ fn quoted(name: &str) -> String {
         part.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
             && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
-    let part = |part: &str| match simple(part) || part.starts_with('"') {
+    let written = |part: &str| {
+        let inside = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'));
+        inside.is_some_and(|inside| !inside.replace("\"\"", "").contains('"'))
+    };
+    let part = |part: &str| match simple(part) || written(part) {
         true => part.to_owned(),
         false => format!("\"{}\"", part.replace('"', "\"\"")),
     };
