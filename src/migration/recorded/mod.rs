@@ -111,9 +111,8 @@ struct Piece {
     version: Option<String>,
 }
 
-/// Whether a refusal by the server is what ended the command, if it failed.
-///
-/// The SQLSTATE of that refusal. `volatile`: see [`Circumstances`].
+/// The SQLSTATE of the refusal that ended the command if it failed: nothing came after it but what tidies up.
+/// `volatile`: see [`Circumstances`].
 pub fn ends_refused(sent: &[Sent], volatile: &BTreeSet<String>) -> Option<String> {
     units::refused_at_last(sent, volatile)?;
     sent.iter().rev().find_map(|each| each.refused.clone())
