@@ -36,6 +36,15 @@ fn commands() -> Vec<String> {
     blocks("sh").iter().flat_map(|block| block.lines()).map(str::to_owned).filter(|line| !line.is_empty()).collect()
 }
 
+/// The same of the page about formats, whose commands find what those of the README leave.
+fn commands_of_reports() -> Vec<String> {
+    let page = std::fs::read_to_string(repository().join("docs/reports.md")).expect("docs/reports.md");
+    let blocks = page.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```").next().expect("a closed block"));
+    let commands: Vec<String> = blocks.flat_map(str::lines).map(str::to_owned).collect();
+    assert!(!commands.is_empty(), "the page shows how formats are written");
+    commands
+}
+
 fn said(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",
@@ -140,7 +149,7 @@ impl Project {
 async fn every_command_shown_runs() {
     let project = Project::new().await;
     let mut reports = 0;
-    for line in commands() {
+    for line in commands().into_iter().chain(commands_of_reports()) {
         if line.starts_with("scripts/") {
             continue;
         }
@@ -149,6 +158,11 @@ async fn every_command_shown_runs() {
         reports += usize::from(String::from_utf8_lossy(&output.stdout).contains("Applies?"));
     }
     assert!(reports >= 3, "the commands shown end with reports");
+    for file in ["seatrial.sarif", "seatrial.xml", "copy.json", "comment.md", "gl-code-quality-report.json"] {
+        let written =
+            std::fs::metadata(project.folder.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(written.len() > 0, "{file}");
+    }
     // Every way of naming what is pending finds the same one migration, and the query shown was measured.
     let report = std::fs::read_to_string(project.folder.path().join("report/report.json")).expect("report.json");
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
