@@ -146,7 +146,8 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let report =
         v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
-    let shown = Shown { color: args.color, verbose: args.verbose, out_dir: None, database: None, databases: 1 };
+    let shown =
+        Shown { color: args.color, verbose: args.verbose, quiet: false, out_dir: None, database: None, databases: 1 };
     report::emit(&report, &outputs, shown).map_err(Stop::environment)?;
     Ok(exit::CLEAN)
 }

@@ -93,6 +93,8 @@ pub struct RenderOptions {
     pub color: bool,
     /// Whether text shows notes and long lists in full.
     pub verbose: bool,
+    /// Whether text is the verdict alone, and, where it is not `pass`, answers and findings.
+    pub quiet: bool,
     /// The folder of `--out`, as it should be shown.
     pub out_dir: Option<String>,
     /// Bytes Markdown may have.
@@ -108,6 +110,7 @@ impl Default for RenderOptions {
             width: 80,
             color: false,
             verbose: false,
+            quiet: false,
             out_dir: None,
             byte_budget: markdown::BYTE_BUDGET,
             databases: 1,

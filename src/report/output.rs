@@ -76,6 +76,8 @@ pub struct Shown<'a> {
     pub color: When,
     /// Whether notes and long lists are shown in full.
     pub verbose: bool,
+    /// Whether text has the least of all details.
+    pub quiet: bool,
     /// The folder of `--out`.
     pub out_dir: Option<&'a Path>,
     /// The database the report is about, where there are several.
@@ -89,11 +91,11 @@ pub struct Shown<'a> {
 /// # Errors
 /// A file that cannot be written.
 pub fn emit(report: &v1::Report, outputs: &[Output], shown: Shown<'_>) -> Result<(), OutputError> {
-    let Shown { color, verbose, databases, .. } = shown;
+    let Shown { color, verbose, quiet, databases, .. } = shown;
     let out_dir = shown.out_dir.map(|dir| dir.display().to_string());
     for output in outputs {
         let terminal = std::io::stdout().is_terminal();
-        let mut options = RenderOptions { verbose, out_dir: out_dir.clone(), databases, ..Default::default() };
+        let mut options = RenderOptions { verbose, quiet, out_dir: out_dir.clone(), databases, ..Default::default() };
         match &output.file {
             None => {
                 // Colour is decided by the stream: it strips what the terminal or NO_COLOR does not want.
