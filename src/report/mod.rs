@@ -5,6 +5,7 @@
 pub mod build;
 mod colour;
 pub mod each;
+pub mod html;
 pub mod human;
 pub mod markdown;
 pub mod measured;
@@ -30,6 +31,8 @@ pub enum Format {
     Json,
     /// For a pull request.
     Markdown,
+    /// For a browser.
+    Html,
 }
 
 /// Every format of the contract by its name; `None` is not written by this version.
@@ -37,7 +40,7 @@ pub const FORMATS: [(&str, Option<Format>); 8] = [
     ("text", Some(Format::Text)),
     ("json", Some(Format::Json)),
     ("markdown", Some(Format::Markdown)),
-    ("html", None),
+    ("html", Some(Format::Html)),
     ("sarif", None),
     ("junit", None),
     ("github", None),
@@ -100,5 +103,6 @@ pub fn render(report: &v1::Report, format: Format, options: &RenderOptions) -> S
         Format::Text => text::render(report, options),
         Format::Json => report.to_json_pretty(),
         Format::Markdown => markdown::render(report, options),
+        Format::Html => html::render(report, options),
     }
 }

@@ -104,11 +104,11 @@ pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: Whe
         Format::Text => write_stdout(&format!("{gap}Database {database}\n\n"), color),
         Format::Markdown => write_stdout(&format!("{gap}# Database `{database}`\n\n"), color),
         // One document after another.
-        Format::Json => Ok(()),
+        Format::Json | Format::Html => Ok(()),
     }
 }
 
-/// Writes report.json, report.md and the scripts to a folder; the scripts of each migration to folders of their own in it.
+/// Writes report.json, report.md, report.html and the scripts to a folder; the scripts of each migration to folders of their own in it.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -116,6 +116,7 @@ pub fn write_artefacts(report: &v1::Report, folder: &Path) -> Result<(), OutputE
     let options = RenderOptions { out_dir: Some(folder.display().to_string()), ..Default::default() };
     write_file(&folder.join("report.json"), &render(report, Format::Json, &options))?;
     write_file(&folder.join("report.md"), &render(report, Format::Markdown, &options))?;
+    write_file(&folder.join("report.html"), &render(report, Format::Html, &options))?;
     write_scripts(&report.rollback.scripts, folder)?;
     for single in each::singles(report).iter().filter(|single| single.was_run()) {
         let own = folder.join(&single.folder);
