@@ -319,6 +319,8 @@ fn scripts_of_each_migration_are_written_to_folders_of_their_own() {
     }
     let unproven = report.migrations.last().expect("one").version.clone();
     seatrial::report::write_artefacts(&report, folder.path()).expect("written");
+    let page = std::fs::read_to_string(folder.path().join("report.html")).expect("a page");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
     for migration in &report.migrations {
         let own = folder.path().join("rollback").join(&migration.version);
         let proven = migration.version != unproven;
@@ -388,20 +390,20 @@ fn every_format_is_named_where_people_look() {
 
 #[test]
 fn formats_that_are_not_there_yet_are_told_from_mistakes() {
+    let there: Vec<&str> = FORMATS.iter().filter(|(_, format)| format.is_some()).map(|(name, _)| *name).collect();
+    let available = seatrial::report::human::list(&there);
     for (name, format) in FORMATS {
         match format {
             Some(format) => assert_eq!(name.parse::<Format>(), Ok(format)),
             None => assert_eq!(
                 name.parse::<Format>().expect_err("refused").to_string(),
-                format!(
-                    "the format \"{name}\" is not available in this version; available are text, json and markdown"
-                )
+                format!("the format \"{name}\" is not available in this version; available are {available}")
             ),
         }
     }
     assert_eq!(
         "yaml".parse::<Format>().expect_err("refused").to_string(),
-        "there is no format \"yaml\"; available are text, json and markdown"
+        format!("there is no format \"yaml\"; available are {available}")
     );
 }
 

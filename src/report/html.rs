@@ -7,6 +7,7 @@ mod assumptions;
 mod findings;
 mod indexes;
 mod mark;
+mod paged;
 mod plans;
 mod queries;
 mod rollback;
@@ -50,8 +51,9 @@ mod budget {
 }
 
 /// Renders the whole page.
-pub fn render(report: &Report, _options: &RenderOptions) -> String {
+pub fn render(report: &Report, options: &RenderOptions) -> String {
     let parts = [
+        ("paged", view::paged::HEADING, paged::section(report, options)),
         ("migrations", "Migrations", migrations(report)),
         ("findings", "Findings", Some(findings::section(report))),
         ("timeline", "Timeline", timeline::section(report)),
@@ -59,7 +61,7 @@ pub fn render(report: &Report, _options: &RenderOptions) -> String {
         ("indexes", "Indexes", indexes::section(report)),
         ("trials", "Tried", trials::section(report)),
         ("rollback", "Rollback", Some(rollback::section(report))),
-        ("basis", "Basis", Some(assumptions::section(report))),
+        ("basis", "Basis", Some(assumptions::section(report, options))),
     ];
     let page = Page {
         policy: policy(),

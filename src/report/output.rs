@@ -108,7 +108,8 @@ pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: Whe
     }
 }
 
-/// Writes report.json, report.md, report.html and the scripts to a folder; the scripts of each migration to folders of their own in it.
+/// Writes report.json, report.md, report.html and the scripts to a folder; the scripts of each migration to folders of their
+/// own in it.
 ///
 /// # Errors
 /// A file that cannot be written.

@@ -1,8 +1,9 @@
 //! What the report rests on, and how to come to it again.
 
 use super::text::{Block, prose};
-use super::{budget, more, view, written};
+use super::{RenderOptions, budget, more, view, written};
 use crate::report::v1::Report;
+use crate::report::view::paged::{psql, shell_word};
 use askama::Template;
 
 #[derive(Template)]
@@ -16,7 +17,7 @@ struct Assumptions {
 }
 
 /// The section.
-pub(super) fn section(report: &Report) -> String {
+pub(super) fn section(report: &Report, options: &RenderOptions) -> String {
     let mut facts: Vec<(&'static str, Vec<String>)> = Vec::new();
     for (name, text) in view::assumptions(report) {
         match facts.last_mut() {
@@ -29,13 +30,16 @@ pub(super) fn section(report: &Report) -> String {
         facts,
         left_out: warnings.iter().take(budget::SENTENCES).map(|warning| prose(warning)).collect(),
         more_left_out: more(warnings.len().saturating_sub(budget::SENTENCES), "warning"),
-        commands: commands(report).into_iter().map(|(what, text)| (what, Block::of(&text))).collect(),
+        commands: commands(report, options.out_dir.as_deref())
+            .into_iter()
+            .map(|(what, text)| (what, Block::of(&text)))
+            .collect(),
         tool: format!("{} {}, {}", report.tool.name, report.tool.version, report.started_at),
     })
 }
 
 /// Commands with what the report knows; what it does not know stands in them as a word in capitals.
-fn commands(report: &Report) -> Vec<(&'static str, String)> {
+fn commands(report: &Report, out_dir: Option<&str>) -> Vec<(&'static str, String)> {
     let mut check = "seatrial check --source SOURCE".to_owned();
     if let Some(migration) = report.migrations.first() {
         check.push_str(&format!(" --layout {}", migration.layout.name()));
@@ -47,15 +51,16 @@ fn commands(report: &Report) -> Vec<(&'static str, String)> {
     if !ran.is_empty() {
         check.push_str(&format!(" --passes {}", ran.join(",")));
     }
-    check.push_str(" --out report/\n");
+    let folder = out_dir.unwrap_or("report").trim_end_matches('/');
+    check.push_str(&format!(" --out {}\n", shell_word(folder)));
     let mut commands = vec![
         ("Rehearse once more. SOURCE is the dump, server or folder the data came from", check),
         (
             "Render the saved report, without a database",
-            "seatrial report report.json --format html=report.html\n".to_owned(),
+            format!("seatrial report {} --format html=report.html\n", shell_word(&format!("{folder}/report.json"))),
         ),
     ];
-    let psql = |script: &str| format!("psql --set ON_ERROR_STOP=1 --file {script} \"$DATABASE_URL\"\n");
+    let psql = |script: &str| format!("{}\n", psql(script, out_dir));
     let purposes = [
         ("prepare.sql", "Save what the migration destroys, before it"),
         ("rollback.sql", "Roll back"),
@@ -66,28 +71,4 @@ fn commands(report: &Report) -> Vec<(&'static str, String)> {
         commands.extend(purpose.map(|purpose| (purpose, psql(name))));
     }
     commands
-}
-
-/// A word as a shell reads it: in quotes unless it is plain.
-fn shell_word(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/');
-    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_word;
-
-    #[test]
-    fn a_name_stays_one_word_of_the_shell() {
-        assert_eq!(shell_word("shop_app"), "shop_app");
-        assert_eq!(shell_word("a b"), "'a b'");
-        assert_eq!(shell_word("x'; rm -rf /; '"), "'x'\\''; rm -rf /; '\\'''");
-        assert_eq!(shell_word("$(id)"), "'$(id)'");
-        assert_eq!(shell_word(""), "''");
-    }
 }

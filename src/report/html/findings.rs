@@ -3,7 +3,8 @@
 use super::mark::Mark;
 use super::text::{Block, prose};
 use super::{budget, fitting, human, more, view, written};
-use crate::report::v1::{Confidence, Finding, Report, Severity};
+use crate::report::text::snippet::underlined;
+use crate::report::v1::{Confidence, Finding, Report, Severity, Statement};
 use askama::Template;
 use serde_json::Value;
 
@@ -33,13 +34,43 @@ struct Card<'r> {
     predicted: bool,
     place: Option<String>,
     message: String,
-    sql_line: String,
-    sql: Option<Block>,
+    sql: Option<Sql>,
     advice: String,
     safer: Option<(String, Option<Block>)>,
     evidence: Vec<(&'r str, String)>,
     allowed: Option<String>,
 }
+
+/// A statement, and the part of it that the finding is about.
+struct Sql {
+    /// The beginning of a long one, which is folded.
+    line: Option<String>,
+    before: String,
+    about: String,
+    after: String,
+}
+
+impl Sql {
+    fn of(statement: &Statement, finding: &Finding) -> Option<Self> {
+        let text = statement.sql.trim_end();
+        let end = text.char_indices().nth(SQL).map_or(text.len(), |(at, _)| at);
+        let (whole, cut) = (&text[..end], if end < text.len() { " …" } else { "" });
+        let range = underlined(whole, finding);
+        let long = whole.lines().count() > LINES || whole.len() > BYTES;
+        (!whole.trim().is_empty()).then(|| Self {
+            line: long.then(|| view::sql_line(whole, 160)),
+            before: whole[..range.start].to_owned(),
+            about: whole[range.clone()].to_owned(),
+            after: format!("{}{cut}", &whole[range.end..]),
+        })
+    }
+}
+
+/// Lines and bytes of a statement that is not folded.
+const LINES: usize = 8;
+const BYTES: usize = 600;
+/// Characters of a statement beside a finding: all of it stands in the timeline.
+const SQL: usize = 4_000;
 
 /// The section, filters included; it is there without findings too, to say that there are none.
 pub(super) fn section(report: &Report) -> String {
@@ -77,7 +108,6 @@ fn card<'r>(report: &Report, number: usize, finding: &'r Finding) -> Card<'r> {
         severity => Mark::from(view::Tone::from(severity)),
     };
     let statement = finding.statement.and_then(|index| view::statement(report, index));
-    let sql_line = statement.map(|statement| view::sql_line(&statement.sql, 160)).unwrap_or_default();
     let safer = view::trials::suggestion(report, finding).map(|row| {
         let steps = (!row.sql.is_empty()).then(|| Block::of(&(row.sql.join("\n") + "\n")));
         (prose(&row.text), steps)
@@ -90,9 +120,7 @@ fn card<'r>(report: &Report, number: usize, finding: &'r Finding) -> Card<'r> {
         predicted: finding.confidence == Confidence::Predicted,
         place: view::location(finding),
         message: prose(&finding.message),
-        // Short statements are whole in their line.
-        sql: statement.filter(|statement| statement.sql.trim() != sql_line).map(|statement| Block::of(&statement.sql)),
-        sql_line,
+        sql: statement.and_then(|statement| Sql::of(statement, finding)),
         advice: prose(&finding.advice),
         safer,
         evidence: finding.evidence.iter().map(|(key, value)| (key.as_str(), evidence(value))).collect(),

@@ -3,7 +3,7 @@
 use super::mark::Mark;
 use super::text::{Block, prose};
 use super::{budget, fitting, human, more, view, written};
-use crate::report::v1::{Migration, Outcome, Report, Stall, Statement, Traffic};
+use crate::report::v1::{Felt, Migration, Outcome, PassName, Report, Stall, Statement, Traffic};
 use askama::Template;
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ const WIDE: f64 = 1000.0;
 const SHORTEST: f64 = 2.0;
 /// Parts the axis is divided into.
 const PARTS: usize = 4;
+/// Hot queries named that stalled behind one statement.
+const STALLS: usize = 3;
 /// Statements drawn at most.
 const DRAWN: usize = 300;
 
@@ -85,7 +87,9 @@ impl Axis {
 /// The section; `None` where nothing was pending.
 pub(super) fn section(report: &Report) -> Option<String> {
     let mut stalls: BTreeMap<usize, Vec<&Stall>> = BTreeMap::new();
-    for stall in report.stalls.iter().filter(|stall| stall.felt.as_ref().is_none_or(|felt| felt.stalled)) {
+    // What waits behind other transactions waits for them, and not for the statement alone.
+    let of_its_own = |felt: &Felt| felt.stalled && felt.pass != PassName::Queue;
+    for stall in report.stalls.iter().filter(|stall| stall.felt.as_ref().is_none_or(of_its_own)) {
         if let Some(statement) = stall.statement {
             stalls.entry(statement).or_default().push(stall);
         }
@@ -192,7 +196,9 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         bars.pop();
         chips.pop();
     }
-    let told = |stall: &&Stall| format!("{} waited {}", prose(&stall.query), human::duration(stall.longest_ms));
+    let told = |stall: &&Stall| format!("waited {}: {}", human::duration(stall.longest_ms), prose(&stall.query));
+    let mut worst: Vec<&Stall> = waiting.to_vec();
+    worst.sort_by(|left, right| right.longest_ms.total_cmp(&left.longest_ms));
     if let Some(longest) = waiting.iter().map(|stall| usable(stall.longest_ms)).max_by(f64::total_cmp) {
         bars.push(axis.bar("stalled", (start, longest), (23, 4)));
     }
@@ -213,6 +219,10 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         let state = statement.sqlstate.as_deref().unwrap_or("no SQLSTATE");
         format!("{state}: {}", prose(statement.error.as_deref().unwrap_or("no message")))
     });
+    let mut stalled: Vec<String> = worst.iter().take(STALLS).map(told).collect();
+    if worst.len() > STALLS {
+        stalled.push(human::more(worst.len() - STALLS, "hot query"));
+    }
     let mut spoken = vec![time.clone()];
     spoken.extend(chips.iter().map(|chip| format!("blocks {chip}")));
     Row {
@@ -223,7 +233,7 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         bars,
         told: spoken.join(", "),
         chips,
-        waiting: waiting.iter().take(5).map(told).collect(),
+        waiting: stalled,
         place: view::statement_place(statement),
         lines,
         error,
