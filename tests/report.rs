@@ -456,6 +456,21 @@ fn who_is_paged_reads_whose_query_suffers_what_to_do_and_the_way_back_in_that_or
 }
 
 #[test]
+fn a_quiet_report_is_the_verdict_and_what_deserves_attention() {
+    let quiet = RenderOptions { quiet: true, ..at(80) };
+    let clean = render(&recording("clean"), Format::Text, &quiet);
+    assert_eq!(clean.lines().count(), 1, "{clean}");
+    assert!(clean.starts_with("✓ PASS"), "{clean}");
+    let bad = render(&recording("regressed"), Format::Text, &quiet);
+    assert!(["Blocks?", "If you are paged", "lock/table-rewrite"].iter().all(|told| bad.contains(told)), "{bad}");
+    assert!(["Migrations", "Hot queries", "What this rests on"].iter().all(|told| !bad.contains(told)), "{bad}");
+    let mut cut = recording("clean");
+    cut.complete = false;
+    let cut = render(&cut, Format::Text, &quiet);
+    assert!(cut.contains("INCOMPLETE") && cut.contains("Applies?"), "{cut}");
+}
+
+#[test]
 fn a_stall_pages_somebody_and_a_way_back_that_was_not_proven_is_no_command() {
     let mut report = recording("regressed");
     report.queries.retain(|query| query.name == "stock_low");

@@ -167,7 +167,8 @@ fn rehearse_one(
     if let Some(name) = &settings.name {
         report::write_heading(name, index == 0, &outputs, args.color).map_err(Stop::environment)?;
     }
-    report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
+    let detail = (args.verbose, args.quiet);
+    report::emit(&report, &outputs, args.color, detail, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
         End::Broken(error) => Err(Stop { code, error }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),

@@ -45,8 +45,15 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     let (width, wide) = (options.width.clamp(NARROWEST, PROSE_WIDTH), options.width.clamp(NARROWEST, WIDEST));
     let mut page = Page { width, wide, options, out: String::new() };
     verdict(&mut page, report);
+    if options.quiet && report.verdict == v1::Verdict::Pass && report.complete {
+        return page.out;
+    }
     answers(&mut page, report);
     paged(&mut page, report);
+    if options.quiet {
+        findings(&mut page, report);
+        return page.out;
+    }
     migrations(&mut page, report);
     findings(&mut page, report);
     refusals(&mut page, report);

@@ -137,9 +137,10 @@ fn advice(report: &Report, query: &str, id: &str) -> Vec<Step> {
 
 /// An index that is gone can be there again without a rollback; for all else there is what its finding says.
 fn remedies(report: &Report, query: &Query) -> Vec<Step> {
-    let lost = report.indexes.iter().filter(|index| {
-        index.change == IndexChangeKind::Dropped && index.used_by_before.iter().any(|user| *user == query.name)
-    });
+    let lost = report
+        .indexes
+        .iter()
+        .filter(|index| index.change == IndexChangeKind::Dropped && index.used_by_before.contains(&query.name));
     // Where the query fails, it is not for want of an index.
     let lost = lost.filter(|_| query.verdict != QueryVerdict::Broken);
     let rebuilt: Vec<Step> = lost.filter_map(rebuild).collect();
