@@ -206,6 +206,7 @@ fn what_has_no_place_is_shown_at_the_first_migration() {
     assert!(report.findings.iter().all(|finding| finding.file.is_none()));
     assert_eq!(places(&report), BTreeSet::from(["db/001_split_names.sql:1".to_owned()]));
     let outside = "../../etc/passwd".to_owned();
+    report.findings[0].severity = Severity::Error;
     (report.findings[0].file, report.findings[0].line) = (Some(outside.clone()), Some(3));
     assert_eq!(places(&report), BTreeSet::from(["db/001_split_names.sql:1".to_owned()]));
     for format in MACHINES {
@@ -297,6 +298,8 @@ fn junit_is_well_formed_and_its_counts_are_those_of_its_cases() {
         let mut names = BTreeSet::new();
         for suite in &suites.children {
             assert_eq!(suite.name, "testsuite");
+            let time = &suite.attributes["time"];
+            assert!(!time.starts_with('-') && time.parse::<f64>().is_ok_and(f64::is_finite), "{name}: {time}");
             assert!(suite.children.iter().all(|case| case.name == "testcase"), "{name}");
             for case in &suite.children {
                 let known = ["classname", "file", "line", "name"];

@@ -122,6 +122,7 @@ fn answer(told: &[&Finding], answer: Answer, tone: Tone, word: &str, why: &str) 
         return None;
     }
     let end = match tone {
+        Tone::Unknown if why.trim().is_empty() => End::Skipped("unknown".to_owned()),
         Tone::Unknown => End::Skipped(prose(&format!("unknown: {why}"))),
         Tone::Good | Tone::Caution | Tone::Bad => End::Passed(word.to_owned()),
     };
@@ -172,7 +173,9 @@ fn case(name: String, finding: &Finding, statement: Option<&Statement>) -> Case 
 /// Where, what to do instead, the statement, and the numbers.
 fn failure(finding: &Finding, statement: Option<&Statement>) -> String {
     let mut parts = Vec::new();
-    parts.extend(view::location(finding).map(|place| visible(&place).into_owned()));
+    // One outside the repository is told by the message.
+    let inside = own_place(finding).and_then(|_| view::location(finding));
+    parts.extend(inside.map(|place| visible(&place).into_owned()));
     parts.push(message(finding));
     parts.extend(statement.filter(|each| !each.sql.trim().is_empty()).map(|each| long(each.sql.trim_end())));
     if !finding.evidence.is_empty() {
@@ -281,5 +284,6 @@ fn allowed(text: &str) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    format!("{:.3}", if seconds.is_finite() { seconds.max(0.0) } else { 0.0 })
+    // The sum of nothing is below zero.
+    format!("{:.3}", if seconds.is_finite() && seconds > 0.0 { seconds } else { 0.0 })
 }

@@ -57,13 +57,14 @@ fn finding(report: &Report, n: usize) -> Finding {
     // One in fifty is about the whole run, one in a hundred is allowed.
     let whole_run = n % 50 == 49;
     let objects = vec![format!("public.\"table {}\"", n % 900), format!("public.table_{}_idx", n % 70)];
-    let query = (n % 3 == 0).then(|| report.queries[n % QUERIES].name.clone());
+    let query = n.is_multiple_of(3).then(|| report.queries[n % QUERIES].name.clone());
     let file = (!whole_run).then(|| statement.file.clone());
     let digits = "0123456789 ".repeat(n % 20);
-    let suggestion = (n % 10 == 0).then(|| Suggestion { forms: vec!["in batches".to_owned()], steps: Vec::new() });
+    let suggestion =
+        n.is_multiple_of(10).then(|| Suggestion { forms: vec!["in batches".to_owned()], steps: Vec::new() });
     Finding {
         id: kind.id.to_owned(),
-        severity: if n % 4 == 0 { Severity::Error } else { kind.severity },
+        severity: if n.is_multiple_of(4) { Severity::Error } else { kind.severity },
         confidence: Confidence::ALL[n % 2],
         message: format!(
             "{} rows of {} <stand> & 'wait': 100 %, ünïcödé 日本語\nand a line {digits}",
