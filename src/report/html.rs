@@ -115,6 +115,10 @@ impl Page<'_> {
         Mark::from(answer.tone)
     }
 
+    fn summary(&self, answer: &AnswerLine<'_>) -> String {
+        text::name(answer.summary)
+    }
+
     fn rehearsed(&self) -> String {
         view::rehearsed(self.report)
     }
@@ -137,7 +141,7 @@ fn migrations(report: &Report) -> Option<String> {
     }
     let rows = report.migrations.iter().take(MIGRATIONS).map(|migration| {
         let cells = view::migration_cells(migration).map(|(tone, word)| (Mark::from(tone), word));
-        (text::prose(&view::migration_label(migration)), cells)
+        (text::name(&view::migration_label(migration)), cells)
     });
     Some(written(&Migrations {
         columns: view::MIGRATION_COLUMNS,

@@ -33,10 +33,10 @@ pub struct Node {
     pub depth: usize,
     /// What it tests and orders by: EXPLAIN's name of it and its text.
     pub conditions: Vec<(&'static str, String)>,
-    /// `Total Cost`, with what is below it, in the planner's units.
-    pub cost: f64,
-    /// The planner's estimate of its rows, in all of its loops.
-    pub estimated_rows: f64,
+    /// `Total Cost`, with what is below it, in the planner's units; `None` where the plan does not say.
+    pub cost: Option<f64>,
+    /// The planner's estimate of its rows, in all of its loops; `None` where the plan does not say.
+    pub estimated_rows: Option<f64>,
     /// Rows it gave in all of its loops; `None` when it was only planned.
     pub rows: Option<String>,
     /// How often it was run; `None` when it was only planned, or where several partitions are one node.
@@ -106,13 +106,14 @@ pub fn nodes(plan: &QueryPlan) -> Vec<Node> {
 fn node(line: &Line<'_>, reader: &Reader<'_>, depth: usize) -> Node {
     let sum = |of: fn(&PlanNode) -> Option<u64>| line.nodes.iter().map(|node| of(node)).sum::<Option<u64>>();
     let (estimated_rows, rows) = row_counts(line);
+    let said = |field: &str| line.nodes.iter().all(|node| node.number(field).is_some());
     let blocks = sum(PlanNode::buffers);
     Node {
         label: label(line, reader),
         depth,
         conditions: conditions(line, reader, false).into_iter().map(|each| (each.name, each.shown)).collect(),
-        cost: line.nodes.iter().map(|node| node.total_cost()).sum(),
-        estimated_rows,
+        cost: said("Total Cost").then(|| line.nodes.iter().map(|node| node.total_cost()).sum()),
+        estimated_rows: said("Plan Rows").then_some(estimated_rows),
         rows,
         loops: line.node().actual_loops().filter(|_| line.nodes.len() == 1),
         blocks,
@@ -158,7 +159,16 @@ mod tests {
         let (old, new) = (replaced[0].before.as_ref().expect("before"), replaced[0].after.as_ref().expect("after"));
         assert!(old.label.starts_with("Index Scan using ") && new.label.starts_with("Seq Scan on "), "{pairs:#?}");
         assert!(old.blocks < new.blocks && new.own_blocks == new.blocks, "{pairs:#?}");
-        assert!(old.rows.is_some() && old.loops == Some(1.0), "{old:?}");
+        assert!(old.rows.is_some() && old.loops == Some(1.0) && old.estimated_rows.is_some(), "{old:?}");
+    }
+
+    #[test]
+    fn what_a_plan_does_not_say_is_no_zero() {
+        let bare = nodes(&plan(r#"[{"Plan": {"Node Type": "Seq Scan", "Relation Name": "t"}}]"#)).remove(0);
+        assert_eq!(
+            (bare.cost, bare.estimated_rows, bare.rows, bare.blocks, bare.own_blocks),
+            (None, None, None, None, None)
+        );
     }
 
     #[test]

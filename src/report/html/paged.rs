@@ -1,7 +1,7 @@
 //! For the person who is paged: which hot queries suffer and whose they are, what to do, and the way back, in that order.
 
 use super::mark::Mark;
-use super::text::{Block, prose};
+use super::text::{Block, name, prose};
 use super::{RenderOptions, human, view, written};
 use crate::report::v1::Report;
 use askama::Template;
@@ -39,8 +39,8 @@ pub(super) fn section(report: &Report, options: &RenderOptions) -> Option<String
     let (more_queries, more_steps) = (more(paged.queries.len(), "query"), more(paged.steps.len(), "step"));
     let queries = paged.queries.into_iter().take(SHOWN).map(|query| Affected {
         mark: Mark::from(query.tone),
-        name: prose(query.name),
-        owner: query.owner.map(prose),
+        name: name(query.name),
+        owner: query.owner.map(name),
         expected: prose(&query.expected),
     });
     let steps = paged.steps.into_iter().take(SHOWN);

@@ -125,9 +125,11 @@ fn side(moment: &'static str, sign: char, node: Node, most: u64) -> Side {
         '~' => "other work: ",
         _ => "",
     };
-    let glance = match node.blocks {
-        Some(blocks) => format!("{} blocks", human::count(blocks)),
-        None => format!("cost {}", human::cost(node.cost)),
+    let cost = node.cost.map(human::cost);
+    let glance = match (node.blocks, &cost) {
+        (Some(blocks), _) => format!("{} blocks", human::count(blocks)),
+        (None, Some(cost)) => format!("cost {cost}"),
+        (None, None) => String::new(),
     };
     let mut facts = Vec::new();
     if let (Some(own), Some(all)) = (node.own_blocks, node.blocks) {
@@ -135,13 +137,13 @@ fn side(moment: &'static str, sign: char, node: Node, most: u64) -> Side {
         facts.push(("blocks", format!("{}{all}", human::count(own))));
     }
     facts.extend(node.temp_blocks.filter(|blocks| *blocks > 0).map(|blocks| ("temporary", human::count(blocks))));
-    let estimated = human::count(node.estimated_rows.round().clamp(0.0, 1e18) as u64);
-    facts.push(match node.rows {
-        Some(rows) => ("rows", format!("{rows}, estimated {estimated}")),
-        None => ("rows", format!("estimated {estimated}")),
-    });
+    let estimated = node.estimated_rows.map(|rows| human::count(rows.round().clamp(0.0, 1e18) as u64));
+    let rows = [node.rows, estimated.map(|rows| format!("estimated {rows}"))].into_iter().flatten().collect::<Vec<_>>();
+    if !rows.is_empty() {
+        facts.push(("rows", rows.join(", ")));
+    }
     facts.extend(node.loops.filter(|loops| *loops > 1.0).map(|loops| ("loops", human::count(loops as u64))));
-    facts.push(("cost", human::cost(node.cost)));
+    facts.extend(cost.map(|cost| ("cost", cost)));
     let conditions = node.conditions.into_iter().map(|(name, text)| (name, text.chars().take(CONDITION).collect()));
     Side {
         moment,

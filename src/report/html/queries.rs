@@ -1,7 +1,7 @@
 //! Hot queries: what became of each, its work in bars, and its plans side by side.
 
 use super::mark::Mark;
-use super::text::{json_text, prose};
+use super::text::{json_text, name, prose};
 use super::{budget, fitting, human, more, plans, view, written};
 use crate::diff::plan::render;
 use crate::report::measured;
@@ -111,7 +111,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
 fn row(query: &Query) -> Row<'_> {
     let plan = query.after_settling.as_ref().or(query.after.as_ref()).or(query.before.as_ref());
     Row {
-        label: prose(&view::query_label(query)),
+        label: name(&view::query_label(query)),
         owner: query.owner.as_deref().unwrap_or_default(),
         measured: query.confidence == QueryConfidence::Measured,
         work: plan.and_then(|plan| plan.buffers).map(human::count).unwrap_or_default(),
@@ -148,7 +148,7 @@ fn card<'r>(report: &Report, at: usize, query: &'r Query, plans: Plans, open: bo
         number: at + 1,
         query,
         mark: Mark::from(view::Tone::from(query.verdict)),
-        label: prose(&view::query_label(query)),
+        label: name(&view::query_label(query)),
         headline: prose(&view::query_headline(query)),
         sentence: sentence.map(prose),
         cause: view::query_cause(report, query).map(|cause| prose(&cause)),

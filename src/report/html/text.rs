@@ -5,8 +5,10 @@ use askama::filters::Escaper;
 use serde_json::Value;
 use std::fmt::{self, Write};
 
-/// Characters of one message, summary or advice.
+/// Columns of one message or advice.
 const PROSE: usize = 2_000;
+/// Columns of one name, or of one answer's sentence.
+const NAME: usize = 400;
 /// Characters of one statement or script.
 const CODE: usize = 40_000;
 
@@ -55,6 +57,11 @@ fn reference(character: char) -> Option<&'static str> {
 /// A message, as long as anybody reads.
 pub(super) fn prose(text: &str) -> String {
     clip(text.trim(), PROSE).into_owned()
+}
+
+/// A name, or a sentence that stands among others.
+pub(super) fn name(text: &str) -> String {
+    clip(text.trim(), NAME).into_owned()
 }
 
 /// SQL or anything else to be copied, with a button where it is whole.

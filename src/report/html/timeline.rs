@@ -1,7 +1,7 @@
 //! Statements on an axis of time: how long each ran, whom its locks shut out for how long, and who waited for it.
 
 use super::mark::Mark;
-use super::text::{Block, prose};
+use super::text::{Block, name, prose};
 use super::{budget, fitting, human, more, view, written};
 use crate::report::v1::{Felt, Migration, Outcome, PassName, Report, Stall, Statement, Traffic};
 use askama::Template;
@@ -151,11 +151,7 @@ fn group(migration: &Migration, first: String) -> Group {
         T::AllPending => "one transaction for all migrations",
         T::Explicit => "transactions as its script has them",
     };
-    Group {
-        migration: prose(&view::migration_label(migration)),
-        transaction: transaction.to_owned(),
-        rows: vec![first],
-    }
+    Group { migration: name(&view::migration_label(migration)), transaction: transaction.to_owned(), rows: vec![first] }
 }
 
 /// A report may hold anything: what is no time takes none.
@@ -196,7 +192,7 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         bars.pop();
         chips.pop();
     }
-    let told = |stall: &&Stall| format!("waited {}: {}", human::duration(stall.longest_ms), prose(&stall.query));
+    let told = |stall: &&Stall| format!("waited {}: {}", human::duration(stall.longest_ms), name(&stall.query));
     let mut worst: Vec<&Stall> = waiting.to_vec();
     worst.sort_by(|left, right| right.longest_ms.total_cmp(&left.longest_ms));
     if let Some(longest) = waiting.iter().map(|stall| usable(stall.longest_ms)).max_by(f64::total_cmp) {

@@ -1,7 +1,7 @@
 //! What was tried and measured on request: the migration beside hot queries, run again where it stopped, and writes.
 
 use super::mark::Mark;
-use super::text::{Block, prose};
+use super::text::{Block, name, prose};
 use super::{budget, fitting, human, more, view, written};
 use crate::report::measured::{self, WriteRow};
 use crate::report::v1::{Felt, PassName, Report, Stall};
@@ -106,7 +106,7 @@ fn calls(stall: &Stall, felt: &Felt) -> Calls {
         _ => "beside the migration",
     };
     Calls {
-        query: prose(&stall.query),
+        query: name(&stall.query),
         told: format!(
             "longest call in each {} {beside}: {}, {} otherwise",
             human::duration(felt.step_ms),
