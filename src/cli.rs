@@ -128,7 +128,7 @@ pub struct CheckArgs {
     /// Colour in the terminal report.
     #[arg(long, value_name = "WHEN", env = "SEATRIAL_COLOR", default_value = "auto")]
     pub color: When,
-    /// No progress on stderr.
+    /// No progress on stderr, and of a text report only what deserves attention: for hooks.
     #[arg(long, short)]
     pub quiet: bool,
     /// Details of unchanged things too.

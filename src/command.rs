@@ -146,7 +146,7 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let report =
         v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
-    report::emit(&report, &outputs, args.color, args.verbose, None).map_err(Stop::environment)?;
+    report::emit(&report, &outputs, args.color, (args.verbose, false), None).map_err(Stop::environment)?;
     Ok(exit::CLEAN)
 }
 

@@ -1,15 +1,17 @@
 //! Progress for people, on stderr: a line for each thing begun, and one now and then about what takes long.
 
-use crate::report::visible::{clip, visible, visible_lines};
+use crate::report::human;
+use crate::report::visible::{visible, visible_lines};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A line that will be drawn over stands on the terminal. There is one stderr.
-static DRAWN: AtomicBool = AtomicBool::new(false);
+/// The bar at the end of the terminal; it hides itself where stderr is none. There is one stderr.
+static BAR: LazyLock<ProgressBar> = LazyLock::new(ProgressBar::no_length);
 
 /// Where progress goes.
 #[derive(Debug, Clone, Copy)]
@@ -26,48 +28,53 @@ impl Progress {
     /// One line.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            let over = if DRAWN.swap(false, Ordering::Relaxed) { ERASE } else { "" };
             // A closed stderr is no reason to stop rehearsing.
-            let _ = writeln!(anstream::stderr(), "{over}{}", shown(text));
+            let _ = BAR.suspend(|| writeln!(anstream::stderr(), "{}", shown(text)));
         }
     }
 
-    /// Waits for `work`, and says from time to time how it goes: in place on a terminal, else as lines that come more
+    /// Waits for `work`, and says from time to time how it goes: as a bar on a terminal, else as lines that come more
     /// and more rarely the longer one thing takes.
     pub async fn while_waiting<T>(&self, work: impl Future<Output = T>, how: impl Fn() -> Word) -> T {
         let mut work = pin!(work);
         if self.quiet {
             return work.await;
         }
-        let in_place = std::io::stderr().is_terminal();
+        let in_place = !BAR.is_hidden();
         let mut turns = Turns::new(in_place);
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
-                () = tokio::time::sleep(LOOK) => {
+                () = tokio::time::sleep(if in_place { DRAW } else { LOOK }) => {
                     let word = how();
-                    if turns.is_due(word.since.elapsed(), word.since) {
-                        self.tell(&word.text, in_place);
+                    match turns.is_due(word.since.elapsed(), word.since) {
+                        true if in_place => draw(&word),
+                        true => self.say(&word.text),
+                        false => {}
                     }
                 }
             }
         };
-        if DRAWN.swap(false, Ordering::Relaxed) {
-            let _ = write!(std::io::stderr(), "{ERASE}");
-        }
+        BAR.finish_and_clear();
         result
     }
+}
 
-    fn tell(&self, text: &str, in_place: bool) {
-        if !in_place {
-            return self.say(text);
-        }
-        let text = visible(text);
-        let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
-        DRAWN.store(true, Ordering::Relaxed);
-        let _ = write!(std::io::stderr(), "{ERASE}{}", clip(&text, width));
-        let _ = std::io::stderr().flush();
+fn draw(word: &Word) {
+    let template = if word.share.is_some() { "{bar:20} {wide_msg}" } else { "{spinner} {wide_msg}" };
+    // The templates are ours, and a bar without its shape is still a bar.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        BAR.set_style(style.progress_chars("━╸─").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
     }
+    if BAR.is_finished() {
+        BAR.reset();
+    }
+    if let Some((done, of)) = word.share {
+        BAR.set_length(of);
+        BAR.set_position(done.min(of));
+    }
+    BAR.set_message(visible(&word.text).into_owned());
+    BAR.tick();
 }
 
 /// Names of files and words of servers are strangers': none of them may act on a terminal.
@@ -75,11 +82,10 @@ fn shown(text: &str) -> String {
     visible_lines(text).collect::<Vec<_>>().join("\n")
 }
 
-/// To the first column, and everything there away.
-const ERASE: &str = "\r\u{1b}[2K";
-
 /// Between two looks at how it goes.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two pictures of the bar.
+const DRAW: Duration = Duration::from_millis(200);
 
 /// What to say about the thing that is done now.
 #[derive(Debug, Clone)]
@@ -88,6 +94,8 @@ pub struct Word {
     pub since: Instant,
     /// One line.
     pub text: String,
+    /// How much is done of how much, where that can be counted.
+    pub share: Option<(u64, u64)>,
 }
 
 /// When it is time for another line about the same thing.
@@ -103,7 +111,8 @@ impl Turns {
         Self { in_place, next: BTreeMap::new() }
     }
 
-    /// After five seconds, and then each time twice as late; in place nothing piles up, so there at every look.
+    /// After five seconds, and then each time twice as late; a bar piles up nothing, so it
+    /// moves at every look.
     fn is_due(&mut self, elapsed: Duration, about: Instant) -> bool {
         let first = Duration::from_secs(if self.in_place { 2 } else { 5 });
         let next = self.next.entry(about).or_insert(first);
@@ -115,10 +124,75 @@ impl Turns {
     }
 }
 
-/// The statement that runs now, told by whoever runs it and read by whoever reports.
+/// What is done now, told by whoever does it and read by whoever reports.
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
     running: Arc<Mutex<Option<Running>>>,
+    counted: Arc<Mutex<Option<Arc<Counted>>>>,
+}
+
+/// Something that is done piece by piece.
+#[derive(Debug)]
+pub struct Counted {
+    /// `read`, `copied`, `planned`.
+    pub done_what: &'static str,
+    /// What the numbers are.
+    pub unit: Unit,
+    /// How much there is to do; unknown where it is `None`.
+    pub of: Option<u64>,
+    done: AtomicU64,
+}
+
+/// What numbers of something counted are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Things of this name, in the singular.
+    Things(&'static str),
+}
+
+impl Counted {
+    /// How much is done, of how much.
+    pub fn share(&self) -> Option<(u64, u64)> {
+        self.of.map(|of| (self.done.load(Ordering::Relaxed), of))
+    }
+
+    /// `copied 1.2 GB of 3.1 GB`, `planned 12 of 50 queries`.
+    pub fn sentence(&self) -> String {
+        let done = self.done.load(Ordering::Relaxed);
+        let things = |count: u64, one| human::plural(usize::try_from(count).unwrap_or(usize::MAX), one);
+        let amount = match (self.unit, self.of) {
+            (Unit::Bytes, Some(of)) => format!("{} of {}", human::bytes(done), human::bytes(of)),
+            (Unit::Bytes, None) => human::bytes(done),
+            (Unit::Things(one), Some(of)) => format!("{} of {}", human::count(done), things(of, one)),
+            (Unit::Things(one), None) => things(done, one),
+        };
+        format!("{} {amount}", self.done_what)
+    }
+}
+
+/// Counts until it is dropped.
+#[derive(Debug)]
+pub struct Counter {
+    counted: Arc<Counted>,
+    slot: Arc<Mutex<Option<Arc<Counted>>>>,
+}
+
+impl Counter {
+    /// So much more is done.
+    pub fn add(&self, more: u64) {
+        self.counted.done.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|counted| Arc::ptr_eq(counted, &self.counted)) {
+            *slot = None;
+        }
+    }
 }
 
 /// A statement under way.
@@ -158,6 +232,18 @@ impl Activity {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Something begins that is done piece by piece; what was counted before is told no more.
+    pub fn count(&self, done_what: &'static str, unit: Unit, of: Option<u64>) -> Counter {
+        let counted = Arc::new(Counted { done_what, unit, of, done: AtomicU64::new(0) });
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&counted));
+        Counter { counted, slot: Arc::clone(&self.counted) }
+    }
+
+    /// What is counted now, if anything is.
+    pub fn counted(&self) -> Option<Arc<Counted>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn set(&self, running: Option<Running>) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
     }
@@ -183,6 +269,22 @@ mod tests {
         assert_eq!(told(&mut lines, second), [5, 10, 20, 40, 80], "the next one begins anew");
         assert!(!lines.is_due(Duration::from_secs(100), first), "the one before, seen again, does not");
         assert_eq!(told(&mut Turns::new(true), first).len(), 98);
+    }
+
+    #[test]
+    fn what_is_counted_is_told_until_it_is_over() {
+        let activity = Activity::default();
+        let copied = activity.count("copied", Unit::Bytes, Some(3 << 30));
+        copied.add(1 << 30);
+        let told = activity.counted().map(|counted| (counted.sentence(), counted.share()));
+        assert_eq!(told, Some(("copied 1.0 GB of 3.0 GB".to_owned(), Some((1 << 30, 3 << 30)))));
+        let planned = activity.count("planned", Unit::Things("query"), Some(50));
+        planned.add(12);
+        drop(copied);
+        let told = activity.counted().map(|counted| counted.sentence());
+        assert_eq!(told.as_deref(), Some("planned 12 of 50 queries"), "the one before does not take it away");
+        drop(planned);
+        assert!(activity.counted().is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Saved reports, rendered: every recording in every format, and the promises of `report.json`.
 
 use clap::CommandFactory;
-use seatrial::report::v1::{Comparison, Finding, Report, RollbackVerdict, Verdict};
+use seatrial::report::v1::{Comparison, Finding, Report, RollbackVerdict, Stall, Verdict};
 use seatrial::report::visible::{columns, is_unprintable};
 use seatrial::report::{FORMATS, Format, RenderOptions, render};
 use serde_json::Value;
@@ -434,6 +434,62 @@ fn a_wide_terminal_cuts_no_sql_and_breaks_no_name_and_leaves_prose_as_it_is() {
     let advice =
         |text: &str| text.lines().filter(|line| line.starts_with("    → ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(advice(&narrow), advice(&wide));
+}
+
+#[test]
+fn who_is_paged_reads_whose_query_suffers_what_to_do_and_the_way_back_in_that_order() {
+    let report = recording("regressed");
+    for format in [Format::Text, Format::Markdown] {
+        let text = render(&report, format, &RenderOptions { out_dir: Some("it's/out".to_owned()), ..at(200) });
+        let place = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} is missing in {text}"));
+        let order = [
+            "If you are paged",
+            "(owner checkout): regressed: 7,544 blocks instead of 11",
+            "CREATE INDEX CONCURRENTLY orders_customer_id_idx",
+            r"psql -X -v ON_ERROR_STOP=1 -f 'it'\''s/out/rollback.sql'",
+        ];
+        assert!(order.map(place).is_sorted(), "{text}");
+        assert!(place(order[3]) < place("Findings"), "{text}");
+    }
+}
+
+#[test]
+fn a_quiet_report_is_the_verdict_and_what_deserves_attention() {
+    let quiet = RenderOptions { quiet: true, ..at(80) };
+    let clean = render(&recording("clean"), Format::Text, &quiet);
+    assert_eq!(clean.lines().count(), 1, "{clean}");
+    assert!(clean.starts_with("✓ PASS"), "{clean}");
+    let bad = render(&recording("regressed"), Format::Text, &quiet);
+    assert!(["Blocks?", "If you are paged", "lock/table-rewrite"].iter().all(|told| bad.contains(told)), "{bad}");
+    assert!(["Migrations", "Hot queries", "What this rests on"].iter().all(|told| !bad.contains(told)), "{bad}");
+    let mut cut = recording("clean");
+    cut.complete = false;
+    let cut = render(&cut, Format::Text, &quiet);
+    assert!(cut.contains("INCOMPLETE") && cut.contains("Applies?"), "{cut}");
+}
+
+#[test]
+fn a_stall_pages_somebody_and_a_way_back_that_was_not_proven_is_no_command() {
+    let mut report = recording("regressed");
+    report.queries.retain(|query| query.name == "stock_low");
+    report.findings.clear();
+    let told = |report: &Report| render(report, Format::Text, &at(120));
+    assert!(!told(&report).contains("If you are paged"), "nothing suffers");
+
+    let stall = |statement, longest_ms| Stall { query: "stock_low".to_owned(), statement, longest_ms, felt: None };
+    report.stalls = vec![stall(Some(3), 1200.0), stall(Some(2), 3100.0)];
+    assert!(!told(&report).contains("If you are paged"), "no finding is about it");
+    let mut finding = recording("regressed").findings[0].clone();
+    (finding.id, finding.query) = ("lock/stall".to_owned(), Some("stock_low".to_owned()));
+    finding.advice = "cancel the migration".to_owned();
+    report.findings.push(finding);
+    report.rollback.verdict = RollbackVerdict::NotAttempted;
+    report.rollback.differences = vec!["the pass was not asked for".to_owned()];
+    let text = told(&report);
+    let paged = &text[text.find("If you are paged").expect("somebody is")..text.find("\nMigrations").expect("a table")];
+    assert!(paged.contains("stock_low (no owner): waits 3.1 s for statement 2\n"), "{paged}");
+    assert!(paged.contains("→ cancel the migration"), "{paged}");
+    assert!(paged.contains("no way back was proven: the pass was not asked for") && !paged.contains("psql"), "{paged}");
 }
 
 #[test]

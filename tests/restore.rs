@@ -11,6 +11,7 @@ use seatrial::engine::postgres::launch::{self, Tool, run_tool};
 use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
 use seatrial::engine::postgres::session::{Endpoint, Session};
+use seatrial::progress::Activity;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl Place {
 
     async fn obtain(&self, source: &str, options: &BaseOptions) -> Result<Base, BaseError> {
         let source = Source::parse(source)?;
-        Base::obtain(&self.state, &self.run, &self.request, &source, options, &mut |_| {}).await
+        Base::obtain(&self.state, &self.run, &self.request, &source, options, &Activity::default(), &mut |_| {}).await
     }
 
     async fn base(&self, path: &Path) -> Base {
@@ -381,7 +382,9 @@ async fn a_dump_that_is_replaced_while_it_is_read_makes_no_base() {
         place.write("app.sql", "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
     };
     let options = BaseOptions::default();
-    let made = Base::obtain(&place.state, &place.run, &place.request, &source, &options, &mut replace).await;
+    let made =
+        Base::obtain(&place.state, &place.run, &place.request, &source, &options, &Activity::default(), &mut replace)
+            .await;
     let error = made.expect_err("two contents").to_string();
     assert!(error.contains("app.sql changed while it was being restored"), "{error}");
     place.write("app.sql", first);
@@ -533,7 +536,9 @@ async fn a_running_server_is_read_and_left_as_it_is() {
     let mut told = Vec::new();
     let mut progress = |line: &str| told.push(line.to_owned());
     let options = BaseOptions::default();
-    let base = Base::obtain(&place.state, &place.run, &place.request, &source, &options, &mut progress).await;
+    let base =
+        Base::obtain(&place.state, &place.run, &place.request, &source, &options, &Activity::default(), &mut progress)
+            .await;
     let base = base.expect("a base");
     assert_eq!(
         told[0],

@@ -7,7 +7,7 @@ use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
-use crate::progress::Progress;
+use crate::progress::{Activity, Progress};
 use crate::workload::HotQuery;
 use std::path::PathBuf;
 
@@ -18,11 +18,12 @@ pub(super) struct Bases {
     request: BinaryRequest,
     options: BaseOptions,
     progress: Progress,
+    activity: Activity,
 }
 
 impl Bases {
-    /// Opens the state folder, removes what dead runs left, and begins a run.
-    pub fn open(settings: &Settings, progress: Progress) -> Result<Self, Stop> {
+    /// Opens the state folder, removes what dead runs left, and begins a run; `activity` is told how far bases and copies are.
+    pub fn open(settings: &Settings, progress: Progress, activity: Activity) -> Result<Self, Stop> {
         let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
         for line in sweep(&state).map_err(Stop::environment)? {
             progress.say(&line);
@@ -36,13 +37,13 @@ impl Bases {
         request.preferred_major = settings.production.major;
         let options =
             BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
-        Ok(Self { state, run, request, options, progress })
+        Ok(Self { state, run, request, options, progress, activity })
     }
 
     /// The base of a source, restored if it is not in the cache.
     pub async fn obtain(&self, source: &Source) -> Result<Base, BaseError> {
         let mut say = |text: &str| self.progress.say(text);
-        Base::obtain(&self.state, &self.run, &self.request, source, &self.options, &mut say).await
+        Base::obtain(&self.state, &self.run, &self.request, source, &self.options, &self.activity, &mut say).await
     }
 }
 

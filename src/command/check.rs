@@ -8,12 +8,12 @@ use crate::copy::base::Base;
 use crate::copy::source::Source;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
-use crate::progress::{Activity, Progress, Word};
+use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
-use crate::report::{self, Output, build, human};
+use crate::report::{self, Output, build};
 use crate::workload::source::{Loaded, WorkloadError};
 use crate::workload::{self, HotQuery};
 use anyhow::anyhow;
@@ -167,7 +167,8 @@ fn rehearse_one(
     if let Some(name) = &settings.name {
         report::write_heading(name, index == 0, &outputs, args.color).map_err(Stop::environment)?;
     }
-    report::emit(&report, &outputs, args.color, args.verbose, settings.out.as_deref()).map_err(Stop::environment)?;
+    let detail = (args.verbose, args.quiet);
+    report::emit(&report, &outputs, args.color, detail, settings.out.as_deref()).map_err(Stop::environment)?;
     match end {
         End::Broken(error) => Err(Stop { code, error }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),
@@ -208,14 +209,11 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     rehearsal.query_notes.extend(passed_over.iter().map(|each| format!("left out: {each}")));
     let activity = Activity::default();
     let work = async {
-        let bases = Bases::open(settings, progress)?;
+        let bases = Bases::open(settings, progress, activity.clone())?;
         let started = Instant::now();
         let obtaining = bases.obtain(&source);
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
-        let so_far = || {
-            let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
-            Word { since: started, text: format!("{} is being made ready: {time} so far", source.name()) }
-        };
+        let so_far = || budget::waiting_for("base:", started, &activity);
         let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
         let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
         let base = base.map_err(Stop::environment)?;

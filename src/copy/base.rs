@@ -17,6 +17,7 @@ use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::server::cluster::{CopyError, copied_bytes, copy_data_dir_unless, create_cluster};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::progress::{Activity, Unit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -86,6 +87,8 @@ pub struct Base {
     pub reused: bool,
     /// When the data was taken from a running server; `None` for other sources.
     pub taken_at: Option<SystemTime>,
+    /// Where it is told how far a copy of it is.
+    activity: Activity,
 }
 
 /// Why there is no base.
@@ -160,7 +163,8 @@ pub enum BaseError {
 }
 
 impl Base {
-    /// The base of a source: from the cache, or made now. `progress` is told what takes time.
+    /// The base of a source: from the cache, or made now. `progress` is told what takes time, `activity` how far it and the
+    /// copies made of it are.
     ///
     /// # Errors
     /// A source that cannot be read or restored, no server for it, or no room.
@@ -170,6 +174,7 @@ impl Base {
         request: &BinaryRequest,
         source: &Source,
         options: &BaseOptions,
+        activity: &Activity,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
         let mut taken_at = None;
@@ -199,7 +204,8 @@ impl Base {
                     path: ready.folder().join(RECORD),
                     error: std::io::Error::other("it is damaged"),
                 })?;
-                return Ok(Self { place: Arc::new(ready), binaries, record, reused: true, taken_at });
+                let place = Arc::new(ready);
+                return Ok(Self { place, binaries, record, reused: true, taken_at, activity: activity.clone() });
             }
             BaseSlot::Missing(partial) => partial,
         };
@@ -207,7 +213,8 @@ impl Base {
             progress("the cached copy of the source is damaged: making it anew");
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
-        let making = Making { state, run, binaries: &binaries, dump, pg_restore: pg_restore.as_ref(), facts: &facts };
+        let pg_restore = pg_restore.as_ref();
+        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts: &facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
         // It is read twice, and kept under the name of what was read first.
@@ -215,7 +222,7 @@ impl Base {
             return Err(BaseError::Changed { name: source.name() });
         }
         let place = Arc::new(partial.publish()?);
-        Ok(Self { place, binaries, record, reused: false, taken_at })
+        Ok(Self { place, binaries, record, reused: false, taken_at, activity: activity.clone() })
     }
 
     /// The stopped data directory. Never start a server on it: copy it.
@@ -246,8 +253,9 @@ impl Base {
         // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
         let wanted = Wanted::default();
         let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), run.clone());
+        let counter = self.activity.count("copied", Unit::Bytes, Some(self.copied_bytes()?));
         let copied = tokio::task::spawn_blocking(move || {
-            let copied = copy_data_dir_unless(&given_up, &from, &into);
+            let copied = copy_data_dir_unless(&given_up, &|bytes| counter.add(bytes), &from, &into);
             drop(run_goes_last);
             copied
         })
@@ -295,6 +303,7 @@ struct Making<'a> {
     dump: &'a Source,
     pg_restore: Option<&'a ToolBinary>,
     facts: &'a DumpFacts,
+    activity: &'a Activity,
 }
 
 impl Making<'_> {
@@ -328,7 +337,9 @@ impl Making<'_> {
         if *self.dump == Source::Empty {
             return Ok(restore::make_empty(server.endpoint(), database).await?);
         }
-        let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole).await?;
+        let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole)
+            .await?
+            .counted(|length| self.activity.count("read", Unit::Bytes, length));
         Ok(restore::restore(DumpReader::new(text), self.facts, server.endpoint(), database).await?)
     }
 }

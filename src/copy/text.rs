@@ -5,6 +5,7 @@
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::engine::postgres::binaries::ToolBinary;
 use crate::engine::postgres::launch::{self, RunningTool, Tool};
+use crate::progress::Counter;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -20,6 +21,9 @@ const AHEAD: usize = 4;
 pub struct TextStream {
     chunks: mpsc::Receiver<std::io::Result<Vec<u8>>>,
     tool: Option<(RunningTool, String)>,
+    /// Bytes of the whole text, where that is known before it is unpacked.
+    length: Option<u64>,
+    counter: Option<Counter>,
     /// What the text is called in messages: a file, or an archive's SQL text.
     pub name: String,
 }
@@ -44,15 +48,22 @@ impl TextStream {
             Source::Plain { path, gzip } => {
                 let file = File::open(path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
                 let name = path.display().to_string();
-                Ok(if *gzip {
-                    Self::from_reader(flate2::bufread::MultiGzDecoder::new(std::io::BufReader::new(file)), name)
-                } else {
-                    Self::from_reader(file, name)
-                })
+                if *gzip {
+                    let unpacked = flate2::bufread::MultiGzDecoder::new(std::io::BufReader::new(file));
+                    return Ok(Self::from_reader(unpacked, name));
+                }
+                let length = file.metadata().ok().map(|metadata| metadata.len());
+                Ok(Self { length, ..Self::from_reader(file, name) })
             }
             Source::Archive { path, format } => Self::of_archive(path, *format, pg_restore, extent).await,
             Source::Empty | Source::Url(_) => Ok(Self::from_reader(std::io::empty(), source.name())),
         }
+    }
+
+    /// Counts the bytes that are taken from it; what is read in a few chunks is over before anybody looks.
+    pub fn counted(self, begin: impl FnOnce(Option<u64>) -> Counter) -> Self {
+        let short = self.length.is_some_and(|length| length < 16 * CHUNK as u64);
+        Self { counter: (!short).then(|| begin(self.length)), ..self }
     }
 
     /// Text from anything that can be read.
@@ -80,7 +91,7 @@ impl TextStream {
             // The channel is new and empty, so there is room for this one message.
             let _ = sender.try_send(Err(error));
         }
-        Self { chunks, tool: None, name }
+        Self { chunks, tool: None, length: None, counter: None, name }
     }
 
     async fn of_archive(
@@ -120,6 +131,9 @@ impl TextStream {
     /// The file cannot be read on, its compression is damaged, or `pg_restore` failed.
     pub async fn chunk(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         if let Some(chunk) = self.chunks.recv().await {
+            if let (Some(counter), Ok(chunk)) = (&self.counter, &chunk) {
+                counter.add(chunk.len() as u64);
+            }
             return chunk.map(Some);
         }
         if let Some((tool, archive)) = self.tool.take() {

@@ -308,20 +308,29 @@ pub fn at_statement(why: &str, running: Option<&Running>) -> String {
     )
 }
 
-/// What a pass does now: `prove: 40 s so far`, `measure: a.sql:3, statement 2: 40 s so far; 120 MB of WAL`.
-pub(super) fn how_it_goes(pass: PassName, since: Instant, activity: &Activity) -> Word {
+/// What a pass does now: `prove: 40 s so far; copied 1.2 GB of 3.1 GB`, `measure: a.sql:3, statement 2 of 12: 40 s so far;
+/// 120 MB of WAL`.
+pub(super) fn how_it_goes(pass: PassName, since: Instant, statements: usize, activity: &Activity) -> Word {
     let Some(running) = activity.running() else {
-        return Word { since, text: format!("{}: {} so far", pass.name(), so_far(since)) };
+        return waiting_for(&format!("{}:", pass.name()), since, activity);
     };
     let detail = running.detail.map_or_else(String::new, |detail| format!("; {detail}"));
     let text = format!(
-        "{}: {}, statement {}: {} so far{detail}",
+        "{}: {}, statement {} of {statements}: {} so far{detail}",
         pass.name(),
         running.place,
         running.statement,
         so_far(running.since)
     );
-    Word { since: running.since, text }
+    Word { since: running.since, text, share: Some((running.statement.saturating_sub(1) as u64, statements as u64)) }
+}
+
+/// `base: 40 s so far; read 120 MB of 300 MB`.
+pub fn waiting_for(what: &str, since: Instant, activity: &Activity) -> Word {
+    let counted = activity.counted();
+    let far = counted.as_ref().map_or_else(String::new, |counted| format!("; {}", counted.sentence()));
+    let share = counted.and_then(|counted| counted.share());
+    Word { since, text: format!("{what} {} so far{far}", so_far(since)), share }
 }
 
 fn so_far(since: Instant) -> String {

@@ -110,7 +110,7 @@ impl ProofCopy for GroundCopy<'_> {
     async fn plan(&self) -> Result<Vec<PlanCapture>, ServerError> {
         let queries: Vec<&HotQuery> = self.queries.iter().collect();
         let options = CaptureOptions { run_reads: false, ..passes::options(self.plan) };
-        passes::capture(&self.copy, &queries, &options).await
+        passes::capture(&self.copy, &queries, &options, &self.plan.activity).await
     }
 
     async fn dump(&self) -> Result<String, RollbackError> {

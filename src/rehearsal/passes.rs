@@ -17,6 +17,7 @@ use crate::engine::postgres::statistics::SavedStatistics;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, facts};
 use crate::observation::lock::LockMode;
+use crate::progress::{Activity, Unit};
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::plan::{PlanCapture, RelationName};
 use crate::snapshot::{Oid, Snapshot};
@@ -61,7 +62,7 @@ pub(super) async fn measure(
     settle::vacuum(&mut superuser, &touched).await?;
     if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
         let worse = worse_right_after(plan, rehearsal);
-        let captures = capture(&copy, &worse, &options(plan)).await?;
+        let captures = capture(&copy, &worse, &options(plan), &plan.activity).await?;
         rehearsal.vacuumed = captures;
         rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
     }
@@ -88,8 +89,10 @@ async fn snapshot_twice(
     let catalog = catalog::read(superuser).await?;
     let sizes = catalog::read_sizes(superuser).await?;
     let (mut plans, mut again) = (Vec::new(), Vec::new());
+    let counter = plan.activity.count("planned", Unit::Things("query"), Some(queries.len() as u64));
     for (mut session, mine) in sessions(copy, queries).await? {
-        let first = explain::capture(&mut session, mine.iter().copied(), &options(plan)).await;
+        let each = mine.iter().copied().inspect(|_| counter.add(1));
+        let first = explain::capture(&mut session, each, &options(plan)).await;
         let once_more = CaptureOptions { again: Some(&first), ..options(plan) };
         again.extend(explain::capture(&mut session, mine, &once_more).await);
         plans.extend(first);
@@ -112,7 +115,8 @@ async fn snapshot(
         .as_ref()
         .map(|before| Baseline::new(before, &rehearsal.queries, worked_on(rehearsal, &catalog)));
     let queries: Vec<&HotQuery> = rehearsal.queries.iter().collect();
-    let plans = capture(copy, &queries, &CaptureOptions { baseline: baseline.as_ref(), ..options(plan) }).await?;
+    let options = CaptureOptions { baseline: baseline.as_ref(), ..options(plan) };
+    let plans = capture(copy, &queries, &options, &plan.activity).await?;
     Ok(Snapshot { catalog, sizes, plans })
 }
 
@@ -121,9 +125,12 @@ pub(super) async fn capture(
     copy: &ScratchDatabase,
     queries: &[&HotQuery],
     options: &CaptureOptions<'_>,
+    activity: &Activity,
 ) -> Result<Vec<PlanCapture>, ServerError> {
     let mut plans = Vec::new();
+    let counter = activity.count("planned", Unit::Things("query"), Some(queries.len() as u64));
     for (mut session, mine) in sessions(copy, queries.iter().copied()).await? {
+        let mine = mine.into_iter().inspect(|_| counter.add(1));
         plans.extend(explain::capture(&mut session, mine, options).await);
         session.close().await;
     }

@@ -72,11 +72,11 @@ impl Sampling {
         resample(superuser, &here, SAMPLES, async || {
             let queries: Vec<&HotQuery> = self.queries.iter().collect();
             let only = CaptureOptions { run_reads: false, ..run };
-            let mut sample = passes::capture(copy, &queries, &only).await?;
+            let mut sample = passes::capture(copy, &queries, &only, &plan.activity).await?;
             let new = sample.iter().filter(|capture| shape(capture).is_some_and(|shape| !seen.contains(&shape)));
             let new: BTreeSet<String> = new.map(|capture| capture.key.query.clone()).collect();
             let queries: Vec<&HotQuery> = self.queries.iter().filter(|query| new.contains(&query.name)).collect();
-            for measured in passes::capture(copy, &queries, &run).await? {
+            for measured in passes::capture(copy, &queries, &run, &plan.activity).await? {
                 if let Some(planned) = sample.iter_mut().find(|planned| planned.key == measured.key) {
                     seen.extend(shape(&measured));
                     *planned = measured;

@@ -15,7 +15,8 @@ pub(super) async fn timed(
     plan.progress.say(&format!("{} …", name.name()));
     let (started, copies) = (Instant::now(), plan.budget.copies_made());
     rehearsal.under_way = Some((name, started));
-    let how = || budget::how_it_goes(name, started, &plan.activity);
+    let statements = rehearsal.migrations.iter().map(|migration| migration.statements.len()).sum();
+    let how = || budget::how_it_goes(name, started, statements, &plan.activity);
     let result = plan.progress.while_waiting(within_time(plan, pass(rehearsal)), how).await;
     let interrupted = plan.activity.running();
     plan.activity.end();

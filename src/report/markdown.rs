@@ -19,6 +19,8 @@ const TAIL: usize = 200;
 const PROSE: usize = 1_200;
 /// Characters of one name or line of code.
 const NAME: usize = 300;
+/// Hot queries, and things to do, for who is paged.
+const PAGED: usize = 5;
 /// Lines of one plan diff or script.
 const CODE_LINES: usize = 120;
 
@@ -27,6 +29,7 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     let mut page = Page { out: String::new(), budget: options.byte_budget.max(2_000) - TAIL };
     let mut missing = Missing::default();
     head(&mut page, report);
+    paged(&mut page, report, options);
     missing.migrations = migrations(&mut page, report);
     missing.findings = findings(&mut page, report);
     for (title, body) in details(report, options) {
@@ -155,6 +158,30 @@ fn head(page: &mut Page, report: &Report) {
         let (mark, word) = (answer.tone.mark(), answer.word);
         page.push(&format!("| {} | {mark} **{word}** | {} |\n", answer.question, text(answer.summary)));
     }
+}
+
+/// Whose query suffers, what to do, and the way back: the most urgent ones only, all of them are among the findings.
+fn paged(page: &mut Page, report: &Report, options: &RenderOptions) {
+    let Some(paged) = view::paged::paged(report, options.out_dir.as_deref()) else { return };
+    let mut block = format!("\n**{}**\n\n", view::paged::HEADING);
+    for query in paged.queries.iter().take(PAGED) {
+        let owner = query.owner.map_or_else(|| "no owner".to_owned(), |owner| format!("owner {}", text(owner)));
+        let mark = query.tone.mark();
+        block.push_str(&format!("- {mark} {} ({owner}): {}\n", code(query.name), text(&query.expected)));
+    }
+    let hidden = paged.queries.len().saturating_sub(PAGED);
+    if hidden > 0 {
+        block.push_str(&format!("- {} among the findings\n", human::more(hidden, "query")));
+    }
+    for step in paged.steps.iter().take(PAGED) {
+        // A statement that is cut is worse than none.
+        let sql = step.sql.as_deref().filter(|sql| sql.len() <= NAME);
+        let sql = sql.map(|sql| format!(": {}", code(sql))).unwrap_or_default();
+        block.push_str(&format!("- → {}{sql}\n", text(&step.text)));
+    }
+    let command = paged.undo.command.as_deref().map(|command| format!("{}: ", code(command))).unwrap_or_default();
+    block.push_str(&format!("- ← {command}{}\n", text(&paged.undo.text)));
+    page.push(&block);
 }
 
 /// How many rows did not fit. Half of the budget stays for what follows.

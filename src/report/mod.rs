@@ -81,6 +81,8 @@ pub struct RenderOptions {
     pub color: bool,
     /// Whether text shows notes and long lists in full.
     pub verbose: bool,
+    /// Whether text is the verdict alone, and, where it is not `pass`, answers and findings.
+    pub quiet: bool,
     /// The folder of `--out`, as it should be shown.
     pub out_dir: Option<String>,
     /// Bytes Markdown may have.
@@ -90,7 +92,14 @@ pub struct RenderOptions {
 impl Default for RenderOptions {
     /// 80 columns without colour, and what a comment on a pull request can hold.
     fn default() -> Self {
-        Self { width: 80, color: false, verbose: false, out_dir: None, byte_budget: markdown::BYTE_BUDGET }
+        Self {
+            width: 80,
+            color: false,
+            verbose: false,
+            quiet: false,
+            out_dir: None,
+            byte_budget: markdown::BYTE_BUDGET,
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Output {
     }
 }
 
-/// Renders a report to every output.
+/// Renders a report to every output; text with all details, or with the least of them.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -71,13 +71,17 @@ pub fn emit(
     report: &v1::Report,
     outputs: &[Output],
     color: When,
-    verbose: bool,
+    (verbose, quiet): (bool, bool),
     out_dir: Option<&Path>,
 ) -> Result<(), OutputError> {
     for output in outputs {
         let terminal = std::io::stdout().is_terminal();
-        let mut options =
-            RenderOptions { verbose, out_dir: out_dir.map(|dir| dir.display().to_string()), ..Default::default() };
+        let mut options = RenderOptions {
+            verbose,
+            quiet,
+            out_dir: out_dir.map(|dir| dir.display().to_string()),
+            ..Default::default()
+        };
         match &output.file {
             None => {
                 // Colour is decided by the stream: it strips what the terminal or NO_COLOR does not want.

@@ -9,6 +9,8 @@ use super::{each, human, measured};
 use crate::diff::plan::render;
 use anstyle::Style;
 
+mod snippet;
+
 const HEADING: Style = Style::new().bold();
 const PLAIN: Style = Style::new();
 
@@ -22,6 +24,10 @@ const WIDEST: usize = 200;
 const PLAN_LINES: usize = 24;
 /// Columns of one message, summary or name shown without `--verbose`.
 const PROSE: usize = 800;
+/// In front of a finding's SQL.
+const SQL_INDENT: &str = "    ";
+/// Hot queries, and things to do, for who is paged.
+const PAGED: usize = 3;
 /// Locks of one statement, warnings of one restore and the like, shown without `--verbose`.
 const LIST_LINES: usize = 5;
 
@@ -39,7 +45,15 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     let (width, wide) = (options.width.clamp(NARROWEST, PROSE_WIDTH), options.width.clamp(NARROWEST, WIDEST));
     let mut page = Page { width, wide, options, out: String::new() };
     verdict(&mut page, report);
+    if options.quiet && report.verdict == v1::Verdict::Pass && report.complete {
+        return page.out;
+    }
     answers(&mut page, report);
+    paged(&mut page, report);
+    if options.quiet {
+        findings(&mut page, report);
+        return page.out;
+    }
     migrations(&mut page, report);
     findings(&mut page, report);
     refusals(&mut page, report);
@@ -157,6 +171,27 @@ fn answers(page: &mut Page, report: &Report) {
     }
 }
 
+/// Short, so that it stands on the first screen.
+fn paged(page: &mut Page, report: &Report) {
+    let Some(paged) = view::paged::paged(report, page.options.out_dir.as_deref()) else { return };
+    page.heading(view::paged::HEADING);
+    let limit = page.shown(paged.queries.len(), PAGED);
+    for query in &paged.queries[..limit] {
+        let owner = query.owner.map_or_else(|| "no owner".to_owned(), |owner| format!("owner {owner}"));
+        let text = format!("{} ({owner}): {}", query.name, query.expected);
+        page.paragraph(&format!("  {} ", query.tone.mark()), style(query.tone), &text, PLAIN);
+    }
+    page.more("    ", paged.queries.len() - limit, "query");
+    let limit = page.shown(paged.steps.len(), PAGED);
+    for step in &paged.steps[..limit] {
+        page.paragraph("  → ", PLAIN, &step.text, PLAIN);
+        page.sql("      ", step.sql.as_slice());
+    }
+    page.more("    ", paged.steps.len() - limit, "step");
+    page.paragraph("  ← ", style(paged.undo.tone), &format!("way back: {}", paged.undo.text), PLAIN);
+    page.sql("      ", paged.undo.command.as_slice());
+}
+
 fn migrations(page: &mut Page, report: &Report) {
     if report.migrations.is_empty() {
         return;
@@ -247,7 +282,9 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
         page.paragraph("    ", PLAIN, &finding.message, PLAIN);
     }
     if let Some(statement) = finding.statement.and_then(|index| view::statement(report, index)) {
-        page.cut("    │ ", &view::sql_line(&statement.sql, WIDEST), DIM);
+        for line in snippet::lines(statement, finding, page.wide - SQL_INDENT.len(), page.options.color) {
+            page.line(&format!("{SQL_INDENT}{line}"));
+        }
     }
     if !finding.advice.is_empty() {
         page.paragraph("    → ", PLAIN, &finding.advice, PLAIN);

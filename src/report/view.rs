@@ -8,6 +8,7 @@ use super::v1::{
 use super::visible::{clip, visible};
 pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
 
+pub mod paged;
 mod queries;
 pub mod trials;
 

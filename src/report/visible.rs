@@ -41,18 +41,13 @@ pub fn visible_lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     text.lines().map(visible)
 }
 
-/// How many columns a terminal needs for a text; exact for what [`visible`] returns, but for rare scripts.
+/// How many columns a terminal needs for a text, for what [`visible`] returns.
 pub fn columns(text: &str) -> usize {
     text.chars().map(char_columns).sum()
 }
 
 fn char_columns(character: char) -> usize {
-    match character as u32 {
-        0x300..=0x36f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
-        0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1faff | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
+    unicode_width::UnicodeWidthChar::width(character).unwrap_or(0)
 }
 
 /// At most so many columns, the last one `…` if something was left out.

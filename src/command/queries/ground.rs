@@ -5,8 +5,10 @@ use crate::command::bases::{Bases, roles};
 use crate::config::Settings;
 use crate::copy::scratch::ScratchDatabase;
 use crate::copy::source::Source;
-use crate::progress::Progress;
+use crate::progress::{Activity, Progress};
+use crate::rehearsal::budget;
 use crate::workload::HotQuery;
+use std::time::Instant;
 
 /// A running copy. The folder it is in goes last.
 pub(super) struct Ground {
@@ -23,8 +25,10 @@ impl Ground {
         progress: Progress,
     ) -> Result<Self, Stop> {
         let source = Source::parse(source).map_err(Stop::usage)?;
-        let bases = Bases::open(settings, progress)?;
-        let base = bases.obtain(&source).await.map_err(Stop::environment)?;
+        let (activity, started) = (Activity::default(), Instant::now());
+        let bases = Bases::open(settings, progress, activity.clone())?;
+        let far = || budget::waiting_for("base:", started, &activity);
+        let base = progress.while_waiting(bases.obtain(&source), far).await.map_err(Stop::environment)?;
         let roles = roles(settings, queries.iter().copied());
         let copy = ScratchDatabase::create(&base, &bases.run, &roles).await.map_err(Stop::environment)?;
         Ok(Self { copy, _bases: bases })

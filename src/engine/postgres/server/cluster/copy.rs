@@ -60,14 +60,19 @@ fn advice(error: &io::Error) -> &'static str {
 /// # Errors
 /// The cluster is running or was not stopped cleanly, the disk is full, or a path cannot be read.
 pub fn copy_data_dir(from: &Path, to: &Path) -> Result<(), CopyError> {
-    copy_data_dir_unless(&AtomicBool::new(false), from, to)
+    copy_data_dir_unless(&AtomicBool::new(false), &|_| {}, from, to)
 }
 
-/// [`copy_data_dir`] that gives up before the next file once `stop` is set.
+/// [`copy_data_dir`] that gives up before the next file once `stop` is set, and tells the bytes of each file it made.
 ///
 /// # Errors
 /// As there; given up, it is an interrupted input or output.
-pub fn copy_data_dir_unless(stop: &AtomicBool, from: &Path, to: &Path) -> Result<(), CopyError> {
+pub fn copy_data_dir_unless(
+    stop: &AtomicBool,
+    copied: &(dyn Fn(u64) + Sync),
+    from: &Path,
+    to: &Path,
+) -> Result<(), CopyError> {
     let control = ControlFile::read(from)?;
     if from.join("postmaster.pid").exists() || !control.shut_down {
         return Err(CopyError::NotStopped { data_dir: from.to_owned() });
@@ -78,7 +83,7 @@ pub fn copy_data_dir_unless(stop: &AtomicBool, from: &Path, to: &Path) -> Result
     if to.exists() {
         return Err(failed(from, to)(io::ErrorKind::AlreadyExists.into()));
     }
-    plan.carry_out(stop).inspect_err(|_| {
+    plan.carry_out(stop, copied).inspect_err(|_| {
         // The error that is returned matters more; leftovers vanish with the run.
         let _ = std::fs::remove_dir_all(to);
     })
@@ -161,7 +166,7 @@ impl Plan {
         Ok(())
     }
 
-    fn carry_out(mut self, stop: &AtomicBool) -> Result<(), CopyError> {
+    fn carry_out(mut self, stop: &AtomicBool, told: &(dyn Fn(u64) + Sync)) -> Result<(), CopyError> {
         for (from, to) in &self.folders {
             let make = || {
                 let metadata = from.metadata()?;
@@ -174,7 +179,7 @@ impl Plan {
         self.files.sort_by_key(|(size, ..)| std::cmp::Reverse(*size));
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some((_, from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some((size, from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let copied = if stop.load(Ordering::Relaxed) {
                     Err(io::ErrorKind::Interrupted.into())
                 } else {
@@ -185,6 +190,7 @@ impl Plan {
                     next.store(self.files.len(), Ordering::Relaxed);
                     return Err(failed(from, to)(error));
                 }
+                told(*size);
             }
             Ok(())
         };

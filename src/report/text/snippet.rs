@@ -1,0 +1,166 @@
+//! The SQL of a finding, with line numbers, and the part the finding is about underlined.
+
+use crate::report::colour::{BROWN, DIM, RED};
+use crate::report::v1::{Finding, Severity, Statement};
+use crate::report::visible::{clip, columns, visible_lines};
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::ops::Range;
+
+/// Lines of a statement that are shown from its first one on.
+const SHOWN: usize = 4;
+
+/// Characters kept in front of what is underlined, where not all of them fit.
+const LEAD: usize = 12;
+
+/// Columns no line has.
+const UNCUT: usize = 100_000;
+
+/// Characters that are underlined where no name is: a longer line would be cut in its midst.
+const UNDERLINED: usize = 60;
+
+/// Characters of one statement that are looked at: one with a million rows is one, too.
+const LOOKED_AT: usize = 20_000;
+
+/// Lines of at most `width` columns; none for an empty statement.
+pub(super) fn lines(statement: &Statement, finding: &Finding, width: usize, color: bool) -> Vec<String> {
+    let cut: String = statement.sql.chars().take(LOOKED_AT).collect();
+    let source = visible_lines(&cut).collect::<Vec<_>>().join("\n");
+    if source.trim().is_empty() {
+        return Vec::new();
+    }
+    let last_number = statement.line + source.lines().count();
+    let (source, underlined) = within(&source, underlined(&source, finding), width.saturating_sub(gutter(last_number)));
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let snippet = Snippet::source(source.as_str())
+        .line_start(statement.line)
+        .annotation(AnnotationKind::Visible.span(0..beginning(&source)))
+        .annotation(AnnotationKind::Primary.span(underlined));
+    let plain = Renderer::plain();
+    let renderer = match color {
+        true => plain.error(RED.bold()).warning(BROWN.bold()).info(DIM).line_num(DIM).none(DIM),
+        false => plain,
+    };
+    // The lines are cut by now; the renderer would count wide characters as one column.
+    let renderer = renderer.term_width(UNCUT).decor_style(DecorStyle::Unicode);
+    let text = renderer.render(&[Group::with_level(level).element(snippet)]);
+    // Its frame says nothing where the place stands above it.
+    let frame = |line: &str| matches!(anstream::adapter::strip_str(line).to_string().trim(), "╭▸" | "╰╴");
+    text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !frame(line)).collect()
+}
+
+/// Columns in front of the source: the largest number, and ` │ `.
+fn gutter(last_number: usize) -> usize {
+    last_number.to_string().len() + 3
+}
+
+/// Every line within `room` columns, and where the underlined part is then: what is in front of it goes, if need be.
+fn within(source: &str, underlined: Range<usize>, room: usize) -> (String, Range<usize>) {
+    let (mut out, mut found, mut at) = (String::with_capacity(source.len()), 0..0, 0);
+    for line in source.split('\n') {
+        let (start, end) = (at, at + line.len());
+        at = end + 1;
+        if !out.is_empty() || start > 0 {
+            out.push('\n');
+        }
+        if !(start..=end).contains(&underlined.start) {
+            out.push_str(&clip(line, room));
+            continue;
+        }
+        let (from, to) = (underlined.start - start, underlined.end.min(end) - start);
+        let far = columns(&line[..to]) >= room && line[..from].chars().count() > LEAD;
+        let lead: String = line[..from].chars().rev().take(LEAD).collect::<Vec<_>>().into_iter().rev().collect();
+        let (front, kept) = if far { ("…", &line[from - lead.len()..]) } else { ("", line) };
+        let begin = out.len() + front.len() + from - (line.len() - kept.len());
+        out.push_str(front);
+        out.push_str(&clip(kept, room.saturating_sub(columns(front))));
+        found = begin.min(out.len())..out.ceil_char_boundary((begin + to - from).min(out.len()));
+    }
+    (out, found)
+}
+
+/// Bytes of the lines that are shown.
+fn beginning(source: &str) -> usize {
+    source.split_inclusive('\n').take(SHOWN).map(str::len).sum::<usize>().min(source.trim_end().len())
+}
+
+/// The first of a finding's objects that the statement names; the beginning of its first line where it names none.
+fn underlined(source: &str, finding: &Finding) -> Range<usize> {
+    let named = finding.objects.iter().find_map(|object| find_name(source, object));
+    named.unwrap_or_else(|| {
+        let start = source.len() - source.trim_start().len();
+        let line = source[start..].lines().next().unwrap_or_default().trim_end();
+        start..start + line.chars().take(UNDERLINED).map(char::len_utf8).sum::<usize>()
+    })
+}
+
+/// Where a statement names an object: by its last name, as `note` of `public.orders.note`.
+fn find_name(source: &str, object: &str) -> Option<Range<usize>> {
+    let name = last_name(object);
+    if name.is_empty() {
+        return None;
+    }
+    let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    // Only what is as long in both cases can be found at the same place.
+    let (haystack, needle) = (source.to_ascii_lowercase(), name.to_ascii_lowercase());
+    haystack.match_indices(&needle).map(|(at, found)| at..at + found.len()).find(|range| {
+        let before = haystack[..range.start].chars().next_back();
+        let after = haystack[range.end..].chars().next();
+        !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
+    })
+}
+
+/// The last name of a qualified one, as it stands there, in quotes or without.
+fn last_name(object: &str) -> &str {
+    let mut quoted = false;
+    let dot = object.char_indices().filter(|(_, letter)| {
+        quoted ^= *letter == '"';
+        *letter == '.' && !quoted
+    });
+    let start = dot.last().map_or(0, |(at, _)| at + 1);
+    object[start..].trim_matches('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::v1::Report;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_whatever_the_statement_holds() {
+        let text = include_str!("../../../tests/recordings/regressed.json");
+        let report = Report::from_json(text).expect("a report");
+        let (mut statement, mut finding) = (report.migrations[0].statements[0].clone(), report.findings[0].clone());
+        for sql in [
+            format!("INSERT INTO t VALUES ({})", "'一二三', ".repeat(60)),
+            format!("UPDATE t\n\tSET a = 1,\t\t{} target = 2", "b = 3,\t".repeat(40)),
+            format!("SELECT {} target {}", "x".repeat(150), "e\u{301}".repeat(150)),
+            "x".repeat(3_000),
+        ] {
+            statement.sql = sql;
+            for object in ["public.target", "public.nowhere"] {
+                finding.objects = vec![object.to_owned()];
+                for width in 60..140 {
+                    let lines = lines(&statement, &finding, width, false);
+                    assert!(!lines.is_empty());
+                    let widest = lines.iter().max_by_key(|line| columns(line)).expect("lines");
+                    assert!(columns(widest) <= width, "{} in {width}: {widest}", columns(widest));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_part_a_finding_is_about_is_found_by_its_last_name() {
+        let found = |sql: &str, object: &str| find_name(sql, object).map(|range| sql[range].to_owned());
+        assert_eq!(found("ALTER TABLE orders DROP COLUMN Note", "public.orders.note").as_deref(), Some("Note"));
+        assert_eq!(found("DROP INDEX orders_note_idx, note", "public.note").as_deref(), Some("note"));
+        assert_eq!(found("DROP TABLE \"we.ird\"", "public.\"we.ird\"").as_deref(), Some("we.ird"));
+        assert_eq!(found("DROP INDEX orders_note_idx", "public.note"), None);
+        assert_eq!(found("SELECT 1", ""), None);
+    }
+}
