@@ -320,6 +320,9 @@ fn an_incomplete_run_is_no_pass_and_the_worst_database_counts() {
         let step = runner.action();
         let rendered = runner.noted("report").matches("--format=github").count();
         assert_eq!(rendered, reports.len(), "each has its annotations");
+        let summary = fs::read_to_string(runner.path("summary")).unwrap_or_default();
+        let headings = if reports.len() > 1 { reports.len() } else { 0 };
+        assert_eq!(summary.matches("# Database `").count(), headings, "{summary}");
         step.outputs["verdict"].clone()
     };
     assert_eq!(of(&[("reports/report.json", &clean)]), "pass");
@@ -607,7 +610,7 @@ fn a_reviewer_sees_what_a_bad_migration_would_do() {
         .input("source", "shop.sql")
         .input("queries", "queries")
         .input("migrations", "migrations/2_drop_index.sql")
-        .input("formats", "markdown=comment.md\njson=again.json")
+        .input("formats", "sarif=seatrial.sarif\njunit=seatrial-junit.xml")
         .commenting()
         .variable("SEATRIAL_CACHE_DIR", &shared_state().display().to_string());
     let runner = match std::env::var("SEATRIAL_POSTGRES_BIN") {
@@ -623,10 +626,18 @@ fn a_reviewer_sees_what_a_bad_migration_would_do() {
         assert!(report.join(name).is_file(), "{name}");
     }
     assert!(step.log.contains("Slower?    ✗ yes"), "{}", step.log);
+    let commands = step.commands();
+    let annotated = "::error file=migrations/2_drop_index.sql,line=1,";
+    assert!(commands.iter().any(|command| command.starts_with(annotated)), "{commands:#?}");
+    assert!(commands.iter().all(|command| !command.contains("could not be written")), "{commands:#?}");
+    let summary = fs::read_to_string(runner.path("summary")).unwrap();
+    assert!(summary.contains("Seatrial: fail") && summary.contains("plan/regressed"), "{summary}");
     let [(_, body)] = runner.changes().try_into().expect("one comment");
     assert!(body.starts_with(MARKER) && body.len() < 65_536, "{body}");
     assert!(body.contains("plan/regressed"), "{body}");
     let temp = runner.path("temp").display().to_string();
     assert!(!body.contains(&temp), "no folder of the runner is named: {body}");
-    assert!(runner.path("workspace/comment.md").is_file() && runner.path("workspace/again.json").is_file());
+    for name in ["seatrial.sarif", "seatrial-junit.xml"] {
+        assert!(fs::read_to_string(runner.path("workspace").join(name)).unwrap().contains("plan/regressed"), "{name}");
+    }
 }

@@ -158,7 +158,9 @@ fn dynamic_sql_reaches_sqlx_in_one_file_per_engine() {
 #[test]
 fn nothing_but_the_report_and_cache_records_is_serialised() {
     let mut found = BTreeSet::new();
-    for source in sources().iter().filter(|source| !source.is_below(&["src/report/v1.rs", "src/report/v1/"])) {
+    // Besides the report, two formats are others' object models, which are filled from it and from nothing else.
+    let models = ["src/report/v1.rs", "src/report/v1/", "src/report/sarif/model.rs", "src/report/gitlab.rs"];
+    for source in sources().iter().filter(|source| !source.is_below(&models)) {
         let mut derives = false;
         for (number, line) in source.code() {
             let line = line.trim_start();
@@ -308,8 +310,8 @@ fn the_architecture_page_says_what_each_dependency_is_for() {
 
 #[test]
 fn every_dependency_is_released_and_has_a_licence_that_fits() {
-    const FITTING: [&str; 7] =
-        ["Apache-2.0", "MIT", "Zlib", "0BSD", "BSL-1.0", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"];
+    const FITTING: [&str; 8] =
+        ["Apache-2.0", "MIT", "MIT-0", "Zlib", "0BSD", "BSL-1.0", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"];
     let told = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--format-version", "1", "--manifest-path"])
         .arg(root().join("Cargo.toml"))

@@ -231,6 +231,11 @@ async fn every_command_shown_runs() {
         }
     }
     assert!(reports >= 3, "the README's commands end with reports");
+    for file in ["seatrial.sarif", "seatrial.xml", "copy.json", "comment.md", "gl-code-quality-report.json"] {
+        let written =
+            std::fs::metadata(project.folder.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(written.len() > 0, "{file}");
+    }
     project.server.destroy().await.expect("gone");
 }
 

@@ -108,8 +108,8 @@ macro_rules! keys {
             pub cache_dir: Option<FilePath>,
             /// Folder for report.json, report.md and the scripts; with `[[database]]` entries a folder for each in it.
             pub out: Option<FilePath>,
-            /// text, json or markdown, each with =FILE to write a file; with `[[database]]` entries their names are
-            /// put before its extension.
+            /// text, json, markdown, sarif, junit, github or gitlab, each with =FILE to write a file; with `[[database]]`
+            /// entries their names are put before its extension.
             #[schemars(extend("default" = ["text"]))]
             pub format: Option<Vec<FormatText>>,
             /// Which database of a cluster dump; or, as `[[database]]`, several databases that are rehearsed one after

@@ -5,18 +5,22 @@
 pub mod build;
 mod colour;
 pub mod each;
+pub mod github;
+pub mod gitlab;
 pub mod human;
+pub mod junit;
 pub mod markdown;
 pub mod measured;
 pub mod output;
 pub mod read;
 pub mod redact;
+pub mod sarif;
 pub mod text;
 pub mod v1;
 pub mod view;
 pub mod visible;
 
-pub use output::{Output, emit, write_artefacts, write_heading, write_stdout};
+pub use output::{Output, Shown, emit, write_artefacts, write_heading, write_stdout};
 
 use std::str::FromStr;
 use thiserror::Error;
@@ -30,6 +34,14 @@ pub enum Format {
     Json,
     /// For a pull request.
     Markdown,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// JUnit XML.
+    Junit,
+    /// Annotations of GitHub's runner.
+    Github,
+    /// GitLab's code quality report.
+    Gitlab,
 }
 
 /// Every format of the contract by its name; `None` is not written by this version.
@@ -38,10 +50,10 @@ pub const FORMATS: [(&str, Option<Format>); 8] = [
     ("json", Some(Format::Json)),
     ("markdown", Some(Format::Markdown)),
     ("html", None),
-    ("sarif", None),
-    ("junit", None),
-    ("github", None),
-    ("gitlab", None),
+    ("sarif", Some(Format::Sarif)),
+    ("junit", Some(Format::Junit)),
+    ("github", Some(Format::Github)),
+    ("gitlab", Some(Format::Gitlab)),
 ];
 
 /// Why a name is not a format.
@@ -87,6 +99,8 @@ pub struct RenderOptions {
     pub out_dir: Option<String>,
     /// Bytes Markdown may have.
     pub byte_budget: usize,
+    /// Databases of the run, whose reports share the annotations of one step.
+    pub databases: usize,
 }
 
 impl Default for RenderOptions {
@@ -99,6 +113,7 @@ impl Default for RenderOptions {
             quiet: false,
             out_dir: None,
             byte_budget: markdown::BYTE_BUDGET,
+            databases: 1,
         }
     }
 }
@@ -109,5 +124,9 @@ pub fn render(report: &v1::Report, format: Format, options: &RenderOptions) -> S
         Format::Text => text::render(report, options),
         Format::Json => report.to_json_pretty(),
         Format::Markdown => markdown::render(report, options),
+        Format::Sarif => sarif::render(report),
+        Format::Junit => junit::render(report),
+        Format::Github => github::render(report, options),
+        Format::Gitlab => gitlab::render(report),
     }
 }
