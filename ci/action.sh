@@ -140,7 +140,7 @@ if [ "${#reports[@]}" -gt 0 ] && summary=$(awk -f "$here/summary.awk" "${reports
 fi
 for file in "${reports[@]}"; do
   own=$(dirname "$file")
-  if [ "$own" != "$report" ]; then printf '\n# Database `%s`\n\n' "$(basename "$own")" >>"$GITHUB_STEP_SUMMARY"; fi
+  if [ "$own" != "$report" ]; then printf '\n# Database %s\n\n' "$(basename "$own")" >>"$GITHUB_STEP_SUMMARY"; fi
   # Annotations, and the report in the step's summary. A run of its own: the formats that seatrial.toml names stay as they are.
   "$program" report "$file" --format=github \
     || printf '::warning title=Seatrial::The annotations could not be written; the report above is whole.\n'

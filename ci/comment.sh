@@ -20,6 +20,9 @@ if [ -z "${GH_TOKEN:-}" ]; then
   exit 1
 fi
 
+# The forge this run is on, which need not be github.com.
+if [ -n "${GITHUB_SERVER_URL:-}" ]; then export GH_HOST=${GITHUB_SERVER_URL#*://} GH_ENTERPRISE_TOKEN=$GH_TOKEN; fi
+
 # Whoever quotes the marker is not us. A token of a job has no user of its own to ask for, but is a viewer all the same.
 me=$(gh api graphql --raw-field query='query { viewer { login } }' --jq .data.viewer.login)
 [ -n "$me" ]

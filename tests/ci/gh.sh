@@ -2,7 +2,7 @@
 # Stands for GitHub's command line: knows the calls of ci/comment.sh and no others, answers from files in $STAND_IN, and
 # writes down what is changed. `comments` holds what the filter makes of the forge's answer: number, author, first line.
 set -euo pipefail
-if [ "${GH_TOKEN:-}" != 'a token' ] || [ -e "$STAND_IN/forge-is-down" ]; then
+if [ "${GH_TOKEN:-}" != 'a token' ] || [ "${GH_HOST:-}" != forge.example ] || [ -e "$STAND_IN/forge-is-down" ]; then
   echo '::error::gh: Resource not accessible by integration (HTTP 403)' >&2
   exit 1
 fi
