@@ -18,7 +18,6 @@ fn main() -> ExitCode {
     let report = large::report();
     let mut slow = false;
     for (name, format) in FORMATS {
-        let Some(format) = format else { continue };
         let mut times = Vec::new();
         let mut bytes = 0;
         for _ in 0..ROUNDS {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test on a fresh machine with a Rust toolchain: installs PostgreSQL when missing (asks first; --yes
-# answers), fetches a portable server of another version into a cache where that can be done, builds, runs.
+# Runs every test on a fresh machine with a Rust toolchain: installs PostgreSQL and Chromium when missing (asks first;
+# --yes answers), fetches a portable server of another version into a cache where that can be done, builds, runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,7 @@ if [ "${1:-}" = "--yes" ]; then
   shift
 fi
 scripts/install-postgres.sh "${consent[@]}"
+scripts/install-chromium.sh "${consent[@]}"
 if { command -v npm && command -v pip && command -v python3; } >/dev/null \
   && [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ]; then
   scripts/fetch-postgres.sh 18

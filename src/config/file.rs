@@ -106,9 +106,10 @@ macro_rules! keys {
             $($(#[$meta])* pub $key: Option<$type>,)*
             /// Where bases and runs are kept; left out: ~/.cache/seatrial, or /var/cache/seatrial for root.
             pub cache_dir: Option<FilePath>,
-            /// Folder for report.json, report.md and the scripts; with `[[database]]` entries a folder for each in it.
+            /// Folder for report.json, report.md, report.html and the scripts; with `[[database]]` entries a folder for
+            /// each in it.
             pub out: Option<FilePath>,
-            /// text, json, markdown, sarif, junit, github or gitlab, each with =FILE to write a file; with `[[database]]`
+            /// text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file; with `[[database]]`
             /// entries their names are put before its extension.
             #[schemars(extend("default" = ["text"]))]
             pub format: Option<Vec<FormatText>>,

@@ -7,6 +7,7 @@ pub mod gate;
 pub mod growth;
 pub mod names;
 mod node;
+pub mod picture;
 mod reader;
 pub mod render;
 pub mod sentence;

@@ -56,6 +56,13 @@ pub struct WriteRow {
     pub cells: Vec<String>,
 }
 
+impl WriteRow {
+    /// One of its cells; empty where it has fewer.
+    pub fn cell(&self, at: usize) -> &str {
+        self.cells.get(at).map(String::as_str).unwrap_or_default()
+    }
+}
+
 /// One row for each query that writes; empty where nothing was measured.
 pub fn write_rows(report: &Report) -> Vec<WriteRow> {
     let measured = report.queries.iter().filter_map(|query| Some((query, query.writes.as_ref()?)));

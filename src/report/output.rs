@@ -1,6 +1,6 @@
 //! Where reports go: standard output, files of one format each, a folder of artefacts.
 
-use super::{Format, FormatError, RenderOptions, each, markdown, render, v1};
+use super::{Format, RenderOptions, UnknownFormat, each, markdown, render, v1};
 use crate::cli::When;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct Output {
 pub enum OutputError {
     /// Not a format.
     #[error("--format: {0}")]
-    Format(#[from] FormatError),
+    Format(#[from] UnknownFormat),
     /// Two formats would be mixed up in one stream.
     #[error("--format: only one format can go to standard output; give the others a file, such as json=report.json")]
     TwoOnStdout,
@@ -151,11 +151,12 @@ pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: Whe
         Format::Text => write_stdout(&format!("{gap}Database {database}\n\n"), color),
         Format::Markdown => write_stdout(&format!("{gap}# Database `{database}`\n\n"), color),
         // One document after another.
-        Format::Json | Format::Sarif | Format::Junit | Format::Github | Format::Gitlab => Ok(()),
+        Format::Json | Format::Html | Format::Sarif | Format::Junit | Format::Github | Format::Gitlab => Ok(()),
     }
 }
 
-/// Writes report.json, report.md and the scripts to a folder; the scripts of each migration to folders of their own in it.
+/// Writes report.json, report.md, report.html and the scripts to a folder; the scripts of each migration to folders of their
+/// own in it.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -163,6 +164,7 @@ pub fn write_artefacts(report: &v1::Report, folder: &Path) -> Result<(), OutputE
     let options = RenderOptions { out_dir: Some(folder.display().to_string()), ..Default::default() };
     write_file(&folder.join("report.json"), &render(report, Format::Json, &options))?;
     write_file(&folder.join("report.md"), &render(report, Format::Markdown, &options))?;
+    write_file(&folder.join("report.html"), &render(report, Format::Html, &options))?;
     write_scripts(&report.rollback.scripts, folder)?;
     for single in each::singles(report).iter().filter(|single| single.was_run()) {
         let own = folder.join(&single.folder);

@@ -9,7 +9,7 @@ use super::{each, human, measured};
 use crate::diff::plan::render;
 use anstyle::Style;
 
-mod snippet;
+pub(super) mod snippet;
 
 const HEADING: Style = Style::new().bold();
 const PLAIN: Style = Style::new();

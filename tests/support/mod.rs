@@ -3,6 +3,7 @@
 // Every test binary compiles this module and uses its own part of it.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod browser;
 pub mod place;
 pub mod python;
 pub mod traces;

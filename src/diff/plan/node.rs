@@ -176,6 +176,12 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     text
 }
 
+/// Rows of all loops together: as estimated, and as they were, where it was run.
+pub(super) fn row_counts(line: &Line<'_>) -> (f64, Option<String>) {
+    let rows = Rows::of(line);
+    if rows.measured { (rows.estimated_for_loops, Some(rows.shown(true))) } else { (rows.estimated, None) }
+}
+
 /// Rows of all loops together.
 struct Rows {
     measured: bool,

@@ -61,9 +61,10 @@ fn tree((old, before): (&QueryPlan, Seen<'_>), (new, after): (&QueryPlan, Seen<'
     picture.text()
 }
 
-struct Side<'a> {
-    lines: Vec<Line<'a>>,
-    reader: &'a Reader<'a>,
+/// One of both plans.
+pub(super) struct Side<'a> {
+    pub lines: Vec<Line<'a>>,
+    pub reader: &'a Reader<'a>,
 }
 
 impl Side<'_> {
@@ -82,9 +83,10 @@ impl Side<'_> {
     }
 }
 
-struct Picture<'a> {
-    before: Side<'a>,
-    after: Side<'a>,
+/// Both, to be told which line is which.
+pub(super) struct Picture<'a> {
+    pub before: Side<'a>,
+    pub after: Side<'a>,
 }
 
 impl Picture<'_> {
@@ -124,7 +126,7 @@ impl Picture<'_> {
         page.text()
     }
 
-    fn is_alike(&self, old: usize, new: usize) -> bool {
+    pub(super) fn is_alike(&self, old: usize, new: usize) -> bool {
         self.before.lines[old].signature == self.after.lines[new].signature
     }
 
@@ -197,7 +199,7 @@ impl Picture<'_> {
     }
 
     /// What became of the order of its inputs, and of the node it is an input of.
-    fn place(&self, old: usize, new: usize, alignment: &Alignment) -> String {
+    pub(super) fn place(&self, old: usize, new: usize, alignment: &Alignment) -> String {
         let mut notes = String::new();
         if is_turned(&self.before.lines, &self.after.lines, (old, new), alignment) {
             notes.push_str("  (inputs swapped)");
@@ -222,7 +224,7 @@ impl Picture<'_> {
     }
 
     /// Same node, and its work differs by nothing worth a look.
-    fn is_quiet(&self, old: usize, new: usize) -> bool {
+    pub(super) fn is_quiet(&self, old: usize, new: usize) -> bool {
         let (before, after) = (&self.before.lines[old], &self.after.lines[new]);
         let (was, now) = (own_blocks(before), own_blocks(after));
         let noisy = was.abs_diff(now) >= 100 && was.max(now) as f64 >= 1.5 * was.min(now) as f64;

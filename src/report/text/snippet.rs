@@ -89,7 +89,7 @@ fn beginning(source: &str) -> usize {
 }
 
 /// The first of a finding's objects that the statement names; the beginning of its first line where it names none.
-fn underlined(source: &str, finding: &Finding) -> Range<usize> {
+pub(in crate::report) fn underlined(source: &str, finding: &Finding) -> Range<usize> {
     let named = finding.objects.iter().find_map(|object| find_name(source, object));
     named.unwrap_or_else(|| {
         let start = source.len() - source.trim_start().len();

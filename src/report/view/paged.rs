@@ -171,11 +171,7 @@ fn rebuild(index: &IndexChange) -> Option<Step> {
 fn undo(report: &Report, out_dir: Option<&str>) -> Undo {
     let rollback = &report.rollback;
     let verdict = words(rollback.verdict.name());
-    let script = match out_dir {
-        Some(folder) => format!("{}/rollback.sql", folder.trim_end_matches('/')),
-        None => "rollback.sql".to_owned(),
-    };
-    let command = format!("psql -X -v ON_ERROR_STOP=1 -f {} \"$DATABASE_URL\"", shell_word(&script));
+    let command = psql("rollback.sql", out_dir);
     let prepared = if rollback.scripts.prepare.is_empty() { "" } else { ", if prepare.sql ran before the migration" };
     let because = rollback.differences.first().map(|first| format!(": {first}")).unwrap_or_default();
     use RollbackVerdict as R;
@@ -190,8 +186,17 @@ fn undo(report: &Report, out_dir: Option<&str>) -> Undo {
     Undo { tone: rollback.verdict.into(), command, text }
 }
 
-/// A path as a shell takes it for one word.
-fn shell_word(path: &str) -> String {
+/// How one of the scripts is run.
+pub fn psql(script: &str, out_dir: Option<&str>) -> String {
+    let path = match out_dir {
+        Some(folder) => format!("{}/{script}", folder.trim_end_matches('/')),
+        None => script.to_owned(),
+    };
+    format!("psql -X -v ON_ERROR_STOP=1 -f {} \"$DATABASE_URL\"", shell_word(&path))
+}
+
+/// A path or a name as a shell takes it for one word.
+pub fn shell_word(path: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:@%,".contains(letter);
     if path.chars().all(plain) && !path.starts_with('-') {
         path.to_owned()
@@ -206,6 +211,8 @@ mod tests {
 
     #[test]
     fn a_path_stays_one_word_and_no_option() {
+        assert_eq!(psql("rollback.sql", None), "psql -X -v ON_ERROR_STOP=1 -f rollback.sql \"$DATABASE_URL\"");
+        assert!(psql("rollback.sql", Some("my report/")).contains(" -f 'my report/rollback.sql' "));
         assert_eq!(shell_word("report/rollback.sql"), "report/rollback.sql");
         assert_eq!(shell_word("it's here/$(x)"), r"'it'\''s here/$(x)'");
     }

@@ -32,13 +32,26 @@ impl QueryPlan {
     /// The text is not JSON, or holds no plan.
     pub fn from_explain_json(text: &str) -> Result<Self, PlanError> {
         let answer: Value = serde_json::from_str(text)?;
-        let items = match &answer {
-            Value::Array(items) => items.as_slice(),
-            single => std::slice::from_ref(single),
-        };
+        match &answer {
+            Value::Array(items) => Self::from_explain_items(items.iter().map(|item| item.as_object())),
+            single => Self::from_explain_items([single.as_object()]),
+        }
+    }
+
+    /// Reads what [`QueryPlan::to_json`] wrote, as a report keeps it.
+    ///
+    /// # Errors
+    /// The object holds no plan.
+    pub fn from_saved(object: &Map<String, Value>) -> Result<Self, PlanError> {
+        Self::from_explain_items([Some(object)])
+    }
+
+    fn from_explain_items<'a>(
+        items: impl IntoIterator<Item = Option<&'a Map<String, Value>>>,
+    ) -> Result<Self, PlanError> {
         let mut roots = Vec::new();
         let mut settings = BTreeMap::new();
-        for item in items {
+        for item in items.into_iter().flatten() {
             // A rule may turn a statement into nothing or into NOTIFY: no plan there.
             if let Some(plan) = item.get("Plan") {
                 roots.push(node(plan)?);
