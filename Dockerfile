@@ -3,7 +3,7 @@
 # Reports go to standard output; a folder for --out is mounted where the user of the image may write.
 FROM rust:1-trixie AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock askama.toml ./
 COPY src src
 # The manifest names the benches, and `seatrial explain` shows the examples.
 COPY benches benches

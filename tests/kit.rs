@@ -213,6 +213,11 @@ fn what_the_image_is_built_from_is_there_and_enough() {
     let sent: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
     assert!(ignored.lines().any(|line| line == "*"), "nothing else is sent to the builder");
     assert_eq!(sources, sent);
+    // What tools read from the root of a clone while they build.
+    for name in ["askama.toml", "build.rs", "rust-toolchain.toml", ".cargo"] {
+        let there = repository().join(name).exists();
+        assert_eq!(sources.iter().any(|source| source == name), there, "{name}");
+    }
     let folder = tempfile::tempdir().unwrap();
     for source in &sources {
         let (from, to) = (repository().join(source), folder.path().join(source));
