@@ -113,7 +113,7 @@ pub struct CheckArgs {
     /// Write report.json, report.md, report.html and the scripts here.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_OUT")]
     pub out: Option<PathBuf>,
-    /// text, json, markdown or html, each with =FILE to write a file; repeatable.
+    /// text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file; repeatable.
     #[arg(long, value_name = "F[=FILE]", env = "SEATRIAL_FORMAT", value_delimiter = ',')]
     pub format: Vec<String>,
     /// Exit 1 from this level on.
@@ -272,7 +272,7 @@ pub struct InitArgs {
 pub struct ReportArgs {
     /// A saved report.json.
     pub file: PathBuf,
-    /// text, json, markdown or html, each with =FILE to write a file; repeatable.
+    /// text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file; repeatable.
     #[arg(long, value_name = "F[=FILE]", value_delimiter = ',')]
     pub format: Vec<String>,
     /// Colour in the terminal report.

@@ -11,7 +11,7 @@ use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::config::Settings;
 use crate::copy::state::{StateDir, sweep};
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
-use crate::report::{self, Output, v1};
+use crate::report::{self, Output, Shown, v1};
 use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use std::io::Write;
@@ -146,7 +146,9 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let report =
         v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
-    report::emit(&report, &outputs, args.color, (args.verbose, false), None).map_err(Stop::environment)?;
+    let shown =
+        Shown { color: args.color, verbose: args.verbose, quiet: false, out_dir: None, database: None, databases: 1 };
+    report::emit(&report, &outputs, shown).map_err(Stop::environment)?;
     Ok(exit::CLEAN)
 }
 

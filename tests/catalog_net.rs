@@ -4,7 +4,7 @@
 mod support;
 
 use seatrial::copy::kept::Kept;
-use seatrial::engine::postgres::catalog::net;
+use seatrial::engine::postgres::catalog::{self, net};
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
 use seatrial::migration::script::split;
@@ -76,6 +76,20 @@ async fn every_single_change_is_seen_and_named() {
     session.close().await;
     reader.close().await;
     assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_number_the_server_keeps_among_options_is_no_option() {
+    let place = Place::new().await;
+    let (mut session, _) = shop(&place, "numbered").await;
+    // As PostgreSQL 17.12 notes it of every column; servers without it take it for an option they do not know.
+    let numbered = "UPDATE pg_attribute SET attoptions = '{pg_attver=29690192,n_distinct=5}' \
+                    WHERE attrelid = 'customers'::regclass AND attname = 'note'";
+    run(&mut session, numbered).await;
+    let read = catalog::read(&mut session).await.expect("a catalog");
+    let options: Vec<&String> = read.column_details.values().flat_map(|detail| &detail.options).collect();
+    assert_eq!(options, ["n_distinct=5"]);
+    session.close().await;
 }
 
 #[tokio::test]

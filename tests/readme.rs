@@ -1,4 +1,5 @@
-//! What the README shows is what happens: its commands run, and its report is the demo's. Needs a PostgreSQL server.
+//! What the README and the book in `docs/` show is what happens: their commands run, and the report is the demo's. Needs a
+//! PostgreSQL server.
 
 mod support;
 
@@ -20,20 +21,84 @@ use tempfile::TempDir;
 
 const SEATRIAL: &str = env!("CARGO_BIN_EXE_seatrial");
 
+/// Commands that no test can run, and why: page, command, reason. Whatever else a page shows as `sh` is run below.
+const NOT_RUN: [(&str, &str, &str); 7] = [
+    ("README.md", "scripts/demo.sh", "builds a release; the_report_shown_is_the_demo_s runs what it ends with"),
+    ("README.md", "scripts/test.sh", "is what runs this test"),
+    ("docs/ci.md", "docker build --tag seatrial .", "takes Docker; tests/kit.rs looks at the Dockerfile"),
+    (
+        "docs/ci.md",
+        "docker run --rm --network none --volume \"$PWD:/project:ro\" --volume seatrial-cache:/var/cache/seatrial \
+         seatrial check --source shop.dump",
+        "takes Docker",
+    ),
+    ("docs/commands.md", "seatrial check --run-command", "takes a tool to run; tests/python_service.rs runs Alembic's"),
+    (
+        "docs/queries.md",
+        "seatrial queries import \"$DATABASE_URL\" --top 20 --into queries/hot.sql",
+        "takes a server that was started with pg_stat_statements; tests/queries.rs has one",
+    ),
+    ("docs/start-here.md", "cargo install --locked --path .", "builds a release"),
+];
+
+fn read(page: &str) -> String {
+    std::fs::read_to_string(repository().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
 fn readme() -> String {
-    std::fs::read_to_string(repository().join("README.md")).expect("README.md")
+    read("README.md")
+}
+
+/// The README, then the pages of the book, which go on with its project.
+fn pages() -> Vec<String> {
+    let docs = support::names(&repository().join("docs"));
+    let docs = docs.into_iter().filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    ["README.md".to_owned()].into_iter().chain(docs).collect()
 }
 
 /// The contents of every fenced block of one language.
-fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
+fn blocks_of(page: &str, language: &str) -> Vec<String> {
+    let text = read(page);
     let fence = format!("\n```{language}\n");
     text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().expect("a closed block").to_owned()).collect()
 }
 
+fn blocks(language: &str) -> Vec<String> {
+    blocks_of("README.md", language)
+}
+
+/// Every command of a page's shell blocks, in order.
+fn commands_of(page: &str) -> Vec<String> {
+    blocks_of(page, "sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .map(str::to_owned)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
 /// Every command of the README's shell blocks, in order.
 fn commands() -> Vec<String> {
-    blocks("sh").iter().flat_map(|block| block.lines()).map(str::to_owned).filter(|line| !line.is_empty()).collect()
+    commands_of("README.md")
+}
+
+fn is_run(page: &str, command: &str) -> bool {
+    !NOT_RUN.iter().any(|(on, left_out, _)| (*on, *left_out) == (page, command))
+}
+
+#[test]
+fn what_is_not_run_is_shown_and_has_a_reason() {
+    for (page, command, reason) in NOT_RUN {
+        assert!(commands_of(page).iter().any(|shown| shown == command), "{page} no longer shows {command}");
+        assert!(!reason.is_empty(), "{page}: {command}");
+    }
+    // A block whose language is another name for a shell would not be run.
+    for page in pages() {
+        for language in ["bash", "shell", "zsh", "console", "sh "] {
+            assert!(!read(&page).contains(&format!("```{language}")), "{page}: a block of {language:?} is not run");
+        }
+        assert!(!read(&page).contains(env!("CARGO_MANIFEST_DIR")), "{page} names a folder of this machine");
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -105,6 +170,19 @@ impl Project {
         self.git(&["commit", "-qm", "What production has"]);
         self.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
         self.write(&format!("migrations/{}", PENDING.0), PENDING.1);
+        // What the book takes for granted: a server's log, and the script that asks production.
+        self.write("server.log", "LOG:  statement: SELECT id FROM orders WHERE customer_id = 17\n");
+        self.write("docs/production.sql", &read("docs/production.sql"));
+    }
+
+    /// Every way of naming what is pending finds the same one migration, and the query shown was measured.
+    fn was_rehearsed(&self) {
+        let report = std::fs::read_to_string(self.folder.path().join("report/report.json")).expect("report.json");
+        let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["migrations"].as_array().expect("a list").len(), 1);
+        assert_eq!(report["migrations"][0]["statements"][0]["file"], format!("migrations/{}", PENDING.0));
+        assert_eq!(report["queries"][0]["name"], "ListCustomerOrders");
+        assert_eq!(report["queries"][0]["verdict"], "unchanged");
     }
 
     fn git(&self, arguments: &[&str]) {
@@ -132,7 +210,8 @@ impl Project {
         command.args(["-euo", "pipefail", "-c", line]).current_dir(self.folder.path()).env_clear();
         let bin = std::env::var_os("SEATRIAL_POSTGRES_BIN").map(|bin| ("SEATRIAL_POSTGRES_BIN", bin));
         command.envs(bin).env("PATH", path).env("HOME", self.folder.path()).env("LANG", "C.UTF-8");
-        command.env("DATABASE_URL", url).env("SEATRIAL_CACHE_DIR", &self.state).output().expect("bash")
+        command.env("DATABASE_URL", &url).env("PRODUCTION_URL", &url);
+        command.env("SEATRIAL_CACHE_DIR", &self.state).output().expect("bash")
     }
 }
 
@@ -140,22 +219,23 @@ impl Project {
 async fn every_command_shown_runs() {
     let project = Project::new().await;
     let mut reports = 0;
-    for line in commands() {
-        if line.starts_with("scripts/") {
-            continue;
+    for page in pages() {
+        for line in commands_of(&page).into_iter().filter(|line| is_run(&page, line)) {
+            let output = project.run(&line);
+            assert!(output.status.success(), "{page}: {line}\n{}", said(&output));
+            let told = String::from_utf8_lossy(&output.stdout).contains("Applies?");
+            reports += usize::from(told && page == "README.md");
         }
-        let output = project.run(&line);
-        assert!(output.status.success(), "{line}\n{}", said(&output));
-        reports += usize::from(String::from_utf8_lossy(&output.stdout).contains("Applies?"));
+        if page == "README.md" {
+            project.was_rehearsed();
+        }
     }
-    assert!(reports >= 3, "the commands shown end with reports");
-    // Every way of naming what is pending finds the same one migration, and the query shown was measured.
-    let report = std::fs::read_to_string(project.folder.path().join("report/report.json")).expect("report.json");
-    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
-    assert_eq!(report["migrations"].as_array().expect("a list").len(), 1);
-    assert_eq!(report["migrations"][0]["statements"][0]["file"], format!("migrations/{}", PENDING.0));
-    assert_eq!(report["queries"][0]["name"], "ListCustomerOrders");
-    assert_eq!(report["queries"][0]["verdict"], "unchanged");
+    assert!(reports >= 3, "the README's commands end with reports");
+    for file in ["seatrial.sarif", "seatrial.xml", "copy.json", "comment.md", "gl-code-quality-report.json"] {
+        let written =
+            std::fs::metadata(project.folder.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(written.len() > 0, "{file}");
+    }
     project.server.destroy().await.expect("gone");
 }
 

@@ -90,10 +90,14 @@ impl Kind {
         Self { examples, ..self }
     }
 
+    /// From when on it is raised, in Markdown.
+    pub fn meaning(&self) -> String {
+        self.meaning.trim().lines().map(str::trim_start).collect::<Vec<_>>().join("\n")
+    }
+
     /// Its section below the heading, in Markdown: severity and answer, and what it means.
     pub fn page(&self) -> String {
-        let lines = self.meaning.trim().lines().map(str::trim_start);
-        format!("{} · {}\n\n{}\n", self.severity.name(), self.answer.name(), lines.collect::<Vec<_>>().join("\n"))
+        format!("{} · {}\n\n{}\n", self.severity.name(), self.answer.name(), self.meaning())
     }
 }
 

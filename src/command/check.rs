@@ -13,7 +13,7 @@ use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
-use crate::report::{self, Output, build};
+use crate::report::{self, Output, Shown, build};
 use crate::workload::source::{Loaded, WorkloadError};
 use crate::workload::{self, HotQuery};
 use anyhow::anyhow;
@@ -41,14 +41,15 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
         .build()
         .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
     let mut signals = runtime.block_on(async { Signals::listen() }).map_err(Stop::environment)?;
-    let several = jobs.len() > 1;
+    let databases = jobs.len();
+    let several = databases > 1;
     let mut worst = exit::CLEAN;
     for (index, job) in jobs.into_iter().enumerate() {
         let name = job.settings.name.clone();
         if let Some(name) = &name {
             progress.say(&format!("database {name}"));
         }
-        let code = match rehearse_one(job, index, args, progress, &runtime, &mut signals) {
+        let code = match rehearse_one(job, (index, databases), args, progress, &runtime, &mut signals) {
             // The others are rehearsed all the same.
             Err(stop) if several => {
                 let stop = stop.of(name.as_deref());
@@ -135,10 +136,10 @@ impl Signals {
     }
 }
 
-/// Rehearses one database and writes its report. `index` counts the databases from 0.
+/// Rehearses one database and writes its report: the one at a position, from 0, of so many.
 fn rehearse_one(
     job: Job,
-    index: usize,
+    (index, databases): (usize, usize),
     args: &CheckArgs,
     progress: Progress,
     runtime: &Runtime,
@@ -167,8 +168,15 @@ fn rehearse_one(
     if let Some(name) = &settings.name {
         report::write_heading(name, index == 0, &outputs, args.color).map_err(Stop::environment)?;
     }
-    let detail = (args.verbose, args.quiet);
-    report::emit(&report, &outputs, args.color, detail, settings.out.as_deref()).map_err(Stop::environment)?;
+    let shown = Shown {
+        color: args.color,
+        verbose: args.verbose,
+        quiet: args.quiet,
+        out_dir: settings.out.as_deref(),
+        database: settings.name.as_deref(),
+        databases,
+    };
+    report::emit(&report, &outputs, shown).map_err(Stop::environment)?;
     match end {
         End::Broken(error) => Err(Stop { code, error }),
         End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),

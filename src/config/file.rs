@@ -109,8 +109,8 @@ macro_rules! keys {
             /// Folder for report.json, report.md, report.html and the scripts; with `[[database]]` entries a folder for
             /// each in it.
             pub out: Option<FilePath>,
-            /// text, json, markdown or html, each with =FILE to write a file; with `[[database]]` entries their names are
-            /// put before its extension.
+            /// text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file; with `[[database]]`
+            /// entries their names are put before its extension.
             #[schemars(extend("default" = ["text"]))]
             pub format: Option<Vec<FormatText>>,
             /// Which database of a cluster dump; or, as `[[database]]`, several databases that are rehearsed one after

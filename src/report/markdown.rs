@@ -12,6 +12,9 @@ use crate::diff::plan::render;
 /// What the strictest forge accepts in one comment, with a margin.
 pub const BYTE_BUDGET: usize = 65_000;
 
+/// The fewest bytes that hold the four answers, and the last line.
+pub const LEAST: usize = 2_000;
+
 /// Room kept for the last line.
 const TAIL: usize = 200;
 
@@ -24,9 +27,9 @@ const PAGED: usize = 5;
 /// Lines of one plan diff or script.
 const CODE_LINES: usize = 120;
 
-/// Renders within `options.byte_budget` bytes (never less than 2,000).
+/// Renders within `options.byte_budget` bytes (never less than [`LEAST`]).
 pub fn render(report: &Report, options: &RenderOptions) -> String {
-    let mut page = Page { out: String::new(), budget: options.byte_budget.max(2_000) - TAIL };
+    let mut page = Page { out: String::new(), budget: options.byte_budget.max(LEAST) - TAIL };
     let mut missing = Missing::default();
     head(&mut page, report);
     paged(&mut page, report, options);

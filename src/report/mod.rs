@@ -5,19 +5,23 @@
 pub mod build;
 mod colour;
 pub mod each;
+pub mod github;
+pub mod gitlab;
 pub mod html;
 pub mod human;
+pub mod junit;
 pub mod markdown;
 pub mod measured;
 pub mod output;
 pub mod read;
 pub mod redact;
+pub mod sarif;
 pub mod text;
 pub mod v1;
 pub mod view;
 pub mod visible;
 
-pub use output::{Output, emit, write_artefacts, write_heading, write_stdout};
+pub use output::{Output, Shown, emit, write_artefacts, write_heading, write_stdout};
 
 use std::str::FromStr;
 use thiserror::Error;
@@ -33,45 +37,43 @@ pub enum Format {
     Markdown,
     /// For a browser.
     Html,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// JUnit XML.
+    Junit,
+    /// Annotations of GitHub's runner.
+    Github,
+    /// GitLab's code quality report.
+    Gitlab,
 }
 
-/// Every format of the contract by its name; `None` is not written by this version.
-pub const FORMATS: [(&str, Option<Format>); 8] = [
-    ("text", Some(Format::Text)),
-    ("json", Some(Format::Json)),
-    ("markdown", Some(Format::Markdown)),
-    ("html", Some(Format::Html)),
-    ("sarif", None),
-    ("junit", None),
-    ("github", None),
-    ("gitlab", None),
+/// Every format by its name.
+pub const FORMATS: [(&str, Format); 8] = [
+    ("text", Format::Text),
+    ("json", Format::Json),
+    ("markdown", Format::Markdown),
+    ("html", Format::Html),
+    ("sarif", Format::Sarif),
+    ("junit", Format::Junit),
+    ("github", Format::Github),
+    ("gitlab", Format::Gitlab),
 ];
 
-/// Why a name is not a format.
+/// A name that is no format's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FormatError {
-    /// A format of the contract that this version does not write.
-    #[error("the format \"{0}\" is not available in this version; available are {available}", available = available())]
-    NotAvailable(&'static str),
-    /// No format at all.
-    #[error("there is no format \"{name}\"; available are {available}", name = visible::visible(.0), available = available())]
-    Unknown(String),
-}
+#[error("there is no format \"{name}\"; available are {available}", name = visible::visible(.0), available = available())]
+pub struct UnknownFormat(String);
 
 fn available() -> String {
-    let names: Vec<&str> = FORMATS.iter().filter(|(_, format)| format.is_some()).map(|(name, _)| *name).collect();
-    human::list(&names)
+    human::list(&FORMATS.map(|(name, _)| name))
 }
 
 impl FromStr for Format {
-    type Err = FormatError;
+    type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match FORMATS.iter().find(|(known, _)| *known == name) {
-            Some((_, Some(format))) => Ok(*format),
-            Some((known, None)) => Err(FormatError::NotAvailable(known)),
-            None => Err(FormatError::Unknown(name.to_owned())),
-        }
+        let known = FORMATS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, format)| *format).ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }
 
@@ -90,6 +92,8 @@ pub struct RenderOptions {
     pub out_dir: Option<String>,
     /// Bytes Markdown may have.
     pub byte_budget: usize,
+    /// Databases of the run, whose reports share the annotations of one step.
+    pub databases: usize,
 }
 
 impl Default for RenderOptions {
@@ -102,6 +106,7 @@ impl Default for RenderOptions {
             quiet: false,
             out_dir: None,
             byte_budget: markdown::BYTE_BUDGET,
+            databases: 1,
         }
     }
 }
@@ -113,5 +118,9 @@ pub fn render(report: &v1::Report, format: Format, options: &RenderOptions) -> S
         Format::Json => report.to_json_pretty(),
         Format::Markdown => markdown::render(report, options),
         Format::Html => html::render(report, options),
+        Format::Sarif => sarif::render(report),
+        Format::Junit => junit::render(report),
+        Format::Github => github::render(report, options),
+        Format::Gitlab => gitlab::render(report),
     }
 }

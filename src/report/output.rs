@@ -1,6 +1,6 @@
 //! Where reports go: standard output, files of one format each, a folder of artefacts.
 
-use super::{Format, FormatError, RenderOptions, each, render, v1};
+use super::{Format, RenderOptions, UnknownFormat, each, markdown, render, v1};
 use crate::cli::When;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,10 +21,13 @@ pub struct Output {
 pub enum OutputError {
     /// Not a format.
     #[error("--format: {0}")]
-    Format(#[from] FormatError),
+    Format(#[from] UnknownFormat),
     /// Two formats would be mixed up in one stream.
     #[error("--format: only one format can go to standard output; give the others a file, such as json=report.json")]
     TwoOnStdout,
+    /// One would overwrite the other.
+    #[error("--format: two formats are to be written to {}", .0.display())]
+    SameFile(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -49,6 +52,9 @@ impl Output {
             };
             let format = Format::from_str(name)?;
             if let Some(path) = &file {
+                if outputs.iter().any(|known: &Self| known.file.as_ref() == Some(path)) {
+                    return Err(OutputError::SameFile(path.clone()));
+                }
                 // Now, not after a long run: a path that cannot be written is found at once.
                 std::fs::File::create(path).map_err(|source| OutputError::Write { path: path.clone(), source })?;
             }
@@ -63,25 +69,33 @@ impl Output {
     }
 }
 
-/// Renders a report to every output; text with all details, or with the least of them.
+/// How reports are shown, whatever their format.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Colour on standard output.
+    pub color: When,
+    /// Whether notes and long lists are shown in full.
+    pub verbose: bool,
+    /// Whether text has the least of all details.
+    pub quiet: bool,
+    /// The folder of `--out`.
+    pub out_dir: Option<&'a Path>,
+    /// The database the report is about, where there are several.
+    pub database: Option<&'a str>,
+    /// How many databases the run has.
+    pub databases: usize,
+}
+
+/// Renders a report to every output.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn emit(
-    report: &v1::Report,
-    outputs: &[Output],
-    color: When,
-    (verbose, quiet): (bool, bool),
-    out_dir: Option<&Path>,
-) -> Result<(), OutputError> {
+pub fn emit(report: &v1::Report, outputs: &[Output], shown: Shown<'_>) -> Result<(), OutputError> {
+    let Shown { color, verbose, quiet, databases, .. } = shown;
+    let out_dir = shown.out_dir.map(|dir| dir.display().to_string());
     for output in outputs {
         let terminal = std::io::stdout().is_terminal();
-        let mut options = RenderOptions {
-            verbose,
-            quiet,
-            out_dir: out_dir.map(|dir| dir.display().to_string()),
-            ..Default::default()
-        };
+        let mut options = RenderOptions { verbose, quiet, out_dir: out_dir.clone(), databases, ..Default::default() };
         match &output.file {
             None => {
                 // Colour is decided by the stream: it strips what the terminal or NO_COLOR does not want.
@@ -94,7 +108,36 @@ pub fn emit(
             Some(path) => write_file(path, &render(report, output.format, &options))?,
         }
     }
-    Ok(())
+    match step_summary().filter(|_| outputs.iter().any(|output| output.format == Format::Github)) {
+        Some(path) => append_summary(report, &path, shown.database),
+        None => Ok(()),
+    }
+}
+
+/// Bytes of a step's summary: of a larger one GitHub shows nothing at all.
+const SUMMARY_BYTES: usize = 1 << 20;
+
+/// The file GitHub's runner makes the summary of a step of.
+fn step_summary() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_STEP_SUMMARY").filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+/// Adds the report as Markdown to what a step has said already, as far as there is room.
+fn append_summary(report: &v1::Report, path: &Path, database: Option<&str>) -> Result<(), OutputError> {
+    let failed = |source| OutputError::Write { path: path.to_path_buf(), source };
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
+    let written = usize::try_from(file.metadata().map_err(failed)?.len()).unwrap_or(usize::MAX);
+    let gap = if written > 0 { "\n" } else { "" };
+    let heading = database.map(|name| format!("# Database {}\n\n", markdown::code(name))).unwrap_or_default();
+    let room = SUMMARY_BYTES.saturating_sub(written + gap.len() + heading.len());
+    if room < markdown::LEAST {
+        // The runner's log is read by people, and stderr is part of it.
+        let told = format!("warning: no room is left in {}: see the full report", path.display());
+        return writeln!(anstream::stderr(), "{told}").map_err(failed);
+    }
+    let options = RenderOptions { byte_budget: room, ..Default::default() };
+    let text = render(report, Format::Markdown, &options);
+    file.write_all(format!("{gap}{heading}{text}").as_bytes()).map_err(failed)
 }
 
 /// Names the database a report is about, before the report, where standard output is for people.
@@ -108,7 +151,7 @@ pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: Whe
         Format::Text => write_stdout(&format!("{gap}Database {database}\n\n"), color),
         Format::Markdown => write_stdout(&format!("{gap}# Database `{database}`\n\n"), color),
         // One document after another.
-        Format::Json | Format::Html => Ok(()),
+        Format::Json | Format::Html | Format::Sarif | Format::Junit | Format::Github | Format::Gitlab => Ok(()),
     }
 }
 
@@ -169,5 +212,20 @@ mod tests {
         assert_eq!(Output::parse_all(&formats(&["json"])).unwrap(), [Output { format: Format::Json, file: None }]);
         assert!(matches!(Output::parse_all(&formats(&["json", "text"])), Err(OutputError::TwoOnStdout)));
         assert!(Output::parse_all(&formats(&["json=/nowhere/at/all/report.json"])).is_err());
+    }
+
+    #[test]
+    fn each_database_has_its_heading_in_the_summary_of_a_step() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/clean.json");
+        let report = v1::Report::from_json(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let summary = folder.path().join("summary");
+        for database in ["shop", "led`ger"] {
+            append_summary(&report, &summary, Some(database)).unwrap();
+        }
+        let written = std::fs::read_to_string(&summary).unwrap();
+        let headings: Vec<&str> = written.lines().filter(|line| line.starts_with("# ")).collect();
+        assert_eq!(headings, ["# Database `shop`", "# Database ``led`ger``"]);
+        assert_eq!(written.matches("## ✓ Seatrial: pass").count(), 2);
     }
 }

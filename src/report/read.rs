@@ -75,17 +75,7 @@ impl Report {
     /// so that the text can be shown as it is.
     pub fn to_json_pretty(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("string keys, and writing to memory cannot fail");
-        let mut out = String::with_capacity(text.len() + 1);
-        for character in text.chars() {
-            // Outside strings JSON holds printable characters and newlines only.
-            if character != '\n' && is_unprintable(character) {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}"); // cannot fail: a String grows
-                }
-            } else {
-                out.push(character);
-            }
-        }
+        let mut out = escaped(&text);
         out.push('\n');
         out
     }
@@ -94,6 +84,22 @@ impl Report {
     pub fn json_schema() -> Value {
         SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Self>().to_value()
     }
+}
+
+/// JSON in which characters a terminal would act on are escapes.
+pub(super) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 1);
+    for character in json.chars() {
+        // Outside strings JSON holds printable characters and newlines only.
+        if character != '\n' && is_unprintable(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}"); // cannot fail: a String grows
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn locate(text: &str, error: &serde_json::Error) -> ReportError {

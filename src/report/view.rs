@@ -9,6 +9,7 @@ use super::visible::{clip, visible};
 pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
 
 pub mod paged;
+pub mod places;
 mod queries;
 pub mod trials;
 

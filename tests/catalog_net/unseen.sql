@@ -92,3 +92,9 @@ ALTER ROLE reader PASSWORD 'x'; ALTER ROLE reader PASSWORD NULL;
 CREATE SCHEMA seatrial_backup AUTHORIZATION app; CREATE TYPE seatrial_backup.kind AS ENUM ('a'); CREATE TABLE seatrial_backup.t (id serial PRIMARY KEY, m mood, k seatrial_backup.kind, CHECK (id > 0)); ALTER TABLE seatrial_backup.t OWNER TO app; COMMENT ON TABLE seatrial_backup.t IS 'c'; GRANT SELECT ON seatrial_backup.t TO reader; CREATE INDEX ON seatrial_backup.t (m); CREATE FUNCTION seatrial_backup.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE TRIGGER g BEFORE INSERT ON seatrial_backup.t FOR EACH ROW EXECUTE FUNCTION seatrial_backup.f(); CREATE VIEW seatrial_backup.v AS SELECT * FROM seatrial_backup.t; CREATE SCHEMA seatrial_witness; CREATE TABLE seatrial_witness.w AS SELECT * FROM customers;
 --! an extension made again
 CREATE EXTENSION citext; CREATE TABLE insensitive (c citext); DROP TABLE insensitive; DROP EXTENSION citext;
+--! a number that the server itself keeps among a column's options, as 17.12 does
+UPDATE pg_attribute SET attoptions = '{pg_attver=29690192}' WHERE attrelid = 'customers'::regclass AND attname = 'note';
+--! another such number
+UPDATE pg_attribute SET attoptions = '{pg_attver=55211328}' WHERE attrelid = 'customers'::regclass AND attname = 'note';
+--! none any more
+UPDATE pg_attribute SET attoptions = NULL WHERE attrelid = 'customers'::regclass AND attname = 'note';

@@ -100,7 +100,7 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # Nothing pending is exit code 3.
 #require_pending = false
 
-# text, json, markdown or html, each with =FILE to write a file.
+# text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file.
 #format = ["text"]
 # A folder for report.json, report.md, report.html, prepare.sql, rollback.sql and cleanup.sql. Left out: none are written.
 #   out = "report"

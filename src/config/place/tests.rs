@@ -144,7 +144,7 @@ fn a_word_that_is_not_known_is_shown_with_those_that_are() {
      1 | transaction = "explicit"
        |               ^^^^^^^^^^
 
-    seatrial.toml:1:31: there is no format "yaml"; available are text, json, markdown and html
+    seatrial.toml:1:31: there is no format "yaml"; available are text, json, markdown, html, sarif, junit, github and gitlab
      1 | format = ["json=report.json", "yaml"]
        |                               ^^^^^^
     "#);

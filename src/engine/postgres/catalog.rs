@@ -32,6 +32,10 @@ pub fn is_own_schema(name: &str) -> bool {
         .any(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
+/// Which elements `o` of `attoptions` are options. There are minor releases (Debian's 17.12 for one) that keep a number of their
+/// own there, given to each column when it is made, which `pg_dump` leaves out.
+const COLUMN_OPTION: &str = "o !~ '^pg_attver='";
+
 /// Condition on `n.nspname` that keeps people's schemas; see [`is_own_schema`].
 const USER_SCHEMA: &str = "n.nspname !~ '^(pg_|seatrial_(backup|witness)(_|$))' AND n.nspname <> 'information_schema'";
 

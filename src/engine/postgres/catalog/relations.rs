@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::raw::RawColumns;
-use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
+use super::{COLUMN_OPTION, EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
 use crate::engine::postgres::session::{Session, quote_identifier};
 use crate::snapshot::Oid;
@@ -119,7 +119,8 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
                a.atttypid, a.atttypmod, t.typnamespace = 'pg_catalog'::regnamespace,
                array_to_string(a.attacl, E'\\x1f'),
                CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
-               a.attstorage, a.attstorage = t.typstorage, {compression}, array_to_string(a.attoptions, E'\\x1f'),
+               a.attstorage, a.attstorage = t.typstorage, {compression},
+               (SELECT string_agg(o, E'\\x1f') FROM unnest(a.attoptions) o WHERE {COLUMN_OPTION}),
                a.attislocal, a.attinhcount > 0, md5(d.adbin::text), array_to_string(a.attfdwoptions, E'\\x1f')
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_type t ON t.oid = a.atttypid

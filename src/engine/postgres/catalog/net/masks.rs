@@ -1,5 +1,6 @@
 //! What of the system catalogs is left out or read in another form, and why. Whatever is not named here is compared.
 
+use crate::engine::postgres::catalog::COLUMN_OPTION;
 use crate::snapshot::net::Refers;
 
 /// Catalogs that hold data or statistics: rows are compared elsewhere, statistics are no part of a schema.
@@ -103,10 +104,9 @@ const SECRETS: [(&str, &str); 4] = [
 ];
 
 /// Lists whose order means nothing.
-const UNORDERED: [(&str, &str); 5] = [
+const UNORDERED: [(&str, &str); 4] = [
     ("pg_foreign_table", "ftoptions"),
     ("pg_class", "reloptions"),
-    ("pg_attribute", "attoptions"),
     ("pg_attribute", "attfdwoptions"),
     ("pg_db_role_setting", "setconfig"),
 ];
@@ -144,6 +144,9 @@ pub(super) fn form(catalog: &str, column: &str, type_name: &str) -> Form {
         ));
     }
     match (catalog, column) {
+        ("pg_attribute", "attoptions") => Form::Read(format!(
+            "(SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(x.attoptions) o WHERE {COLUMN_OPTION})"
+        )),
         // A TOAST table stays after its last column is dropped; its own options are the table's.
         ("pg_class", "reltoastrelid") => Form::ReadAs(
             "toast options",
