@@ -17,6 +17,10 @@ const EMPTY_AT_START: [&str; 7] =
 const NOT_COPIED: [&str; 2] = ["postmaster.pid", "postmaster.opts"];
 /// Name of folders with temporary files.
 const TEMPORARY: &str = "pgsql_tmp";
+/// Bytes of a page of the write-ahead log (`XLOG_BLCKSZ`).
+const WAL_PAGE: u64 = 8192;
+/// No record of a checkpoint is longer, in bytes, with the header of a page in its midst: it takes some 150.
+const CHECKPOINT_RECORD: u64 = 512;
 
 /// Why a data directory could not be copied.
 #[derive(Debug, Error)]
@@ -78,7 +82,7 @@ pub fn copy_data_dir_unless(
         return Err(CopyError::NotStopped { data_dir: from.to_owned() });
     }
     let mut plan = Plan::default();
-    plan.add_folder(from, to, &control.last_wal_segment)?;
+    plan.add_folder(from, to, &control.log)?;
     // Before anything is made, so that what is removed after a failure is ours.
     if to.exists() {
         return Err(failed(from, to)(io::ErrorKind::AlreadyExists.into()));
@@ -96,7 +100,7 @@ pub fn copy_data_dir_unless(
 pub fn copied_bytes(data_dir: &Path) -> Result<u64, CopyError> {
     let control = ControlFile::read(data_dir)?;
     let mut plan = Plan::default();
-    plan.add_folder(data_dir, data_dir, &control.last_wal_segment)?;
+    plan.add_folder(data_dir, data_dir, &control.log)?;
     Ok(plan.files.iter().map(|(size, ..)| size).sum())
 }
 
@@ -108,8 +112,16 @@ fn failed(from: &Path, to: &Path) -> impl FnOnce(io::Error) -> CopyError {
 /// The beginning of `global/pg_control`, which no supported version has ever moved.
 struct ControlFile {
     shut_down: bool,
-    /// Name of the WAL file with the last checkpoint.
-    last_wal_segment: String,
+    log: LogEnd,
+}
+
+/// Where the write-ahead log ends.
+struct LogEnd {
+    /// Name of the file in which the last checkpoint's record ends.
+    segment: String,
+    /// Bytes of it up to the end of that page. A server that was shut down cleanly reads no further; what comes then is as in
+    /// a new file.
+    used: u64,
 }
 
 impl ControlFile {
@@ -130,8 +142,11 @@ impl ControlFile {
         // then the copy of the checkpoint: redo u64, ThisTimeLineID u32.
         let (state, checkpoint, timeline) = (u32_at(16)?, u64_at(32)?, u32_at(48)?);
         let segment_bytes = 16 << 20;
-        let (high, low) = (checkpoint >> 32, (checkpoint & 0xffff_ffff) / segment_bytes);
-        Some(Self { shut_down: state == 1, last_wal_segment: format!("{timeline:08X}{high:08X}{low:08X}") })
+        let end = checkpoint + CHECKPOINT_RECORD;
+        let (high, low) = (end >> 32, (end & 0xffff_ffff) / segment_bytes);
+        let segment = format!("{timeline:08X}{high:08X}{low:08X}");
+        let used = (end % segment_bytes / WAL_PAGE + 1) * WAL_PAGE;
+        Some(Self { shut_down: state == 1, log: LogEnd { segment, used } })
     }
 }
 
@@ -143,7 +158,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn add_folder(&mut self, from: &Path, to: &Path, last_wal_segment: &str) -> Result<(), CopyError> {
+    fn add_folder(&mut self, from: &Path, to: &Path, log: &LogEnd) -> Result<(), CopyError> {
         self.folders.push((from.to_owned(), to.to_owned()));
         let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if EMPTY_AT_START.contains(&name) || name == TEMPORARY {
@@ -156,11 +171,13 @@ impl Plan {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if metadata.is_dir() {
-                self.add_folder(&source, &target, last_wal_segment)?;
+                self.add_folder(&source, &target, log)?;
             } else if !metadata.is_file() {
                 return Err(CopyError::Irregular { path: source });
-            } else if !NOT_COPIED.contains(&name.as_ref()) && !is_recycled(from, &name, last_wal_segment) {
-                self.files.push((metadata.len(), source, target));
+            } else if !NOT_COPIED.contains(&name.as_ref()) && !is_recycled(from, &name, &log.segment) {
+                let last = from.ends_with("pg_wal") && *name == log.segment;
+                let bytes = if last { log.used.min(metadata.len()) } else { metadata.len() };
+                self.files.push((bytes, source, target));
             }
         }
         Ok(())
@@ -179,18 +196,18 @@ impl Plan {
         self.files.sort_by_key(|(size, ..)| std::cmp::Reverse(*size));
         let next = AtomicUsize::new(0);
         let work = || {
-            while let Some((size, from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some((bytes, from, to)) = self.files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let copied = if stop.load(Ordering::Relaxed) {
                     Err(io::ErrorKind::Interrupted.into())
                 } else {
-                    copy_file(from, to)
+                    copy_file(from, to, *bytes)
                 };
                 if let Err(error) = copied {
                     // The other thread finds nothing left to do.
                     next.store(self.files.len(), Ordering::Relaxed);
                     return Err(failed(from, to)(error));
                 }
-                told(*size);
+                told(*bytes);
             }
             Ok(())
         };
@@ -214,14 +231,19 @@ fn is_recycled(folder: &Path, name: &str, last_wal_segment: &str) -> bool {
         && name > last_wal_segment
 }
 
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies that many bytes, all but the last segment's being the whole file; the rest of it is empty.
+fn copy_file(from: &Path, to: &Path, bytes: u64) -> io::Result<()> {
     let mut source = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     let metadata = source.metadata()?;
     give_to_owner_of(&metadata, |uid, gid| fchown(&target, uid, gid))?;
     // Between two files this is copy_file_range: within the kernel, sharing blocks where the file system can.
-    let copied = io::copy(&mut source, &mut target)?;
-    if copied == metadata.len() { Ok(()) } else { Err(io::Error::other("it changed while it was copied")) }
+    let copied = io::copy(&mut (&mut source).take(bytes), &mut target)?;
+    // Nobody may write to it meanwhile.
+    if copied != bytes || source.metadata()?.len() != metadata.len() {
+        return Err(io::Error::other("it changed while it was copied"));
+    }
+    if bytes < metadata.len() { target.set_len(metadata.len()) } else { Ok(()) }
 }
 
 /// Only root can give files away; everybody else owns what they copy.
@@ -277,6 +299,31 @@ mod tests {
         }
         assert_eq!(to.metadata().expect("made").mode() & 0o777, 0o700);
         assert_eq!(to.join("PG_VERSION").metadata().expect("made").mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_log_is_copied_up_to_the_page_its_last_checkpoint_ends_on() {
+        let folder = cluster(1);
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let wal = "pg_wal/000000010000000500000012";
+        // At 5/12000028, and its record ends on the first page.
+        write(from.join(wal), vec![7_u8; 1 << 20]).expect("written");
+        assert!(copied_bytes(&from).expect("counted") < 1 << 20);
+        copy_data_dir(&from, &to).expect("copied");
+        let copied = std::fs::read(to.join(wal)).expect("copied");
+        assert_eq!(copied.len(), 1 << 20, "as long as before");
+        let (used, rest) = copied.split_at(8192);
+        assert!(used.iter().all(|byte| *byte == 7) && rest.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_checkpoint_that_ends_in_the_next_file_takes_both_along() {
+        let mut control = vec![0; 8192];
+        control[16..20].copy_from_slice(&1_u32.to_ne_bytes());
+        control[32..40].copy_from_slice(&0x0000_0005_12ff_ffa0_u64.to_ne_bytes());
+        control[48..52].copy_from_slice(&1_u32.to_ne_bytes());
+        let log = ControlFile::parse(&control).expect("parsed").log;
+        assert_eq!((log.segment.as_str(), log.used), ("000000010000000500000013", 8192));
     }
 
     #[test]
