@@ -8,6 +8,7 @@ use seatrial::report::visible::is_unprintable;
 use seatrial::report::{Format, RenderOptions, render};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use support::browser::Browser;
 use support::repository;
 
@@ -161,6 +162,26 @@ fn it_fits_a_phone_and_a_desk_by_day_and_by_night_and_is_whole_without_script() 
     assert_eq!(browser.eval(idle), 0, "nothing is there that would do nothing");
     browser.eval("document.querySelector('#rollback > .script').open = true");
     assert_eq!(browser.eval("document.querySelector('#rollback > .script pre').checkVisibility()"), true);
+}
+
+#[test]
+fn installing_chromium_asks_first_and_does_nothing_where_it_is() {
+    let script = repository().join("scripts/install-chromium.sh");
+    let there = Command::new(&script).stdin(Stdio::null()).output().expect("a shell");
+    assert!(there.status.success() && there.stderr.is_empty(), "{there:?}");
+    // A machine on which only the shell is found.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink("/bin/bash", folder.path().join("bash")).expect("a link");
+    let bare = Command::new("/bin/bash")
+        .arg(&script)
+        .env("PATH", folder.path())
+        .env_remove("SEATRIAL_TEST_CHROMIUM")
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    assert_eq!(bare.status.code(), Some(4), "{bare:?}");
+    let told = String::from_utf8_lossy(&bare.stderr);
+    assert!(told.contains("[y/N]") && told.contains("Nothing installed. Install Chromium yourself"), "{told}");
 }
 
 /// What a stranger would write, were every name theirs.

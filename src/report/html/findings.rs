@@ -123,16 +123,49 @@ fn card<'r>(report: &Report, number: usize, finding: &'r Finding) -> Card<'r> {
         sql: statement.and_then(|statement| Sql::of(statement, finding)),
         advice: prose(&finding.advice),
         safer,
-        evidence: finding.evidence.iter().map(|(key, value)| (key.as_str(), evidence(value))).collect(),
+        evidence: finding.evidence.iter().filter_map(|(key, value)| Some((key.as_str(), evidence(value)?))).collect(),
         allowed: finding.suppressed_by.as_deref().map(prose),
     }
 }
 
-fn evidence(value: &Value) -> String {
+/// A value as people read it; `None` where it says nothing.
+fn evidence(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => prose(text),
-        Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), human::count),
-        Value::Null => "unknown".to_owned(),
-        other => prose(&other.to_string()),
+        Value::Null => None,
+        Value::String(text) => Some(prose(text)),
+        Value::Number(number) => Some(match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => human::count(whole),
+            (None, Some(part)) if part.fract() != 0.0 => format!("{part:.2}"),
+            (None, _) => number.to_string(),
+        }),
+        Value::Bool(true) => Some("yes".to_owned()),
+        Value::Bool(false) => Some("no".to_owned()),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            let items: Vec<String> = items.iter().filter_map(evidence).collect();
+            (!items.is_empty()).then(|| prose(&items.join(", ")))
+        }
+        Value::Array(_) | Value::Object(_) => Some(prose(&value.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn evidence_reads_like_speech_and_what_says_nothing_is_left_out() {
+        for (value, told) in [
+            (json!(null), None),
+            (json!([]), None),
+            (json!(1204331), Some("1,204,331")),
+            (json!(4.595238), Some("4.60")),
+            (json!(-3), Some("-3")),
+            (json!(["a", 2, null]), Some("a, 2")),
+            (json!(false), Some("no")),
+            (json!({"a": [1]}), Some("{\"a\":[1]}")),
+        ] {
+            assert_eq!(evidence(&value).as_deref(), told, "{value}");
+        }
     }
 }

@@ -13,8 +13,10 @@ const WIDE: f64 = 1000.0;
 const SHORTEST: f64 = 2.0;
 /// Parts the axis is divided into.
 const PARTS: usize = 4;
-/// Hot queries named that stalled behind one statement.
+/// Hot queries named at a glance that stalled behind one statement.
 const STALLS: usize = 3;
+/// The same where the statement is open.
+const NAMED: usize = 50;
 /// Statements drawn at most.
 const DRAWN: usize = 300;
 
@@ -199,6 +201,10 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         bars.push(axis.bar("stalled", (start, longest), (23, 4)));
     }
     let mut lines = view::lock_lines(statement, false);
+    lines.extend(worst.iter().take(NAMED).map(|stall| {
+        let (query, time) = (name(&stall.query), human::duration(stall.longest_ms));
+        format!("{query} waited {time} behind it, beside the migration on another copy")
+    }));
     lines.extend(view::work_lines(statement));
     if statement.wal_bytes > 0 {
         lines.push(format!("wrote {} of write-ahead log", human::bytes(statement.wal_bytes)));
