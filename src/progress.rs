@@ -42,9 +42,11 @@ impl Progress {
         }
         let in_place = !BAR.is_hidden();
         let mut turns = Turns::new(in_place);
-        let result = loop {
+        // Whatever ends the wait: who is interrupted reads a report next.
+        let _cleared = Cleared;
+        loop {
             tokio::select! {
-                result = &mut work => break result,
+                result = &mut work => return result,
                 () = tokio::time::sleep(if in_place { DRAW } else { LOOK }) => {
                     let word = how();
                     match turns.is_due(word.since.elapsed(), word.since) {
@@ -54,9 +56,16 @@ impl Progress {
                     }
                 }
             }
-        };
+        }
+    }
+}
+
+/// No bar is left once this is dropped.
+struct Cleared;
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
         BAR.finish_and_clear();
-        result
     }
 }
 

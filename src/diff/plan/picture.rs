@@ -157,7 +157,10 @@ mod tests {
         let replaced: Vec<&Pair> = pairs.iter().filter(|pair| pair.change == Change::Replaced).collect();
         assert_eq!(replaced.len(), 1, "{pairs:#?}");
         let (old, new) = (replaced[0].before.as_ref().expect("before"), replaced[0].after.as_ref().expect("after"));
-        assert!(old.label.starts_with("Index Scan using ") && new.label.starts_with("Seq Scan on "), "{pairs:#?}");
+        assert!(
+            old.label.starts_with("Bitmap Heap Scan using ") && new.label.starts_with("Seq Scan on "),
+            "{pairs:#?}"
+        );
         assert!(old.blocks < new.blocks && new.own_blocks == new.blocks, "{pairs:#?}");
         assert!(old.rows.is_some() && old.loops == Some(1.0) && old.estimated_rows.is_some(), "{old:?}");
     }
