@@ -556,7 +556,8 @@ fn postgresql_is_installed_where_it_is_missing_and_only_packages_are_kept() {
         // Whatever would change the machine is noted, and nothing of it is done.
         for name in ["sudo", "apt-get", "chown", "tee", "env"] {
             let script = "#!/bin/bash\nprintf '%s ' \"$(basename \"$0\")\" \"$@\" >>\"$STAND_IN/asked\"\n\
-                          echo >>\"$STAND_IN/asked\"\n";
+                          echo >>\"$STAND_IN/asked\"\n\
+                          case \"$0 $*\" in *tee*) cat >/dev/null ;; *--print-uris*) cat \"$STAND_IN/listed\" ;; esac\n";
             let path = runner.path("bin").join(name);
             fs::write(&path, script).unwrap();
             fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -570,12 +571,24 @@ fn postgresql_is_installed_where_it_is_missing_and_only_packages_are_kept() {
     for wrong in ["", "latest", "17; touch x", "17\n18"] {
         assert_eq!(runner(wrong).run("ci/postgres.sh").code, Some(2), "{wrong}");
     }
-    let missing = runner("16");
+    // Of what a cache brought only those stay that are what the signed lists name, to the byte.
+    let hash = Command::new("sha256sum").arg(repository().join("LICENSE-MIT")).output().unwrap();
+    let hash = text(&hash)[..64].to_owned();
+    let listed = ["same.deb", "other.deb"].map(|name| format!("'http://mirror/{name}' {name} 1 SHA256:{hash}\n"));
+    let missing = runner("16").put("listed", &(listed.concat() + "'http://mirror/weak.deb' weak.deb 1 MD5Sum:0\n"));
+    let packages = missing.path("temp/seatrial-postgres-packages");
+    fs::create_dir(&packages).unwrap();
+    let licence = fs::read_to_string(repository().join("LICENSE-MIT")).unwrap();
+    fs::write(packages.join("same.deb"), &licence).unwrap();
+    fs::write(packages.join("other.deb"), licence.replacen('M', "N", 1)).unwrap();
+    fs::write(packages.join("weak.deb"), "").unwrap();
+    fs::write(packages.join("unknown.deb"), "").unwrap();
     let step = missing.run("ci/postgres.sh");
     assert_eq!(step.code, Some(0), "{}", step.log);
+    let kept: Vec<String> = support::names(&packages).into_iter().filter(|name| name.ends_with(".deb")).collect();
+    assert_eq!(kept, ["same.deb"], "{}", step.log);
     let asked = missing.noted("asked");
     assert!(asked.contains("postgresql-16") && asked.contains("apt-get update"), "{asked}");
-    let packages = missing.path("temp/seatrial-postgres-packages");
     assert!(asked.contains(&format!("Dir::Cache::archives={}", packages.display())), "{asked}");
 }
 
