@@ -10,6 +10,7 @@ stop() { # message
   local message=${1//%/%25}
   message=${message//$'\r'/%0D}
   printf '::error title=Seatrial::%s\n' "${message//$'\n'/%0A}"
+  printf 'verdict=unknown\nfindings=\nreport-path=\n' >>"$GITHUB_OUTPUT"
   exit 2
 }
 

@@ -8,7 +8,8 @@ sha256=$2
 folder=$3
 
 fail() { # message
-  echo "download: $1" >&2
+  # In one line: what is named may be an input, and a line of its own could be a command to the runner.
+  printf 'download: %s\n' "${1//[$'\n\r']/ }" >&2
   exit 1
 }
 

@@ -275,6 +275,9 @@ pub struct ReportArgs {
     /// text, json, markdown, html, sarif, junit, github or gitlab, each with =FILE to write a file; repeatable.
     #[arg(long, value_name = "F[=FILE]", value_delimiter = ',')]
     pub format: Vec<String>,
+    /// Write report.md, report.html and the scripts here, and report.json anew.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Colour in the terminal report.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: When,

@@ -146,8 +146,12 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
     let report =
         v1::Report::from_json(&text).map_err(|error| Stop::usage(anyhow!("{}: {error}", args.file.display())))?;
     let outputs = Output::parse_all(&args.format).map_err(Stop::usage)?;
-    let shown =
-        Shown { color: args.color, verbose: args.verbose, quiet: false, out_dir: None, database: None, databases: 1 };
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder).map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
+        report::write_artefacts(&report, folder).map_err(Stop::environment)?;
+    }
+    let out_dir = args.out.as_deref();
+    let shown = Shown { color: args.color, verbose: args.verbose, quiet: false, out_dir, database: None, databases: 1 };
     report::emit(&report, &outputs, shown).map_err(Stop::environment)?;
     Ok(exit::CLEAN)
 }

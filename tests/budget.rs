@@ -178,10 +178,10 @@ fn a_long_statement_says_how_far_it_is() {
          UNION ALL SELECT 90001, pg_sleep(8)::text;\n",
     );
     let ran = place.check(&["--passes", "measure"]);
-    let told = ran.stderr.lines().find(|line| line.starts_with("measure: migration.sql:2, statement 2: "));
+    let told = ran.stderr.lines().find(|line| line.starts_with("measure: migration.sql:2, statement 2 of 2: "));
     assert!(told.is_some_and(|line| line.contains(" s so far")), "{}", ran.stderr);
     assert!(told.is_some_and(|line| line.contains(" rows written to public.notes, which had ")), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("statement 1:"), "what is quick is not told: {}", ran.stderr);
+    assert!(!ran.stderr.contains("statement 1 of"), "what is quick is not told: {}", ran.stderr);
     let quiet = place.check(&["--passes", "measure", "--quiet"]);
     assert!(!quiet.stderr.contains("so far"), "{}", quiet.stderr);
 }

@@ -177,7 +177,7 @@ fn stopped_by(signal: Signal, name: &str, code: i32) {
     let name_of_signal = name;
     let place = Place::new(name);
     let mut running = place.start("endless.sql", &["--out", "out"]);
-    running.until("measure: endless.sql:2, statement 2:");
+    running.until("measure: endless.sql:2, statement 2 of 2:");
     running.signal(signal);
     let (ended, said) = running.end();
     assert_eq!(ended, Some(code), "{said}");

@@ -112,13 +112,14 @@ impl Job {
             let names = trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
             return Err(Stop::usage(detect::ambiguous(&paths[0], names)));
         }
-        let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
-        if let Some(folder) = &settings.suggest {
-            super::suggest::make_ready(folder).map_err(Stop::usage)?;
-        }
+        // First: other formats may be meant for this folder.
         if let Some(folder) = &settings.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Stop::usage(anyhow!("--out {}: {error}", folder.display())))?;
+        }
+        let outputs = Output::parse_all(&settings.format).map_err(Stop::usage)?;
+        if let Some(folder) = &settings.suggest {
+            super::suggest::make_ready(folder).map_err(Stop::usage)?;
         }
         Ok(Self { settings, queries, passed_over, trees, changed, source, outputs })
     }

@@ -3,7 +3,7 @@
 
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
-use crate::copy::fingerprint::{FingerprintMemory, hexadecimal};
+use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
@@ -328,7 +328,7 @@ impl Making<'_> {
         let path = partial.path().join(RECORD);
         serde_json::to_vec_pretty(&record)
             .map_err(std::io::Error::other)
-            .and_then(|text| std::fs::write(&path, text))
+            .and_then(|text| write_private(&path, &text))
             .map_err(|error| BaseError::Record { path, error })?;
         Ok(record)
     }

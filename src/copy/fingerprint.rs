@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -101,7 +101,7 @@ impl FingerprintMemory {
     fn save(&self) {
         let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
         let written = serde_json::to_vec(&self.known).map_err(std::io::Error::other).and_then(|text| {
-            std::fs::write(&temporary, text)?;
+            write_private(&temporary, &text)?;
             std::fs::rename(&temporary, &self.path)
         });
         if written.is_err() {
@@ -109,6 +109,12 @@ impl FingerprintMemory {
             let _ = std::fs::remove_file(&temporary);
         }
     }
+}
+
+/// Writes a new file that nobody else may read: names and sizes of dumps are nobody else's business.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
 }
 
 impl Known {

@@ -44,15 +44,16 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
         found.extend(behind(rehearsal, &cut));
     }
     if slower_unknown(rehearsal) {
-        let mut unknown =
-            say("slower", missing(PassName::Measure), "register hot queries and pass them with --queries");
+        let mut unknown = say("slower", missing(PassName::Measure), "let the measure pass come to its end");
         if rehearsal.queries.is_empty() {
+            unknown.advice = "register hot queries and pass them with --queries";
             "no hot queries are registered".clone_into(&mut unknown.reason);
             unknown.crashed = false;
         } else if rehearsal.ran(PassName::Measure) {
             let planned = rehearsal.plans.iter().any(|change| !change.diff.verdict.failed_before);
             let reason = if planned { "no hot query could be judged" } else { "no hot query could be planned" };
             reason.clone_into(&mut unknown.reason);
+            unknown.advice = "see in the report why each hot query could not be judged";
         }
         found.push(unknown);
     }

@@ -61,7 +61,7 @@ fn entry(report: &Report, finding: &Finding, repeats: &mut Repeats) -> String {
     let fingerprint =
         Finding::fingerprint(finding.file.as_deref(), &finding.id, &finding.objects, finding.query.as_deref());
     write(&Entry {
-        description: visible(&message(finding).replace('\n', " ")).into_owned(),
+        description: visible(&message(finding).replace('\n', " · ")).into_owned(),
         check_name: format!("seatrial/{}", visible(&finding.id)),
         fingerprint: repeats.distinct(fingerprint, "-", ""),
         severity: severity(finding),

@@ -16,7 +16,12 @@ pub const BYTE_BUDGET: usize = 65_000;
 pub const LEAST: usize = 2_000;
 
 /// Room kept for the last line.
-const TAIL: usize = 200;
+const TAIL: usize = 320;
+/// Sections that are named where they are left out, and columns of one name.
+const SECTIONS_NAMED: usize = 3;
+const SECTION_NAME: usize = 40;
+/// Bytes below which the beginning of a section is not worth its place.
+const LEAST_SECTION: usize = 1_000;
 
 /// Characters of one message, summary or advice.
 const PROSE: usize = 1_200;
@@ -24,8 +29,11 @@ const PROSE: usize = 1_200;
 const NAME: usize = 300;
 /// Hot queries, and things to do, for who is paged.
 const PAGED: usize = 5;
-/// Lines of one plan diff or script.
+/// Lines of one plan diff.
 const CODE_LINES: usize = 120;
+/// Lines, and bytes of one, of a script that is shown.
+const SCRIPT_LINES: usize = 400;
+const SCRIPT_COLUMNS: usize = 2_000;
 
 /// Renders within `options.byte_budget` bytes (never less than [`LEAST`]).
 pub fn render(report: &Report, options: &RenderOptions) -> String {
@@ -36,8 +44,8 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     missing.migrations = migrations(&mut page, report);
     missing.findings = findings(&mut page, report);
     for (title, body) in details(report, options) {
-        if !page.push(&format!("\n<details><summary>{}</summary>\n\n{body}\n</details>\n", text(&title))) {
-            missing.sections += 1;
+        if !page.push_section(&title, &body) {
+            missing.sections.push(title);
         }
     }
     page.out.push_str(&missing.sentence());
@@ -49,17 +57,22 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
 struct Missing {
     migrations: usize,
     findings: usize,
-    sections: usize,
+    /// By their titles.
+    sections: Vec<String>,
 }
 
 impl Missing {
     fn sentence(&self) -> String {
-        let parts: Vec<String> =
-            [(self.findings, "finding"), (self.migrations, "migration"), (self.sections, "section")]
-                .into_iter()
-                .filter(|(number, _)| *number > 0)
-                .map(|(number, noun)| human::more(number, noun))
-                .collect();
+        let counted = [(self.findings, "finding"), (self.migrations, "migration")];
+        let mut parts: Vec<String> = counted
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, noun)| human::more(number, noun))
+            .collect();
+        let named = self.sections.iter().take(SECTIONS_NAMED);
+        parts.extend(named.map(|title| format!("\"{}\"", clip(&text(title), SECTION_NAME))));
+        let others = self.sections.len().saturating_sub(SECTIONS_NAMED);
+        parts.extend((others > 0).then(|| human::more(others, "section")));
         if parts.is_empty() { String::new() } else { format!("\n_{} in the full report._\n", human::list(&parts)) }
     }
 }
@@ -78,6 +91,49 @@ impl Page {
         }
         fits
     }
+}
+
+impl Page {
+    /// Adds a section to fold, as many lines of it as fit. False where hardly any do, and for a script, of which a part is
+    /// worse than nothing.
+    fn push_section(&mut self, title: &str, body: &str) -> bool {
+        let head = format!("\n<details><summary>{}</summary>\n\n", text(title));
+        let end = "\n</details>\n";
+        if self.push(&format!("{head}{body}{end}")) {
+            return true;
+        }
+        let room = self.budget.saturating_sub(self.out.len() + head.len() + end.len());
+        if room < LEAST_SECTION || title.ends_with(".sql") {
+            return false;
+        }
+        let (kept, lines) = beginning(body, room);
+        self.push(&format!("{head}{kept}\n_{} in the full report._\n{end}", human::more(lines, "line")))
+    }
+}
+
+/// The first lines of a body within so many bytes, with its last block of code closed, and how many lines are left.
+fn beginning(body: &str, room: usize) -> (String, usize) {
+    let mut kept = String::new();
+    let mut fence: Option<&str> = None;
+    for (position, line) in body.lines().enumerate() {
+        let closing = fence.map_or(0, |fence| fence.len() + 1);
+        if kept.len() + line.len() + 1 + closing + TAIL > room {
+            if let Some(fence) = fence {
+                kept.push_str(fence);
+                kept.push('\n');
+            }
+            return (kept, body.lines().count() - position);
+        }
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match fence {
+            Some(open) if line == open => fence = None,
+            None if ticks >= 3 => fence = Some(&line[..ticks]),
+            _ => {}
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    (kept, 0)
 }
 
 /// Prose in which nothing is markup.
@@ -182,6 +238,10 @@ fn paged(page: &mut Page, report: &Report, options: &RenderOptions) {
         let sql = sql.map(|sql| format!(": {}", code(sql))).unwrap_or_default();
         block.push_str(&format!("- → {}{sql}\n", text(&step.text)));
     }
+    let hidden = paged.steps.len().saturating_sub(PAGED);
+    if hidden > 0 {
+        block.push_str(&format!("- {} among the findings\n", human::more(hidden, "step")));
+    }
     let command = paged.undo.command.as_deref().map(|command| format!("{}: ", code(command))).unwrap_or_default();
     block.push_str(&format!("- ← {command}{}\n", text(&paged.undo.text)));
     page.push(&block);
@@ -232,7 +292,7 @@ fn one_finding(report: &Report, finding: &Finding) -> String {
     if !finding.message.is_empty() {
         out.push_str(&format!("<br>\n  Seen: {}", text(&finding.message)));
     }
-    if let Some(statement) = finding.statement.and_then(|index| view::statement(report, index)) {
+    if let Some(statement) = view::statement_of(report, finding) {
         let sql = code(&view::sql_line(&statement.sql, 120));
         if !sql.is_empty() {
             out.push_str(&format!("<br>\n  In: {sql}"));
@@ -266,8 +326,18 @@ fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
     sections.push(rollback(report, options));
     sections.push(("What this rests on".to_owned(), assumptions(report)));
     let scripts = report.rollback.scripts.files();
-    sections.extend(scripts.map(|(name, script)| (name.to_owned(), code_block("sql", script))));
+    sections.extend(scripts.map(|(name, script)| (name.to_owned(), whole_script(script))));
     sections
+}
+
+/// A script as it is, or no part of it: what is cut before its COMMIT must not look as if it could be run.
+fn whole_script(script: &str) -> String {
+    let lines = script.lines().count();
+    if lines > SCRIPT_LINES || script.lines().any(|line| visible(line) != line || line.len() > SCRIPT_COLUMNS) {
+        return format!("It has {}: see the full report.\n", human::plural(lines, "line"));
+    }
+    let fence = "`".repeat(longest_run(script).max(2) + 1);
+    format!("{fence}sql\n{}\n{fence}\n", script.trim_end())
 }
 
 fn refusals(report: &Report) -> Option<String> {
@@ -328,7 +398,7 @@ fn trials(report: &Report) -> Vec<(String, String)> {
         for row in &section.rows {
             body.push_str(&format!("{} {}\n\n", row.tone.mark(), text(&row.text)));
             if !row.sql.is_empty() {
-                body.push_str(&format!("{}\n", code_block("sql", &row.sql.join(";\n"))));
+                body.push_str(&format!("{}\n", code_block("sql", &row.sql.join("\n"))));
             }
             if let Some(timeline) = &row.timeline {
                 body.push_str(&format!("{}\n", code_block("", timeline)));

@@ -4,6 +4,7 @@
 
 pub mod build;
 mod colour;
+mod copyable;
 pub mod each;
 pub mod github;
 pub mod gitlab;

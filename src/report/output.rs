@@ -1,5 +1,6 @@
 //! Where reports go: standard output, files of one format each, a folder of artefacts.
 
+use super::visible::visible;
 use super::{Format, RenderOptions, UnknownFormat, each, markdown, render, v1};
 use crate::cli::When;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -51,12 +52,10 @@ impl Output {
                 None => (text.as_str(), None),
             };
             let format = Format::from_str(name)?;
-            if let Some(path) = &file {
-                if outputs.iter().any(|known: &Self| known.file.as_ref() == Some(path)) {
-                    return Err(OutputError::SameFile(path.clone()));
-                }
-                // Now, not after a long run: a path that cannot be written is found at once.
-                std::fs::File::create(path).map_err(|source| OutputError::Write { path: path.clone(), source })?;
+            if let Some(path) =
+                file.as_ref().filter(|path| outputs.iter().any(|known: &Self| known.file.as_ref() == Some(*path)))
+            {
+                return Err(OutputError::SameFile(path.clone()));
             }
             outputs.push(Self { format, file });
         }
@@ -64,6 +63,10 @@ impl Output {
             0 => outputs.insert(0, Self { format: Format::Text, file: None }),
             1 => {}
             _ => return Err(OutputError::TwoOnStdout),
+        }
+        // Now, not after a long run: a path that cannot be written is found at once. And none is made for wrong usage.
+        for path in outputs.iter().filter_map(|output| output.file.as_ref()) {
+            std::fs::File::create(path).map_err(|source| OutputError::Write { path: path.clone(), source })?;
         }
         Ok(outputs)
     }
@@ -109,7 +112,7 @@ pub fn emit(report: &v1::Report, outputs: &[Output], shown: Shown<'_>) -> Result
         }
     }
     match step_summary().filter(|_| outputs.iter().any(|output| output.format == Format::Github)) {
-        Some(path) => append_summary(report, &path, shown.database),
+        Some(path) => append_summary(report, &path, shown.database, out_dir),
         None => Ok(()),
     }
 }
@@ -123,7 +126,12 @@ fn step_summary() -> Option<PathBuf> {
 }
 
 /// Adds the report as Markdown to what a step has said already, as far as there is room.
-fn append_summary(report: &v1::Report, path: &Path, database: Option<&str>) -> Result<(), OutputError> {
+fn append_summary(
+    report: &v1::Report,
+    path: &Path,
+    database: Option<&str>,
+    out_dir: Option<String>,
+) -> Result<(), OutputError> {
     let failed = |source| OutputError::Write { path: path.to_path_buf(), source };
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(failed)?;
     let written = usize::try_from(file.metadata().map_err(failed)?.len()).unwrap_or(usize::MAX);
@@ -135,7 +143,7 @@ fn append_summary(report: &v1::Report, path: &Path, database: Option<&str>) -> R
         let told = format!("warning: no room is left in {}: see the full report", path.display());
         return writeln!(anstream::stderr(), "{told}").map_err(failed);
     }
-    let options = RenderOptions { byte_budget: room, ..Default::default() };
+    let options = RenderOptions { byte_budget: room, out_dir, ..Default::default() };
     let text = render(report, Format::Markdown, &options);
     file.write_all(format!("{gap}{heading}{text}").as_bytes()).map_err(failed)
 }
@@ -148,15 +156,15 @@ pub fn write_heading(database: &str, first: bool, outputs: &[Output], color: Whe
     let Some(output) = outputs.iter().find(|output| output.file.is_none()) else { return Ok(()) };
     let gap = if first { "" } else { "\n" };
     match output.format {
-        Format::Text => write_stdout(&format!("{gap}Database {database}\n\n"), color),
-        Format::Markdown => write_stdout(&format!("{gap}# Database `{database}`\n\n"), color),
+        Format::Text => write_stdout(&format!("{gap}Database {}\n\n", visible(database)), color),
+        Format::Markdown => write_stdout(&format!("{gap}# Database {}\n\n", markdown::code(database)), color),
         // One document after another.
         Format::Json | Format::Html | Format::Sarif | Format::Junit | Format::Github | Format::Gitlab => Ok(()),
     }
 }
 
 /// Writes report.json, report.md, report.html and the scripts to a folder; the scripts of each migration to folders of their
-/// own in it.
+/// own in it. Scripts of an earlier run go: beside this report they would undo something else.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -165,11 +173,36 @@ pub fn write_artefacts(report: &v1::Report, folder: &Path) -> Result<(), OutputE
     write_file(&folder.join("report.json"), &render(report, Format::Json, &options))?;
     write_file(&folder.join("report.md"), &render(report, Format::Markdown, &options))?;
     write_file(&folder.join("report.html"), &render(report, Format::Html, &options))?;
+    remove_scripts(folder)?;
     write_scripts(&report.rollback.scripts, folder)?;
     for single in each::singles(report).iter().filter(|single| single.was_run()) {
         let own = folder.join(&single.folder);
         std::fs::create_dir_all(&own).map_err(|source| OutputError::Write { path: own.clone(), source })?;
         write_scripts(&single.rollback.scripts, &own)?;
+    }
+    Ok(())
+}
+
+/// Removes what [`write_artefacts`] may have written before, by name, and nothing else.
+fn remove_scripts(folder: &Path) -> Result<(), OutputError> {
+    let mut folders = vec![folder.to_path_buf()];
+    if let Ok(entries) = std::fs::read_dir(folder.join("rollback")) {
+        folders.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    for folder in folders {
+        for name in ["prepare.sql", "rollback.sql", "cleanup.sql"] {
+            let path = folder.join(name);
+            match std::fs::remove_file(&path) {
+                Err(source) if !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Err(OutputError::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        if folder.parent().is_some_and(|parent| parent.ends_with("rollback")) {
+            // Only an empty one goes; whatever else is in it is somebody's.
+            let _ = std::fs::remove_dir(&folder);
+        }
     }
     Ok(())
 }
@@ -206,6 +239,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn scripts_of_an_earlier_run_do_not_stay_beside_another_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = v1::Report::from_json(include_str!("../../tests/recordings/regressed.json")).unwrap();
+        write_artefacts(&report, folder.path()).unwrap();
+        assert!(folder.path().join("rollback.sql").is_file());
+        let own = folder.path().join("rollback/1");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("rollback.sql"), "-- of before").unwrap();
+        std::fs::write(folder.path().join("rollback/notes.txt"), "mine").unwrap();
+
+        let mut unproven = report.clone();
+        unproven.rollback.scripts = v1::Scripts::default();
+        unproven.migrations.clear();
+        write_artefacts(&unproven, folder.path()).unwrap();
+        assert!(!folder.path().join("rollback.sql").exists() && !folder.path().join("prepare.sql").exists());
+        assert!(!own.exists());
+        assert!(folder.path().join("rollback/notes.txt").is_file() && folder.path().join("report.json").is_file());
+    }
+
+    #[test]
+    fn wrong_usage_leaves_no_empty_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("all.json");
+        let formats = [format!("json={}", file.display()), "text".to_owned(), "github".to_owned()];
+        assert!(matches!(Output::parse_all(&formats), Err(OutputError::TwoOnStdout)));
+        assert!(!file.exists());
+    }
+
+    #[test]
     fn text_goes_to_standard_output_unless_something_else_does() {
         let formats = |formats: &[&str]| -> Vec<String> { formats.iter().map(|text| (*text).to_owned()).collect() };
         assert_eq!(Output::parse_all(&[]).unwrap(), [Output { format: Format::Text, file: None }]);
@@ -221,7 +283,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let summary = folder.path().join("summary");
         for database in ["shop", "led`ger"] {
-            append_summary(&report, &summary, Some(database)).unwrap();
+            append_summary(&report, &summary, Some(database), None).unwrap();
         }
         let written = std::fs::read_to_string(&summary).unwrap();
         let headings: Vec<&str> = written.lines().filter(|line| line.starts_with("# ")).collect();

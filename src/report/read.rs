@@ -108,6 +108,10 @@ fn locate(text: &str, error: &serde_json::Error) -> ReportError {
     if let Some(end) = reason.rfind(" at line ") {
         reason.truncate(end);
     }
+    if reason.starts_with("recursion limit exceeded") {
+        let reason = "it is nested deeper than can be read: a plan in it has more than some 60 levels".to_owned();
+        return ReportError::Shape { path: json_path(text, line, column, &reason), line, column, reason };
+    }
     match error.classify() {
         Category::Data => ReportError::Shape { path: json_path(text, line, column, &reason), line, column, reason },
         Category::Syntax | Category::Eof | Category::Io => ReportError::Syntax { line, column, reason },

@@ -5,7 +5,7 @@ use super::v1::{Finding, Outcome, Report, Severity};
 use super::view::{self, Tone};
 use super::visible::{clip, columns, visible, visible_lines, wrap};
 use super::{RenderOptions, v1};
-use super::{each, human, measured};
+use super::{copyable, each, human, measured};
 use crate::diff::plan::render;
 use anstyle::Style;
 
@@ -45,7 +45,8 @@ pub fn render(report: &Report, options: &RenderOptions) -> String {
     let (width, wide) = (options.width.clamp(NARROWEST, PROSE_WIDTH), options.width.clamp(NARROWEST, WIDEST));
     let mut page = Page { width, wide, options, out: String::new() };
     verdict(&mut page, report);
-    if options.quiet && report.verdict == v1::Verdict::Pass && report.complete {
+    let known = view::answers(report).iter().all(|answer| answer.tone != Tone::Unknown);
+    if options.quiet && report.verdict == v1::Verdict::Pass && report.complete && known {
         return page.out;
     }
     answers(&mut page, report);
@@ -119,12 +120,18 @@ impl Page<'_> {
         self.line(&line);
     }
 
-    /// Statements to be copied: wrapped and never cut, each line as deep as it stands.
+    /// SQL to be copied: broken only where that changes nothing, and never cut.
     fn sql(&mut self, indent: &str, statements: &[String]) {
-        for line in statements.iter().flat_map(|sql| sql.lines()) {
-            let text = line.trim_start_matches(' ');
-            let prefix = format!("{indent}{}", &line[..line.len() - text.len()]);
-            self.paragraph(&prefix, PLAIN, text, PLAIN);
+        let width = self.width.saturating_sub(indent.len());
+        for line in statements.iter().flat_map(|sql| copyable::sql(sql, width)) {
+            self.line(&format!("{indent}{line}"));
+        }
+    }
+
+    /// A command for a shell, to be copied as well.
+    fn command(&mut self, indent: &str, command: &str) {
+        for line in copyable::shell(command, self.width.saturating_sub(indent.len())) {
+            self.line(&format!("{indent}{line}"));
         }
     }
 
@@ -189,7 +196,9 @@ fn paged(page: &mut Page, report: &Report) {
     }
     page.more("    ", paged.steps.len() - limit, "step");
     page.paragraph("  ← ", style(paged.undo.tone), &format!("way back: {}", paged.undo.text), PLAIN);
-    page.sql("      ", paged.undo.command.as_slice());
+    if let Some(command) = &paged.undo.command {
+        page.command("      ", command);
+    }
 }
 
 fn migrations(page: &mut Page, report: &Report) {
@@ -281,7 +290,7 @@ fn one_finding(page: &mut Page, report: &Report, finding: &Finding) {
     if !finding.message.is_empty() {
         page.paragraph("    ", PLAIN, &finding.message, PLAIN);
     }
-    if let Some(statement) = finding.statement.and_then(|index| view::statement(report, index)) {
+    if let Some(statement) = view::statement_of(report, finding) {
         for line in snippet::lines(statement, finding, page.wide - SQL_INDENT.len(), page.options.color) {
             page.line(&format!("{SQL_INDENT}{line}"));
         }

@@ -2,7 +2,7 @@
 
 use super::human;
 use super::v1::{
-    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, QueryVerdict,
+    Applies, Blocks, Comparison, Fidelity, Finding, IndexChange, IndexChangeKind, Lock, Migration, Query, QueryVerdict,
     Report, Rollback, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic, Undoable, Verdict,
 };
 use super::visible::{clip, visible};
@@ -284,9 +284,23 @@ pub fn statements(report: &Report) -> impl Iterator<Item = &Statement> + Clone {
     report.migrations.iter().flat_map(|migration| &migration.statements)
 }
 
-/// A statement by its index.
+/// A statement by its index. They are counted through: a migration has it between its first and its last.
 pub fn statement(report: &Report, index: usize) -> Option<&Statement> {
-    statements(report).find(|statement| statement.index == index)
+    let within = |migration: &&Migration| {
+        let ends = migration.statements.first().zip(migration.statements.last());
+        ends.is_some_and(|(first, last)| (first.index..=last.index).contains(&index))
+    };
+    let statements = &report.migrations.iter().find(within)?.statements;
+    let counted = statements.get(index - statements[0].index).filter(|statement| statement.index == index);
+    counted.or_else(|| statements.iter().find(|statement| statement.index == index))
+}
+
+/// The statement a finding stands in. A down script's finding names the statement it belongs to, and stands elsewhere.
+pub fn statement_of<'r>(report: &'r Report, finding: &Finding) -> Option<&'r Statement> {
+    let statement = statement(report, finding.statement?)?;
+    let here = |line: usize| (statement.line..=statement.end_line).contains(&line);
+    let same_file = finding.file.as_ref().is_none_or(|file| *file == statement.file);
+    (same_file && finding.line.is_none_or(here)).then_some(statement)
 }
 
 /// The beginning of a statement in one line, comment lines and extra spaces left out.
@@ -437,15 +451,22 @@ pub fn index_usage(index: &IndexChange) -> String {
     }
 }
 
-/// Tone of an index change: bad where no query can use it, or where a finding says that queries miss it.
+/// Tone of an index change: bad where no query can use it, or where queries miss it; unknown where none are registered
+/// that could.
 pub fn index_tone(report: &Report, index: &IndexChange) -> Tone {
     let missed = |finding: &Finding| {
         finding.id == "index/dropped-in-use"
             && finding.severity != Severity::Info
             && finding.objects.contains(&index.name)
     };
-    let bad = index.change == IndexChangeKind::Invalid || report.findings.iter().any(missed);
-    if bad { Tone::Bad } else { Tone::Good }
+    let suffers = |query: &Query| index.used_by_before.contains(&query.name) && Tone::from(query.verdict) == Tone::Bad;
+    let dropped = index.change == IndexChangeKind::Dropped;
+    match () {
+        () if index.change == IndexChangeKind::Invalid || report.findings.iter().any(missed) => Tone::Bad,
+        () if dropped && report.queries.iter().any(suffers) => Tone::Bad,
+        () if dropped && report.queries.is_empty() => Tone::Unknown,
+        () => Tone::Good,
+    }
 }
 
 /// `schema, catalog and rows equal to before; plans not compared; migrating again gave the same`.

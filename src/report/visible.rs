@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 pub fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{fffe}' | '\u{ffff}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 /// One line of text in which everything can be seen: line ends as `⏎`, tabs as spaces, other such characters as escapes.
@@ -50,14 +50,16 @@ fn char_columns(character: char) -> usize {
     unicode_width::UnicodeWidthChar::width(character).unwrap_or(0)
 }
 
-/// At most so many columns, the last one `…` if something was left out.
+/// At most so many columns, the last one `…` if something was left out; marks without a width count after the fourth of a
+/// column.
 pub fn clip(text: &str, width: usize) -> Cow<'_, str> {
-    if columns(text) <= width {
+    let most = width.saturating_mul(4);
+    if text.len() <= width || columns(text) <= width && text.chars().nth(most).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
     let mut used = 0;
-    for character in text.chars() {
+    for character in text.chars().take(most) {
         used += char_columns(character);
         if used >= width {
             break;

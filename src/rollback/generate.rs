@@ -9,6 +9,8 @@ use super::names::identifier;
 use super::origin::{self, Origin};
 use super::planner::Plan;
 use super::trace;
+use crate::copy::settle::DEFAULT_OWNER;
+use crate::engine::postgres::catalog::BACKUP_SCHEMA;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::migration::script::words::words;
@@ -159,7 +161,7 @@ pub fn generate(input: &Input<'_>) -> Scripts {
     );
     Scripts {
         prepare: quoted(prepare(input, &saved, &traces)),
-        rollback: quoted(rollback),
+        rollback: quoted(for_production(rollback)),
         cleanup: quoted(cleanup(input, &saved)),
         saved,
         backup_schema: input.backup_schema.to_owned(),
@@ -193,13 +195,27 @@ pub(super) fn bare(before: &Catalog, after: &Catalog, dump_before: &str) -> Bare
     let steps = inverse.sections.into_iter().flat_map(|(_, steps)| steps).chain(inverse.outside);
     let mut statements = Vec::new();
     for mut step in steps {
-        step.sql = quoted(step.sql);
+        step.sql = quoted(for_production(step.sql));
         match split(&step.sql) {
             Ok(spans) => statements.extend(spans.into_iter().map(|span| format!("{};", &step.sql[span]))),
             Err(_) => statements.push(step.sql),
         }
     }
     Bare { statements, unmodelled: plan.unmodelled }
+}
+
+/// What nobody owns in the source belongs to a role that only copies have. Production has nobody of that name to give it to:
+/// there it belongs to whoever runs the script, who may do everything with it.
+fn for_production(script: String) -> String {
+    if !script.contains(DEFAULT_OWNER) {
+        return script;
+    }
+    let ends = ["OWNER TO", "TO", "FROM"].map(|word| format!(" {word} {DEFAULT_OWNER};"));
+    let about_it = |line: &&str| {
+        let given = ["ALTER ", "GRANT ", "REVOKE "].iter().zip(&ends);
+        !given.into_iter().any(|(begin, end)| line.starts_with(begin) && line.ends_with(end.as_str()))
+    };
+    script.split('\n').filter(about_it).collect::<Vec<_>>().join("\n")
 }
 
 /// A script whose bodies stand in a tag that occurs in none of them: names may hold the one they are written with.
@@ -304,6 +320,18 @@ fn drop_backup(schema: &str) -> String {
     )
 }
 
+/// `prepare.sql` of all migrations saves for the `rollback.sql` of all: without a backup of its own, that of a single one
+/// would leave behind what could have been brought back.
+fn refuse_other_backup(own: &str) -> String {
+    let schema = |name: &str| format!("pg_catalog.to_regnamespace({})", quote_literal(&identifier(name)));
+    format!(
+        "DO $seatrial$\nBEGIN\n    IF {} IS NULL AND {} IS NOT NULL THEN\n        RAISE EXCEPTION 'the backup of all migrations \
+         is there and none of this one: take all of them back, with their rollback.sql';\n    END IF;\nEND\n$seatrial$;\n",
+        schema(own),
+        schema(BACKUP_SCHEMA)
+    )
+}
+
 fn rollback(
     input: &Input<'_>,
     inverse: &inverse::Inverse,
@@ -327,6 +355,9 @@ fn rollback(
     }
     if saves {
         out.push_str(&backup::refuse_undone(input.backup_schema));
+        if input.backup_schema != BACKUP_SCHEMA {
+            out.push_str(&refuse_other_backup(input.backup_schema));
+        }
     }
     out.push_str(&trace::still(traces, input.stepwise, input.backup_schema, stand_ins));
     out.push('\n');
@@ -392,5 +423,21 @@ fn write_steps(out: &mut String, steps: &[Step], origins: &[Origin], stepwise: b
         }
         let sql = if stepwise { again(&step.sql) } else { step.sql.clone() };
         let _ = writeln!(out, "{}", sql.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_production;
+
+    #[test]
+    fn nothing_is_given_to_a_role_that_only_copies_have() {
+        let script = "CREATE TABLE public.old ();\nALTER TABLE public.old OWNER TO seatrial_owner;\n\
+            GRANT ALL ON TABLE public.old TO seatrial_owner;\nGRANT SELECT ON TABLE public.old TO app;\n\
+            ALTER TABLE public.new OWNER TO app;\n";
+        assert_eq!(
+            for_production(script.to_owned()),
+            "CREATE TABLE public.old ();\nGRANT SELECT ON TABLE public.old TO app;\nALTER TABLE public.new OWNER TO app;\n"
+        );
     }
 }

@@ -40,7 +40,10 @@ pub(super) fn section(report: &Report, options: &RenderOptions) -> String {
 
 /// Commands with what the report knows; what it does not know stands in them as a word in capitals.
 fn commands(report: &Report, out_dir: Option<&str>) -> Vec<(&'static str, String)> {
-    let mut check = "seatrial check --source SOURCE".to_owned();
+    let mut check = "seatrial check MIGRATIONS --source SOURCE".to_owned();
+    if !report.queries.is_empty() {
+        check.push_str(" --queries QUERIES");
+    }
     if let Some(migration) = report.migrations.first() {
         check.push_str(&format!(" --layout {}", migration.layout.name()));
     }
@@ -54,7 +57,10 @@ fn commands(report: &Report, out_dir: Option<&str>) -> Vec<(&'static str, String
     let folder = out_dir.unwrap_or("report").trim_end_matches('/');
     check.push_str(&format!(" --out {}\n", shell_word(folder)));
     let mut commands = vec![
-        ("Rehearse once more. SOURCE is the dump, server or folder the data came from", check),
+        (
+            "Rehearse once more. SOURCE is the dump or server the data came from, MIGRATIONS and QUERIES what was given or seatrial.toml names",
+            check,
+        ),
         (
             "Render the saved report, without a database",
             format!("seatrial report {} --format html=report.html\n", shell_word(&format!("{folder}/report.json"))),

@@ -107,7 +107,7 @@ fn card<'r>(report: &Report, number: usize, finding: &'r Finding) -> Card<'r> {
         Severity::Info => Mark::NOTE,
         severity => Mark::from(view::Tone::from(severity)),
     };
-    let statement = finding.statement.and_then(|index| view::statement(report, index));
+    let statement = view::statement_of(report, finding);
     let safer = view::trials::suggestion(report, finding).map(|row| {
         let steps = (!row.sql.is_empty()).then(|| Block::of(&(row.sql.join("\n") + "\n")));
         (prose(&row.text), steps)

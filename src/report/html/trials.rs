@@ -68,7 +68,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
             .into_iter()
             .take(ROWS)
             .map(|row| {
-                let sql = (!row.sql.is_empty()).then(|| Block::of(&(row.sql.join(";\n") + ";\n")));
+                let sql = (!row.sql.is_empty()).then(|| Block::of(&(row.sql.join("\n") + "\n")));
                 (Mark::from(row.tone), prose(&row.text), sql)
             })
             .collect(),

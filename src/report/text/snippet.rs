@@ -13,6 +13,9 @@ const SHOWN: usize = 4;
 /// Characters kept in front of what is underlined, where not all of them fit.
 const LEAD: usize = 12;
 
+/// No file has more lines.
+const LAST_LINE: usize = 1 << 40;
+
 /// Columns no line has.
 const UNCUT: usize = 100_000;
 
@@ -29,7 +32,9 @@ pub(super) fn lines(statement: &Statement, finding: &Finding, width: usize, colo
     if source.trim().is_empty() {
         return Vec::new();
     }
-    let last_number = statement.line + source.lines().count();
+    // Whatever a saved report says, the renderer can count on from it.
+    let first_number = statement.line.min(LAST_LINE);
+    let last_number = first_number + source.lines().count();
     let (source, underlined) = within(&source, underlined(&source, finding), width.saturating_sub(gutter(last_number)));
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
@@ -37,7 +42,7 @@ pub(super) fn lines(statement: &Statement, finding: &Finding, width: usize, colo
         Severity::Info => Level::INFO,
     };
     let snippet = Snippet::source(source.as_str())
-        .line_start(statement.line)
+        .line_start(first_number)
         .annotation(AnnotationKind::Visible.span(0..beginning(&source)))
         .annotation(AnnotationKind::Primary.span(underlined));
     let plain = Renderer::plain();
@@ -90,7 +95,9 @@ fn beginning(source: &str) -> usize {
 
 /// The first of a finding's objects that the statement names; the beginning of its first line where it names none.
 pub(in crate::report) fn underlined(source: &str, finding: &Finding) -> Range<usize> {
-    let named = finding.objects.iter().find_map(|object| find_name(source, object));
+    // Names stand in comments, too, and nothing is found there. Only what is as long in both cases is at the same place.
+    let code = without_comments(source).to_ascii_lowercase();
+    let named = finding.objects.iter().find_map(|object| find_name(&code, object));
     named.unwrap_or_else(|| {
         let start = source.len() - source.trim_start().len();
         let line = source[start..].lines().next().unwrap_or_default().trim_end();
@@ -98,16 +105,36 @@ pub(in crate::report) fn underlined(source: &str, finding: &Finding) -> Range<us
     })
 }
 
-/// Where a statement names an object: by its last name, as `note` of `public.orders.note`.
-fn find_name(source: &str, object: &str) -> Option<Range<usize>> {
-    let name = last_name(object);
+/// The same with a space for each byte of a comment.
+fn without_comments(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut at = 0;
+    while let Some(letter) = source[at..].chars().next() {
+        let rest = &source[at..];
+        let length = match letter {
+            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '\'' | '"' => rest[1..].find(letter).map_or(rest.len(), |end| end + 2),
+            letter => letter.len_utf8(),
+        };
+        if rest.starts_with("--") || rest.starts_with("/*") {
+            out.extend(std::iter::repeat_n(' ', length));
+        } else {
+            out.push_str(&rest[..length]);
+        }
+        at += length;
+    }
+    out
+}
+
+/// Where a statement in small letters names an object: by its last name, as `note` of `public.orders.note`.
+fn find_name(haystack: &str, object: &str) -> Option<Range<usize>> {
+    let name = last_name(object).to_ascii_lowercase();
     if name.is_empty() {
         return None;
     }
     let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-    // Only what is as long in both cases can be found at the same place.
-    let (haystack, needle) = (source.to_ascii_lowercase(), name.to_ascii_lowercase());
-    haystack.match_indices(&needle).map(|(at, found)| at..at + found.len()).find(|range| {
+    haystack.match_indices(&name).map(|(at, found)| at..at + found.len()).find(|range| {
         let before = haystack[..range.start].chars().next_back();
         let after = haystack[range.end..].chars().next();
         !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
@@ -156,7 +183,14 @@ mod tests {
 
     #[test]
     fn the_part_a_finding_is_about_is_found_by_its_last_name() {
-        let found = |sql: &str, object: &str| find_name(sql, object).map(|range| sql[range].to_owned());
+        let found = |sql: &str, object: &str| {
+            let code = without_comments(sql).to_ascii_lowercase();
+            assert_eq!(code.len(), sql.len());
+            find_name(&code, object).map(|range| sql[range].to_owned())
+        };
+        let commented = "/* of orders, übrigens */ DELETE FROM orders -- orders\n";
+        let code = without_comments(commented);
+        assert_eq!(find_name(&code, "public.orders").map(|range| range.start), commented.find("orders -- "));
         assert_eq!(found("ALTER TABLE orders DROP COLUMN Note", "public.orders.note").as_deref(), Some("Note"));
         assert_eq!(found("DROP INDEX orders_note_idx, note", "public.note").as_deref(), Some("note"));
         assert_eq!(found("DROP TABLE \"we.ird\"", "public.\"we.ird\"").as_deref(), Some("we.ird"));

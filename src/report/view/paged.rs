@@ -1,10 +1,11 @@
 //! For the person who is paged: which hot queries suffer and whose they are, what to do, and the way back.
 
-use super::{Tone, changed_queries, query_headline, words};
-use crate::report::human;
+use super::{Tone, changed_queries, query_headline, sql_line, statement, statements, words};
 use crate::report::v1::{
-    Finding, IndexChange, IndexChangeKind, Query, QueryVerdict, Report, RollbackVerdict, Severity, Stall,
+    Applies, Finding, IndexChange, IndexChangeKind, Query, QueryVerdict, Report, RollbackVerdict, Severity, Stall,
 };
+use crate::report::{each, human};
+use std::collections::BTreeSet;
 
 /// What stands above it.
 pub const HEADING: &str = "If you are paged";
@@ -71,7 +72,8 @@ pub fn paged<'r>(report: &'r Report, out_dir: Option<&str>) -> Option<Paged<'r>>
     }
     for stall in stalled(report) {
         let statement = stall.statement.map(|index| format!(" for statement {index}")).unwrap_or_default();
-        let expected = format!("waits {}{statement}", human::duration(stall.longest_ms));
+        let accepted = allowed(report, &stall.query, "lock/stall");
+        let expected = format!("waits {}{statement}{accepted}", human::duration(stall.longest_ms));
         match queries.iter_mut().find(|known| known.name == stall.query) {
             Some(known) => known.expected.push_str(&format!("; {expected}")),
             None => {
@@ -109,12 +111,12 @@ fn expected(report: &Report, worst: &Query) -> String {
         sets => format!("; {} suffer", human::more(sets - 1, "parameter set")),
     };
     let others = if same == 2 { others.replace("suffer", "suffers") } else { others };
-    format!("{}{others}", query_headline(worst))
+    format!("{}{others}{}", query_headline(worst), allowed(report, &worst.name, "plan/"))
 }
 
 /// The longest wait of each query that a finding is about.
 fn stalled(report: &Report) -> Vec<&Stall> {
-    let told = |stall: &&Stall| finding(report, &stall.query, "lock/stall").is_some();
+    let told = |stall: &&Stall| findings(report, &stall.query, "lock/stall").next().is_some();
     let mut stalls: Vec<&Stall> = report.stalls.iter().filter(told).collect();
     stalls.sort_by(|left, right| right.longest_ms.total_cmp(&left.longest_ms));
     let mut longest: Vec<&Stall> = Vec::new();
@@ -126,12 +128,23 @@ fn stalled(report: &Report) -> Vec<&Stall> {
     longest
 }
 
-fn finding<'r>(report: &'r Report, query: &str, id: &str) -> Option<&'r Finding> {
-    report.findings.iter().find(|finding| finding.id == id && finding.query.as_deref() == Some(query))
+/// Findings about a query, of a group or of one id.
+fn findings<'r>(report: &'r Report, query: &str, id: &str) -> impl Iterator<Item = &'r Finding> {
+    let about = move |finding: &&Finding| finding.id.starts_with(id) && finding.query.as_deref() == Some(query);
+    report.findings.iter().filter(about)
+}
+
+/// ` (allowed: at night)`, where somebody accepted all that was found about a query.
+fn allowed(report: &Report, query: &str, id: &str) -> String {
+    let reasons: Option<Vec<&str>> =
+        findings(report, query, id).map(|finding| finding.suppressed_by.as_deref()).collect();
+    let first = reasons.and_then(|reasons| reasons.first().copied());
+    first.map(|reason| format!(" (allowed: {reason})")).unwrap_or_default()
 }
 
 fn advice(report: &Report, query: &str, id: &str) -> Vec<Step> {
-    let advice = finding(report, query, id).map(|finding| finding.advice.clone()).filter(|text| !text.is_empty());
+    let advice =
+        findings(report, query, id).next().map(|finding| finding.advice.clone()).filter(|text| !text.is_empty());
     advice.map(|text| Step { text, sql: None }).into_iter().collect()
 }
 
@@ -141,58 +154,103 @@ fn remedies(report: &Report, query: &Query) -> Vec<Step> {
         .indexes
         .iter()
         .filter(|index| index.change == IndexChangeKind::Dropped && index.used_by_before.contains(&query.name));
-    // Where the query fails, it is not for want of an index.
-    let lost = lost.filter(|_| query.verdict != QueryVerdict::Broken);
-    let rebuilt: Vec<Step> = lost.filter_map(rebuild).collect();
+    // Where the query fails, or waits for VACUUM, it is not for want of an index.
+    let other = matches!(query.verdict, QueryVerdict::Broken | QueryVerdict::Transient);
+    let rebuilt: Vec<Step> = lost.filter(|_| !other).filter_map(|index| rebuild(report, index)).collect();
     if !rebuilt.is_empty() {
         return rebuilt;
     }
-    let about = report.findings.iter().find(|finding| {
-        finding.query.as_deref() == Some(&query.name)
-            && finding.id.starts_with("plan/")
-            && finding.severity != Severity::Info
-            && !finding.advice.is_empty()
-    });
+    let about = findings(report, &query.name, "plan/")
+        .find(|finding| finding.severity != Severity::Info && !finding.advice.is_empty());
     about.map(|finding| Step { text: finding.advice.clone(), sql: None }).into_iter().collect()
 }
 
-/// The statement that builds a dropped index again without blocking writes. PostgreSQL has none for an index of a
+/// The statement that builds an index again without blocking writes. Only one that was dropped as an index: what went with
+/// its constraint, its column or its table is more than an index. PostgreSQL has no such statement for an index of a
 /// partitioned table, whose definition says `ON ONLY`.
-fn rebuild(index: &IndexChange) -> Option<Step> {
+fn rebuild(report: &Report, index: &IndexChange) -> Option<Step> {
+    if names_what_changed(report, index) {
+        return None;
+    }
+    let dropped = sql_line(&statement(report, index.statement?)?.sql, "DROP INDEX".len()).to_ascii_uppercase();
     let definition = index.definition_before.as_deref()?;
     let (before, after) = definition.split_once("INDEX ")?;
     let own = matches!(before, "CREATE " | "CREATE UNIQUE ") && !after.contains(" ON ONLY ");
-    own.then(|| Step {
-        text: format!("build {} again, which keeps nobody waiting", index.name),
+    (own && dropped.starts_with("DROP INDEX")).then(|| Step {
+        text: format!(
+            "build {} again, which keeps nobody waiting; rollback.sql makes it itself, so drop it again before you run that",
+            index.name
+        ),
         sql: Some(format!("{before}INDEX CONCURRENTLY {after};")),
+    })
+}
+
+/// Whether another statement renames something of its table, or alters a column its definition names: the definition is the
+/// one from before.
+fn names_what_changed(report: &Report, index: &IndexChange) -> bool {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    };
+    let table = words(index.table.rsplit('.').next().unwrap_or(&index.table));
+    let definition = index.definition_before.as_deref().unwrap_or_default();
+    let columns = words(definition.split_once(" USING ").map_or(definition, |(_, columns)| columns));
+    let others = statements(report).filter(|other| Some(other.index) != index.statement);
+    others.map(|other| words(&other.sql)).any(|other| {
+        let alters = other.contains("alter") && table.is_subset(&other);
+        alters && (other.contains("rename") || !columns.is_disjoint(&other))
     })
 }
 
 fn undo(report: &Report, out_dir: Option<&str>) -> Undo {
     let rollback = &report.rollback;
     let verdict = words(rollback.verdict.name());
-    let command = psql("rollback.sql", out_dir);
-    let prepared = if rollback.scripts.prepare.is_empty() { "" } else { ", if prepare.sql ran before the migration" };
     let because = rollback.differences.first().map(|first| format!(": {first}")).unwrap_or_default();
-    use RollbackVerdict as R;
-    let (command, text) = match rollback.verdict {
-        R::NotAttempted => (None, format!("no way back was proven{because}")),
-        _ if rollback.scripts.rollback.is_empty() => (None, format!("there is no script for the way back{because}")),
-        R::Exact | R::ExactButColumnOrder | R::RestoredFromBackup => {
-            (Some(command), format!("{verdict}, as running it on the copy showed{prepared}"))
+    let prepared =
+        if does_something(&rollback.scripts.prepare) { ", if prepare.sql ran before the migration" } else { "" };
+    let proven = format!("{verdict}, as running it on the copy showed{prepared}{}", extent(report));
+    let (works, mut text) = match rollback.verdict {
+        RollbackVerdict::NotAttempted => (false, format!("no way back was proven{because}")),
+        _ if rollback.scripts.rollback.is_empty() => (false, format!("there is no script for the way back{because}")),
+        // Nobody should run at night what is known to fail.
+        RollbackVerdict::Irreversible => (false, format!("rollback.sql does not bring the state back{because}")),
+        RollbackVerdict::RowsLost => (true, format!("not all rows come back{because}{}", extent(report))),
+        RollbackVerdict::Exact | RollbackVerdict::ExactButColumnOrder | RollbackVerdict::RestoredFromBackup => {
+            (true, proven)
         }
-        R::RowsLost | R::Irreversible => (Some(command), format!("{verdict}{because}{prepared}")),
     };
-    Undo { tone: rollback.verdict.into(), command, text }
+    if works && out_dir.is_none() {
+        text.push_str("; rollback.sql stands in report.json, and --out DIR writes it");
+    }
+    Undo { tone: rollback.verdict.into(), command: works.then(|| psql("rollback.sql", out_dir)), text }
 }
 
-/// How one of the scripts is run.
+/// Whether a script has more than comments.
+fn does_something(script: &str) -> bool {
+    script.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with("--"))
+}
+
+/// The script takes back whatever was applied, which is more than what hurts where there are several migrations.
+fn extent(report: &Report) -> String {
+    let applied = report.migrations.iter().filter(|migration| migration.applies == Applies::Yes).count();
+    if applied < 2 {
+        return String::new();
+    }
+    let singles = if each::singles(report).iter().any(each::Single::was_run) {
+        "; rollback/VERSION has one for each, last one first, if its own prepare.sql ran before"
+    } else {
+        ""
+    };
+    format!("; it takes back all {applied} migrations{singles}")
+}
+
+/// How one of the scripts is run; a variable that is not set ends the command instead of choosing a database.
 pub fn psql(script: &str, out_dir: Option<&str>) -> String {
     let path = match out_dir {
         Some(folder) => format!("{}/{script}", folder.trim_end_matches('/')),
         None => script.to_owned(),
     };
-    format!("psql -X -v ON_ERROR_STOP=1 -f {} \"$DATABASE_URL\"", shell_word(&path))
+    format!("psql -X -v ON_ERROR_STOP=1 -f {} \"${{DATABASE_URL:?}}\"", shell_word(&path))
 }
 
 /// A path or a name as a shell takes it for one word.
@@ -211,31 +269,43 @@ mod tests {
 
     #[test]
     fn a_path_stays_one_word_and_no_option() {
-        assert_eq!(psql("rollback.sql", None), "psql -X -v ON_ERROR_STOP=1 -f rollback.sql \"$DATABASE_URL\"");
+        assert_eq!(psql("rollback.sql", None), "psql -X -v ON_ERROR_STOP=1 -f rollback.sql \"${DATABASE_URL:?}\"");
         assert!(psql("rollback.sql", Some("my report/")).contains(" -f 'my report/rollback.sql' "));
         assert_eq!(shell_word("report/rollback.sql"), "report/rollback.sql");
         assert_eq!(shell_word("it's here/$(x)"), r"'it'\''s here/$(x)'");
     }
 
     #[test]
-    fn an_index_is_built_again_without_blocking_where_that_can_be_done() {
-        let index = |definition: &str| IndexChange {
-            change: IndexChangeKind::Dropped,
-            name: "public.i".to_owned(),
-            table: "public.t".to_owned(),
-            definition_before: Some(definition.to_owned()),
-            definition_after: None,
-            bytes_before: Some(8192),
-            bytes_after: None,
-            used_by_before: vec!["q".to_owned()],
-            used_by_after: Vec::new(),
-            statement: Some(1),
+    fn an_index_is_built_again_without_blocking_where_it_was_no_more_than_an_index() {
+        let mut report = Report::from_json(include_str!("../../../tests/recordings/regressed.json")).expect("a report");
+        let built = |report: &Report, definition: &str| {
+            let index = IndexChange { definition_before: Some(definition.to_owned()), ..report.indexes[0].clone() };
+            rebuild(report, &index).and_then(|step| step.sql)
         };
-        let sql = |definition: &str| rebuild(&index(definition)).and_then(|step| step.sql);
+        let unique = "CREATE UNIQUE INDEX i ON public.t USING btree (a)";
         assert_eq!(
-            sql("CREATE UNIQUE INDEX i ON public.t USING btree (a)").as_deref(),
+            built(&report, unique).as_deref(),
             Some("CREATE UNIQUE INDEX CONCURRENTLY i ON public.t USING btree (a);")
         );
-        assert_eq!(sql("CREATE INDEX i ON ONLY public.t USING btree (a)"), None);
+        assert_eq!(built(&report, "CREATE INDEX i ON ONLY public.t USING btree (a)"), None);
+        for sql in ["ALTER TABLE t DROP CONSTRAINT i", "ALTER TABLE t DROP COLUMN a", "DROP TABLE t"] {
+            report.migrations[0].statements[0].sql = sql.to_owned();
+            assert_eq!(built(&report, unique), None, "{sql}");
+        }
+        report.migrations[0].statements[0].sql = "-- gone\n  drop  index i".to_owned();
+        assert!(built(&report, unique).is_some());
+
+        // Of that table another statement drops the column note.
+        report.indexes[0].table = "public.orders".to_owned();
+        assert!(built(&report, "CREATE INDEX i ON public.orders USING btree (customer_id)").is_some());
+        assert_eq!(built(&report, "CREATE INDEX i ON public.orders USING btree (note)"), None);
+        report.migrations[3].statements[0].sql = "ALTER TABLE public.orders RENAME COLUMN state TO status".to_owned();
+        assert_eq!(built(&report, "CREATE INDEX i ON public.orders USING btree (customer_id)"), None);
+    }
+
+    #[test]
+    fn a_script_that_only_explains_itself_has_nothing_to_wait_for() {
+        assert!(!does_something("-- This script does nothing.\n\n  -- Nothing is lost.\n"));
+        assert!(does_something("-- Saves.\nBEGIN;\n"));
     }
 }

@@ -53,7 +53,7 @@ fn place(report: &Report, index: usize) -> String {
 fn behind(report: &Report) -> Vec<Row> {
     let waited = report.queued.iter().map(|queued| {
         let (tone, waited) = match queued.waited_ms {
-            0.0 => (Tone::Good, "did not wait for it".to_owned()),
+            waited if waited < 0.05 => (Tone::Good, "did not wait for it".to_owned()),
             waited => (Tone::Caution, format!("waited {} for it", human::duration(waited))),
         };
         Row::new(tone, format!("a transaction was open on {}: the migration {waited}", queued.table))
@@ -75,6 +75,9 @@ fn beside(report: &Report, pass: PassName) -> Vec<Row> {
         Row::new(Tone::Caution, what)
     });
     let mut rows: Vec<Row> = broken.chain(stalled.iter().map(|stall| waited(report, stall))).collect();
+    // A call that was refused took no time, and served nobody.
+    let served = |stall: &&Stall| stall.felt.as_ref().is_none_or(|felt| felt.refused.is_empty());
+    let calm: Vec<&Stall> = calm.into_iter().filter(served).collect();
     if let Some(longest) = calm.iter().map(|stall| stall.longest_ms).max_by(f64::total_cmp) {
         let whose = match (&calm[..], stalled.is_empty()) {
             ([one], _) => format!("no call of {}", one.query),
@@ -144,10 +147,14 @@ pub fn suggestion(report: &Report, finding: &Finding) -> Option<Row> {
         format!("safer, and rehearsed (the same schema, and none of this is found): {}", suggestion.forms.join("; "));
     let sql = suggestion.steps.iter().map(|step| match step.transaction {
         StepTransaction::Together => format!("{};", step.sql),
-        StepTransaction::Own => format!("-- in a transaction of its own: {}\n{};", step.why, step.sql),
-        StepTransaction::Outside => format!("-- outside any transaction: {}\n{};", step.why, step.sql),
+        StepTransaction::Own => format!("-- in a transaction of its own: {}\n{};", in_one_line(&step.why), step.sql),
+        StepTransaction::Outside => format!("-- outside any transaction: {}\n{};", in_one_line(&step.why), step.sql),
     });
     Some(Row { sql: sql.collect(), ..Row::new(Tone::Good, text) })
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Bars from low to high, by the highest.
@@ -180,7 +187,7 @@ fn retry(report: &Report, retry: &Retry) -> Row {
         first.error,
         first.sqlstate
     );
-    let sql: Vec<String> = retry.met.iter().flat_map(|met| met.sql.iter().cloned()).collect();
+    let sql: Vec<String> = retry.met.iter().flat_map(|met| met.sql.iter().map(|sql| format!("{sql};"))).collect();
     let (tone, rest) = match (retry.end, sql.is_empty()) {
         (RetryEnd::Same, _) => (Tone::Caution, ". In these words it comes through:"),
         (RetryEnd::OtherSchema, _) => (Tone::Bad, ". In these words it comes to its end with another schema:"),
