@@ -75,7 +75,7 @@ fn the_estimate_stands_before_the_first_copy_and_passes_not_asked_for_are_listed
     let all = place.check(&["--passes", "all"]);
     assert!(
         all.stderr.contains(
-            "up to 23 copies, one at a time (measure 1, prove 8, attribute 1, traffic 1, queue 1, retry 11), each "
+            "up to 24 copies, one at a time (measure 1, prove 8, attribute 1, traffic 1, queue 1, retry 12), each "
         ),
         "{}",
         all.stderr

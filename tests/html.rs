@@ -169,8 +169,8 @@ fn everything_there_is_to_say_is_said() {
         "migrated again",
         "10 plans captured twice before the migration, all alike",
         "lower bounds",
-        "seatrial check --source SOURCE --layout sqlx --role shop_app --passes measure,prove,attribute --out report",
-        "psql -X -v ON_ERROR_STOP=1 -f rollback.sql &#34;$DATABASE_URL&#34;",
+        "seatrial check MIGRATIONS --source SOURCE --queries QUERIES --layout sqlx --role shop_app --passes measure,prove,attribute --out report",
+        "psql -X -v ON_ERROR_STOP=1 -f rollback.sql &#34;${DATABASE_URL:?}&#34;",
     ] {
         assert!(html.contains(told), "{told}");
     }

@@ -337,7 +337,9 @@ async fn every_command_and_query_on_the_page_works() {
         endpoint.port
     );
     let project = Project::new("page");
-    project.write("source.sql", &format!("{SCHEMA}ALTER TABLE orders ADD placed_at timestamptz;\n"));
+    for source in ["source.sql", "shop.dump"] {
+        project.write(source, &format!("{SCHEMA}ALTER TABLE orders ADD placed_at timestamptz;\n"));
+    }
     project.write("seatrial.toml", "source = \"source.sql\"\nqueries = [\"queries\"]\n");
     project.write("server.log", &format!("LOG:  statement: {}\n", SENT.replace("$1", "1").replace("$2", "'x'")));
     for (index, block) in blocks("sql").iter().enumerate() {

@@ -236,3 +236,17 @@ fn a_tool_with_one_transaction_for_everything_gets_what_needs_no_other() {
         assert_eq!(blocking(&again.report()), [""; 0], "{layout}: {}", again.stdout);
     }
 }
+
+#[test]
+fn values_that_differ_by_chance_do_not_hide_that_the_rest_is_the_same() {
+    let text = "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid();\n";
+    let project = place(&[("1_token.sql", text), ("2_index.sql", "CREATE INDEX parts_code ON shop.parts (code);\n")]);
+    let mut command = seatrial(project.path(), &shared_state());
+    command.args(["check", "migrations/1_token.sql", "migrations/2_index.sql", "--source", "source.sql"]);
+    command.args(["--layout", "plain", "--format", "json", "--passes", "measure,prove", "--suggest", "safer"]);
+    let ran = run(&mut command);
+    assert!(ran.stderr.contains("safer migrations written to safer"), "{}", ran.stderr);
+    let written = files(&project.path().join("safer"));
+    assert!(written.iter().any(|(_, text)| text.contains("CREATE INDEX CONCURRENTLY parts_code")), "{written:?}");
+    assert!(written.iter().any(|(_, text)| text.contains("SET DEFAULT gen_random_uuid()")), "{written:?}");
+}

@@ -269,6 +269,9 @@ pub struct Pending {
     pub notes: Vec<String>,
 }
 
+/// How a note begins that names such migrations.
+pub const NOT_NEW: &str = "pending, but not new since --base";
+
 /// What is pending, given the history (`None`: the table does not exist, or the layout has none) and what git says is
 /// new (`None`: everything counts).
 ///
@@ -310,7 +313,8 @@ pub fn pending(
     };
     if !earlier.is_empty() {
         let names: Vec<&str> = earlier.iter().map(|file| file.file().name.as_str()).collect();
-        pending.notes.push(format!("pending, but not new since --base, so applied first: {}", names.join(", ")));
+        let what = if fresh.is_empty() { "not looked at" } else { "applied first" };
+        pending.notes.push(format!("{NOT_NEW}, so {what}: {}", names.join(", ")));
     }
     let mut previous = selection.newest;
     pending.earlier = migrations(tree, layout, &earlier, &mut previous, &mut Vec::new())?;

@@ -51,8 +51,8 @@ impl Load {
 pub(crate) fn needs(pass: PassName, load: Load) -> Needs {
     let mut needs = Needs { copies: 1, least_copies: 1, least_runs: 1 };
     if pass == PassName::Retry {
-        // One for each point, and one for what they have to come to.
-        return Needs { copies: super::retry::POINTS as u32 + 1, least_copies: 2, least_runs: 2 };
+        // One for each point, and two for what they have to come to.
+        return Needs { copies: super::retry::POINTS as u32 + 2, least_copies: 3, least_runs: 3 };
     }
     if pass != PassName::Prove {
         return needs;
@@ -77,9 +77,9 @@ pub(crate) const WRITES: Needs = Needs { copies: 2, least_copies: 2, least_runs:
 /// Time, before and after in turns: the one step that has both its copies at the same time.
 pub(crate) const TIMES: Needs = Needs { copies: 2, least_copies: 2, least_runs: 1 };
 
-/// Safer forms: one copy for what they have to come to, and one for all of them. What does not hold at once is tried on
+/// Safer forms: two copies for what they have to come to, and one for all of them. What does not hold at once is tried on
 /// further ones.
-pub(crate) const SAFER: Needs = Needs { copies: 2, least_copies: 2, least_runs: 2 };
+pub(crate) const SAFER: Needs = Needs { copies: 3, least_copies: 3, least_runs: 3 };
 
 /// What is measured beside the passes, by name: [`SAFER`], [`WRITES`], [`TIMES`].
 pub(crate) fn on_request(settings: &Settings) -> Vec<(&'static str, u32)> {

@@ -87,13 +87,7 @@ pub(super) async fn retry(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         points.truncate(POINTS);
     }
     let reference = match rehearsal.failure {
-        None => {
-            let copy = plan.copy().await?;
-            run(&copy, &rehearsal.migrations, None, rehearsal).await?;
-            let reached = Reached::read(plan, &copy, rehearsal).await?;
-            copy.destroy().await?;
-            Some(reached)
-        }
+        None => Some(Reached::plain(plan, rehearsal).await?),
         Some(_) => None,
     };
     for point in points {

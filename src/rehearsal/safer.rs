@@ -2,7 +2,7 @@
 //! was found.
 
 use super::reached::{Differs, Reached};
-use super::{Ready, Rehearsal, RehearsalError, writes};
+use super::{Ready, Rehearsal, RehearsalError};
 use crate::check::{self, Finding, Policy};
 use crate::engine::postgres::apply::apply;
 use crate::engine::postgres::catalog;
@@ -27,10 +27,7 @@ pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Resu
     if left.is_empty() {
         return Ok(Some("nothing that was found has a safer form that is known".to_owned()));
     }
-    let copy = plan.copy().await?;
-    writes::apply_again(&copy, rehearsal).await?;
-    let plain = Reached::read(plan, &copy, rehearsal).await?;
-    copy.destroy().await?;
+    let plain = Reached::plain(plan, rehearsal).await?;
     while !left.is_empty() {
         let tried = try_out(plan, rehearsal, &left, &plain).await?;
         if tried.holds() {

@@ -5,6 +5,7 @@ use super::human;
 use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
 use crate::check::Finding;
 use crate::diff::index::IndexChangeKind;
+use crate::migration::history::NOT_NEW;
 use crate::migration::recorded;
 use crate::migration::{Migration, Statement, TransactionMode};
 use crate::observation::lock::LockMode;
@@ -76,7 +77,8 @@ pub fn is_unknown(answers: &v1::Answers, name: &str) -> bool {
 
 fn answers_of(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Answers {
     if rehearsal.complete && rehearsal.migrations.is_empty() {
-        let summary = || "nothing is pending".to_owned();
+        let behind = rehearsal.notes.iter().any(|note| note.starts_with(NOT_NEW));
+        let summary = || if behind { "nothing is new since --base" } else { "nothing is pending" }.to_owned();
         return v1::Answers {
             applies: v1::Answer { verdict: Applies::Yes, summary: summary() },
             blocks: v1::Answer { verdict: Blocks::No, summary: summary() },

@@ -1,0 +1,2 @@
+ALTER TABLE orders ALTER COLUMN note TYPE varchar(90);
+DELETE FROM orders WHERE id > 19900;
