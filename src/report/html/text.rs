@@ -1,5 +1,6 @@
 //! Text of strangers on its way into the page.
 
+use super::super::read::escaped;
 use super::super::visible::{clip, is_unprintable};
 use askama::filters::Escaper;
 use serde_json::Value;
@@ -86,18 +87,7 @@ impl Block {
 
 /// JSON in one line, in which hidden characters are escapes.
 fn json(value: &Value) -> String {
-    let text = value.to_string();
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unprintable(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}"); // cannot fail: a String grows
-            }
-        } else {
-            out.push(character);
-        }
-    }
-    out
+    escaped(&value.to_string())
 }
 
 /// JSON as the text of an element, ready for the page. Quotes are what it has most of, and need no reference there.
@@ -109,7 +99,7 @@ pub(super) fn json_text(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn escaped(text: &str) -> String {
+    fn shown(text: &str) -> String {
         let mut out = String::new();
         Visible.write_escaped_str(&mut out, text).expect("written");
         out
@@ -117,11 +107,11 @@ mod tests {
 
     #[test]
     fn nothing_is_markup_and_nothing_is_hidden() {
-        assert_eq!(escaped("a<b>&\"'"), "a&lt;b&gt;&amp;&#34;&#39;");
-        assert_eq!(escaped("x\u{202e}y\u{1b}[2J\0\u{200b}"), "x\\u{202e}y\\x1b[2J\\x00\\u{200b}");
-        assert_eq!(escaped("one\r\ntwo\rthree\tfour"), "one\ntwo\\rthree\tfour");
-        assert_eq!(escaped("naïve 日本 ✓"), "naïve 日本 ✓");
-        assert_eq!(escaped(""), "");
+        assert_eq!(shown("a<b>&\"'"), "a&lt;b&gt;&amp;&#34;&#39;");
+        assert_eq!(shown("x\u{202e}y\u{1b}[2J\0\u{200b}"), "x\\u{202e}y\\x1b[2J\\x00\\u{200b}");
+        assert_eq!(shown("one\r\ntwo\rthree\tfour"), "one\ntwo\\rthree\tfour");
+        assert_eq!(shown("naïve 日本 ✓"), "naïve 日本 ✓");
+        assert_eq!(shown(""), "");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The SQL of a finding, with line numbers, and the part the finding is about underlined.
 
+use crate::migration::script::words::{Word, words};
 use crate::report::colour::{BROWN, DIM, RED};
 use crate::report::v1::{Finding, Severity, Statement};
 use crate::report::visible::{clip, columns, visible_lines};
@@ -95,9 +96,8 @@ fn beginning(source: &str) -> usize {
 
 /// The first of a finding's objects that the statement names; the beginning of its first line where it names none.
 pub(in crate::report) fn underlined(source: &str, finding: &Finding) -> Range<usize> {
-    // Names stand in comments, too, and nothing is found there. Only what is as long in both cases is at the same place.
-    let code = without_comments(source).to_ascii_lowercase();
-    let named = finding.objects.iter().find_map(|object| find_name(&code, object));
+    let all = words(source);
+    let named = finding.objects.iter().find_map(|object| find_name(&all, object));
     named.unwrap_or_else(|| {
         let start = source.len() - source.trim_start().len();
         let line = source[start..].lines().next().unwrap_or_default().trim_end();
@@ -105,51 +105,11 @@ pub(in crate::report) fn underlined(source: &str, finding: &Finding) -> Range<us
     })
 }
 
-/// The same with a space for each byte of a comment.
-fn without_comments(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut at = 0;
-    while let Some(letter) = source[at..].chars().next() {
-        let rest = &source[at..];
-        let length = match letter {
-            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            '\'' | '"' => rest[1..].find(letter).map_or(rest.len(), |end| end + 2),
-            letter => letter.len_utf8(),
-        };
-        if rest.starts_with("--") || rest.starts_with("/*") {
-            out.extend(std::iter::repeat_n(' ', length));
-        } else {
-            out.push_str(&rest[..length]);
-        }
-        at += length;
-    }
-    out
-}
-
-/// Where a statement in small letters names an object: by its last name, as `note` of `public.orders.note`.
-fn find_name(haystack: &str, object: &str) -> Option<Range<usize>> {
-    let name = last_name(object).to_ascii_lowercase();
-    if name.is_empty() {
-        return None;
-    }
-    let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-    haystack.match_indices(&name).map(|(at, found)| at..at + found.len()).find(|range| {
-        let before = haystack[..range.start].chars().next_back();
-        let after = haystack[range.end..].chars().next();
-        !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
-    })
-}
-
-/// The last name of a qualified one, as it stands there, in quotes or without.
-fn last_name(object: &str) -> &str {
-    let mut quoted = false;
-    let dot = object.char_indices().filter(|(_, letter)| {
-        quoted ^= *letter == '"';
-        *letter == '.' && !quoted
-    });
-    let start = dot.last().map_or(0, |(at, _)| at + 1);
-    object[start..].trim_matches('"')
+/// Where a statement names an object: by its last name, as `note` of `public.orders.note`. A comment names nothing.
+fn find_name(all: &[Word<'_>], object: &str) -> Option<Range<usize>> {
+    let name = words(object).last()?.name()?;
+    let word = all.iter().find(|word| word.name().as_ref() == Some(&name))?;
+    Some(word.start..word.start + word.text.len())
 }
 
 #[cfg(test)]
@@ -183,17 +143,13 @@ mod tests {
 
     #[test]
     fn the_part_a_finding_is_about_is_found_by_its_last_name() {
-        let found = |sql: &str, object: &str| {
-            let code = without_comments(sql).to_ascii_lowercase();
-            assert_eq!(code.len(), sql.len());
-            find_name(&code, object).map(|range| sql[range].to_owned())
-        };
+        let found = |sql: &str, object: &str| find_name(&words(sql), object).map(|range| sql[range].to_owned());
         let commented = "/* of orders, übrigens */ DELETE FROM orders -- orders\n";
-        let code = without_comments(commented);
-        assert_eq!(find_name(&code, "public.orders").map(|range| range.start), commented.find("orders -- "));
+        let range = find_name(&words(commented), "public.orders");
+        assert_eq!(range.map(|range| range.start), commented.find("orders -- "));
         assert_eq!(found("ALTER TABLE orders DROP COLUMN Note", "public.orders.note").as_deref(), Some("Note"));
         assert_eq!(found("DROP INDEX orders_note_idx, note", "public.note").as_deref(), Some("note"));
-        assert_eq!(found("DROP TABLE \"we.ird\"", "public.\"we.ird\"").as_deref(), Some("we.ird"));
+        assert_eq!(found("DROP TABLE \"we.ird\"", "public.\"we.ird\"").as_deref(), Some("\"we.ird\""));
         assert_eq!(found("DROP INDEX orders_note_idx", "public.note"), None);
         assert_eq!(found("SELECT 1", ""), None);
     }

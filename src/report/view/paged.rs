@@ -1,6 +1,7 @@
 //! For the person who is paged: which hot queries suffer and whose they are, what to do, and the way back.
 
 use super::{Tone, changed_queries, query_headline, sql_line, statement, statements, words};
+use crate::migration::script::words::{Word, words as tokens};
 use crate::report::v1::{
     Applies, Finding, IndexChange, IndexChangeKind, Query, QueryVerdict, Report, RollbackVerdict, Severity, Stall,
 };
@@ -188,16 +189,13 @@ fn rebuild(report: &Report, index: &IndexChange) -> Option<Step> {
 /// Whether another statement renames something of its table, or alters a column its definition names: the definition is the
 /// one from before.
 fn names_what_changed(report: &Report, index: &IndexChange) -> bool {
-    let words = |text: &str| -> BTreeSet<String> {
-        let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
-    };
-    let table = words(index.table.rsplit('.').next().unwrap_or(&index.table));
+    let names = |sql: &str| -> BTreeSet<String> { tokens(sql).iter().filter_map(Word::name).collect() };
+    let Some(table) = tokens(&index.table).last().and_then(Word::name) else { return true };
     let definition = index.definition_before.as_deref().unwrap_or_default();
-    let columns = words(definition.split_once(" USING ").map_or(definition, |(_, columns)| columns));
+    let columns = names(definition.split_once(" USING ").map_or(definition, |(_, columns)| columns));
     let others = statements(report).filter(|other| Some(other.index) != index.statement);
-    others.map(|other| words(&other.sql)).any(|other| {
-        let alters = other.contains("alter") && table.is_subset(&other);
+    others.map(|other| names(&other.sql)).any(|other| {
+        let alters = other.contains("alter") && other.contains(&table);
         alters && (other.contains("rename") || !columns.is_disjoint(&other))
     })
 }
