@@ -95,6 +95,10 @@ pub struct CheckArgs {
     #[arg(long, value_name = "BOOL", env = "SEATRIAL_MEASURE_TIME", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     pub measure_time: Option<bool>,
+    /// Ask a source that is a running server how it plans the hot queries (plain EXPLAIN, read-only); on unless `=false`.
+    #[arg(long, value_name = "BOOL", env = "SEATRIAL_CALIBRATE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    pub calibrate: Option<bool>,
     /// Write safer forms of the migrations to this folder, rehearsed, and show them with the findings they are for.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_SUGGEST")]
     pub suggest: Option<PathBuf>,

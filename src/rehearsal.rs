@@ -5,6 +5,7 @@ pub(crate) mod answers;
 mod attribute;
 mod beside;
 pub mod budget;
+mod calibrate;
 pub(crate) mod cause;
 pub mod command;
 pub(crate) mod cut_short;
@@ -13,6 +14,7 @@ mod draw;
 pub(crate) mod foreign;
 mod ground;
 mod on_request;
+mod parts;
 mod passes;
 mod pending;
 mod prefixes;
@@ -30,16 +32,17 @@ mod trials;
 mod wanted;
 pub(crate) mod writes;
 
+pub use parts::{Cause, Destroyed, IndexEntry, Pass, PlanChange, SourceFacts};
 pub(crate) use ready::Ready;
 
 use crate::config::Settings;
 use crate::copy::base::Base;
 use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
+use crate::copy::url::SecretUrl;
 use crate::diff::catalog::CatalogChange;
-use crate::diff::index::IndexChange;
-use crate::diff::plan::verdict::Verdict;
-use crate::diff::plan::{PlanDiff, SelfTest};
+use crate::diff::plan::SelfTest;
+use crate::diff::plan::calibration::Calibration;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::settle::RepairedColumn;
@@ -52,7 +55,7 @@ use crate::observation::Observation;
 use crate::observation::traffic::Traffic;
 use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
-use crate::report::v1::{Confinement, Fidelity, PassName, SourceKind};
+use crate::report::v1::{Confinement, PassName};
 use crate::rollback::Rollback;
 use crate::rollback::prove::DownProof;
 use crate::snapshot::catalog::RelationKind;
@@ -142,102 +145,6 @@ pub enum RehearsalError {
     OutOfTime,
 }
 
-/// A pass and how it went.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pass {
-    /// Which.
-    pub name: PassName,
-    /// It began and came to its end.
-    pub ran: bool,
-    /// Why it did not.
-    pub reason: Option<String>,
-    /// It began, and something other than the migration ended it.
-    pub crashed: bool,
-    /// A budget of time or disk ended it, or kept it from beginning.
-    pub out_of_budget: bool,
-    /// In milliseconds.
-    pub duration_ms: f64,
-}
-
-/// Where the data came from, for the report.
-#[derive(Debug, Clone)]
-pub struct SourceFacts {
-    /// The contract's word.
-    pub kind: SourceKind,
-    /// Name for people, without secrets.
-    pub name: String,
-    /// Rows in all tables, as the statistics count them.
-    pub rows: Option<u64>,
-    /// Size of the database.
-    pub bytes: Option<u64>,
-    /// When the dump was made, if it says so.
-    pub taken_at: Option<String>,
-    /// How near the copy is to the original.
-    pub fidelity: Fidelity,
-    /// What was lost.
-    pub fidelity_notes: Vec<String>,
-    /// What could not be restored.
-    pub restore_warnings: Vec<String>,
-}
-
-/// Statements and objects that made a plan change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cause {
-    /// Statement indexes, the one that matters most first.
-    pub statements: Vec<usize>,
-    /// Qualified names.
-    pub objects: Vec<String>,
-}
-
-/// One query with one parameter set, before and after.
-#[derive(Debug, Clone)]
-pub struct PlanChange {
-    /// What became of it.
-    pub diff: PlanDiff,
-    /// Why.
-    pub cause: Cause,
-}
-
-impl PlanChange {
-    /// Whether something about it changed that a statement must have caused.
-    pub fn needs_cause(&self) -> bool {
-        let verdict = &self.diff.verdict;
-        match verdict.verdict {
-            Verdict::Unchanged => false,
-            Verdict::Unstable => self.diff.plan_changed(),
-            // Over its budget as before, with the same plan and work: nobody did that.
-            Verdict::OverBudget => {
-                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
-            }
-            _ => true,
-        }
-    }
-}
-
-/// One index, before and after, and the statement behind the change.
-#[derive(Debug, Clone)]
-pub struct IndexEntry {
-    /// What became of it.
-    pub change: IndexChange,
-    /// Who did it.
-    pub statement: Option<usize>,
-}
-
-/// Values that are gone once the migration ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destroyed {
-    /// Qualified name of the table, or of the column.
-    pub object: String,
-    /// The table it is or was in.
-    pub table: String,
-    /// `column`, `table`, `deleted rows` or `truncated rows`.
-    pub what: &'static str,
-    /// Non-null values, or rows.
-    pub rows: u64,
-    /// The statement that did it.
-    pub statement: Option<usize>,
-}
-
 /// One whole run.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -287,6 +194,8 @@ pub struct Rehearsal {
     pub before: Option<Snapshot>,
     /// The hot queries once more, before anything was changed: what differs is not the migration's doing.
     pub again: Vec<PlanCapture>,
+    /// How far the source plans the hot queries as the copy did.
+    pub calibration: Calibration,
     /// Right after its last statement.
     pub right_after: Option<Snapshot>,
     /// Hot queries that were worse off right after it, after VACUUM alone.
@@ -354,6 +263,7 @@ impl Rehearsal {
             violators: None,
             before: None,
             again: Vec::new(),
+            calibration: Calibration::default(),
             right_after: None,
             vacuumed: Vec::new(),
             repaired: Vec::new(),
@@ -480,6 +390,8 @@ pub struct Plan<'run> {
     pub changed: Option<Changed>,
     /// The source restored once.
     pub base: Base,
+    /// The source, where it is a running server that may be asked.
+    pub origin: Option<SecretUrl>,
     /// Where copies live.
     pub run: &'run RunDir,
     /// Roles on every copy.

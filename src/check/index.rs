@@ -3,22 +3,25 @@
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::diff::index::{IndexChangeKind, duplicate_indexes, unindexed_foreign_keys};
-use crate::diff::plan::verdict::Verdict;
+use crate::diff::plan::verdict::{PlanConfidence, Verdict};
 use crate::rehearsal::{IndexEntry, Rehearsal, cause};
 use crate::report::human;
+use crate::report::v1::Confidence;
 use serde_json::json;
 
 /// What this file finds.
 pub(super) const CHECK: Check = Check { kinds: &[&DROPPED_IN_USE, &INVALID, &DUPLICATE, &FK_UNINDEXED, &UNUSED], find };
 
-const DROPPED_IN_USE: Kind = Kind::new(
+pub(crate) const DROPPED_IN_USE: Kind = Kind::new(
     "index/dropped-in-use",
     Severity::Error,
     Answer::Slower,
     "
         The migration drops or redefines an index that plans of hot queries used, no other index answers all that it answered,
         and these queries did not go over to another index of the table without doing more work. On a table of fewer than
-        1,000 rows whose queries are no worse it is a note (info).
+        1,000 rows whose queries are no worse it is a note (info). Where the source was asked and plans all of these queries in
+        another way than the copy, it is a warning and a prediction; so it is where only the source's own plans went through
+        the index.
     ",
 )
 .with(examples!("index/dropped-in-use"));
@@ -82,7 +85,11 @@ fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
 fn dropped(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding>) {
     let change = &entry.change;
     let gone = matches!(change.kind, IndexChangeKind::Dropped | IndexChangeKind::Redefined);
-    if !gone || change.table_dropped || change.replaced_by.is_some() || change.used_by_before.is_empty() {
+    if !gone || change.table_dropped || change.replaced_by.is_some() {
+        return;
+    }
+    if change.used_by_before.is_empty() {
+        findings.extend(dropped_there(rehearsal, entry));
         return;
     }
     let worse = |query: &&String| {
@@ -115,7 +122,34 @@ fn dropped(rehearsal: &Rehearsal, entry: &IndexEntry, findings: &mut Vec<Finding
     if measured && rehearsal.rows_of(&change.table) < 1_000 {
         finding.severity = Severity::Info;
     }
+    // Where the source goes another way, it may well not miss it.
+    let is_predicted = |query: &String| {
+        let mut plans = rehearsal.plans.iter().filter(|plan| plan.diff.key.query == *query);
+        plans.all(|plan| plan.diff.verdict.confidence == PlanConfidence::Predicted)
+    };
+    if finding.severity == Severity::Error && change.used_by_before.iter().all(is_predicted) {
+        finding.severity = Severity::Warning;
+        finding.confidence = Confidence::Predicted;
+    }
     findings.push(finding);
+}
+
+/// No plan of the copy goes through it, and one of the source's own does.
+fn dropped_there(rehearsal: &Rehearsal, entry: &IndexEntry) -> Option<Finding> {
+    let change = &entry.change;
+    let queries: Vec<String> = rehearsal.users_at_the_source(entry)?.iter().cloned().collect();
+    let name = change.name_before.clone().unwrap_or_else(|| change.name.clone());
+    let mut finding = Finding::measured(
+        &DROPPED_IN_USE,
+        entry.statement,
+        vec![name.clone()],
+        format!("drops {name}, which the source's own plans of {} go through, and the copy's do not", human::list(&queries)),
+        "see with EXPLAIN on the source what these queries would do without it".to_owned(),
+    )
+    .with(json!({ "used_by_source": queries, "bytes_before": change.bytes_before, "definition": change.definition_before }));
+    finding.severity = Severity::Warning;
+    finding.confidence = Confidence::Predicted;
+    Some(finding)
 }
 
 fn invalid(entry: &IndexEntry, findings: &mut Vec<Finding>) {

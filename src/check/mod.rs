@@ -20,9 +20,10 @@ mod schema;
 mod stall;
 
 pub(crate) use downs::told;
+pub(crate) use index::DROPPED_IN_USE;
 use kind::examples;
 pub use kind::{Answer, IDS, KINDS, Kind, sections};
-pub(crate) use plan::{SLOWER_SAME_PLAN, TRANSIENT};
+pub(crate) use plan::{PREDICTED, SLOWER_SAME_PLAN, TRANSIENT};
 pub use policy::Policy;
 
 use crate::config::Thresholds;

@@ -47,12 +47,13 @@ impl Bases {
     }
 }
 
-/// Who runs what on copies, for these hot queries.
-pub(super) fn roles<'a>(settings: &Settings, queries: impl Iterator<Item = &'a HotQuery>) -> Roles {
+/// Who runs what on copies of a base, for these hot queries.
+pub(super) fn roles<'a>(settings: &Settings, base: &Base, queries: impl Iterator<Item = &'a HotQuery>) -> Roles {
     Roles {
         requested: settings.role.clone(),
         hot_queries: queries.filter_map(|query| query.role.clone()).collect(),
         search_path: settings.schema.clone(),
+        origin: base.origin.clone(),
         settings: settings.production.settings.clone(),
         role_settings: settings.production.role_settings.clone(),
     }

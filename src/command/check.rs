@@ -229,7 +229,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         rehearsal.source = Some(facts(&source, &base));
         // Both are facts of every server started here: unix socket only, and a role without special rights.
         rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
-        let roles = roles(settings, rehearsal.queries.iter());
+        let roles = roles(settings, &base, rehearsal.queries.iter());
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
         let plan = Plan {
@@ -237,6 +237,10 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             trees,
             changed,
             base,
+            origin: match &source {
+                Source::Url(url) => Some(url.clone()),
+                _ => None,
+            },
             run: &bases.run,
             roles,
             progress,

@@ -190,6 +190,9 @@ keys! {
     /// Also time the hot queries that changed, before and after in turns, on two copies at once; never a verdict.
     #[schemars(extend("default" = false))]
     measure_time: bool,
+    /// Ask a source that is a running server how it plans the hot queries: plain EXPLAIN, in a read-only transaction.
+    #[schemars(extend("default" = true))]
+    calibrate: bool,
     /// Budget of time, such as "90s", "20m" or "1h"; each database has its own.
     max_time: DurationText,
     /// Budget of disk, such as "500MB" or "20GB".

@@ -104,6 +104,8 @@ pub struct Settings {
     pub measure_writes: bool,
     /// Time hot queries that changed, too.
     pub measure_time: bool,
+    /// Ask a running source how it plans the hot queries.
+    pub calibrate: bool,
     /// Rehearse safer forms, too, and write them to this folder.
     pub suggest: Option<PathBuf>,
     /// Budget of time.
@@ -339,6 +341,7 @@ impl Config {
             postgres_bin: place.postgres_bin,
             passes: or(&args.passes, texts(file.passes.map(|all| all.into_iter().map(|each| each.0).collect()))),
             measure_writes: args.measure_writes.or(file.measure_writes).unwrap_or_default(),
+            calibrate: args.calibrate.or(file.calibrate).unwrap_or(true),
             measure_time: args.measure_time.or(file.measure_time).unwrap_or_default(),
             suggest: name.iter().fold(args.suggest.clone(), |folder, name| folder.map(|folder| folder.join(name))),
             max_time: option("--max-time", args.max_time.as_deref(), parse_duration)?

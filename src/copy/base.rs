@@ -6,6 +6,7 @@ use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
+use crate::copy::origin::OriginSettings;
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
@@ -87,6 +88,8 @@ pub struct Base {
     pub reused: bool,
     /// When the data was taken from a running server; `None` for other sources.
     pub taken_at: Option<SystemTime>,
+    /// How the planner of a running server is set that it was taken from; empty for other sources.
+    pub origin: OriginSettings,
     /// Where it is told how far a copy of it is.
     activity: Activity,
 }
@@ -178,6 +181,7 @@ impl Base {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
         let mut taken_at = None;
+        let mut origin = OriginSettings::default();
         let mut database = options.database.as_deref();
         let (live, fetched);
         let dump = match source {
@@ -186,6 +190,7 @@ impl Base {
                 // Kept to the end: it is read until the base is made.
                 live = live::fetch(state, request, url, max_age, progress).await?;
                 taken_at = Some(live.taken_at);
+                origin.clone_from(&live.settings);
                 // The URL says which database; --database chooses among those of a cluster dump.
                 database = None;
                 fetched = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
@@ -205,7 +210,15 @@ impl Base {
                     error: std::io::Error::other("it is damaged"),
                 })?;
                 let place = Arc::new(ready);
-                return Ok(Self { place, binaries, record, reused: true, taken_at, activity: activity.clone() });
+                return Ok(Self {
+                    place,
+                    binaries,
+                    record,
+                    reused: true,
+                    taken_at,
+                    origin,
+                    activity: activity.clone(),
+                });
             }
             BaseSlot::Missing(partial) => partial,
         };
@@ -222,7 +235,7 @@ impl Base {
             return Err(BaseError::Changed { name: source.name() });
         }
         let place = Arc::new(partial.publish()?);
-        Ok(Self { place, binaries, record, reused: false, taken_at, activity: activity.clone() })
+        Ok(Self { place, binaries, record, reused: false, taken_at, origin, activity: activity.clone() })
     }
 
     /// The stopped data directory. Never start a server on it: copy it.

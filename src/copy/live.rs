@@ -1,5 +1,7 @@
 //! A running server as a source: dumped read-only, into a file that is kept for a while.
 
+use crate::copy::fingerprint::write_private;
+use crate::copy::origin::OriginSettings;
 use crate::copy::state::{StateDir, StateError};
 use crate::copy::url::SecretUrl;
 use crate::engine::postgres::binaries::{BinariesError, BinaryRequest, ToolBinary, newest_tool};
@@ -48,6 +50,8 @@ pub struct LiveDump {
     pub taken_at: SystemTime,
     /// An earlier one is used again.
     pub reused: bool,
+    /// How the server's planner was set then.
+    pub settings: OriginSettings,
     _lock: File,
 }
 
@@ -102,10 +106,13 @@ pub async fn fetch(
     let name = crate::copy::fingerprint::hexadecimal(Sha256::digest(url.identity()).as_slice());
     let lock = lock(&folder.join(format!("{name}.lock"))).await?;
     let path = folder.join(format!("{name}.dump"));
+    // Under the same lock as the dump, and with it in age: what differs between them would show as another plan.
+    let beside = folder.join(format!("{name}.settings"));
     if let Ok(taken_at) = path.metadata().and_then(|metadata| metadata.modified())
         && taken_at.elapsed().is_ok_and(|age| age < max_age)
+        && let Some(settings) = read_settings(&beside)
     {
-        return Ok(LiveDump { path, taken_at, reused: true, _lock: lock });
+        return Ok(LiveDump { path, taken_at, reused: true, settings, _lock: lock });
     }
     progress(&format!("dumping {url}, read-only"));
     // The newest one reads every server.
@@ -114,6 +121,11 @@ pub async fn fetch(
     partial.clear()?;
     let taken_at = SystemTime::now();
     dump(&pg_dump, url, &partial.0).await?;
+    let settings = OriginSettings::ask(url).await;
+    serde_json::to_vec(&settings)
+        .map_err(std::io::Error::other)
+        .and_then(|text| write_private(&beside, &text))
+        .map_err(file_error("write", &beside))?;
     // Its age counts from when it was begun: that is the moment it shows.
     File::options()
         .append(true)
@@ -121,7 +133,12 @@ pub async fn fetch(
         .and_then(|file| file.set_modified(taken_at))
         .map_err(file_error("set the time of", &partial.0))?;
     std::fs::rename(&partial.0, &path).map_err(file_error("rename", &partial.0))?;
-    Ok(LiveDump { path, taken_at, reused: false, _lock: lock })
+    Ok(LiveDump { path, taken_at, reused: false, settings, _lock: lock })
+}
+
+/// What was written with a dump; `None` where it is not there or cannot be read, as beside dumps of before.
+fn read_settings(path: &Path) -> Option<OriginSettings> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 async fn dump(pg_dump: &ToolBinary, url: &SecretUrl, to: &Path) -> Result<(), LiveError> {

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fingerprint;
 pub mod kept;
 pub mod live;
+pub mod origin;
 pub mod policy;
 pub mod restore;
 pub mod role;

@@ -1,6 +1,7 @@
 //! One disposable copy of a base, with a server of its own: the only place where a statement that writes may run.
 
 use super::base::Base;
+use super::origin::OriginSettings;
 use super::role::{self, RoleError};
 use super::state::RunDir;
 use crate::engine::ServerError;
@@ -52,6 +53,8 @@ pub struct Roles {
     pub hot_queries: BTreeSet<String>,
     /// Search path asked for with `--schema`.
     pub search_path: Option<String>,
+    /// Parameters the source was found to have: the database gets them, and what is said of production stands above.
+    pub origin: OriginSettings,
     /// Parameters production has, by name: the database gets them.
     pub settings: BTreeMap<String, String>,
     /// Parameters production has set for single roles, by role.
@@ -95,6 +98,8 @@ impl ScratchDatabase {
             role::prepare_login(&mut session, login).await?;
         }
         let mut notes = prepared.notes;
+        notes.extend(roles.origin.notes.iter().cloned());
+        notes.extend(set_as_in_the_source(&mut session, &base.record.database, &roles.origin).await?);
         notes.extend(set_as_in_production(&mut session, &base.record.database, roles).await?);
         session.close().await;
         let target = Target {
@@ -128,6 +133,44 @@ impl ScratchDatabase {
     }
 }
 
+/// Gives the copy what its source was found to have set. What this server does not take is noted; roles that are not there
+/// have no settings to get.
+async fn set_as_in_the_source(
+    session: &mut Session,
+    database: &str,
+    origin: &OriginSettings,
+) -> Result<Vec<String>, ScratchError> {
+    let mut notes = Vec::new();
+    for (name, value) in &origin.settings {
+        let set = alter(database, None, name, value);
+        if let Err(error) = session.execute(&set).await {
+            notes.push(format!("the source has {name} = {value}, which this server does not take: {}", error.message));
+        }
+    }
+    for (role, settings) in &origin.roles {
+        if !role::exists(session, role).await? {
+            continue;
+        }
+        for (name, value) in settings {
+            if let Err(error) = session.execute(&alter(database, Some(role), name, value)).await {
+                let why = error.message;
+                notes.push(format!("the source has {name} = {value} for role {role}, which is not taken here: {why}"));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// For a role in this database, so that it stands above what the source brought for the role everywhere.
+fn alter(database: &str, role: Option<&str>, name: &str, value: &str) -> String {
+    let database = quote_identifier(database);
+    let whose = match role {
+        Some(role) => format!("ROLE {} IN DATABASE {database}", quote_identifier(role)),
+        None => format!("DATABASE {database}"),
+    };
+    format!("ALTER {whose} SET {} = {}", quote_identifier(name), quote_literal(value))
+}
+
 /// Gives the copy what production has set. A parameter this server's version lacks and a role the source lacks are
 /// noted.
 async fn set_as_in_production(
@@ -136,7 +179,6 @@ async fn set_as_in_production(
     roles: &Roles,
 ) -> Result<Vec<String>, ScratchError> {
     let mut notes = Vec::new();
-    let database = quote_identifier(database);
     let everybody = roles.settings.iter().map(|(name, value)| (None, name, value));
     let single = roles
         .role_settings
@@ -152,13 +194,7 @@ async fn set_as_in_production(
             }
             continue;
         }
-        // In this database, so that it stands above what the source brought for the role everywhere.
-        let whose = match role {
-            Some(role) => format!("ROLE {} IN DATABASE {database}", quote_identifier(role)),
-            None => format!("DATABASE {database}"),
-        };
-        let set = format!("ALTER {whose} SET {} = {}", quote_identifier(name), quote_literal(value));
-        match session.execute(&set).await {
+        match session.execute(&alter(database, role.map(String::as_str), name, value)).await {
             Ok(_) => {}
             Err(error) if error.sqlstate == UNKNOWN_PARAMETER => {
                 notes.push(format!("production sets {name}, which this server does not know: left out"));

@@ -1,22 +1,12 @@
 //! What a running server's `pg_stat_statements` counted: read in a session that can write nothing and waits for nothing
 //! long.
 
-use super::url::{SecretUrl, UrlError};
+use super::origin::OriginError;
+use super::url::SecretUrl;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::Session;
-use crate::engine::postgres::session::quote_identifier;
+use crate::engine::postgres::session::{Session, quote_identifier};
 use crate::workload::import::view::Row;
 use thiserror::Error;
-
-/// Limits of the session, with which it begins; nothing of it writes. Not set later on: a pooler may hand the server's
-/// session on to others, who would keep them. Strings mean what the reader of their text takes them for.
-const LIMITS: [(&str, &str); 5] = [
-    ("default_transaction_read_only", "on"),
-    ("statement_timeout", "30s"),
-    ("lock_timeout", "10s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-    ("standard_conforming_strings", "on"),
-];
 
 /// Where the view is, and what it has in this version.
 const VIEW: &str = "SELECT n.nspname, \
@@ -26,22 +16,12 @@ const VIEW: &str = "SELECT n.nspname, \
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
     WHERE e.extname = 'pg_stat_statements'";
 
-/// Why a running server cannot be asked. No message holds a password.
+/// Why a server's statements cannot be read. No message holds a password.
 #[derive(Debug, Error)]
 pub enum StatementsError {
-    /// The URL is not one this can be done with.
-    #[error(transparent)]
-    Url(#[from] UrlError),
     /// It cannot be reached, or refuses.
-    #[error("cannot read {what}: {said}{next}")]
-    Server {
-        /// Database and host.
-        what: String,
-        /// The server's answer.
-        said: String,
-        /// What to do.
-        next: &'static str,
-    },
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// No such extension in this database.
     #[error(
         "{what} has no pg_stat_statements: CREATE EXTENSION pg_stat_statements there (it must be in \
@@ -53,21 +33,12 @@ pub enum StatementsError {
     },
 }
 
-/// A session with a running server that only reads.
-///
-/// # Errors
-/// It cannot be reached.
-pub async fn connect(url: &SecretUrl) -> Result<Session, StatementsError> {
-    let failed = |error: ServerError| failed(url, &error);
-    Session::reader(&url.parts()?, &LIMITS).await.map_err(failed)
-}
-
 /// Rows of the database's view, those of several users added up.
 ///
 /// # Errors
 /// There is no view, or it may not be read.
 pub async fn read(session: &mut Session, url: &SecretUrl) -> Result<Vec<Row>, StatementsError> {
-    let failed = |error: ServerError| failed(url, &error);
+    let failed = |error: ServerError| OriginError::of(url, &error);
     let view = session.query(VIEW).await.map_err(failed)?;
     let Some([Some(schema), info, since]) = view.rows.first().map(Vec::as_slice) else {
         return Err(StatementsError::NoView { what: url.to_string() });
@@ -103,19 +74,4 @@ pub async fn read(session: &mut Session, url: &SecretUrl) -> Result<Vec<Row>, St
         }
     };
     Ok(rows.rows.iter().map(row).collect())
-}
-
-fn failed(url: &SecretUrl, error: &ServerError) -> StatementsError {
-    let mut said = error.without_values();
-    if let Some(password) = url.password().filter(|password| !password.is_empty()) {
-        said = said.replace(password, "…");
-    }
-    let next = match () {
-        () if said.contains("shared_preload_libraries") => "; set it there and restart that server, or import a log",
-        () if said.contains("TLS") || said.contains("encryption") => {
-            "; this command speaks no TLS: save the view with psql (\\copy … TO statements.csv CSV HEADER) and import that"
-        }
-        () => "",
-    };
-    StatementsError::Server { what: url.to_string(), said, next }
 }

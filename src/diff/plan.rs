@@ -2,6 +2,7 @@
 
 pub mod align;
 pub mod baseline;
+pub mod calibration;
 pub mod fingerprint;
 pub mod gate;
 pub mod growth;
@@ -139,6 +140,8 @@ impl<'a> Moments<'a> {
 pub struct Doubt {
     /// Why what was measured deserves less trust than usual.
     pub lowers: Option<String>,
+    /// Why it says little about the database the copy stands for.
+    pub predicts: Option<String>,
     /// Why nobody may call it unchanged.
     pub forbids: Option<String>,
 }
@@ -181,6 +184,7 @@ pub fn compare_plans(
             samples: Samples { before: &samples_before, after: &samples_after },
             growth: &growth,
             doubt: doubt.lowers.as_deref(),
+            predicts: doubt.predicts.as_deref(),
             drawn: query.is_some_and(|query| match key.mode {
                 // It is run with the first one.
                 PlanMode::Generic => query.sets.first().is_some_and(|set| set.drawn),

@@ -1,11 +1,11 @@
 //! The four answers, from what was measured. Pure.
 
 use super::cut_short::{CutShort, Obstacle, cut_short, leaves_unseen};
-use super::{Pass, Rehearsal, foreign};
-use crate::check::{Answer as Bears, Finding, SLOWER_SAME_PLAN, TRANSIENT};
-use crate::diff::plan::verdict::Verdict;
+use super::{Pass, PlanChange, Rehearsal, foreign};
+use crate::check::{Answer as Bears, DROPPED_IN_USE, Finding, PREDICTED, SLOWER_SAME_PLAN, TRANSIENT};
+use crate::diff::plan::verdict::{PlanConfidence, Verdict};
 use crate::migration::Statement;
-use crate::report::v1::{Applies, Blocks, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
+use crate::report::v1::{Applies, Blocks, Confidence, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
 
 /// An answer nobody can give, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
             unknown.advice = "see in the report why each hot query could not be judged";
         }
         found.push(unknown);
+    } else if let Some(predicted) = predicted(rehearsal) {
+        found.push(predicted);
     }
     if rehearsal.rollback.is_none() {
         found.push(say("undoable", missing(PassName::Prove), "let the prove pass run to its end"));
@@ -99,6 +101,33 @@ fn behind(rehearsal: &Rehearsal, cut: &CutShort) -> Vec<Unknown> {
         }
     }
     found
+}
+
+/// More work on a copy that says little about the database it stands for, and none that is certain.
+fn predicted(rehearsal: &Rehearsal) -> Option<Unknown> {
+    let worse = |change: &&PlanChange| {
+        matches!(change.diff.verdict.verdict, Verdict::Regressed | Verdict::SlowerSamePlan | Verdict::DidNotFinish)
+    };
+    let is_predicted = |change: &PlanChange| change.diff.verdict.confidence == PlanConfidence::Predicted;
+    let mut worse = rehearsal.plans.iter().filter(worse);
+    if worse.clone().any(|change| !is_predicted(change)) {
+        return None;
+    }
+    let unknown = |reason, advice, statement| Unknown {
+        answer: "slower",
+        reason,
+        advice,
+        crashed: false,
+        statement,
+        objects: Vec::new(),
+    };
+    if let Some(first) = worse.next() {
+        let reason = format!("{} does more work on the copy, and that is a prediction only", first.diff.key.query);
+        return Some(unknown(reason, "see plan/predicted", first.cause.statements.first().copied()));
+    }
+    let missed = rehearsal.indexes.iter().find(|index| rehearsal.users_at_the_source(index).is_some())?;
+    let reason = format!("only the source's own plans go through {}, which is dropped", missed.change.name);
+    Some(unknown(reason, "see index/dropped-in-use", missed.statement))
 }
 
 fn slower_unknown(rehearsal: &Rehearsal) -> bool {
@@ -167,7 +196,10 @@ pub fn slower(rehearsal: &Rehearsal, findings: &[Finding], only: Option<&[usize]
         Slower::Yes
     } else if mine.iter().any(|finding| *finding.kind == TRANSIENT) {
         Slower::Transient
-    } else if leaves_unseen(rehearsal) || (!alone && counting.any(|each| each.statement.is_none() && slower(each))) {
+    } else if leaves_unseen(rehearsal)
+        || mine.iter().any(|finding| is_prediction(finding))
+        || (!alone && counting.any(|each| each.statement.is_none() && slower(each)))
+    {
         Slower::Unknown
     } else {
         Slower::No
@@ -194,6 +226,11 @@ pub fn count_queries(rehearsal: &Rehearsal, verdicts: &[QueryVerdict]) -> usize 
         .map(|change| change.diff.key.query.as_str())
         .collect();
     names.len()
+}
+
+/// What the copy shows says little of the source here.
+fn is_prediction(finding: &Finding) -> bool {
+    *finding.kind == PREDICTED || (*finding.kind == DROPPED_IN_USE && finding.confidence == Confidence::Predicted)
 }
 
 fn is_error(finding: &Finding) -> bool {

@@ -1,6 +1,6 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, command, doubt, story};
+use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, calibrate, command, doubt, story};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff;
 use crate::diff::plan::baseline::Baseline;
@@ -41,8 +41,10 @@ pub(super) async fn measure(
     rehearsal.again = again;
     let saved = SavedStatistics::read(&mut superuser).await?;
 
-    let Rehearsal { before: told, observations, migrations, .. } = rehearsal;
-    let before = told.insert(before);
+    rehearsal.before = Some(before);
+    calibrate::calibrate(plan, rehearsal).await;
+
+    let Rehearsal { before: Some(before), observations, migrations, .. } = rehearsal else { return Ok(()) };
     let (target, activity) = (&copy.target, plan.activity.clone());
     let mut observer =
         Observer::new(&target.endpoint, &target.database, &before.catalog, &before.sizes, activity, observations)
@@ -237,7 +239,9 @@ pub(super) fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     };
     let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
     let noisy = rehearsal.self_test().is_noisy();
+    let predicts = calibrate::of_the_source(rehearsal);
     let doubt = |capture: &PlanCapture| diff::plan::Doubt {
+        predicts: rehearsal.calibration.differing.get(&capture.key).map(String::as_str).or(predicts).map(str::to_owned),
         lowers: doubt::of(capture, &rehearsal.repaired, noisy),
         forbids: doubt::of_triggers(rehearsal, capture),
     };

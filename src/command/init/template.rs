@@ -89,6 +89,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 # take (advice, never a verdict).
 #measure_writes = false
 #measure_time = false
+# Whether a source that is a running server is asked how it plans the hot queries (EXPLAIN, read-only).
+#calibrate = true
 # Budgets. Left out: none.
 #   max_time = "20m"
 #   max_disk = "20GB"

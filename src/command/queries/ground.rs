@@ -29,7 +29,7 @@ impl Ground {
         let bases = Bases::open(settings, progress, activity.clone())?;
         let far = || budget::waiting_for("base:", started, &activity);
         let base = progress.while_waiting(bases.obtain(&source), far).await.map_err(Stop::environment)?;
-        let roles = roles(settings, queries.iter().copied());
+        let roles = roles(settings, &base, queries.iter().copied());
         let copy = ScratchDatabase::create(&base, &bases.run, &roles).await.map_err(Stop::environment)?;
         Ok(Self { copy, _bases: bases })
     }

@@ -4,8 +4,8 @@ use super::ground::Ground;
 use super::{Stop, exit, run, settings};
 use crate::cli::ImportArgs;
 use crate::config::Settings;
-use crate::copy::statements;
 use crate::copy::url::SecretUrl;
+use crate::copy::{origin, statements};
 use crate::engine::postgres::identify::{Identified, identify};
 use crate::engine::postgres::session::Session;
 use crate::progress::Progress;
@@ -149,7 +149,7 @@ async fn read(
     if is_url(from) {
         let url = SecretUrl::parse(from).map_err(Stop::usage)?;
         progress.say(&format!("reading pg_stat_statements in {url}, read-only"));
-        let mut session = statements::connect(&url).await.map_err(Stop::environment)?;
+        let mut session = origin::connect(&url).await.map_err(Stop::environment)?;
         let rows = statements::read(&mut session, &url).await.map_err(Stop::environment)?;
         *live = Some(session);
         return Ok(view::take(&format!("pg_stat_statements in {url}"), rows, args.top));

@@ -88,6 +88,7 @@ impl Case {
             },
             growth: &self.growth,
             doubt: self.doubt,
+            predicts: None,
             drawn: self.drawn,
         };
         judge(&evidence, &self.thresholds).expect("a capture after")

@@ -197,6 +197,8 @@ pub struct Evidence<'a> {
     pub growth: &'a SizeGrowth,
     /// Why what was measured deserves less trust than usual.
     pub doubt: Option<&'a str>,
+    /// Why it says little about the database the copy stands for.
+    pub predicts: Option<&'a str>,
     /// Its values were drawn, and not given.
     pub drawn: bool,
 }
@@ -214,6 +216,7 @@ impl<'a> Evidence<'a> {
             samples: Samples::default(),
             growth,
             doubt: None,
+            predicts: None,
             drawn: false,
         }
     }
@@ -284,8 +287,9 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
             judged = Comparison { verdict: Verdict::Transient, ..at_once };
         }
     }
-    if let Some(doubt) = evidence.doubt {
-        judged.confidence = judged.confidence.max(PlanConfidence::Planned);
+    let doubts = [(evidence.doubt, PlanConfidence::Planned), (evidence.predicts, PlanConfidence::Predicted)];
+    for (doubt, confidence) in doubts.into_iter().filter_map(|(doubt, confidence)| Some((doubt?, confidence))) {
+        judged.confidence = judged.confidence.max(confidence);
         judged.note = Some(judged.note.map_or_else(|| doubt.to_owned(), |note| format!("{note}; {doubt}")));
     }
     Some(PlanVerdict {

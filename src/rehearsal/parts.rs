@@ -1,0 +1,102 @@
+//! What a [`super::Rehearsal`] is made of.
+
+use crate::diff::index::IndexChange;
+use crate::diff::plan::PlanDiff;
+use crate::diff::plan::verdict::Verdict;
+use crate::report::v1::{Fidelity, PassName, SourceKind};
+
+/// A pass and how it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pass {
+    /// Which.
+    pub name: PassName,
+    /// It began and came to its end.
+    pub ran: bool,
+    /// Why it did not.
+    pub reason: Option<String>,
+    /// It began, and something other than the migration ended it.
+    pub crashed: bool,
+    /// A budget of time or disk ended it, or kept it from beginning.
+    pub out_of_budget: bool,
+    /// In milliseconds.
+    pub duration_ms: f64,
+}
+
+/// Where the data came from, for the report.
+#[derive(Debug, Clone)]
+pub struct SourceFacts {
+    /// The contract's word.
+    pub kind: SourceKind,
+    /// Name for people, without secrets.
+    pub name: String,
+    /// Rows in all tables, as the statistics count them.
+    pub rows: Option<u64>,
+    /// Size of the database.
+    pub bytes: Option<u64>,
+    /// When the dump was made, if it says so.
+    pub taken_at: Option<String>,
+    /// How near the copy is to the original.
+    pub fidelity: Fidelity,
+    /// What was lost.
+    pub fidelity_notes: Vec<String>,
+    /// What could not be restored.
+    pub restore_warnings: Vec<String>,
+}
+
+/// Statements and objects that made a plan change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// Statement indexes, the one that matters most first.
+    pub statements: Vec<usize>,
+    /// Qualified names.
+    pub objects: Vec<String>,
+}
+
+/// One query with one parameter set, before and after.
+#[derive(Debug, Clone)]
+pub struct PlanChange {
+    /// What became of it.
+    pub diff: PlanDiff,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl PlanChange {
+    /// Whether something about it changed that a statement must have caused.
+    pub fn needs_cause(&self) -> bool {
+        let verdict = &self.diff.verdict;
+        match verdict.verdict {
+            Verdict::Unchanged => false,
+            Verdict::Unstable => self.diff.plan_changed(),
+            // Over its budget as before, with the same plan and work: nobody did that.
+            Verdict::OverBudget => {
+                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// One index, before and after, and the statement behind the change.
+#[derive(Debug, Clone)]
+pub struct IndexEntry {
+    /// What became of it.
+    pub change: IndexChange,
+    /// Who did it.
+    pub statement: Option<usize>,
+}
+
+/// Values that are gone once the migration ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Qualified name of the table, or of the column.
+    pub object: String,
+    /// The table it is or was in.
+    pub table: String,
+    /// `column`, `table`, `deleted rows` or `truncated rows`.
+    pub what: &'static str,
+    /// Non-null values, or rows.
+    pub rows: u64,
+    /// The statement that did it.
+    pub statement: Option<usize>,
+}
