@@ -40,7 +40,12 @@ impl ServerError {
         if raised.is_some_and(|line| line.ends_with(" RAISE")) {
             return RAISED.to_owned();
         }
-        match self.sqlstate.get(..2).unwrap_or_default() {
+        let class = self.sqlstate.get(..2).unwrap_or_default();
+        // What a function has put into SQL of its own may be a value that it took for a name.
+        if self.context.is_some() && matches!(class, "3F" | "42") {
+            return mask_quoted(&self.message);
+        }
+        match class {
             // Names, rights, limits, the connection, the disk; of broken constraints the details alone tell values.
             "" | "08" | "0A" | "23" | "25" | "26" | "2B" | "2D" | "3D" | "3F" | "40" | "42" | "53" | "54" | "55"
             | "57" | "58" => self.message.clone(),
@@ -79,6 +84,8 @@ mod tests {
             ("22007", "invalid input syntax for type date: \"anna@\"example.org\"", None),
             ("42501", "not for anna@example.org", Some("PL/pgSQL function rate(text) line 3 at RAISE")),
             ("ZZ001", "not for anna@example.org", None),
+            ("42P07", "relation \"anna@example.org\" already exists", Some("SQL statement \"CREATE TABLE …\"")),
+            ("3F000", "schema \"anna@example.org\" does not exist", Some("SQL statement \"CREATE TABLE …\"")),
         ] {
             let shown = shown(sqlstate, message, context);
             assert!(!shown.contains("anna") && !shown.contains("example"), "{shown}");

@@ -116,6 +116,11 @@ const PLAN_NAMES: &[&str] = &[
     "Tuplestore Name",
 ];
 
+/// Classes of errors that quote what a statement calls things.
+fn is_about_names(sqlstate: &str) -> bool {
+    sqlstate.starts_with("42") || sqlstate.starts_with("3F")
+}
+
 impl Redactor {
     /// A refusal as one text: message, then `DETAIL:` and `HINT:` on lines of their own. `sql` is the statement sent.
     pub fn server_error(&self, error: &ServerError, sql: &str) -> String {
@@ -137,8 +142,10 @@ impl Redactor {
 
     /// A refusal's primary message alone, by its SQLSTATE. `sql` is the statement sent.
     pub fn error_message(&self, error: &ServerError, sql: &str) -> String {
-        // A name that does not exist and stands nowhere in the statement was made from a value.
-        let made_up = matches!(error.sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000" | "42703");
+        // A name that does not exist and stands nowhere in the statement was made from a value; so may any name be that a
+        // function or a DO block has put into SQL of its own.
+        let missing = matches!(error.sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000" | "42703");
+        let made_up = missing || (error.context.is_some() && is_about_names(&error.sqlstate));
         let known = |text: &str| -> bool {
             let sql = sql.to_lowercase();
             text.split('"')
@@ -395,6 +402,13 @@ mod tests {
         assert!(!redactor.error_message(&raised, "DO $$ RAISE 'bad %', x $$").contains("4711"));
         let made_up = error("42P01", "relation \"secret4711\" does not exist");
         assert!(!redactor.error_message(&made_up, "SELECT v::regclass FROM t").contains("4711"));
+        let mut by_a_function = error("42P07", "relation \"secret4711\" already exists");
+        assert!(
+            redactor.error_message(&by_a_function, "CREATE INDEX ON t (a)").contains("4711"),
+            "the server chose it"
+        );
+        by_a_function.context = Some("SQL statement \"CREATE TABLE secret4711 ()\"".to_owned());
+        assert!(!redactor.error_message(&by_a_function, "DO $$ … $$").contains("4711"));
         let written = error("42P01", "relation \"orders\" does not exist");
         assert_eq!(redactor.error_message(&written, "DROP TABLE Orders"), "relation \"orders\" does not exist");
         assert_eq!(redactor.error_detail(&error("2200N", "invalid XML content")), None);
