@@ -1,12 +1,14 @@
 //! Where disposable copies of real data come from: sources, the base cache, copies, and their ends.
 
 pub mod base;
+pub mod data_directory;
 pub mod dump;
 mod event_triggers;
 pub mod facts;
 pub mod fingerprint;
 pub mod kept;
 pub mod live;
+pub mod physical;
 pub mod policy;
 pub mod restore;
 pub mod role;
