@@ -102,7 +102,7 @@ impl Job {
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
         let source = settings.source.as_deref().ok_or_else(|| {
-            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
+            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a stopped data directory, a postgres:// URL, \
                  or `empty`, here or as `source` in seatrial.toml"
             ))
         })?;
@@ -302,9 +302,13 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
 }
 
 fn facts(source: &Source, base: &Base) -> SourceFacts {
-    let empty = matches!(source, Source::Empty);
+    let fidelity = match source {
+        Source::Empty => Fidelity::SchemaOnly,
+        Source::DataDirectory { .. } => Fidelity::Physical,
+        Source::Plain { .. } | Source::Archive { .. } | Source::Url(_) => Fidelity::Logical,
+    };
     let mut notes = base.record.notes.clone();
-    if !empty {
+    if fidelity == Fidelity::Logical {
         notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
     }
     SourceFacts {
@@ -316,7 +320,7 @@ fn facts(source: &Source, base: &Base) -> SourceFacts {
             .taken_at
             .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
             .map(|moment| moment.to_string()),
-        fidelity: if empty { Fidelity::SchemaOnly } else { Fidelity::Logical },
+        fidelity,
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),
     }

@@ -1,12 +1,16 @@
 //! Bases: a source restored once into a cluster of its own, kept stopped in the cache, and copied for every pass. No
 //! untrusted SQL ever runs in a base after it is made.
 
+mod physical;
+
+use crate::copy::data_directory::DataDirectory;
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
 use crate::copy::origin::OriginSettings;
+use crate::copy::physical::PhysicalError;
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
@@ -15,7 +19,9 @@ use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
-use crate::engine::postgres::server::cluster::{CopyError, copied_bytes, copy_data_dir_unless, create_cluster};
+use crate::engine::postgres::server::cluster::{
+    CopyError, copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes,
+};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
 use crate::progress::{Activity, Unit};
@@ -73,6 +79,9 @@ pub struct BaseRecord {
     /// The first transaction of every copy, as `xmin` has it; not in bases of before.
     #[serde(default)]
     pub first_transaction: Option<String>,
+    /// What every copy's server is started with, by name and value: the source's own settings that decide about plans.
+    #[serde(default)]
+    pub settings: Vec<(String, String)>,
 }
 
 /// A restored source, stopped, in the cache.
@@ -86,7 +95,7 @@ pub struct Base {
     pub record: BaseRecord,
     /// It was in the cache already.
     pub reused: bool,
-    /// When the data was taken from a running server; `None` for other sources.
+    /// When the data was taken from a running server, or a data directory was left; `None` for other sources.
     pub taken_at: Option<SystemTime>,
     /// How the planner of a running server is set that it was taken from; empty for other sources.
     pub origin: OriginSettings,
@@ -125,9 +134,21 @@ pub enum BaseError {
         /// The dump.
         name: String,
     },
+    /// A server ran on the data directory after all, where its processes cannot be seen.
+    #[error(
+        "{name} changed while it was copied: does a server run on it in a container or on another machine? Stop it, or take a \
+         base backup of it (pg_basebackup --pgdata=backup --checkpoint=fast) and give that"
+    )]
+    ChangedDirectory {
+        /// The data directory.
+        name: String,
+    },
     /// It cannot be restored.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The copy of a data directory does not become a base.
+    #[error(transparent)]
+    Physical(#[from] PhysicalError),
     /// A server or its data directory is at fault.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -165,6 +186,12 @@ pub enum BaseError {
     },
 }
 
+impl BaseError {
+    fn damaged(folder: &Path) -> Self {
+        Self::Record { path: folder.join(RECORD), error: std::io::Error::other("it is damaged") }
+    }
+}
+
 impl Base {
     /// The base of a source: from the cache, or made now. `progress` is told what takes time, `activity` how far it and the
     /// copies made of it are.
@@ -180,6 +207,10 @@ impl Base {
         activity: &Activity,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
+        if let Source::DataDirectory { path } = source {
+            let asked = physical::Asked { state, run, request, source, options, activity };
+            return asked.obtain(path, progress).await;
+        }
         let mut taken_at = None;
         let mut origin = OriginSettings::default();
         let mut database = options.database.as_deref();
@@ -205,10 +236,7 @@ impl Base {
         let key = key(&content, &binaries, database);
         let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
             BaseSlot::Ready(ready) => {
-                let record = read_record(ready.folder()).ok_or_else(|| BaseError::Record {
-                    path: ready.folder().join(RECORD),
-                    error: std::io::Error::other("it is damaged"),
-                })?;
+                let record = read_record(ready.folder()).ok_or_else(|| BaseError::damaged(ready.folder()))?;
                 let place = Arc::new(ready);
                 return Ok(Self {
                     place,
@@ -277,6 +305,7 @@ impl Base {
             let error = std::io::Error::other(stopped);
             Err(CopyError::Io { from: self.data_dir(), to: to.clone(), error })
         })?;
+        let settings = self.record.settings.iter().cloned().chain(settings).collect();
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
     }
@@ -337,12 +366,9 @@ impl Making<'_> {
             created_roles: outcome.created_roles,
             source_version: self.facts.server_version.clone(),
             first_transaction,
+            settings: Vec::new(),
         };
-        let path = partial.path().join(RECORD);
-        serde_json::to_vec_pretty(&record)
-            .map_err(std::io::Error::other)
-            .and_then(|text| write_private(&path, &text))
-            .map_err(|error| BaseError::Record { path, error })?;
+        write_record(&partial.path().join(RECORD), &record)?;
         Ok(record)
     }
 
@@ -416,6 +442,12 @@ fn read_record(folder: &Path) -> Option<BaseRecord> {
     whole.then_some(record)
 }
 
+fn write_record(path: &Path, record: &BaseRecord) -> Result<(), BaseError> {
+    let written =
+        serde_json::to_vec_pretty(record).map_err(std::io::Error::other).and_then(|text| write_private(path, &text));
+    written.map_err(|error| BaseError::Record { path: path.to_owned(), error })
+}
+
 fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {
     let Ok(disk) = nix::sys::statvfs::statvfs(path) else { return error };
     let free = disk.blocks_available() * disk.fragment_size();
@@ -438,6 +470,10 @@ fn size_on_disk(dump: &Source) -> u64 {
             let files = std::fs::read_dir(path).into_iter().flatten().flatten();
             files.map(|entry| file_size(&entry.path())).sum::<u64>() * 10
         }
+        Source::DataDirectory { path } => DataDirectory::look(path)
+            .ok()
+            .and_then(|directory| imported_bytes(&directory.path, directory.log()).ok())
+            .unwrap_or_default(),
         Source::Url(_) | Source::Empty => 0,
     }
 }

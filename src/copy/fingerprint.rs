@@ -1,5 +1,6 @@
 //! What tells one source's content from another's, remembered so that a big dump is read once.
 
+use crate::copy::data_directory::DataDirectory;
 use crate::copy::source::{Source, SourceError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -44,6 +45,8 @@ impl FingerprintMemory {
         match source {
             Source::Empty => Ok("empty".into()),
             Source::Url(url) => Ok(hexadecimal(Sha256::digest(url.identity()).as_slice())),
+            // Files and their times, never their content: see `DataDirectory::fingerprint`.
+            Source::DataDirectory { path } => Ok(DataDirectory::look(path)?.fingerprint()?),
             Source::Plain { path, .. } | Source::Archive { path, .. } => {
                 let fingerprint = if path.is_dir() { self.directory(path)? } else { self.file(path)? };
                 self.save();

@@ -1,6 +1,7 @@
 //! Where disposable copies of real data come from: sources, the base cache, copies, and their ends.
 
 pub mod base;
+pub mod data_directory;
 pub mod dump;
 mod event_triggers;
 pub mod facts;
@@ -8,6 +9,7 @@ pub mod fingerprint;
 pub mod kept;
 pub mod live;
 pub mod origin;
+pub mod physical;
 pub mod policy;
 pub mod restore;
 pub mod role;

@@ -1,6 +1,10 @@
 //! What is done with each statement of a dump: sent as it stands, sent changed, or left out; and what its failure
 //! means. Pure.
 
+mod foreign;
+
+pub(super) use foreign::{NOWHERE, ServerOption, is_here_by_default, reads_machine, server_option};
+
 use crate::copy::words::{WordKind, Words};
 
 /// What to do with one statement.
@@ -62,11 +66,11 @@ pub struct RoleDefinition {
 }
 
 /// Roles whose members can reach files and programs of the machine: PostgreSQL's own, and our superuser.
-const DANGEROUS_ROLES: [&str; 4] =
+pub(super) const DANGEROUS_ROLES: [&str; 4] =
     ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "seatrial_superuser"];
 
 /// Settings that would keep every session from starting where a library is missing.
-const LIBRARY_SETTINGS: [&str; 2] = ["session_preload_libraries", "local_preload_libraries"];
+pub(super) const LIBRARY_SETTINGS: [&str; 2] = ["session_preload_libraries", "local_preload_libraries"];
 
 /// Extensions that serve the operation of a server, not its data: a copy does without them.
 const OPERATIONAL_EXTENSIONS: [&str; 30] = [
@@ -107,6 +111,26 @@ pub fn is_operational(extension: &str) -> bool {
     OPERATIONAL_EXTENSIONS.contains(&extension)
 }
 
+/// Says that a setting of a database or a role is left out.
+pub(super) fn library_left_out(setting: &str, of: &str) -> String {
+    format!("{setting} of {of} left out: the library may be missing here")
+}
+
+/// Says that a membership in one of [`DANGEROUS_ROLES`] is left out.
+pub(super) fn membership_left_out(role: &str) -> String {
+    format!("membership in {role} left out: it reaches files and programs of this machine")
+}
+
+/// Says that a subscription is left out.
+pub(super) fn subscription_left_out(name: &str) -> String {
+    format!("subscription {name} left out: a copy listens to nobody")
+}
+
+/// Says that attributes of a role are left out.
+pub(super) fn attributes_left_out<'a>(role: &str, attributes: impl IntoIterator<Item = &'a str>) -> String {
+    format!("role {role}: {} left out", attributes.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// Decides about one statement.
 pub fn decide(sql: &str) -> Action {
     let words = Words::new(sql, 24);
@@ -124,9 +148,7 @@ pub fn decide(sql: &str) -> Action {
         ("DROP", "ROLE" | "USER" | "GROUP" | "TABLESPACE" | "SUBSCRIPTION", _) => silently,
         ("CREATE", "TABLESPACE", _) => skip(format!("tablespace {} left out", words.text(2))),
         ("ALTER", "TABLESPACE", _) => silently,
-        ("CREATE", "SUBSCRIPTION", _) => {
-            skip(format!("subscription {} left out: a copy listens to nobody", words.text(2)))
-        }
+        ("CREATE", "SUBSCRIPTION", _) => skip(subscription_left_out(words.text(2))),
         ("ALTER", "SUBSCRIPTION", _) | ("COMMENT", "ON", "SUBSCRIPTION" | "TABLESPACE") => silently,
         ("SECURITY", "LABEL", _) => {
             let on = words.find(2, "ON").unwrap_or(2);
@@ -232,7 +254,7 @@ fn setting(sql: &str, words: &Words<'_>, at: usize, of: &str) -> Action {
         && let Some(name) = words.name(at + 1)
         && LIBRARY_SETTINGS.contains(&name.as_str())
     {
-        return Action::Skip { warning: Some(format!("{name} of {of} left out: the library may be missing here")) };
+        return Action::Skip { warning: Some(library_left_out(&name, of)) };
     }
     // How many sessions production allows, or whether it takes any, must not keep ours out.
     if ["WITH", "CONNECTION", "ALLOW_CONNECTIONS", "IS_TEMPLATE"].iter().any(|word| words.is(at, word)) {
@@ -312,9 +334,7 @@ fn grant(sql: &str) -> Action {
     if let Some(role) =
         (1..to).filter_map(|index| words.name(index)).find(|role| DANGEROUS_ROLES.contains(&role.as_str()))
     {
-        return Action::Skip {
-            warning: Some(format!("membership in {role} left out: it reaches files and programs of this machine")),
-        };
+        return Action::Skip { warning: Some(membership_left_out(&role)) };
     }
     // Who granted it says nothing on a copy, and that role may no longer be allowed to.
     let granted = (to + 2..words.len()).find(|index| words.is(*index, "GRANTED") && words.is(index + 1, "BY"));
@@ -336,38 +356,6 @@ fn options(words: &Words<'_>) -> Option<(usize, Vec<(usize, usize)>)> {
     Some((keyword, pairs))
 }
 
-/// Options that say where a foreign server is, in the words of the wrappers in use.
-const PLACES: [&str; 20] = [
-    "host",
-    "hostname",
-    "hosts",
-    "address",
-    "addr",
-    "server",
-    "servername",
-    "dbserver",
-    "url",
-    "uri",
-    "endpoint",
-    "endpoint_url",
-    "connection_string",
-    "conn_str",
-    "connstr",
-    "connection",
-    "dsn",
-    "jdbc_url",
-    "brokers",
-    "address_list",
-];
-
-/// Options left out: they lead around the host, or are secret.
-fn is_left_out(name: &str) -> bool {
-    ["hostaddr", "service", "passfile"].contains(&name)
-        || ["password", "passwd", "secret", "token", "credential", "key"].iter().any(|part| name.contains(part))
-}
-
-const NOWHERE: &str = "'/nonexistent'";
-
 fn unreachable_server(sql: &str) -> Action {
     let words = Words::new(sql, usize::MAX);
     let name_at = if words.is(2, "IF") { 5 } else { 2 };
@@ -380,15 +368,17 @@ fn unreachable_server(sql: &str) -> Action {
     let mut placed = false;
     for (name_at, value_at) in pairs {
         let name = words.name(name_at).unwrap_or_default();
-        if PLACES.contains(&name.as_str()) {
-            placed = true;
-            kept.push(format!("{} {NOWHERE}", words.text(name_at)));
-        } else if !is_left_out(&name) {
-            kept.push(format!("{} {}", words.text(name_at), words.text(value_at)));
+        match server_option(&name) {
+            ServerOption::Place => {
+                placed = true;
+                kept.push(format!("{} '{NOWHERE}'", words.text(name_at)));
+            }
+            ServerOption::LeftOut => {}
+            ServerOption::Kept => kept.push(format!("{} {}", words.text(name_at), words.text(value_at))),
         }
     }
-    if !placed && ["postgres_fdw", "dblink_fdw"].contains(&wrapper.as_str()) {
-        kept.push(format!("host {NOWHERE}"));
+    if !placed && is_here_by_default(&wrapper) {
+        kept.push(format!("host '{NOWHERE}'"));
     }
     let options = if kept.is_empty() { String::new() } else { format!(" OPTIONS ({})", kept.join(", ")) };
     Action::Run {
@@ -420,11 +410,11 @@ fn foreign_table(sql: &str) -> Action {
     if let Some((_, pairs)) = words.find(3, "SERVER").and_then(|_| options(&words)) {
         for (name_at, value_at) in pairs {
             let name = words.name(name_at).unwrap_or_default();
-            if ["program", "filename"].contains(&name.as_str())
+            if reads_machine(&name)
                 && let (Some(name), Some(value)) = (words.span(name_at), words.span(value_at))
             {
                 changed.push_str(&sql[copied..name.start]);
-                changed.push_str(&format!("filename {NOWHERE}"));
+                changed.push_str(&format!("filename '{NOWHERE}'"));
                 copied = value.end;
             }
         }

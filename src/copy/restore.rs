@@ -165,8 +165,8 @@ impl Restoring {
             self.admin.execute(&format!("ALTER ROLE {} NOSUPERUSER", quote_identifier(role))).await?;
         }
         for (role, attributes) in &self.left_out {
-            let attributes: Vec<_> = attributes.iter().map(String::as_str).collect();
-            self.outcome.warnings.push(format!("role {role}: {} left out", attributes.join(", ")));
+            let attributes = attributes.iter().map(String::as_str);
+            self.outcome.warnings.push(policy::attributes_left_out(role, attributes));
         }
         if self.warnings_dropped > 0 {
             self.outcome.warnings.push(format!("{} further warnings", self.warnings_dropped));
@@ -174,7 +174,7 @@ impl Restoring {
         self.session.close().await;
         self.admin.close().await;
         let mut session = connect(&self.endpoint, &self.outcome.database).await?;
-        let (given, refused) = settle::give_away_unowned(&mut session).await?;
+        let (given, refused) = settle::give_away_unowned(&mut session, settle::DEFAULT_OWNER).await?;
         if given > 0 {
             self.outcome
                 .notes

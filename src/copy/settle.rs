@@ -1,7 +1,7 @@
 //! What is done to a restored database once: what nobody owns gets an owner, and statistics are settled.
 
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
 use crate::engine::postgres::settle::PARENTS_OF_FOREIGN_TABLES;
 
 /// The plain role that owns what a source leaves unowned.
@@ -11,7 +11,7 @@ pub const DEFAULT_OWNER: &str = "seatrial_owner";
 /// What belongs to an extension or follows its table is left out.
 const UNOWNED: &str = "
 WITH owned(classid, objid) AS (
-              SELECT 'pg_namespace'::regclass::oid, oid FROM pg_namespace WHERE nspowner = 10
+              SELECT 'pg_namespace'::regclass::oid, oid FROM pg_namespace WHERE nspowner = 10 AND nspname !~ '^pg_'
     UNION ALL SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relowner = 10 AND relkind IN ('r','p','v','m','S','f')
     UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proowner = 10
     UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -39,18 +39,18 @@ WHERE objid >= 16384
                   AND (d.deptype IN ('e', 'i') OR (d.deptype = 'a' AND i.type = 'sequence' AND d.refclassid = 'pg_class'::regclass)))
 ORDER BY classid, objid";
 
-/// Gives what the bootstrap superuser owns to [`DEFAULT_OWNER`], made only if there is something to give. Returns
-/// how many objects that were, and a line for each that could not be given.
+/// Gives what the bootstrap superuser owns to a plain role, made only if it is not there and there is something to give.
+/// Returns how many objects that were, and a line for each that could not be given.
 ///
 /// # Errors
 /// The catalogs cannot be read or the role cannot be made.
-pub async fn give_away_unowned(session: &mut Session) -> Result<(usize, Vec<String>), ServerError> {
+pub async fn give_away_unowned(session: &mut Session, owner: &str) -> Result<(usize, Vec<String>), ServerError> {
     let unowned = session.query(UNOWNED).await?;
     if unowned.rows.is_empty() {
         return Ok((0, Vec::new()));
     }
-    let owner = quote_identifier(DEFAULT_OWNER);
-    let known = session.query(&format!("SELECT FROM pg_roles WHERE rolname = '{DEFAULT_OWNER}'")).await?;
+    let known = session.query(&format!("SELECT FROM pg_roles WHERE rolname = {}", quote_literal(owner))).await?;
+    let owner = quote_identifier(owner);
     if known.rows.is_empty() {
         session.execute(&format!("CREATE ROLE {owner} NOLOGIN")).await?;
     }

@@ -1,5 +1,6 @@
 //! Where real data comes from: what `--source` names, recognised by content rather than by name.
 
+use crate::copy::data_directory::{DataDirectoryError, tar_format};
 use crate::copy::url::{SecretUrl, UrlError};
 use std::fs::File;
 use std::io::Read;
@@ -23,6 +24,11 @@ pub enum Source {
         /// Which of its formats.
         format: ArchiveFormat,
     },
+    /// The files of a stopped server, or a base backup of a running one.
+    DataDirectory {
+        /// The folder that holds `PG_VERSION`.
+        path: PathBuf,
+    },
     /// A running server, dumped read-only.
     Url(SecretUrl),
     /// No data at all: an empty database.
@@ -44,10 +50,10 @@ pub enum ArchiveFormat {
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// `--source ''`.
-    #[error("--source is empty: give a dump, a postgres:// URL, or `empty`")]
+    #[error("--source is empty: give a dump, a data directory, a postgres:// URL, or `empty`")]
     Blank,
     /// Nothing is there.
-    #[error("source {path} does not exist: give the path of a dump, a postgres:// URL, or `empty`", path = path.display())]
+    #[error("source {path} does not exist: give the path of a dump or of a data directory, a postgres:// URL, or `empty`", path = path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
@@ -82,6 +88,9 @@ pub enum SourceError {
         /// What works today.
         instead: &'static str,
     },
+    /// A data directory that cannot be copied.
+    #[error(transparent)]
+    DataDirectory(#[from] DataDirectoryError),
     /// A URL that does not say where the database is.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -123,6 +132,7 @@ impl Source {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Plain { .. } | Self::Archive { .. } => "dump",
+            Self::DataDirectory { .. } => "data_directory",
             Self::Url(_) => "url",
             Self::Empty => "empty",
         }
@@ -131,7 +141,9 @@ impl Source {
     /// What people call it in messages: a path, or host and database, never a password.
     pub fn name(&self) -> String {
         match self {
-            Self::Plain { path, .. } | Self::Archive { path, .. } => path.display().to_string(),
+            Self::Plain { path, .. } | Self::Archive { path, .. } | Self::DataDirectory { path } => {
+                path.display().to_string()
+            }
             Self::Url(url) => url.to_string(),
             Self::Empty => "empty".into(),
         }
@@ -199,21 +211,20 @@ fn recognise(path: &Path) -> Result<Source, SourceError> {
 }
 
 fn recognise_directory(path: &Path) -> Result<Source, SourceError> {
+    // One that is closed to us would look as if it were empty.
+    std::fs::read_dir(path).map_err(|error| SourceError::Unreadable { path: path.into(), error })?;
     if path.join("toc.dat").is_file() {
         return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Directory });
     }
     if path.join("PG_VERSION").is_file() {
-        return Err(SourceError::Unsupported {
-            what: format!("{} (a data directory)", path.display()),
-            instead: "start a server on a copy of it and give its postgres:// URL, or a dump",
-        });
+        return Ok(Source::DataDirectory { path: path.into() });
     }
-    Err(SourceError::NotADump {
+    Err(tar_format(path).unwrap_or_else(|| SourceError::NotADump {
         path: path.into(),
-        problem: "is a folder without toc.dat, so no directory-format dump: give a dump file, or the folder \
-                  `pg_dump --format=directory` wrote"
+        problem: "is a folder without toc.dat, so no directory-format dump, and without PG_VERSION, so no data directory: \
+                  give a dump file, the folder `pg_dump --format=directory` wrote, or the folder a server keeps its files in"
             .into(),
-    })
+    }))
 }
 
 fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
@@ -298,6 +309,10 @@ mod tests {
         let at = folder.path().to_str().expect("utf-8");
         assert!(Source::parse(at).expect_err("no dump").to_string().contains("without toc.dat"));
         std::fs::write(folder.path().join("PG_VERSION"), "15\n").expect("write");
-        assert!(Source::parse(at).expect_err("data directory").to_string().contains("data directory"));
+        assert_eq!(Source::parse(at).expect("a data directory").kind(), "data_directory");
+        let backup = tempfile::tempdir().expect("folder");
+        std::fs::write(backup.path().join("base.tar.gz"), "").expect("write");
+        let refused = Source::parse(backup.path().to_str().expect("utf-8")).expect_err("packed").to_string();
+        assert!(refused.contains("tar format") && refused.contains("tar -xf base.tar.gz"), "{refused}");
     }
 }

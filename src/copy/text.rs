@@ -56,7 +56,9 @@ impl TextStream {
                 Ok(Self { length, ..Self::from_reader(file, name) })
             }
             Source::Archive { path, format } => Self::of_archive(path, *format, pg_restore, extent).await,
-            Source::Empty | Source::Url(_) => Ok(Self::from_reader(std::io::empty(), source.name())),
+            Source::Empty | Source::Url(_) | Source::DataDirectory { .. } => {
+                Ok(Self::from_reader(std::io::empty(), source.name()))
+            }
         }
     }
 

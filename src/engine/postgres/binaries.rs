@@ -150,6 +150,19 @@ pub enum BinariesError {
         /// What is there.
         found: Vec<(u32, PathBuf)>,
     },
+    /// No server of exactly the major version that a data directory needs.
+    #[error(
+        "a data directory of PostgreSQL {wanted} is read by no other major version; found {}; install that version \
+         (Debian and Ubuntu: apt-get install postgresql-{wanted}), bring it with `seatrial fetch-postgres {wanted}`, or name \
+         its folder with --postgres-bin DIR",
+        majors(found)
+    )]
+    OtherMajor {
+        /// The directory's major version.
+        wanted: u32,
+        /// What is there.
+        found: Vec<(u32, PathBuf)>,
+    },
     /// This process is root, and the user servers run as cannot reach the server.
     #[error(
         "the user `{user}`, whom servers run as when seatrial is root, cannot use {program}: {blocked} is closed to it; \
@@ -234,6 +247,29 @@ impl Binaries {
             (None, Some(error)) => Err(error),
             (None, None) => Err(too_old(&servers)),
         }
+    }
+
+    /// A server of exactly this major version: the one in the folder asked for, else the first found.
+    ///
+    /// # Errors
+    /// There is none, or the folder asked for has another; the message says how to get one.
+    pub fn of_major(request: &BinaryRequest, major: u32) -> Result<Self, BinariesError> {
+        let user = server_user()?;
+        let servers = match request.demanded()? {
+            Some((dir, option)) => {
+                vec![Self::in_folder(&dir).map_err(|reason| BinariesError::Unusable { option, dir, reason })?]
+            }
+            None => Self::servers(request),
+        };
+        let mut blocked = None;
+        for server in servers.iter().filter(|server| server.major == major) {
+            match server.open_to(user.as_ref()) {
+                Ok(()) => return Ok(server.clone().with_tools(request)),
+                Err(error) => blocked = blocked.or(Some(error)),
+            }
+        }
+        let found = || servers.iter().map(|server| (server.major, server.dir.clone())).collect();
+        Err(blocked.unwrap_or_else(|| BinariesError::OtherMajor { wanted: major, found: found() }))
     }
 
     /// Every server found, best place first: for a list of what is on the machine.

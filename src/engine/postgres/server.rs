@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod settings;
+pub mod single_user;
 
 use crate::copy::state::{RunDir, StateError};
 use crate::engine::ServerError;
@@ -101,6 +102,14 @@ pub enum ClusterError {
         /// The last lines of its log.
         log: String,
     },
+    /// `postgres --single` ended with an error.
+    #[error("PostgreSQL {version} does not read the data directory:\n{said}")]
+    SingleUser {
+        /// Its version.
+        version: String,
+        /// What it said of what went wrong.
+        said: String,
+    },
     /// The server did not shut down cleanly.
     #[error("PostgreSQL did not shut down cleanly ({end})\n{log}")]
     NotStopped {
@@ -140,9 +149,7 @@ impl Server {
         run: &RunDir,
         options: &ServerOptions,
     ) -> Result<Self, ClusterError> {
-        let conf = settings::postgresql_conf(binaries.major, run.socket_dir(), options);
-        settings::replace_settings(data_dir, &conf, run.user())
-            .map_err(|error| ClusterError::file("write the settings of", data_dir, error))?;
+        settings::write(binaries, data_dir, run, options)?;
         let endpoint = Endpoint { socket_dir: run.socket_dir().to_owned(), port: run.fresh_port() };
         let log = run.path().join(format!("server-{}.log", endpoint.port));
         let (output, errors) = open_log(&log).map_err(|error| ClusterError::file("open", &log, error))?;

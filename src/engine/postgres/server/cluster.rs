@@ -1,8 +1,12 @@
 //! Data directories: made by `initdb` once and copied ever after.
 
+mod control;
 mod copy;
+mod import;
 
+pub use control::ControlFile;
 pub use copy::{CopyError, copied_bytes, copy_data_dir, copy_data_dir_unless};
+pub use import::{import_data_dir, imported_bytes, state_of};
 
 use super::{ClusterError, SUPERUSER};
 use crate::copy::state::{RunDir, StateDir};

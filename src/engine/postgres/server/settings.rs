@@ -1,6 +1,9 @@
 //! The settings a server of ours is started with: all of them, so that nothing a copied directory brought applies.
 
-use super::{ServerMode, ServerOptions};
+use super::cluster::ControlFile;
+use super::{ClusterError, ServerMode, ServerOptions};
+use crate::copy::state::RunDir;
+use crate::engine::postgres::binaries::Binaries;
 use crate::engine::postgres::launch::ServerUser;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -70,8 +73,52 @@ const LOADING: [(&str, &str); 7] = [
 const MEASURING: [(&str, &str); 4] =
     [("full_page_writes", "on"), ("wal_level", "replica"), ("max_wal_senders", "10"), ("max_wal_size", "4GB")];
 
+/// Writes the settings a server is started with on this directory, in the place of its own.
+pub(super) fn write(
+    binaries: &Binaries,
+    data_dir: &Path,
+    run: &RunDir,
+    options: &ServerOptions,
+) -> Result<(), ClusterError> {
+    let mut options = options.clone();
+    options.settings.splice(0..0, asked_for(binaries, data_dir)?);
+    let conf = postgresql_conf(binaries.major, run.socket_dir(), &options);
+    replace_settings(data_dir, &conf, run.user())
+        .map_err(|error| ClusterError::file("write the settings of", data_dir, error))
+}
+
+/// What a directory asks of its server: without these it would not start on it.
+fn asked_for(binaries: &Binaries, data_dir: &Path) -> Result<Vec<(String, String)>, ClusterError> {
+    let mut settings = Vec::new();
+    let segment_bytes = ControlFile::read(data_dir)?.segment_bytes;
+    if segment_bytes > 16 << 20 {
+        // At least two files of the log.
+        settings.push(("min_wal_size".to_owned(), format!("{}MB", 2 * segment_bytes >> 20)));
+    }
+    let tablespaces = data_dir.join("pg_tblspc");
+    let mut inside =
+        std::fs::read_dir(&tablespaces).map_err(|error| ClusterError::file("read", &tablespaces, error))?;
+    if inside.next().is_some() && minds_tablespaces_inside(&binaries.version) {
+        settings.push(("allow_in_place_tablespaces".to_owned(), "on".to_owned()));
+    }
+    Ok(settings)
+}
+
+/// Whether recovery refuses a tablespace that is a folder of the directory itself unless told otherwise: since 15, and since
+/// updates of August 2022 to the versions before it.
+fn minds_tablespaces_inside(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    match major {
+        13 => minor >= 8,
+        14 => minor >= 5,
+        // A beta has a major alone, `18beta1`, which is no number.
+        _ => major == 0 || major >= 15,
+    }
+}
+
 /// The text of `postgresql.conf`.
-pub(super) fn postgresql_conf(major: u32, socket_dir: &Path, options: &ServerOptions) -> String {
+fn postgresql_conf(major: u32, socket_dir: &Path, options: &ServerOptions) -> String {
     let mode = match options.mode {
         ServerMode::Loading => LOADING.as_slice(),
         ServerMode::Measuring => MEASURING.as_slice(),
@@ -107,7 +154,7 @@ fn shared_memory_type() -> &'static str {
 }
 
 /// Replaces every file of a data directory that says how a server behaves.
-pub(super) fn replace_settings(data_dir: &Path, conf: &str, user: Option<&ServerUser>) -> io::Result<()> {
+fn replace_settings(data_dir: &Path, conf: &str, user: Option<&ServerUser>) -> io::Result<()> {
     // Inside a private folder, whoever reaches the socket may be anybody.
     replace(&data_dir.join("pg_hba.conf"), "local all all trust\n", user)?;
     replace(&data_dir.join("pg_ident.conf"), "", user)?;
@@ -167,6 +214,15 @@ mod tests {
     fn old_servers_are_not_told_of_settings_they_do_not_know() {
         assert!(!conf(ServerMode::Loading, 13, &[]).contains("compute_query_id"));
         assert!(conf(ServerMode::Loading, 14, &[]).contains("compute_query_id = 'on'"));
+    }
+
+    #[test]
+    fn tablespaces_inside_are_allowed_where_a_server_knows_of_them() {
+        for (version, minds) in
+            [("13.7", false), ("13.23", true), ("14.4", false), ("14.5", true), ("15.18", true), ("18beta1", true)]
+        {
+            assert_eq!(minds_tablespaces_inside(version), minds, "{version}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Copying a stopped cluster, file by file.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use super::control::{ControlFile, LogEnd};
+use crate::engine::postgres::launch::ServerUser;
+use std::fs::{DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
@@ -17,11 +19,9 @@ const EMPTY_AT_START: [&str; 7] =
 const NOT_COPIED: [&str; 2] = ["postmaster.pid", "postmaster.opts"];
 /// Name of folders with temporary files.
 const TEMPORARY: &str = "pgsql_tmp";
-/// Bytes of a page of the write-ahead log (`XLOG_BLCKSZ`).
-const WAL_PAGE: u64 = 8192;
-/// No record of a checkpoint is longer, in bytes, with the header of a page in its midst: it takes some 150.
-const CHECKPOINT_RECORD: u64 = 512;
-
+/// Letters of the name of a file of the write-ahead log, and of the timeline it begins with.
+const SEGMENT_NAME: usize = 24;
+const TIMELINE: usize = 8;
 /// Why a data directory could not be copied.
 #[derive(Debug, Error)]
 pub enum CopyError {
@@ -32,10 +32,41 @@ pub enum CopyError {
         data_dir: PathBuf,
     },
     /// Links lead out of the directory, to what may be production's own files.
-    #[error("{path} is neither a file nor a folder; only whole data directories, without tablespaces, can be copied", path = path.display())]
+    #[error("{path} is neither a file nor a folder: it does not belong in a data directory, so this one is not copied", path = path.display())]
     Irregular {
         /// The link, or whatever it is.
         path: PathBuf,
+    },
+    /// A tablespace is not where its link says.
+    #[error(
+        "{path} leads to {target}, which cannot be read: {error}; put the tablespace there, or take a base backup with it \
+         (pg_basebackup --tablespace-mapping)",
+        path = path.display(), target = target.display()
+    )]
+    Tablespace {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The operating system's answer.
+        error: io::Error,
+    },
+    /// Written by a server of another kind.
+    #[error(
+        "{path} is damaged, or was written by a PostgreSQL for another kind of processor: give a dump of that server instead",
+        path = path.display()
+    )]
+    Control {
+        /// The control file.
+        path: PathBuf,
+    },
+    /// The operating system refused to have a file read.
+    #[error("cannot read {path}: {error}{advice}", path = path.display(), advice = advice(error))]
+    Unreadable {
+        /// What was read.
+        path: PathBuf,
+        /// Its answer.
+        error: io::Error,
     },
     /// The operating system refused.
     #[error("cannot copy {from} to {to}: {error}{advice}", from = from.display(), to = to.display(), advice = advice(error))]
@@ -54,6 +85,7 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some space (seatrial clean) or keep copies elsewhere with --cache-dir DIR"
         }
+        io::ErrorKind::PermissionDenied => "; run seatrial as the owner of the files, or as root",
         _ => "",
     }
 }
@@ -81,16 +113,9 @@ pub fn copy_data_dir_unless(
     if from.join("postmaster.pid").exists() || !control.shut_down {
         return Err(CopyError::NotStopped { data_dir: from.to_owned() });
     }
-    let mut plan = Plan::default();
-    plan.add_folder(from, to, &control.log)?;
-    // Before anything is made, so that what is removed after a failure is ours.
-    if to.exists() {
-        return Err(failed(from, to)(io::ErrorKind::AlreadyExists.into()));
-    }
-    plan.carry_out(stop, copied).inspect_err(|_| {
-        // The error that is returned matters more; leftovers vanish with the run.
-        let _ = std::fs::remove_dir_all(to);
-    })
+    let mut plan = Plan::new(Log { end: Some(control.log_end()), first: None });
+    plan.add_folder(from, to)?;
+    plan.carry_out(stop, copied, Owner::AsBefore)
 }
 
 /// Bytes a copy of the data directory takes where no blocks are shared.
@@ -99,96 +124,145 @@ pub fn copy_data_dir_unless(
 /// It cannot be read, or holds what cannot be copied.
 pub fn copied_bytes(data_dir: &Path) -> Result<u64, CopyError> {
     let control = ControlFile::read(data_dir)?;
-    let mut plan = Plan::default();
-    plan.add_folder(data_dir, data_dir, &control.log)?;
-    Ok(plan.files.iter().map(|(size, ..)| size).sum())
+    let mut plan = Plan::new(Log { end: Some(control.log_end()), first: None });
+    plan.add_folder(data_dir, data_dir)?;
+    Ok(plan.bytes())
 }
 
-fn failed(from: &Path, to: &Path) -> impl FnOnce(io::Error) -> CopyError {
+pub(super) fn failed(from: &Path, to: &Path) -> impl FnOnce(io::Error) -> CopyError {
     let (from, to) = (from.to_owned(), to.to_owned());
     move |error| CopyError::Io { from, to, error }
 }
 
-/// The beginning of `global/pg_control`, which no supported version has ever moved.
-struct ControlFile {
-    shut_down: bool,
-    log: LogEnd,
+/// Which files of the write-ahead log are wanted.
+pub(super) struct Log {
+    /// Where it ends, if the cluster was shut down cleanly: what comes then are old files under new names, without content of
+    /// their own.
+    pub(super) end: Option<LogEnd>,
+    /// Name of the first one that is needed, if the ones before it are left out.
+    pub(super) first: Option<String>,
 }
 
-/// Where the write-ahead log ends.
-struct LogEnd {
-    /// Name of the file in which the last checkpoint's record ends.
-    segment: String,
-    /// Bytes of it up to the end of that page. A server that was shut down cleanly reads no further; what comes then is as in
-    /// a new file.
-    used: u64,
-}
-
-impl ControlFile {
-    fn read(data_dir: &Path) -> Result<Self, CopyError> {
-        let path = data_dir.join("global/pg_control");
-        let bytes = File::open(&path).and_then(|file| {
-            let mut bytes = Vec::new();
-            file.take(8192).read_to_end(&mut bytes).map(|_| bytes)
-        });
-        let bytes = bytes.map_err(failed(&path, data_dir))?;
-        Self::parse(&bytes).ok_or_else(|| CopyError::NotStopped { data_dir: data_dir.to_owned() })
+impl Log {
+    fn wants(&self, name: &str) -> bool {
+        // History files and the like go along.
+        if name.len() != SEGMENT_NAME || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return true;
+        }
+        // The timeline comes first in a name, and recovery may go from one to the next.
+        let too_old = self.first.as_deref().is_some_and(|first| name[TIMELINE..] < first[TIMELINE..]);
+        let recycled = self.end.as_ref().is_some_and(|end| name > end.segment.as_str());
+        !too_old && !recycled
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let u64_at = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        // system_identifier u64, pg_control_version u32, catalog_version_no u32, state u32, time i64, checkPoint u64,
-        // then the copy of the checkpoint: redo u64, ThisTimeLineID u32.
-        let (state, checkpoint, timeline) = (u32_at(16)?, u64_at(32)?, u32_at(48)?);
-        let segment_bytes = 16 << 20;
-        let end = checkpoint + CHECKPOINT_RECORD;
-        let (high, low) = (end >> 32, (end & 0xffff_ffff) / segment_bytes);
-        let segment = format!("{timeline:08X}{high:08X}{low:08X}");
-        let used = (end % segment_bytes / WAL_PAGE + 1) * WAL_PAGE;
-        Some(Self { shut_down: state == 1, log: LogEnd { segment, used } })
+    /// How much of a file is wanted.
+    fn bytes(&self, name: &str, length: u64) -> u64 {
+        self.end.as_ref().filter(|end| end.segment == name).map_or(length, |end| end.used.min(length))
+    }
+}
+
+/// Whom a copy belongs to.
+#[derive(Clone, Copy)]
+pub(super) enum Owner<'a> {
+    /// The owner of the original; only root can give files away, everybody else owns what they copy.
+    AsBefore,
+    /// This user, or the caller.
+    Server(Option<&'a ServerUser>),
+}
+
+impl Owner<'_> {
+    fn of(self, metadata: &Metadata) -> Option<(u32, u32)> {
+        match self {
+            Self::AsBefore => nix::unistd::geteuid().is_root().then(|| (metadata.uid(), metadata.gid())),
+            Self::Server(user) => user.map(|user| (user.uid, user.gid)),
+        }
     }
 }
 
 /// What to make, in order: folders first.
-#[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
+    log: Log,
+    /// Ends of the paths of further folders that are copied without what is in them.
+    pub(super) left_empty: &'static [&'static str],
     folders: Vec<(PathBuf, PathBuf)>,
-    files: Vec<(u64, PathBuf, PathBuf)>,
+    pub(super) files: Vec<(u64, PathBuf, PathBuf)>,
 }
 
 impl Plan {
-    fn add_folder(&mut self, from: &Path, to: &Path, log: &LogEnd) -> Result<(), CopyError> {
+    pub(super) fn new(log: Log) -> Self {
+        Self { log, left_empty: &[], folders: Vec::new(), files: Vec::new() }
+    }
+
+    /// Bytes of all files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.files.iter().map(|(size, ..)| size).sum()
+    }
+
+    /// Makes this folder, without anything in it.
+    pub(super) fn add_empty(&mut self, from: &Path, to: &Path) {
         self.folders.push((from.to_owned(), to.to_owned()));
+    }
+
+    /// Copies this file, whole.
+    pub(super) fn add_file(&mut self, bytes: u64, from: PathBuf, to: PathBuf) {
+        self.files.push((bytes, from, to));
+    }
+
+    /// Copies this folder and what is in it. It may be a link itself; nothing in it may be one.
+    pub(super) fn add_folder(&mut self, from: &Path, to: &Path) -> Result<(), CopyError> {
+        self.add_empty(from, to);
         let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if EMPTY_AT_START.contains(&name) || name == TEMPORARY {
+        let left_empty = self.left_empty.iter().any(|end| from.ends_with(end));
+        if left_empty || EMPTY_AT_START.contains(&name) || name == TEMPORARY {
             return Ok(());
         }
-        for entry in std::fs::read_dir(from).map_err(failed(from, to))? {
-            let entry = entry.map_err(failed(from, to))?;
+        let of_log = from.ends_with("pg_wal");
+        for entry in std::fs::read_dir(from).map_err(unreadable(from))? {
+            let entry = entry.map_err(unreadable(from))?;
             let (source, target) = (entry.path(), to.join(entry.file_name()));
-            let metadata = entry.metadata().map_err(failed(&source, &target))?;
+            let metadata = entry.metadata().map_err(unreadable(&source))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if metadata.is_dir() {
-                self.add_folder(&source, &target, log)?;
+                self.add_folder(&source, &target)?;
             } else if !metadata.is_file() {
                 return Err(CopyError::Irregular { path: source });
-            } else if !NOT_COPIED.contains(&name.as_ref()) && !is_recycled(from, &name, &log.segment) {
-                let last = from.ends_with("pg_wal") && *name == log.segment;
-                let bytes = if last { log.used.min(metadata.len()) } else { metadata.len() };
-                self.files.push((bytes, source, target));
+            } else if of_log {
+                if self.log.wants(&name) {
+                    let bytes = self.log.bytes(&name, metadata.len());
+                    self.add_file(bytes, source, target);
+                }
+            } else if !NOT_COPIED.contains(&name.as_ref()) {
+                self.add_file(metadata.len(), source, target);
             }
         }
         Ok(())
     }
 
-    fn carry_out(mut self, stop: &AtomicBool, told: &(dyn Fn(u64) + Sync)) -> Result<(), CopyError> {
+    /// Does it all. The first folder, in which all others are, must not exist; what cannot be finished is removed.
+    pub(super) fn carry_out(
+        mut self,
+        stop: &AtomicBool,
+        told: &(dyn Fn(u64) + Sync),
+        owner: Owner<'_>,
+    ) -> Result<(), CopyError> {
+        let Some((from, to)) = self.folders.first().cloned() else { return Ok(()) };
+        // Before anything is made, so that what is removed after a failure is ours.
+        if to.exists() {
+            return Err(failed(&from, &to)(io::ErrorKind::AlreadyExists.into()));
+        }
+        self.make(stop, told, owner).inspect_err(|_| {
+            // The error that is returned matters more; leftovers vanish with the run.
+            let _ = std::fs::remove_dir_all(to);
+        })
+    }
+
+    fn make(&mut self, stop: &AtomicBool, told: &(dyn Fn(u64) + Sync), owner: Owner<'_>) -> Result<(), CopyError> {
         for (from, to) in &self.folders {
             let make = || {
-                let metadata = from.metadata()?;
+                let owner = owner.of(&from.metadata()?);
                 DirBuilder::new().mode(0o700).create(to)?;
-                give_to_owner_of(&metadata, |uid, gid| lchown(to, uid, gid))
+                owner.map_or(Ok(()), |(uid, gid)| lchown(to, Some(uid), Some(gid)))
             };
             make().map_err(failed(from, to))?;
         }
@@ -200,7 +274,7 @@ impl Plan {
                 let copied = if stop.load(Ordering::Relaxed) {
                     Err(io::ErrorKind::Interrupted.into())
                 } else {
-                    copy_file(from, to, *bytes)
+                    copy_file(from, to, *bytes, owner)
                 };
                 if let Err(error) = copied {
                     // The other thread finds nothing left to do.
@@ -223,20 +297,19 @@ impl Plan {
     }
 }
 
-/// WAL files after the last checkpoint's are old ones under a new name, without content of their own.
-fn is_recycled(folder: &Path, name: &str, last_wal_segment: &str) -> bool {
-    folder.ends_with("pg_wal")
-        && name.len() == last_wal_segment.len()
-        && name.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && name > last_wal_segment
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> CopyError {
+    let path = path.to_owned();
+    move |error| CopyError::Unreadable { path, error }
 }
 
 /// Copies that many bytes, all but the last segment's being the whole file; the rest of it is empty.
-fn copy_file(from: &Path, to: &Path, bytes: u64) -> io::Result<()> {
+fn copy_file(from: &Path, to: &Path, bytes: u64, owner: Owner<'_>) -> io::Result<()> {
     let mut source = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     let metadata = source.metadata()?;
-    give_to_owner_of(&metadata, |uid, gid| fchown(&target, uid, gid))?;
+    if let Some((uid, gid)) = owner.of(&metadata) {
+        fchown(&target, Some(uid), Some(gid))?;
+    }
     // Between two files this is copy_file_range: within the kernel, sharing blocks where the file system can.
     let copied = io::copy(&mut (&mut source).take(bytes), &mut target)?;
     // Nobody may write to it meanwhile.
@@ -246,26 +319,16 @@ fn copy_file(from: &Path, to: &Path, bytes: u64) -> io::Result<()> {
     if bytes < metadata.len() { target.set_len(metadata.len()) } else { Ok(()) }
 }
 
-/// Only root can give files away; everybody else owns what they copy.
-fn give_to_owner_of(
-    metadata: &std::fs::Metadata,
-    give: impl FnOnce(Option<u32>, Option<u32>) -> io::Result<()>,
-) -> io::Result<()> {
-    if nix::unistd::geteuid().is_root() { give(Some(metadata.uid()), Some(metadata.gid())) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::control::made_up;
     use super::*;
     use std::fs::{create_dir_all, write};
 
     /// A data directory with a control file that says `state`, its last checkpoint at 5/12000028.
     fn cluster(state: u32) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut control = vec![0; 8192];
-        control[16..20].copy_from_slice(&state.to_ne_bytes());
-        control[32..40].copy_from_slice(&0x0000_0005_1200_0028_u64.to_ne_bytes());
-        control[48..52].copy_from_slice(&1_u32.to_ne_bytes());
+        let control = made_up(state, 0x0000_0005_1200_0028, 16 << 20);
         for file in [
             "base/1/112",
             "pg_wal/000000010000000500000012",
@@ -314,16 +377,6 @@ mod tests {
         assert_eq!(copied.len(), 1 << 20, "as long as before");
         let (used, rest) = copied.split_at(8192);
         assert!(used.iter().all(|byte| *byte == 7) && rest.iter().all(|byte| *byte == 0));
-    }
-
-    #[test]
-    fn a_checkpoint_that_ends_in_the_next_file_takes_both_along() {
-        let mut control = vec![0; 8192];
-        control[16..20].copy_from_slice(&1_u32.to_ne_bytes());
-        control[32..40].copy_from_slice(&0x0000_0005_12ff_ffa0_u64.to_ne_bytes());
-        control[48..52].copy_from_slice(&1_u32.to_ne_bytes());
-        let log = ControlFile::parse(&control).expect("parsed").log;
-        assert_eq!((log.segment.as_str(), log.used), ("000000010000000500000013", 8192));
     }
 
     #[test]
