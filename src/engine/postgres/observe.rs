@@ -13,6 +13,7 @@ use super::probe::{
     WAL_POSITION, counters, counts_outside, milliseconds, number, position, relkind, some_relations, summary,
 };
 use super::sample::Sampler;
+use super::abilities::Ability;
 use super::session::{Endpoint, Row, Rows, Session};
 use super::standstill::{self, Standstill, Told};
 use crate::engine::ServerError;
@@ -133,6 +134,7 @@ impl<'run> Observer<'run> {
         let facts = session.query(FACTS).await?;
         let fact = |column: usize| facts.rows.first()?.get(column)?.as_deref();
         let (hands_over, tells_wal) = (fact(1) == Some("t"), fact(2) == Some("t"));
+        let stands_still = session.abilities.has(Ability::StopsCommits);
         let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
@@ -171,7 +173,7 @@ impl<'run> Observer<'run> {
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
             still: None,
-            stands_still: true,
+            stands_still,
             vacuumed: BTreeMap::new(),
             bytes: (0, 0),
             overhead: Duration::ZERO,
