@@ -11,6 +11,7 @@ pub mod live;
 pub mod origin;
 pub mod physical;
 pub mod policy;
+pub mod provider;
 pub mod restore;
 pub mod role;
 pub mod scratch;

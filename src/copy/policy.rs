@@ -1,8 +1,10 @@
 //! What is done with each statement of a dump: sent as it stands, sent changed, or left out; and what its failure
 //! means. Pure.
 
+mod elsewhere;
 mod foreign;
 
+pub use elsewhere::{Elsewhere, decide_elsewhere};
 pub(super) use foreign::{NOWHERE, ServerOption, is_here_by_default, reads_machine, server_option};
 
 use crate::copy::words::{WordKind, Words};

@@ -5,6 +5,7 @@
 //! else; as root they let the user servers run as pass through, and only the leaves belong to it.
 
 mod base;
+mod claimed;
 mod clear;
 mod lock;
 mod run;
@@ -13,6 +14,7 @@ mod sweep;
 use lock::open_lock;
 
 pub use base::{BaseSlot, PartialBase, ReadyBase};
+pub use claimed::ClaimedFile;
 pub use run::RunDir;
 pub use sweep::sweep;
 

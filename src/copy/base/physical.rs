@@ -1,8 +1,8 @@
 //! The base of a data directory: a copy of its files, made ready by a server of exactly its version.
 
 use super::{
-    BaseError, BaseRecord, DATA, FORMAT, RECORD, Wanted, blame_the_disk, drop_other_databases, fingerprint, key,
-    read_record, write_record,
+    BaseError, BasePlace, BaseRecord, DATA, FORMAT, RECORD, Wanted, blame_the_disk, drop_other_databases, fingerprint,
+    key, read_record, write_record,
 };
 use crate::copy::base::{Base, BaseOptions};
 use crate::copy::data_directory::DataDirectory;
@@ -52,7 +52,7 @@ impl Asked<'_> {
         };
         let taken_at = Some(directory.control.written_at);
         Ok(Base {
-            place: Arc::new(place),
+            place: BasePlace::Cache(Arc::new(place)),
             binaries,
             record,
             reused,

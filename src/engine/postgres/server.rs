@@ -150,7 +150,7 @@ impl Server {
         options: &ServerOptions,
     ) -> Result<Self, ClusterError> {
         settings::write(binaries, data_dir, run, options)?;
-        let endpoint = Endpoint { socket_dir: run.socket_dir().to_owned(), port: run.fresh_port() };
+        let endpoint = Endpoint::private(run.socket_dir(), run.fresh_port());
         let log = run.path().join(format!("server-{}.log", endpoint.port));
         let (output, errors) = open_log(&log).map_err(|error| ClusterError::file("open", &log, error))?;
 
