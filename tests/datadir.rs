@@ -46,7 +46,8 @@ impl Place {
         share_initdb(&cache);
         let state = StateDir::open(Some(&cache)).unwrap();
         let run = RunDir::create(&state).unwrap();
-        let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a server to test with");
+        let binaries =
+            Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a server to test with");
         Self { folder, state, run, binaries }
     }
 
@@ -90,7 +91,8 @@ struct Production {
 impl Production {
     async fn init(place: &Place, data_dir: &Path) {
         let mut tool = Tool::new(place.binaries.initdb());
-        let said = ["--no-sync", "--auth=trust", "--locale=C", "--encoding=UTF8", "--username=postgres", "--wal-segsize=32"];
+        let said =
+            ["--no-sync", "--auth=trust", "--locale=C", "--encoding=UTF8", "--username=postgres", "--wal-segsize=32"];
         tool.args = said.map(Into::into).to_vec();
         tool.args.extend(["--pgdata".into(), data_dir.into()]);
         tool.run_as = RunAs::ServerUser;
@@ -247,7 +249,8 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
     assert!(running.contains("a server runs on ") && running.contains("pg_basebackup"), "{running}");
     let backup = place.folder.path().join("backup");
     back_up(&server, &backup).await;
-    let query = "SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer WHERE o.status = 'late' ORDER BY c.name";
+    let query =
+        "SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer WHERE o.status = 'late' ORDER BY c.name";
     let plan = value(&mut session, &format!("EXPLAIN (FORMAT JSON) {query}")).await;
     let statistics = value(&mut session, STATISTICS).await;
     session.close().await;
@@ -301,7 +304,11 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
     assert_eq!(report["engine"]["settings"]["random_page_cost"], "1.3");
     let whole = report.to_string() + &ran.stderr;
     assert!(!whole.contains("secret-word"), "{whole}");
-    assert_eq!(before, digest(place.folder.path().join("production").as_path()) ^ digest(&fast), "the original changed");
+    assert_eq!(
+        before,
+        digest(place.folder.path().join("production").as_path()) ^ digest(&fast),
+        "the original changed"
+    );
     assert!(!marker.exists(), "the copy archived its log over the original's");
 
     // What became of it.
@@ -336,12 +343,20 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
         ("SELECT tableowner FROM pg_tables WHERE tablename = 'customers'", "postgres"),
         ("SELECT tablespace FROM pg_indexes WHERE indexname = 'orders_customer'", "fast"),
         ("SELECT array_to_string(srvoptions, ',') FROM pg_foreign_server", "host=/nonexistent,dbname=shop"),
-        ("SELECT pg_get_userbyid(defaclrole) || regexp_replace(defaclacl::text, '[a-zA-Z]{5,}/', '…/') FROM pg_default_acl",
-         "postgres{postgres=…/postgres,app=r/postgres}"),
-        ("SELECT array_to_string(setconfig, ',') FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole \
-          WHERE rolname = 'postgres' AND setdatabase = 0", "statement_timeout=77s"),
+        (
+            "SELECT pg_get_userbyid(defaclrole) || regexp_replace(defaclacl::text, '[a-zA-Z]{5,}/', '…/') FROM pg_default_acl",
+            "postgres{postgres=…/postgres,app=r/postgres}",
+        ),
+        (
+            "SELECT array_to_string(setconfig, ',') FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole \
+          WHERE rolname = 'postgres' AND setdatabase = 0",
+            "statement_timeout=77s",
+        ),
         ("SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text ~ 'preload'", "0"),
         ("SELECT pg_has_role('app', 'pg_read_server_files', 'MEMBER')", "f"),
+        ("SELECT pg_has_role('boss', 'postgres', 'MEMBER')", "t"),
+        ("SELECT count(*) FROM pg_auth_members WHERE member = 10 OR roleid = 10", "0"),
+        ("SELECT roleid::regrole FROM pg_auth_members WHERE member = 'postgres'::regrole", "\"Ödd \"\"role\\\""),
         ("SELECT evtenabled FROM pg_event_trigger", "A"),
         ("SELECT count(*) FROM watched", "0"),
         ("SELECT count(*) FROM kept", "3"),
@@ -437,6 +452,20 @@ async fn what_cannot_be_copied_is_refused_with_the_next_step() {
     assert!(said.contains("does not read the data directory") || said.contains("another build"), "{said}");
     let said = place.refusal(&data_dir, Some("nowhere")).await;
     assert!(said.contains("holds no database nowhere: give --database with one of postgres"), "{said}");
+
+    // A server runs on it, where nobody sees its process: it writes while the files are copied.
+    let copy = place.folder.path().join("changed");
+    copy_with_links(&data_dir, &copy);
+    let source = Source::parse(copy.to_str().unwrap()).unwrap();
+    let request = BinaryRequest { explicit: Some(place.binaries.dir.clone()), ..BinaryRequest::default() };
+    let (options, activity) = (BaseOptions::default(), Activity::default());
+    let mut write = |said: &str| {
+        assert!(said.starts_with("copying "), "{said}");
+        std::fs::write(copy.join("base/1/99999"), "a table").unwrap();
+    };
+    let obtained = Base::obtain(&place.state, &place.run, &request, &source, &options, &activity, &mut write).await;
+    let said = obtained.expect_err("refused").to_string();
+    assert!(said.contains("changed while it was copied") && said.contains("pg_basebackup"), "{said}");
 
     // A process of that number lives, and is no server there: a server would start, and so do we.
     std::fs::write(data_dir.join("postmaster.pid"), format!("{}\n", std::process::id())).unwrap();

@@ -3,11 +3,11 @@
 
 mod physical;
 
+use crate::copy::data_directory::DataDirectory;
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
-use crate::copy::data_directory::DataDirectory;
 use crate::copy::live::{self, LiveError};
 use crate::copy::physical::PhysicalError;
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};

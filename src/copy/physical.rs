@@ -144,7 +144,8 @@ pub(super) async fn make_base(
     let name = copy.directory.path.display().to_string();
     let options = ServerOptions { mode: ServerMode::Loading, settings: settings(copy) };
     let found = rename_superuser(copy, &name, &options).await?;
-    let server = Server::start(copy.binaries, copy.data_dir, copy.run, &options).await?;
+    let server = Server::start(copy.binaries, copy.data_dir, copy.run, &options).await;
+    let server = server.map_err(|error| in_words(error, &name))?;
     let mut outcome = RestoreOutcome { warnings: found.warnings.clone(), ..Default::default() };
     let mut session = connect(&server, found.entrance, &name).await?;
     outcome.database = choose(&mut session, requested, &name).await?;
@@ -160,7 +161,11 @@ pub(super) async fn make_base(
     tell_what_differs(&mut session, copy, &mut outcome).await?;
     event_triggers.rouse(&mut session).await?;
     outward::quiet_event_triggers(&mut session, &mut outcome).await?;
-    outcome.rows = number(&mut session, "SELECT sum(greatest(reltuples, 0))::int8 FROM pg_class WHERE relkind IN ('r', 'm') AND oid >= 16384").await?;
+    outcome.rows = number(
+        &mut session,
+        "SELECT sum(greatest(reltuples, 0))::int8 FROM pg_class WHERE relkind IN ('r', 'm') AND oid >= 16384",
+    )
+    .await?;
     outcome.bytes = number(&mut session, "SELECT pg_database_size(current_database())").await?;
     session.close().await;
     let more = outcome.warnings.len().saturating_sub(WARNINGS_KEPT);
@@ -198,7 +203,8 @@ async fn rename_superuser(
     let ours = quote_literal(SUPERUSER);
     let libraries = policy::LIBRARY_SETTINGS.map(quote_literal).join(", ");
     let of_library = format!("lower(split_part(item, '=', 1)) IN ({libraries})");
-    let json = |what: &str, from: &str| format!("SELECT {} FROM {from}", told(&format!("json_build_object({what})::text")));
+    let json =
+        |what: &str, from: &str| format!("SELECT {} FROM {from}", told(&format!("json_build_object({what})::text")));
     let statements = [
         json("'superuser', rolname, 'password', rolpassword IS NOT NULL", "pg_authid WHERE oid = 10"),
         json(
@@ -209,6 +215,7 @@ async fn rename_superuser(
             ),
         ),
         json("'subscription', subname", "pg_subscription"),
+        json("'namesake', rolname || '_' || oid", &format!("pg_authid WHERE rolname = {ours} AND oid <> 10")),
         format!(
             "UPDATE pg_db_role_setting SET setconfig = ARRAY(SELECT item FROM unnest(setconfig) WITH ORDINALITY AS u (item, n) \
              WHERE NOT {of_library} ORDER BY n) \
@@ -257,6 +264,8 @@ async fn rename_superuser(
                 found.warnings.push(policy::library_left_out(library, &of));
             }
             found.warnings.extend(text("subscription").map(policy::subscription_left_out));
+            let renamed = |name| format!("role {SUPERUSER} of the source is called {name} on the copy");
+            found.warnings.extend(text("namesake").map(renamed));
         }
         break;
     }
@@ -270,8 +279,11 @@ async fn rename_superuser(
 
 /// What a server says of a directory it does not take, told with what to do.
 fn in_words(error: ClusterError, name: &str) -> PhysicalError {
-    let ClusterError::SingleUser { said, .. } = &error else { return error.into() };
-    let (name, said) = (name.to_owned(), said.clone());
+    let said = match &error {
+        ClusterError::SingleUser { said, .. } | ClusterError::NotReady { reason: said, .. } => said.clone(),
+        _ => return error.into(),
+    };
+    let name = name.to_owned();
     let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if says(&[
         "checkpoint record",
@@ -344,7 +356,8 @@ async fn roll_back_prepared(
 
 /// What tables may be made of has to be there. What serves operation alone may be missing, and fails where it is called.
 async fn refuse_missing_extensions(session: &mut Session, version: &str, name: &str) -> Result<(), PhysicalError> {
-    let missing = "SELECT extname FROM pg_extension WHERE extname NOT IN (SELECT name FROM pg_available_extensions) ORDER BY 1";
+    let missing =
+        "SELECT extname FROM pg_extension WHERE extname NOT IN (SELECT name FROM pg_available_extensions) ORDER BY 1";
     let mut missing = column(session, missing).await?;
     missing.retain(|extension| !policy::is_operational(extension));
     if missing.is_empty() {
@@ -359,15 +372,21 @@ async fn tell_what_differs(
     copy: &DataDirectoryCopy<'_>,
     outcome: &mut RestoreOutcome,
 ) -> Result<(), PhysicalError> {
-    outcome.notes.push("a copy of the source's own files, bloat and statistics included; nothing was analysed".to_owned());
+    outcome
+        .notes
+        .push("a copy of the source's own files, bloat and statistics included; nothing was analysed".to_owned());
     let how = match copy.directory.left {
         Left::ShutDown => None,
         Left::Crashed => Some("the source was not shut down cleanly: the copy was recovered from its write-ahead log"),
+        Left::Standby => {
+            Some("the source is a standby: the copy was recovered as far as its write-ahead log goes, and is none")
+        }
         Left::Backup => Some("the source is a base backup: the copy was recovered to the backup's end"),
     };
     if let Some(how) = how {
         outcome.notes.push(how.to_owned());
-        let emptied = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' ORDER BY 1";
+        let emptied =
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' ORDER BY 1";
         for table in column(session, emptied).await? {
             outcome.warnings.push(format!("unlogged table {table} is empty: recovery keeps no rows of such tables"));
         }

@@ -148,9 +148,7 @@ pub fn decide(sql: &str) -> Action {
         ("DROP", "ROLE" | "USER" | "GROUP" | "TABLESPACE" | "SUBSCRIPTION", _) => silently,
         ("CREATE", "TABLESPACE", _) => skip(format!("tablespace {} left out", words.text(2))),
         ("ALTER", "TABLESPACE", _) => silently,
-        ("CREATE", "SUBSCRIPTION", _) => {
-            skip(subscription_left_out(words.text(2)))
-        }
+        ("CREATE", "SUBSCRIPTION", _) => skip(subscription_left_out(words.text(2))),
         ("ALTER", "SUBSCRIPTION", _) | ("COMMENT", "ON", "SUBSCRIPTION" | "TABLESPACE") => silently,
         ("SECURITY", "LABEL", _) => {
             let on = words.find(2, "ON").unwrap_or(2);

@@ -28,11 +28,7 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     /// The base of the data directory at this path: from the cache, or made now.
-    pub(super) async fn obtain(
-        &self,
-        path: &Path,
-        progress: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Base, BaseError> {
+    pub(super) async fn obtain(&self, path: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Base, BaseError> {
         let directory = DataDirectory::look(path).map_err(SourceError::from)?;
         let binaries = Binaries::of_major(self.request, directory.major)?;
         let content = fingerprint(self.state, self.source).await?;

@@ -37,7 +37,8 @@ pub(super) async fn cut_off(session: &mut Session, outcome: &mut RestoreOutcome)
     session.execute("DELETE FROM pg_subscription_rel").await?;
     // Rights to set what only a superuser may, such as where commands come from.
     if !column(session, "SELECT to_regclass('pg_catalog.pg_parameter_acl')").await?.is_empty() {
-        let parameters = "DELETE FROM pg_shdepend WHERE classid = 'pg_parameter_acl'::regclass; DELETE FROM pg_parameter_acl";
+        let parameters =
+            "DELETE FROM pg_shdepend WHERE classid = 'pg_parameter_acl'::regclass; DELETE FROM pg_parameter_acl";
         session.execute(parameters).await?;
     }
     foreign_servers(session, outcome).await?;
@@ -46,7 +47,8 @@ pub(super) async fn cut_off(session: &mut Session, outcome: &mut RestoreOutcome)
     }
     session.execute("UPDATE pg_user_mapping SET umoptions = NULL WHERE umoptions IS NOT NULL").await?;
     foreign_tables(session, outcome).await?;
-    let missing = "SELECT extname FROM pg_extension WHERE extname NOT IN (SELECT name FROM pg_available_extensions) ORDER BY 1";
+    let missing =
+        "SELECT extname FROM pg_extension WHERE extname NOT IN (SELECT name FROM pg_available_extensions) ORDER BY 1";
     for extension in column(session, missing).await? {
         outcome.warnings.push(format!("extension {extension} is not on this machine: whatever calls it fails"));
     }

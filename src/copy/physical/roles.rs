@@ -59,11 +59,7 @@ pub(super) async fn tame(
 }
 
 /// Memberships of the bootstrap superuser become those of the role that bears its name, and the dangerous ones nobody's.
-async fn move_memberships(
-    session: &mut Session,
-    owner: &str,
-    outcome: &mut RestoreOutcome,
-) -> Result<(), ServerError> {
+async fn move_memberships(session: &mut Session, owner: &str, outcome: &mut RestoreOutcome) -> Result<(), ServerError> {
     let number = session.query("SHOW server_version_num").await?;
     // Since 16 a membership is revoked only for whoever granted it.
     let by_grantor = number.scalar().and_then(|number| number.parse::<u32>().ok()).is_some_and(|it| it >= 160_000);

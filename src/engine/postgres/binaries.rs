@@ -154,7 +154,8 @@ pub enum BinariesError {
     #[error(
         "a data directory of PostgreSQL {wanted} is read by no other major version; found {}; install that version \
          (Debian and Ubuntu: apt-get install postgresql-{wanted}), bring it with `seatrial fetch-postgres {wanted}`, or name \
-         its folder with --postgres-bin DIR", majors(found)
+         its folder with --postgres-bin DIR",
+        majors(found)
     )]
     OtherMajor {
         /// The directory's major version.

@@ -96,7 +96,8 @@ fn asked_for(binaries: &Binaries, data_dir: &Path) -> Result<Vec<(String, String
         settings.push(("min_wal_size".to_owned(), format!("{}MB", 2 * segment_bytes >> 20)));
     }
     let tablespaces = data_dir.join("pg_tblspc");
-    let mut inside = std::fs::read_dir(&tablespaces).map_err(|error| ClusterError::file("read", &tablespaces, error))?;
+    let mut inside =
+        std::fs::read_dir(&tablespaces).map_err(|error| ClusterError::file("read", &tablespaces, error))?;
     if inside.next().is_some() && minds_tablespaces_inside(&binaries.version) {
         settings.push(("allow_in_place_tablespaces".to_owned(), "on".to_owned()));
     }

@@ -95,10 +95,7 @@ mod tests {
         let log = "2026-01-01 00:00:00.000 UTC [7] LOG:  invalid checkpoint record\n\
                    2026-01-01 00:00:00.000 UTC [7] FATAL:  could not locate required checkpoint record\n\
                    2026-01-01 00:00:00.000 UTC [7] HINT:  If you are restoring\n\tfrom a backup\n";
-        assert_eq!(
-            complaints(log),
-            "FATAL:  could not locate required checkpoint record\nHINT:  If you are restoring"
-        );
+        assert_eq!(complaints(log), "FATAL:  could not locate required checkpoint record\nHINT:  If you are restoring");
         assert_eq!(complaints("postgres: could not access\n"), "postgres: could not access");
     }
 }
