@@ -49,7 +49,7 @@ pub enum Command {
 pub struct CheckArgs {
     /// A file, several files, or a directory.
     pub migrations: Vec<PathBuf>,
-    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// File or directory of registered hot queries; repeatable.
@@ -188,7 +188,7 @@ pub struct RegisteredArgs {
 /// Which copy queries are planned on, and as whom.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GroundArgs {
-    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// Role queries are planned as; default: the owner of most tables.

@@ -354,6 +354,9 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
         ),
         ("SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text ~ 'preload'", "0"),
         ("SELECT pg_has_role('app', 'pg_read_server_files', 'MEMBER')", "f"),
+        ("SELECT pg_has_role('boss', 'postgres', 'MEMBER')", "t"),
+        ("SELECT count(*) FROM pg_auth_members WHERE member = 10 OR roleid = 10", "0"),
+        ("SELECT roleid::regrole FROM pg_auth_members WHERE member = 'postgres'::regrole", "\"Ödd \"\"role\\\""),
         ("SELECT evtenabled FROM pg_event_trigger", "A"),
         ("SELECT count(*) FROM watched", "0"),
         ("SELECT count(*) FROM kept", "3"),
@@ -449,6 +452,20 @@ async fn what_cannot_be_copied_is_refused_with_the_next_step() {
     assert!(said.contains("does not read the data directory") || said.contains("another build"), "{said}");
     let said = place.refusal(&data_dir, Some("nowhere")).await;
     assert!(said.contains("holds no database nowhere: give --database with one of postgres"), "{said}");
+
+    // A server runs on it, where nobody sees its process: it writes while the files are copied.
+    let copy = place.folder.path().join("changed");
+    copy_with_links(&data_dir, &copy);
+    let source = Source::parse(copy.to_str().unwrap()).unwrap();
+    let request = BinaryRequest { explicit: Some(place.binaries.dir.clone()), ..BinaryRequest::default() };
+    let (options, activity) = (BaseOptions::default(), Activity::default());
+    let mut write = |said: &str| {
+        assert!(said.starts_with("copying "), "{said}");
+        std::fs::write(copy.join("base/1/99999"), "a table").unwrap();
+    };
+    let obtained = Base::obtain(&place.state, &place.run, &request, &source, &options, &activity, &mut write).await;
+    let said = obtained.expect_err("refused").to_string();
+    assert!(said.contains("changed while it was copied") && said.contains("pg_basebackup"), "{said}");
 
     // A process of that number lives, and is no server there: a server would start, and so do we.
     std::fs::write(data_dir.join("postmaster.pid"), format!("{}\n", std::process::id())).unwrap();

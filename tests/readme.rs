@@ -22,7 +22,7 @@ use tempfile::TempDir;
 const SEATRIAL: &str = env!("CARGO_BIN_EXE_seatrial");
 
 /// Commands that no test can run, and why: page, command, reason. Whatever else a page shows as `sh` is run below.
-const NOT_RUN: [(&str, &str, &str); 7] = [
+const NOT_RUN: [(&str, &str, &str); 9] = [
     ("README.md", "scripts/demo.sh", "builds a release; the_report_shown_is_the_demo_s runs what it ends with"),
     ("README.md", "scripts/test.sh", "is what runs this test"),
     ("docs/ci.md", "docker build --tag seatrial .", "takes Docker; tests/kit.rs looks at the Dockerfile"),
@@ -37,6 +37,12 @@ const NOT_RUN: [(&str, &str, &str); 7] = [
         "docs/queries.md",
         "seatrial queries import \"$DATABASE_URL\" --top 20 --into queries/hot.sql",
         "takes a server that was started with pg_stat_statements; tests/queries.rs has one",
+    ),
+    ("docs/data-directories.md", "pg_basebackup --pgdata=backup --checkpoint=fast", "takes a server of one's own"),
+    (
+        "docs/data-directories.md",
+        "seatrial check --source backup --database shop --queries queries/",
+        "takes a base backup; tests/datadir.rs has one",
     ),
     ("docs/start-here.md", "cargo install --locked --path .", "builds a release"),
 ];

@@ -151,7 +151,7 @@ keys! {
     /// A file or a folder of migrations; left out: the one folder of the project in which a migration tool
     /// keeps them.
     migrations: FilePath,
-    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
     source: Text,
     /// Files and folders of registered hot queries.
     #[schemars(extend("default" = []))]

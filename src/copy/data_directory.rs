@@ -37,8 +37,10 @@ pub struct DataDirectory {
 pub enum Left {
     /// By a server that was shut down.
     ShutDown,
-    /// By a server that was not, or by a standby: recovery goes on from the last checkpoint.
+    /// By a server that was not: recovery goes on from the last checkpoint.
     Crashed,
+    /// By a standby: recovery goes on from its last checkpoint as far as the log goes.
+    Standby,
     /// By a base backup: recovery goes from its beginning to its end.
     Backup,
 }
@@ -131,6 +133,7 @@ impl DataDirectory {
         let left = match &label {
             Some(_) => Left::Backup,
             None if control.shut_down => Left::ShutDown,
+            None if control.standby => Left::Standby,
             None => Left::Crashed,
         };
         let begun = label.as_deref().and_then(first_segment_of);

@@ -144,7 +144,8 @@ pub(super) async fn make_base(
     let name = copy.directory.path.display().to_string();
     let options = ServerOptions { mode: ServerMode::Loading, settings: settings(copy) };
     let found = rename_superuser(copy, &name, &options).await?;
-    let server = Server::start(copy.binaries, copy.data_dir, copy.run, &options).await?;
+    let server = Server::start(copy.binaries, copy.data_dir, copy.run, &options).await;
+    let server = server.map_err(|error| in_words(error, &name))?;
     let mut outcome = RestoreOutcome { warnings: found.warnings.clone(), ..Default::default() };
     let mut session = connect(&server, found.entrance, &name).await?;
     outcome.database = choose(&mut session, requested, &name).await?;
@@ -214,6 +215,7 @@ async fn rename_superuser(
             ),
         ),
         json("'subscription', subname", "pg_subscription"),
+        json("'namesake', rolname || '_' || oid", &format!("pg_authid WHERE rolname = {ours} AND oid <> 10")),
         format!(
             "UPDATE pg_db_role_setting SET setconfig = ARRAY(SELECT item FROM unnest(setconfig) WITH ORDINALITY AS u (item, n) \
              WHERE NOT {of_library} ORDER BY n) \
@@ -262,6 +264,8 @@ async fn rename_superuser(
                 found.warnings.push(policy::library_left_out(library, &of));
             }
             found.warnings.extend(text("subscription").map(policy::subscription_left_out));
+            let renamed = |name| format!("role {SUPERUSER} of the source is called {name} on the copy");
+            found.warnings.extend(text("namesake").map(renamed));
         }
         break;
     }
@@ -275,8 +279,11 @@ async fn rename_superuser(
 
 /// What a server says of a directory it does not take, told with what to do.
 fn in_words(error: ClusterError, name: &str) -> PhysicalError {
-    let ClusterError::SingleUser { said, .. } = &error else { return error.into() };
-    let (name, said) = (name.to_owned(), said.clone());
+    let said = match &error {
+        ClusterError::SingleUser { said, .. } | ClusterError::NotReady { reason: said, .. } => said.clone(),
+        _ => return error.into(),
+    };
+    let name = name.to_owned();
     let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if says(&[
         "checkpoint record",
@@ -371,6 +378,9 @@ async fn tell_what_differs(
     let how = match copy.directory.left {
         Left::ShutDown => None,
         Left::Crashed => Some("the source was not shut down cleanly: the copy was recovered from its write-ahead log"),
+        Left::Standby => {
+            Some("the source is a standby: the copy was recovered as far as its write-ahead log goes, and is none")
+        }
         Left::Backup => Some("the source is a base backup: the copy was recovered to the backup's end"),
     };
     if let Some(how) = how {

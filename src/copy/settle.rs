@@ -15,6 +15,7 @@ const UNOWNED: &str = "
 WITH owned(classid, objid) AS (
               SELECT 'pg_namespace'::regclass::oid, oid FROM pg_namespace WHERE nspowner = 10 AND nspname !~ '^pg_'
     UNION ALL SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relowner = 10 AND relkind IN ('r','p','v','m','S','f')
+              AND relpersistence <> 't'
     UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE proowner = 10
     UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
               WHERE typowner = 10 AND typtype IN ('b','c','d','e','r') AND (c.oid IS NULL OR c.relkind = 'c')

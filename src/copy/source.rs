@@ -212,7 +212,13 @@ fn recognise(path: &Path) -> Result<Source, SourceError> {
 
 fn recognise_directory(path: &Path) -> Result<Source, SourceError> {
     // One that is closed to us would look as if it were empty.
-    std::fs::read_dir(path).map_err(|error| SourceError::Unreadable { path: path.into(), error })?;
+    std::fs::read_dir(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => SourceError::NotADump {
+            path: path.into(),
+            problem: "is closed to this user: run seatrial as the owner of the folder, or as root".into(),
+        },
+        _ => SourceError::Unreadable { path: path.into(), error },
+    })?;
     if path.join("toc.dat").is_file() {
         return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Directory });
     }

@@ -62,7 +62,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   command_variable = "APP_DATABASE"
 #   command_url = "postgresql+psycopg://{role}@/{database}?host={host}&port={port}"
 
-# Where real data comes from: a dump (what pg_dump wrote), postgres://…, or "empty". A URL is only ever read.
+# Where real data comes from: a dump (what pg_dump wrote), a stopped data directory,
+# postgres://…, or "empty". A URL is only ever read.
 #   source = "production.dump"
 
 # Files and folders of hot queries: .sql files with `-- name:` lines. Without any, nobody knows what gets slower.
@@ -79,7 +80,7 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   role = "app"
 # The search path of migrations and hot queries. Left out: what the role and the database have.
 #   schema = "shop, public"
-# Which database of a dump of a whole cluster.
+# Which database of a dump of a whole cluster, or of a data directory.
 #   database = "shop"
 
 # What is run: measure, prove, attribute, traffic, queue, retry, or all. Empty: measure and prove, and attribute when a

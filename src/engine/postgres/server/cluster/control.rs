@@ -23,6 +23,8 @@ pub struct ControlFile {
     pub catalog_version: u32,
     /// It was shut down cleanly, and not as a standby.
     pub shut_down: bool,
+    /// Its server was a standby.
+    pub standby: bool,
     /// When it was last written: at the last checkpoint, or when the server was shut down.
     pub written_at: SystemTime,
     /// `max_prepared_transactions` of its server: recovery needs as many.
@@ -76,7 +78,9 @@ impl ControlFile {
         Some(Self {
             system_identifier: u64_at(0)?,
             catalog_version: u32_at(12)?,
+            // DB_SHUTDOWNED, then DB_SHUTDOWNED_IN_RECOVERY and DB_IN_ARCHIVE_RECOVERY.
             shut_down: u32_at(16)? == 1,
+            standby: [2, 5].contains(&u32_at(16)?),
             written_at: SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(written_at).ok()?),
             prepared_transactions: u32_at(anchor - 16)?,
             segment_bytes,
