@@ -9,6 +9,7 @@ use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Where a server listens: a unix socket in a private directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,16 @@ pub const UNBOUND: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET 
      FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS newer (name) \
      WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
+/// `out_of_memory`, which room for locks is part of, and `too_many_connections`.
+const TAKEN: [&str; 2] = ["53200", "53300"];
+/// How long a new session waits for one that has ended to give back what it took.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it asks.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Temporary objects, which are looked for first where they are not named, come last.
+const SAFE_SEARCH_PATH: (&str, &str) = ("search_path", "pg_catalog,pg_temp");
+
 /// One session with a server.
 #[derive(Debug)]
 pub struct Session {
@@ -84,7 +95,18 @@ impl Session {
         role: &str,
         application_name: &str,
     ) -> Result<Self, ServerError> {
-        let options = PgConnectOptions::new_without_pgpass()
+        Self::open(endpoint, database, role, application_name, &[]).await
+    }
+
+    /// With settings that no setting of the role or the database outdoes, and that `RESET` comes back to.
+    async fn open(
+        endpoint: &Endpoint,
+        database: &str,
+        role: &str,
+        application_name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, ServerError> {
+        let mut options = PgConnectOptions::new_without_pgpass()
             .socket(&endpoint.socket_dir)
             // PGSSLMODE is about other servers.
             .ssl_mode(PgSslMode::Disable)
@@ -95,9 +117,21 @@ impl Session {
             .extra_float_digits(None)
             .statement_cache_capacity(0)
             .disable_statement_logging();
-        let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
+        if !settings.is_empty() {
+            options = options.options(settings.iter().copied());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let connection = loop {
+            match PgConnection::connect_with(&options).await.map_err(server_error) {
+                // A session that took all there is may be about to go.
+                Err(error) if TAKEN.contains(&error.sqlstate.as_str()) && Instant::now() < deadline => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                connected => break connected?,
+            }
+        };
         let mut session = Self { connection, pid: 0 };
-        let pid = session.query("SELECT pg_backend_pid()").await?;
+        let pid = session.query("SELECT pg_catalog.pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
         Ok(session)
     }
@@ -139,16 +173,17 @@ impl Session {
 
     /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its
     /// database are not for the tool's own sessions, nor are its event triggers, which are there for the migration.
+    /// Unqualified names mean the server's own: what somebody made in another schema must not run with these rights.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
     pub async fn observer(endpoint: &Endpoint, database: &str, application_name: &str) -> Result<Self, ServerError> {
-        let mut session = Self::connect(endpoint, database, SUPERUSER, application_name).await?;
+        let mut session = Self::open(endpoint, database, SUPERUSER, application_name, &[SAFE_SEARCH_PATH]).await?;
         session
             .execute(&format!(
                 "{UNBOUND}; SET default_transaction_isolation = 'read committed'; \
                  SET session_replication_role = replica; SET role = none; \
-                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+                 SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
             ))
             .await?;
         Ok(session)
