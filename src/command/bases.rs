@@ -53,6 +53,7 @@ pub(super) fn roles<'a>(settings: &Settings, queries: impl Iterator<Item = &'a H
         requested: settings.role.clone(),
         hot_queries: queries.filter_map(|query| query.role.clone()).collect(),
         search_path: settings.schema.clone(),
+        extensions: settings.extensions.clone(),
         settings: settings.production.settings.clone(),
         role_settings: settings.production.role_settings.clone(),
     }

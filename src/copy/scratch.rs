@@ -52,6 +52,8 @@ pub struct Roles {
     pub hot_queries: BTreeSet<String>,
     /// Search path asked for with `--schema`.
     pub search_path: Option<String>,
+    /// Extensions that migrations may create with a superuser's rights.
+    pub extensions: Vec<String>,
     /// Parameters production has, by name: the database gets them.
     pub settings: BTreeMap<String, String>,
     /// Parameters production has set for single roles, by role.
@@ -102,6 +104,7 @@ impl ScratchDatabase {
             database: base.record.database.clone(),
             role: prepared.role,
             search_path: roles.search_path.clone(),
+            extensions: roles.extensions.clone(),
         };
         Ok(Self { server, target, notes })
     }

@@ -8,6 +8,7 @@ pub mod command;
 pub mod count;
 pub mod draw;
 pub mod explain;
+mod extension;
 pub mod facts;
 pub mod identify;
 pub mod launch;
