@@ -7,6 +7,7 @@ mod beside;
 pub mod budget;
 pub(crate) mod cause;
 pub mod command;
+mod confinement;
 pub(crate) mod cut_short;
 mod doubt;
 mod draw;
@@ -28,6 +29,7 @@ pub(crate) mod story;
 pub(crate) mod timing;
 mod trials;
 mod wanted;
+mod watchdog;
 pub(crate) mod writes;
 
 pub(crate) use ready::Ready;
@@ -38,7 +40,6 @@ use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
 use crate::copy::state::RunDir;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::index::IndexChange;
-use crate::diff::plan::verdict::Verdict;
 use crate::diff::plan::{PlanDiff, SelfTest};
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Failure;
@@ -140,6 +141,12 @@ pub enum RehearsalError {
     /// `--max-time` ran out.
     #[error("the budget of time (--max-time) is spent")]
     OutOfTime,
+    /// The disk is as full as it may get.
+    #[error("the budget of disk is spent: {why}")]
+    OutOfDisk {
+        /// With the numbers.
+        why: String,
+    },
 }
 
 /// A pass and how it went.
@@ -196,22 +203,6 @@ pub struct PlanChange {
     pub diff: PlanDiff,
     /// Why.
     pub cause: Cause,
-}
-
-impl PlanChange {
-    /// Whether something about it changed that a statement must have caused.
-    pub fn needs_cause(&self) -> bool {
-        let verdict = &self.diff.verdict;
-        match verdict.verdict {
-            Verdict::Unchanged => false,
-            Verdict::Unstable => self.diff.plan_changed(),
-            // Over its budget as before, with the same plan and work: nobody did that.
-            Verdict::OverBudget => {
-                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
-            }
-            _ => true,
-        }
-    }
 }
 
 /// One index, before and after, and the statement behind the change.
@@ -532,11 +523,13 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
+    rehearsal.confinement = confinement::in_force(copy.confined());
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
     }
     // What comes first may take long, too.
     let ready = within_time(plan, pending::find(plan, &copy, rehearsal)).await?;
+    rehearsal.notes.extend(confinement::notes(plan).await);
     for note in &rehearsal.notes {
         plan.progress.say(note);
     }
@@ -554,7 +547,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
                 Some(why) => plan.progress.say(&format!("the rows in its way are not counted: {why}")),
                 None => {
                     within_time(plan, passes::count_violators(plan, rehearsal)).await.or_else(|error| match error {
-                        RehearsalError::OutOfTime => Ok(()),
+                        error if error.is_spent_budget() => Ok(()),
                         error => Err(error),
                     })?
                 }

@@ -5,6 +5,7 @@ use super::role::{self, RoleError};
 use super::state::RunDir;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::Target;
+use crate::engine::postgres::launch::confine::Confined;
 use crate::engine::postgres::server::{ClusterError, Server};
 use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +116,11 @@ impl ScratchDatabase {
     /// What the server says.
     pub async fn superuser(&self, application_name: &str) -> Result<Session, ServerError> {
         Session::observer(&self.target.endpoint, &self.target.database, application_name).await
+    }
+
+    /// What its server is held to.
+    pub fn confined(&self) -> Confined {
+        self.server.confined()
     }
 
     /// Where its server keeps its files.
