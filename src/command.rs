@@ -11,6 +11,7 @@ use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::config::Settings;
 use crate::copy::state::{StateDir, sweep};
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
+use crate::engine::postgres::launch::confine;
 use crate::report::{self, Output, Shown, v1};
 use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
@@ -179,6 +180,7 @@ fn doctor(args: &PlaceArgs) -> Result<u8, Stop> {
             |tool| format!("pg_dump {} in {}", tool.major, tool.path.parent().unwrap_or(&tool.path).display()),
         );
         text.push_str(&format!("  {:8} {}  ({dump})\n", binaries.version, binaries.dir.display()));
+        text.push_str(&format!("           {}\n", confinement(binaries)?));
     }
     if found.is_empty() {
         text.push_str("  none: install the distribution's `postgresql`, or name a folder with --postgres-bin\n");
@@ -186,6 +188,16 @@ fn doctor(args: &PlaceArgs) -> Result<u8, Stop> {
     text.push_str(&format!("State folder\n  {}\n", state.root().display()));
     print(&text)?;
     Ok(if found.is_empty() { exit::COULD_NOT_REHEARSE } else { exit::CLEAN })
+}
+
+/// What servers of this build are held to on this machine.
+fn confinement(binaries: &Binaries) -> Result<String, Stop> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let ability = runtime.block_on(confine::ability(&binaries.postgres()));
+    Ok(ability.missing().unwrap_or_else(|| "kept to its own files (Landlock) and from every network".to_owned()))
 }
 
 /// `clean`: leftovers of runs that died, and every cached base.

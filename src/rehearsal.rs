@@ -8,6 +8,7 @@ pub mod budget;
 mod calibrate;
 pub(crate) mod cause;
 pub mod command;
+mod confinement;
 pub(crate) mod cut_short;
 mod doubt;
 mod draw;
@@ -31,6 +32,7 @@ pub(crate) mod story;
 pub(crate) mod timing;
 mod trials;
 mod wanted;
+mod watchdog;
 pub(crate) mod writes;
 
 pub use parts::{Cause, Destroyed, IndexEntry, Pass, PlanChange, SourceFacts};
@@ -144,6 +146,12 @@ pub enum RehearsalError {
     /// `--max-time` ran out.
     #[error("the budget of time (--max-time) is spent")]
     OutOfTime,
+    /// The disk is as full as it may get.
+    #[error("the budget of disk is spent: {why}")]
+    OutOfDisk {
+        /// With the numbers.
+        why: String,
+    },
 }
 
 /// One whole run.
@@ -448,6 +456,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
 
     let copy = plan.bare_copy().await?;
     rehearsal.role.clone_from(&copy.target.role);
+    rehearsal.confinement = confinement::in_force(copy.confined(), plan.base.makes_roles());
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
         source.fidelity_notes.extend(needs::weaker(copy.abilities()));
@@ -455,6 +464,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     let abilities = copy.abilities();
     // What comes first may take long, too.
     let ready = within_time(plan, pending::find(plan, &copy, rehearsal)).await?;
+    rehearsal.notes.extend(confinement::notes(plan).await);
     for note in &rehearsal.notes {
         plan.progress.say(note);
     }
@@ -472,7 +482,7 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
                 Some(why) => plan.progress.say(&format!("the rows in its way are not counted: {why}")),
                 None => {
                     within_time(plan, passes::count_violators(plan, rehearsal)).await.or_else(|error| match error {
-                        RehearsalError::OutOfTime => Ok(()),
+                        error if error.is_spent_budget() => Ok(()),
                         error => Err(error),
                     })?
                 }

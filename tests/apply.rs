@@ -58,6 +58,7 @@ async fn place() -> Place {
         endpoint: server.endpoint().clone(),
         database: "postgres".to_owned(),
         role: SUPERUSER.to_owned(),
+        extensions: Vec::new(),
         search_path: None,
     };
     Place { server, target, _run: run, _folder: folder }

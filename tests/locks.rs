@@ -87,6 +87,7 @@ async fn observe(
         endpoint: place.endpoint().clone(),
         database: database.to_owned(),
         role: ROLE.to_owned(),
+        extensions: Vec::new(),
         search_path: None,
     };
     let mut observations = Vec::new();

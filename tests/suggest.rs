@@ -220,6 +220,7 @@ async fn measure(
         endpoint: place.endpoint().clone(),
         database: database.to_owned(),
         role: ROLE.to_owned(),
+        extensions: Vec::new(),
         search_path: None,
     };
     let (catalog, sizes) = (&before.catalog, &before.sizes);

@@ -2,6 +2,7 @@
 
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
+use crate::copy::policy::created_extension;
 use crate::engine::postgres::violators::Violators;
 use crate::rehearsal::{Rehearsal, foreign};
 use serde_json::json;
@@ -38,7 +39,8 @@ const NEEDS_PRIVILEGE: Kind = Kind::new(
     Answer::Applies,
     "
         The server said 42501: the unprivileged role on the copy may not do this. Whether production's role may is not known
-        here, so the answer is `unknown`, never `no`. Name a role that holds the right with `--role`.
+        here, so the answer is `unknown`, never `no`. Name a role that holds the right with `--role`; an extension that only
+        a superuser may create is named in `extensions` of `seatrial.toml`.
     ",
 )
 .with(examples!("apply/needs-privilege"));
@@ -77,16 +79,23 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let message = rehearsal.redactor.error_message(error, sql);
     if error.sqlstate == "42501" {
         let role = &rehearsal.role;
+        let advice = match created_extension(sql) {
+            Some(extension) => format!(
+                "only a superuser may create this extension; where production's runner is one, name it in \
+                 seatrial.toml: extensions = [\"{extension}\"]"
+            ),
+            None => format!(
+                "whether production's role may is unknown here; if it may, run with `--role` naming a role that \
+                 holds the right, or grant it to `{role}` in the source"
+            ),
+        };
         return vec![
             Finding::measured(
                 &NEEDS_PRIVILEGE,
                 statement,
                 object,
                 format!("the role `{role}` may not do this: {message}"),
-                format!(
-                    "whether production's role may is unknown here; if it may, run with `--role` naming a role that \
-                     holds the right, or grant it to `{role}` in the source"
-                ),
+                advice,
             )
             .with(evidence),
         ];

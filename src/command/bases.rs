@@ -143,6 +143,7 @@ pub(super) fn roles<'a>(settings: &Settings, base: &Base, queries: impl Iterator
         hot_queries: queries.filter_map(|query| query.role.clone()).collect(),
         search_path: settings.schema.clone(),
         origin: base.origin.clone(),
+        extensions: settings.extensions.clone(),
         settings: settings.production.settings.clone(),
         role_settings: settings.production.role_settings.clone(),
     }

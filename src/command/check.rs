@@ -13,7 +13,7 @@ use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
-use crate::report::v1::{Confinement, Fidelity, Report, Severity, SourceKind};
+use crate::report::v1::{Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, Shown, build};
 use crate::workload::source::{Loaded, WorkloadError};
 use crate::workload::{self, HotQuery};
@@ -196,14 +196,15 @@ fn rehearse_one(
     report::emit(&report, &outputs, shown).map_err(Stop::environment)?;
     match end {
         End::Broken(error) => Err(Stop { code, error }),
-        End::Complete | End::OutOfTime | End::Interrupted(_) => Ok(code),
+        End::Complete | End::OutOfBudget(_) | End::Interrupted(_) => Ok(code),
     }
 }
 
 /// How a run ended.
 enum End {
     Complete,
-    OutOfTime,
+    /// Of time or disk, and how that is said.
+    OutOfBudget(String),
     /// With the exit code of the signal.
     Interrupted(u8),
     /// What broke it.
@@ -244,13 +245,6 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
         let base = base.map_err(Stop::environment)?;
         rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies));
-        // Both are facts of every server started here: unix socket only, and a role without special rights. Elsewhere it is
-        // such a role where one could be made for the run.
-        rehearsal.confinement = match (base.is_private(), base.makes_roles()) {
-            (true, _) => vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole],
-            (false, true) => vec![Confinement::UnprivilegedRole],
-            (false, false) => Vec::new(),
-        };
         let roles = roles(settings, &base, rehearsal.queries.iter());
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
@@ -276,7 +270,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         result = work => match result {
             Err(stop) => Err(stop),
             Ok(Ok(())) => Ok(End::Complete),
-            Ok(Err(RehearsalError::OutOfTime)) => Ok(End::OutOfTime),
+            Ok(Err(error)) if error.is_spent_budget() => Ok(End::OutOfBudget(error.to_string())),
             Ok(Err(
                 error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. }),
             )) => Err(Stop::usage(error)),
@@ -296,7 +290,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     let end = ended?;
     let why = match &end {
         End::Complete => "the run ended before".to_owned(),
-        End::OutOfTime => RehearsalError::OutOfTime.to_string(),
+        End::OutOfBudget(why) => why.clone(),
         End::Interrupted(code) => {
             let signal = if *code == exit::TERMINATED { "terminated" } else { "interrupted" };
             budget::at_statement(signal, activity.running().as_ref())
@@ -305,7 +299,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     };
     // Without anything pending no pass was due.
     if !matches!(end, End::Complete) {
-        budget::close_passes(&mut rehearsal, &settings.passes, &why, matches!(end, End::OutOfTime));
+        budget::close_passes(&mut rehearsal, &settings.passes, &why, matches!(end, End::OutOfBudget(_)));
     }
     Ok((rehearsal, end))
 }
@@ -384,7 +378,7 @@ fn exit_code(report: &Report, rehearsal: &Rehearsal, settings: &Settings, end: &
     match end {
         End::Interrupted(code) => return *code,
         End::Broken(_) => return exit::COULD_NOT_REHEARSE,
-        End::OutOfTime | End::Complete => {}
+        End::OutOfBudget(_) | End::Complete => {}
     }
     if rehearsal.passes.iter().any(|pass| pass.out_of_budget) {
         let unknown =

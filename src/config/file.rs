@@ -180,6 +180,9 @@ keys! {
     role: Text,
     /// Search path for migrations and hot queries.
     schema: Text,
+    /// Extensions that only a superuser may create, and that migrations may create all the same.
+    #[schemars(extend("default" = []))]
+    extensions: Vec<Text>,
     /// Folder of server binaries; empty means none; left out: the nearest that is not older than the source.
     postgres_bin: AnyText,
     /// measure, prove, attribute, traffic, queue, retry, or all; left out: measure and prove, and attribute when a plan

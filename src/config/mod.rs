@@ -96,6 +96,8 @@ pub struct Settings {
     pub role: Option<String>,
     /// Search path, if given.
     pub schema: Option<String>,
+    /// Extensions that only a superuser may create, and that migrations may create all the same.
+    pub extensions: Vec<String>,
     /// Database of a cluster dump.
     pub database: Option<String>,
     /// Server binaries, if given; empty means none.
@@ -343,6 +345,7 @@ impl Config {
             require_pending: args.require_pending || file.require_pending.unwrap_or_default(),
             role: args.role.clone().or(file.role.map(|role| role.0)),
             schema: args.schema.clone().or(file.schema.map(|schema| schema.0)),
+            extensions: file.extensions.unwrap_or_default().into_iter().map(|extension| extension.0).collect(),
             database: args.database.clone().or(database),
             postgres_bin: place.postgres_bin,
             passes: or(&args.passes, texts(file.passes.map(|all| all.into_iter().map(|each| each.0).collect()))),

@@ -10,6 +10,7 @@ use super::state::RunDir;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::{Abilities, Ability};
 use crate::engine::postgres::apply::Target;
+use crate::engine::postgres::launch::confine::Confined;
 use crate::engine::postgres::server::{ClusterError, Server};
 use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct Roles {
     pub search_path: Option<String>,
     /// Parameters the source was found to have: the database gets them, and what is said of production stands above.
     pub origin: OriginSettings,
+    /// Extensions that migrations may create with a superuser's rights.
+    pub extensions: Vec<String>,
     /// Parameters production has, by name: the database gets them.
     pub settings: BTreeMap<String, String>,
     /// Parameters production has set for single roles, by role.
@@ -146,6 +149,7 @@ impl ScratchDatabase {
             database: base.record.database.clone(),
             role: prepared.role,
             search_path: roles.search_path.clone(),
+            extensions: roles.extensions.clone(),
         };
         Ok(Self { home: Home::Private(server), target, notes })
     }
@@ -156,6 +160,14 @@ impl ScratchDatabase {
     /// What the server says.
     pub async fn superuser(&self, application_name: &str) -> Result<Session, ServerError> {
         Session::observer(&self.target.endpoint, &self.target.database, application_name).await
+    }
+
+    /// What its server is held to, where that is its own.
+    pub fn confined(&self) -> Option<Confined> {
+        match &self.home {
+            Home::Private(server) => Some(server.confined()),
+            Home::Server(_) | Home::Clone(_) => None,
+        }
     }
 
     /// Where its server keeps its files, if they can be reached.

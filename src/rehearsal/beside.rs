@@ -2,6 +2,7 @@
 //! own, by itself (`traffic`) or behind transactions that are open already (`queue`).
 
 use super::{Ready, Rehearsal, RehearsalError};
+use crate::engine::postgres::server::{MAX_CONNECTIONS, RESERVED_CONNECTIONS};
 use crate::engine::postgres::session::quote_identifier;
 use crate::engine::postgres::traffic::{Caller, Holder, Opened, Seen, alone, beside};
 use crate::observation::lock::LockMode;
@@ -77,7 +78,7 @@ fn note_left_out(rehearsal: &mut Rehearsal, pass: &str, seen: &Traffic) {
 
 async fn run(plan: &Ready<'_>, rehearsal: &Rehearsal, held: &[(Oid, String)]) -> Result<Traffic, RehearsalError> {
     let (queries, mut left_out) = called(rehearsal);
-    let connections = (queries.len() + held.len() + OTHERS).max(100).to_string();
+    let connections = (queries.len() + held.len() + OTHERS + RESERVED_CONNECTIONS).max(MAX_CONNECTIONS).to_string();
     let copy = plan.copy_with(&[("max_connections", &connections)]).await?;
     // Without registered ones the point reads and writes are the tool's own.
     let writes = plan.settings.measure_writes || rehearsal.queries.is_empty();

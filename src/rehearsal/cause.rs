@@ -14,6 +14,22 @@ use crate::snapshot::Oid;
 use crate::snapshot::plan::{PlanCapture, PlanKey};
 use std::collections::BTreeSet;
 
+impl PlanChange {
+    /// Whether something about it changed that a statement must have caused.
+    pub fn needs_cause(&self) -> bool {
+        let verdict = &self.diff.verdict;
+        match verdict.verdict {
+            Verdict::Unchanged => false,
+            Verdict::Unstable => self.diff.plan_changed(),
+            // Over its budget as before, with the same plan and work: nobody did that.
+            Verdict::OverBudget => {
+                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
+            }
+            _ => true,
+        }
+    }
+}
+
 /// Fills in the cause of every plan that needs one, from the plans seen after each statement.
 pub(super) fn assign(rehearsal: &mut Rehearsal, steps: &[(usize, Vec<PlanCapture>)]) {
     let mut plans = std::mem::take(&mut rehearsal.plans);

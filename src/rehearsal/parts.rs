@@ -2,7 +2,6 @@
 
 use crate::diff::index::IndexChange;
 use crate::diff::plan::PlanDiff;
-use crate::diff::plan::verdict::Verdict;
 use crate::report::v1::{Fidelity, PassName, SourceKind};
 
 /// A pass and how it went.
@@ -59,22 +58,6 @@ pub struct PlanChange {
     pub diff: PlanDiff,
     /// Why.
     pub cause: Cause,
-}
-
-impl PlanChange {
-    /// Whether something about it changed that a statement must have caused.
-    pub fn needs_cause(&self) -> bool {
-        let verdict = &self.diff.verdict;
-        match verdict.verdict {
-            Verdict::Unchanged => false,
-            Verdict::Unstable => self.diff.plan_changed(),
-            // Over its budget as before, with the same plan and work: nobody did that.
-            Verdict::OverBudget => {
-                !verdict.missed_before || self.diff.plan_changed() || verdict.factor.is_some_and(|factor| factor >= 1.1)
-            }
-            _ => true,
-        }
-    }
 }
 
 /// One index, before and after, and the statement behind the change.

@@ -25,6 +25,9 @@ use crate::workload::HotQuery;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// `disk_full`: of this machine, and so no answer about production.
+const DISK_FULL: &str = "53100";
+
 /// Snapshot, apply with one observation a statement, snapshot right after, settle, snapshot; then compare.
 pub(super) async fn measure(
     plan: &Ready<'_>,
@@ -53,6 +56,10 @@ pub(super) async fn measure(
     let applied = apply(target, migrations, None, &mut observer).await;
     observer.finish().await?;
     let applied = applied?;
+    if applied.failure.as_ref().is_some_and(|failure| failure.error.sqlstate == DISK_FULL) {
+        let why = "the disk is full: free some space (seatrial clean), or give --cache-dir on a bigger one".to_owned();
+        return Err(RehearsalError::OutOfDisk { why });
+    }
     rehearsal.failure = applied.failure;
     rehearsal.committed = applied.committed;
     rehearsal.commits = applied.commits;

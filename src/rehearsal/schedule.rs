@@ -1,6 +1,7 @@
 //! How each pass is run: under the budget, timed, told.
 
 use super::budget::{self, Load, needs};
+use super::watchdog::Watchdog;
 use super::{Pass, Plan, Ready, Rehearsal, RehearsalError};
 use crate::report::v1::PassName;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub(super) async fn timed(
         "{} made more copies than the estimate says",
         name.name()
     );
-    let out_of_budget = matches!(result, Err(RehearsalError::OutOfTime));
+    let out_of_budget = result.as_ref().is_err_and(RehearsalError::is_spent_budget);
     rehearsal.passes.push(Pass {
         name,
         ran: result.is_ok(),
@@ -38,19 +39,24 @@ pub(super) async fn timed(
     result
 }
 
-/// Dropping the work drops its copy, and with it the server and whatever runs there.
+/// Within the budgets of time and disk. Dropping the work drops its copy, and with it the server and whatever runs there:
+/// no setting, no handler of errors and no transaction of a migration's own outlives that.
 pub(super) async fn within_time<T>(
     plan: &Plan<'_>,
     work: impl Future<Output = Result<T, RehearsalError>>,
 ) -> Result<T, RehearsalError> {
     let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-    tokio::time::timeout(left, work).await.unwrap_or(Err(RehearsalError::OutOfTime))
+    let watchdog = Watchdog::new(plan.run.path(), plan.settings.max_disk);
+    tokio::select! {
+        worked = tokio::time::timeout(left, work) => worked.unwrap_or(Err(RehearsalError::OutOfTime)),
+        spent = watchdog.spent() => Err(spent),
+    }
 }
 
 /// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
 pub(super) fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
     match result {
-        Err(error @ RehearsalError::OutOfTime) => Err(error),
+        Err(error) if error.is_spent_budget() => Err(error),
         Err(error) => {
             plan.progress.say(&format!("this pass broke off: {error}"));
             Ok(())

@@ -123,7 +123,10 @@ fn table(catalog: &Catalog, relation: &Relation, depth: Depth) -> String {
     let hash = match depth {
         Depth::Counts => "NULL".to_owned(),
         Depth::Values => {
-            format!("sum(pg_catalog.hashtextextended(ROW({})::text, 0)::numeric)::text", identifiers(names))
+            format!(
+                "sum(pg_catalog.hashtextextended(ROW({})::pg_catalog.text, 0)::pg_catalog.numeric)::pg_catalog.text",
+                identifiers(names)
+            )
         }
     };
     format!("SELECT {}, count(*), {hash} FROM ONLY {}", quote_literal(&relation.qualified), relation.qualified)
@@ -134,7 +137,8 @@ async fn large_objects(session: &mut Session, depth: Depth) -> Result<TableFinge
     let hash = match depth {
         Depth::Counts => "NULL",
         Depth::Values => {
-            "(SELECT sum(pg_catalog.hashtextextended(l::text, 0)::numeric)::text FROM pg_catalog.pg_largeobject AS l)"
+            "(SELECT sum(pg_catalog.hashtextextended(l::pg_catalog.text, 0)::pg_catalog.numeric)::pg_catalog.text \
+             FROM pg_catalog.pg_largeobject AS l)"
         }
     };
     let query = format!("SELECT count(*), {hash} FROM pg_catalog.pg_largeobject_metadata");

@@ -87,6 +87,16 @@ impl Place {
         done.map(|_| ())
     }
 
+    /// What it is held to.
+    pub fn confined(&self) -> seatrial::engine::postgres::launch::confine::Confined {
+        self.server.confined()
+    }
+
+    /// Process id of its postmaster.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// Its data directory.
     pub fn data_directory(&self) -> &std::path::Path {
         self.server.data_dir()

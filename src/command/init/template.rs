@@ -80,6 +80,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   role = "app"
 # The search path of migrations and hot queries. Left out: what the role and the database have.
 #   schema = "shop, public"
+# Extensions that only a superuser may create, and that migrations may create all the same.
+#extensions = []
 # Which database of a dump of a whole cluster, or of a data directory.
 #   database = "shop"
 

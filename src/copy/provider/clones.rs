@@ -332,7 +332,8 @@ impl Clones {
         session.close().await;
         let users = logins::users(&logins);
         let endpoint = Endpoint::remote(Remote { logins: logins.clone(), ..remote });
-        let target = Target { endpoint, database, role, search_path: roles.search_path.clone() };
+        let target =
+            Target { endpoint, database, role, search_path: roles.search_path.clone(), extensions: Vec::new() };
         logins::try_out(&target, &logins, &place).await?;
         Ok(CloneCopy { clones: self.clone(), name, place, target, notes, users, acting, before })
     }

@@ -351,6 +351,8 @@ impl ServerBase {
             endpoint: Endpoint::remote(remote),
             database: database.clone(),
             role,
+            // A superuser's rights are nobody's here.
+            extensions: Vec::new(),
             search_path: roles.search_path.clone(),
         };
         logins::try_out(&target, &logins, &inner.place).await?;

@@ -3,6 +3,8 @@
 //! Whoever wants to see something while they run (locks, plans) implements [`Watch`]; the order of the statements
 //! and what is sent stay the same whoever watches.
 
+use super::extension::Allowed;
+use super::sample::is_crowded_out;
 use super::session::{Endpoint, Session};
 use crate::engine::ServerError;
 use crate::migration::script::lexer::{Lexer, TokenKind};
@@ -21,6 +23,8 @@ pub struct Target {
     pub role: String,
     /// Value for `search_path`, if one was asked for.
     pub search_path: Option<String>,
+    /// Extensions that it may create although only a superuser may.
+    pub extensions: Vec<String>,
 }
 
 /// The driver asks for UTC and ISO dates as it connects, which outdoes what the role or the database has set; other
@@ -390,10 +394,18 @@ impl<W: Watch> Run<'_, W> {
         opening: &'static str,
     ) -> Result<Result<u64, ServerError>, ServerError> {
         let at = Moment { statement, kind, in_transaction: self.block != Block::None, opening };
+        let allowed = Allowed::to_create(self.target, statement.sql()).await?;
         self.watch.before(&mut self.session, at).await?;
         let started = Instant::now();
         let result = self.session.execute(statement.sql()).await;
         let duration = started.elapsed();
+        if result.as_ref().is_err_and(is_crowded_out) {
+            // The run ends here, and what the session holds goes with it. That is now, since whoever looks on needs room.
+            self.session.execute("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()").await?;
+        }
+        if let Some(allowed) = allowed {
+            allowed.no_more().await?;
+        }
         if let Some(error) = result.as_ref().err().filter(|error| is_lost(error)) {
             return Err(error.clone());
         }

@@ -370,7 +370,9 @@ fn tool_in(dir: &Path, name: &str) -> Option<ToolBinary> {
 
 /// What a program prints on standard output when called with one argument; `None` when it fails.
 fn output_of(program: &Path, argument: &str) -> Option<String> {
-    let output = Command::new(program).arg(argument).env("LC_ALL", "C").output().ok()?;
+    // No secret of the caller's is a server's to know, not even for this.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let output = Command::new(program).arg(argument).env_clear().env("PATH", path).env("LC_ALL", "C").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }

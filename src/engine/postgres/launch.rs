@@ -4,8 +4,10 @@
 //! signal at its parent's death, and then becomes the program. The kernel means the *thread* that started it: see
 //! [`process`].
 
+pub mod confine;
 pub mod process;
 
+use confine::{Confinement, Network};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, User, geteuid, getppid};
@@ -61,6 +63,8 @@ pub struct Tool {
     pub death_signal: Signal,
     /// What it starts itself gets that signal, too, where this process gives it up.
     pub with_its_children: bool,
+    /// What it may reach, for a disposable server; `None`: whatever its user may.
+    pub confinement: Option<Confinement>,
 }
 
 /// How a program ended.
@@ -193,12 +197,25 @@ pub fn set_launcher(path: PathBuf) {
 fn become_program(mut args: impl Iterator<Item = OsString>) -> String {
     let mut word = || args.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
     let (parent, signal, user) = (word(), word(), word());
-    let Some(program) = args.next() else {
+    let confinement = Confinement::from_words(&mut args);
+    let (Some(confinement), Some(program)) = (confinement, args.next()) else {
         return format!("{HELPER} is called by seatrial itself, not by hand");
     };
     let Ok(signal) = signal.parse::<Signal>() else {
         return format!("{HELPER}: `{signal}` is no signal");
     };
+    let network = confinement.as_ref().map_or(Network::Open, |confinement| confinement.network);
+    if confinement.is_some()
+        && let Err(error) = confine::give_way()
+    {
+        return format!("cannot switch off core dumps: {error}");
+    }
+    // While this is root, who may do it without a user namespace.
+    if network == Network::Namespace
+        && let Err(error) = confine::close_network()
+    {
+        return format!("cannot make a network namespace: {error}");
+    }
     if user != KEEP_USER {
         let ids = user.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
         let Some((uid, gid)) = ids else {
@@ -207,6 +224,16 @@ fn become_program(mut args: impl Iterator<Item = OsString>) -> String {
         if let Err(error) = give_up_root(uid, gid) {
             return format!("cannot become user {uid}, group {gid}: {error}");
         }
+    }
+    if network == Network::UserNamespace
+        && let Err(error) = confine::close_network_as_user()
+    {
+        return format!("cannot make a network namespace within a user namespace: {error}");
+    }
+    if let Some(files) = confinement.as_ref().and_then(|confinement| confinement.files.as_ref())
+        && let Err(reason) = confine::restrict(files)
+    {
+        return format!("cannot keep {} to its own files: {reason}", program.display());
     }
     // What the program writes is nobody else's to read, whatever the caller's umask is.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -280,6 +307,7 @@ impl Tool {
             stdin: None,
             death_signal: Signal::SIGTERM,
             with_its_children: false,
+            confinement: None,
         }
     }
 
@@ -299,6 +327,7 @@ impl Tool {
             .arg(std::process::id().to_string())
             .arg(self.death_signal.as_str())
             .arg(user.map_or(KEEP_USER.to_owned(), |user| format!("{}:{}", user.uid, user.gid)))
+            .args(Confinement::words(self.confinement.as_ref()))
             .arg(&self.program)
             .args(self.args)
             .env_clear()
@@ -380,8 +409,9 @@ mod tests {
     fn the_helper_refuses_what_it_cannot_read() {
         let call = |words: &[&str]| become_program(words.iter().map(OsString::from));
         assert!(call(&[]).contains("not by hand"));
-        assert!(call(&["1", "SIGNONE", "-", "/bin/true"]).contains("no signal"));
-        assert!(call(&["1", "SIGTERM", "root", "/bin/true"]).contains("no uid:gid"));
+        assert!(call(&["1", "SIGTERM", "-", "1", "nonsense", "/bin/true"]).contains("not by hand"));
+        assert!(call(&["1", "SIGNONE", "-", "0", "/bin/true"]).contains("no signal"));
+        assert!(call(&["1", "SIGTERM", "root", "0", "/bin/true"]).contains("no uid:gid"));
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ pub mod count;
 pub mod draw;
 pub mod endpoint;
 pub mod explain;
+mod extension;
 pub mod facts;
 pub mod identify;
 pub mod launch;

@@ -237,9 +237,13 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         if by_chance {
             looked_by_chance = Some(Instant::now());
         }
-        if let Err(error) = once(&mut session, pid, turn, &shared, by_chance).await {
-            shared.lock().await.failure = Some(error);
-            return;
+        match once(&mut session, pid, turn, &shared, by_chance).await {
+            Err(error) if still || !is_crowded_out(&error) => {
+                shared.lock().await.failure = Some(error);
+                return;
+            }
+            // The next look may get in.
+            Ok(()) | Err(_) => {}
         }
         if !disturbs && asked_disk.elapsed() >= DISK {
             match disk(&mut session).await {
@@ -250,6 +254,7 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
                         shared.temp_bytes = shared.temp_bytes.max(temporary);
                     }
                 }
+                Err(error) if is_crowded_out(&error) => {}
                 Err(error) => {
                     shared.lock().await.failure = Some(error);
                     return;
@@ -262,6 +267,7 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
             let since = shared.lock().await.since.clone();
             match how_far(&mut session, pid, &since).await {
                 Ok(detail) => activity.set_detail(detail),
+                Err(error) if is_crowded_out(&error) => {}
                 Err(error) => {
                     shared.lock().await.failure = Some(error);
                     return;
@@ -271,6 +277,11 @@ async fn sample(mut session: Session, shared: Arc<Mutex<Shared>>, wake: Arc<Noti
         pause(&wake, interval).await;
     }
     session.close().await;
+}
+
+/// Whether another session holds all the locks there is room for.
+pub(super) fn is_crowded_out(error: &ServerError) -> bool {
+    error.sqlstate == "53200"
 }
 
 /// Waits, but no longer than until something is to be looked at at once.

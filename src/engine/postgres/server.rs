@@ -7,6 +7,7 @@ pub mod single_user;
 use crate::copy::state::{RunDir, StateError};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::Binaries;
+use crate::engine::postgres::launch::confine::{self, Ability, Confined};
 use crate::engine::postgres::launch::process::Process;
 use crate::engine::postgres::launch::{LaunchError, RunAs, Tool};
 use crate::engine::postgres::session::{Endpoint, Session};
@@ -23,6 +24,11 @@ use thiserror::Error;
 
 /// The bootstrap superuser of every cluster of ours.
 pub const SUPERUSER: &str = "seatrial_superuser";
+
+/// Sessions a server has room for: as many as by default for everybody, and [`RESERVED_CONNECTIONS`].
+pub const MAX_CONNECTIONS: usize = 120;
+/// Sessions that only superusers get: who looks on always gets in.
+pub const RESERVED_CONNECTIONS: usize = 20;
 
 /// How long a server may take until it answers; recovery after a crash takes longest.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -133,13 +139,14 @@ pub struct Server {
     endpoint: Endpoint,
     data_dir: PathBuf,
     log: PathBuf,
+    confined: Confined,
     /// The run's folder outlives its servers.
     _run: RunDir,
 }
 
 impl Server {
-    /// Starts a server on `data_dir` and waits until it answers. The settings files in the directory are replaced:
-    /// nothing a copied directory brought along applies.
+    /// Starts a server on `data_dir` and waits until it answers, confined as far as this machine can. The settings files
+    /// in the directory are replaced: nothing a copied directory brought along applies.
     ///
     /// # Errors
     /// It does not start; the error carries the end of its log.
@@ -148,6 +155,27 @@ impl Server {
         data_dir: &Path,
         run: &RunDir,
         options: &ServerOptions,
+    ) -> Result<Self, ClusterError> {
+        let ability = confine::ability(&binaries.postgres()).await;
+        let started = Self::start_able(binaries, data_dir, run, options, &ability).await;
+        let Err(error @ ClusterError::NotReady { .. }) = started else { return started };
+        if !ability.files {
+            return Err(error);
+        }
+        // A build that needs files in places nobody thought of. No SQL has run in it yet that could have brought this about.
+        let why_not = vec!["its server does not start with them closed".to_owned()];
+        let without = Ability { files: false, why_not, ..ability };
+        let Ok(server) = Self::start_able(binaries, data_dir, run, options, &without).await else { return Err(error) };
+        confine::remember(&binaries.postgres(), without);
+        Ok(server)
+    }
+
+    async fn start_able(
+        binaries: &Binaries,
+        data_dir: &Path,
+        run: &RunDir,
+        options: &ServerOptions,
+        ability: &Ability,
     ) -> Result<Self, ClusterError> {
         settings::write(binaries, data_dir, run, options)?;
         let endpoint = Endpoint::private(run.socket_dir(), run.fresh_port());
@@ -160,8 +188,13 @@ impl Server {
         tool.directory = data_dir.to_owned();
         // An immediate shutdown: the postmaster takes its children and its shared memory along.
         tool.death_signal = Signal::SIGQUIT;
+        let folders = [data_dir, run.socket_dir()];
+        let confinement = ability.for_server(&binaries.postgres(), &folders, settings::shares_memory_in_files());
+        // The launch fails where it cannot do all of this.
+        let confined = confinement.confined();
+        tool.confinement = Some(confinement);
         let (process, _) = tool.spawn(output, errors)?;
-        let mut server = Self { process, endpoint, data_dir: data_dir.to_owned(), log, _run: run.clone() };
+        let mut server = Self { process, endpoint, data_dir: data_dir.to_owned(), log, confined, _run: run.clone() };
         run.remember_server(server.process.pid())?;
 
         match server.until_ready().await {
@@ -204,6 +237,11 @@ impl Server {
     /// Its data directory.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// What it is held to.
+    pub fn confined(&self) -> Confined {
+        self.confined
     }
 
     /// Process id of its postmaster.

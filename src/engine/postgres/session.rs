@@ -9,6 +9,7 @@ use crate::engine::ServerError;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
+use std::time::{Duration, Instant};
 
 /// A result row: column names are shared by [`Rows`], values are text or null.
 pub type Row = Vec<Option<String>>;
@@ -39,6 +40,16 @@ pub const UNBOUND: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET 
      FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS newer (name) \
      WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
+/// `out_of_memory`, which room for locks is part of, and `too_many_connections`.
+const TAKEN: [&str; 2] = ["53200", "53300"];
+/// How long a new session waits for one that has ended to give back what it took.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it asks.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Temporary objects, which are looked for first where they are not named, come last.
+const SAFE_SEARCH_PATH: (&str, &str) = ("search_path", "pg_catalog,pg_temp");
+
 /// One session with a server.
 #[derive(Debug)]
 pub struct Session {
@@ -59,6 +70,17 @@ impl Session {
         database: &str,
         role: &str,
         application_name: &str,
+    ) -> Result<Self, ServerError> {
+        Self::open(endpoint, database, role, application_name, &[]).await
+    }
+
+    /// With settings that no setting of the role or the database outdoes, and that `RESET` comes back to.
+    async fn open(
+        endpoint: &Endpoint,
+        database: &str,
+        role: &str,
+        application_name: &str,
+        settings: &[(&str, &str)],
     ) -> Result<Self, ServerError> {
         let options = match endpoint.as_remote() {
             None => PgConnectOptions::new_without_pgpass()
@@ -81,10 +103,22 @@ impl Session {
                 password.into_iter().fold(options, PgConnectOptions::password)
             }
         };
-        let options = bare(options.database(database).application_name(application_name));
-        let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
+        let mut options = bare(options.database(database).application_name(application_name));
+        if !settings.is_empty() {
+            options = options.options(settings.iter().copied());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let connection = loop {
+            match PgConnection::connect_with(&options).await.map_err(server_error) {
+                // A session that took all there is may be about to go.
+                Err(error) if TAKEN.contains(&error.sqlstate.as_str()) && Instant::now() < deadline => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                connected => break connected?,
+            }
+        };
         let mut session = Self { connection, pid: 0, abilities: endpoint.abilities() };
-        let pid = session.query("SELECT pg_backend_pid()").await?;
+        let pid = session.query("SELECT pg_catalog.pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
         Ok(session)
     }
@@ -108,16 +142,18 @@ impl Session {
 
     /// Connects as the bootstrap superuser, or as the user of the URL on a server of others, to look and to set up: time
     /// limits and modes that the source set for its database are not for the tool's own sessions, nor are its event
-    /// triggers, which are there for the migration.
+    /// triggers, which are there for the migration. Unqualified names mean the server's own: what somebody made in another
+    /// schema must not run with these rights.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
     pub async fn observer(endpoint: &Endpoint, database: &str, application_name: &str) -> Result<Self, ServerError> {
-        let mut session = Self::connect(endpoint, database, endpoint.observer(), application_name).await?;
+        let mut session =
+            Self::open(endpoint, database, endpoint.observer(), application_name, &[SAFE_SEARCH_PATH]).await?;
         let quiet = match endpoint.abilities().has(Ability::EventTriggers) {
             true => {
                 "; SET session_replication_role = replica; \
-                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+                 SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
             }
             false => "",
         };

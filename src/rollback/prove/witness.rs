@@ -136,7 +136,8 @@ fn as_text(columns: &[String]) -> String {
         .iter()
         .map(|column| {
             let name = identifier(column);
-            format!("{name}::text COLLATE pg_catalog.\"default\" AS {name}")
+            // As the type itself prints it: `::text` may be a cast somebody made, which is a function of theirs.
+            format!("NULLIF(ROW({name})::pg_catalog.text, '()') COLLATE pg_catalog.\"default\" AS {name}")
         })
         .collect();
     each.join(", ")

@@ -1,7 +1,7 @@
 //! The settings a server of ours is started with: all of them, so that nothing a copied directory brought applies.
 
 use super::cluster::ControlFile;
-use super::{ClusterError, ServerMode, ServerOptions};
+use super::{ClusterError, MAX_CONNECTIONS, RESERVED_CONNECTIONS, ServerMode, ServerOptions};
 use crate::copy::state::RunDir;
 use crate::engine::postgres::binaries::Binaries;
 use crate::engine::postgres::launch::ServerUser;
@@ -17,10 +17,9 @@ const ENOUGH_SHARED_MEMORY: u64 = 512 << 20;
 
 /// What holds in every mode. Nothing reaches out of the server, nothing runs in it by itself, and what is lost in a
 /// crash is lost: copies are disposable.
-const ALWAYS: [(&str, &str); 33] = [
+const ALWAYS: [(&str, &str); 32] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
-    ("max_connections", "100"),
     ("max_locks_per_transaction", "1024"),
     ("fsync", "off"),
     // Off, a VACUUM right after loading finds no page all-visible, and index-only scans vanish from plans.
@@ -124,7 +123,10 @@ fn postgresql_conf(major: u32, socket_dir: &Path, options: &ServerOptions) -> St
         ServerMode::Measuring => MEASURING.as_slice(),
     };
     let socket_dir = socket_dir.to_string_lossy();
-    let mut lines = Vec::new();
+    let mut lines = vec![
+        line("max_connections", &MAX_CONNECTIONS.to_string()),
+        line("superuser_reserved_connections", &RESERVED_CONNECTIONS.to_string()),
+    ];
     for (name, value) in ALWAYS.iter().chain(mode) {
         lines.push(line(name, value));
     }
@@ -151,6 +153,11 @@ fn shared_memory_type() -> &'static str {
 #[cfg(not(target_os = "linux"))]
 fn shared_memory_type() -> &'static str {
     "posix"
+}
+
+/// Whether servers share memory among their processes in files of `/dev/shm`.
+pub(super) fn shares_memory_in_files() -> bool {
+    cfg!(target_os = "linux") && shared_memory_type() == "posix"
 }
 
 /// Replaces every file of a data directory that says how a server behaves.

@@ -5,7 +5,7 @@
 use super::{ClusterError, ServerOptions, settings};
 use crate::copy::state::RunDir;
 use crate::engine::postgres::binaries::Binaries;
-use crate::engine::postgres::launch::{RunAs, Tool, run_tool};
+use crate::engine::postgres::launch::{RunAs, Tool, confine, run_tool};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -48,6 +48,9 @@ pub async fn single_user(
     tool.directory = data_dir.to_owned();
     tool.stdin = Some(input);
     tool.death_signal = Signal::SIGKILL;
+    let ability = confine::ability(&binaries.postgres()).await;
+    let shared = settings::shares_memory_in_files();
+    tool.confinement = Some(ability.for_server(&binaries.postgres(), &[data_dir, run.socket_dir()], shared));
     let output = run_tool(tool).await?;
     if !output.status.success() {
         let (version, said) = (binaries.version.clone(), complaints(&output.stderr));
