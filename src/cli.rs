@@ -49,7 +49,7 @@ pub enum Command {
 pub struct CheckArgs {
     /// A file, several files, or a directory.
     pub migrations: Vec<PathBuf>,
-    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, postgres://…, or `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// File or directory of registered hot queries; repeatable.

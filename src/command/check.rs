@@ -34,6 +34,12 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     };
     // All of them before the first takes its time: what is wrong with the last is known at once.
     let jobs = databases.into_iter().map(Job::prepare).collect::<Result<Vec<_>, _>>()?;
+    if jobs.iter().filter(|job| job.source == Source::Stdin).count() > 1 {
+        return Err(Stop::usage(anyhow!(
+            "standard input can be read once, and several databases have `-` as their source: save the dump to a file, or \
+             choose one of them with --database"
+        )));
+    }
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -102,8 +108,8 @@ impl Job {
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
         let source = settings.source.as_deref().ok_or_else(|| {
-            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-                 or `empty`, here or as `source` in seatrial.toml"
+            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, .sql.zst, or what pg_dump -Fc, -Fd or -Ft wrote), `-` for \
+                 one on standard input, a postgres:// URL, or `empty`, here or as `source` in seatrial.toml"
             ))
         })?;
         let source = Source::parse(source).map_err(Stop::usage)?;

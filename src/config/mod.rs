@@ -403,7 +403,7 @@ fn parse(source: &SourceFile) -> Result<File, ConfigError> {
 
 /// A source that is a file is named relative to the configuration file.
 fn relative_source(source: &str, folder: &Path) -> String {
-    if source == "empty" || source.contains("://") || source.starts_with("sqlite:") {
+    if ["empty", "-"].contains(&source) || source.contains("://") || source.starts_with("sqlite:") {
         source.to_owned()
     } else {
         folder.join(source).to_string_lossy().into_owned()

@@ -10,6 +10,7 @@ use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
+use crate::copy::stdin::{self, StdinError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
@@ -100,6 +101,9 @@ pub enum BaseError {
     /// A running server could not be dumped.
     #[error(transparent)]
     Live(#[from] LiveError),
+    /// What comes on standard input is no dump, or could not be stored.
+    #[error(transparent)]
+    Stdin(#[from] StdinError),
     /// The dump cannot be read.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -179,7 +183,8 @@ impl Base {
     ) -> Result<Self, BaseError> {
         let mut taken_at = None;
         let mut database = options.database.as_deref();
-        let (live, fetched);
+        let (live, received, fetched);
+        let mut known_content = None;
         let dump = match source {
             Source::Url(url) => {
                 let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
@@ -191,12 +196,23 @@ impl Base {
                 fetched = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
                 &fetched
             }
+            Source::Stdin => {
+                progress("receiving the dump from standard input");
+                // Kept to the end, likewise.
+                received = stdin::receive(std::io::stdin(), run, activity).await?;
+                known_content = Some(received.fingerprint.clone());
+                &received.source
+            }
             other => other,
         };
+        let name = if known_content.is_some() { source.name() } else { dump.name() };
         let pg_restore = pg_restore_for(dump, request)?;
-        let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
+        let facts = DumpFacts::inspect(dump, &name, pg_restore.as_ref(), database).await?;
         let binaries = server_for(&facts, request, source)?;
-        let content = fingerprint(state, dump).await?;
+        let content = match &known_content {
+            Some(content) => content.clone(),
+            None => fingerprint(state, dump).await?,
+        };
         let key = key(&content, &binaries, database);
         let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
             BaseSlot::Ready(ready) => {
@@ -214,11 +230,11 @@ impl Base {
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
         let pg_restore = pg_restore.as_ref();
-        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts: &facts, activity };
+        let making = Making { state, run, binaries: &binaries, dump, name: &name, pg_restore, facts: &facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
-        // It is read twice, and kept under the name of what was read first.
-        if fingerprint(state, dump).await? != content {
+        // It is read twice, and kept under the name of what was read first. What was received is in a file of ours.
+        if known_content.is_none() && fingerprint(state, dump).await? != content {
             return Err(BaseError::Changed { name: source.name() });
         }
         let place = Arc::new(partial.publish()?);
@@ -301,6 +317,8 @@ struct Making<'a> {
     run: &'a RunDir,
     binaries: &'a Binaries,
     dump: &'a Source,
+    /// The dump in messages.
+    name: &'a str,
     pg_restore: Option<&'a ToolBinary>,
     facts: &'a DumpFacts,
     activity: &'a Activity,
@@ -337,7 +355,7 @@ impl Making<'_> {
         if *self.dump == Source::Empty {
             return Ok(restore::make_empty(server.endpoint(), database).await?);
         }
-        let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole)
+        let text = TextStream::open(self.dump, self.name, self.pg_restore, Extent::Whole)
             .await?
             .counted(|length| self.activity.count("read", Unit::Bytes, length));
         Ok(restore::restore(DumpReader::new(text), self.facts, server.endpoint(), database).await?)
@@ -418,25 +436,26 @@ fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source)
 fn size_on_disk(dump: &Source) -> u64 {
     let file_size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     match dump {
-        Source::Plain { path, gzip } => file_size(path) * if *gzip { 10 } else { 2 },
+        Source::Plain { path, packing } => file_size(path) * if packing.is_some() { 10 } else { 2 },
         Source::Archive { path, format: ArchiveFormat::Tar } => file_size(path) * 2,
         Source::Archive { path, format: ArchiveFormat::Custom } => file_size(path) * 10,
         Source::Archive { path, format: ArchiveFormat::Directory } => {
             let files = std::fs::read_dir(path).into_iter().flatten().flatten();
             files.map(|entry| file_size(&entry.path())).sum::<u64>() * 10
         }
-        Source::Url(_) | Source::Empty => 0,
+        Source::Url(_) | Source::Stdin | Source::Empty => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copy::unpack::Packing;
 
     #[test]
     fn a_full_disk_is_blamed_where_the_server_says_so_and_nowhere_else() {
         let folder = tempfile::tempdir().expect("a folder");
-        let dump = Source::Plain { path: folder.path().join("shop.sql"), gzip: true };
+        let dump = Source::Plain { path: folder.path().join("shop.sql"), packing: Some(Packing::Gzip) };
         std::fs::write(folder.path().join("shop.sql"), vec![b' '; 2 << 20]).expect("a file");
         let blamed = |error: RestoreError| blame_the_disk(error.into(), folder.path(), &dump, &dump).to_string();
         let told = blamed(RestoreError::DiskFull { said: "could not extend file".into() });

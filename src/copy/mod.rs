@@ -15,6 +15,8 @@ pub mod settle;
 pub mod source;
 pub mod state;
 pub mod statements;
+pub mod stdin;
 pub mod text;
+pub mod unpack;
 pub mod url;
 pub mod words;
