@@ -107,6 +107,10 @@ pub struct CheckArgs {
     /// Reuse a base made from a URL for this long.
     #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_AGE")]
     pub max_age: Option<String>,
+    /// Disk that bases and dumps taken from URLs may take in the cache, such as 20GB; default: 50GB. What nobody uses goes,
+    /// longest unused first.
+    #[arg(long, value_name = "SIZE", env = "SEATRIAL_MAX_CACHE")]
+    pub max_cache: Option<String>,
     /// Make the base anew.
     #[arg(long)]
     pub refresh: bool,

@@ -35,8 +35,12 @@ impl Bases {
             Some(state.root().to_path_buf()),
         );
         request.preferred_major = settings.production.major;
-        let options =
-            BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
+        let options = BaseOptions {
+            database: settings.database.clone(),
+            refresh: settings.refresh,
+            max_age: settings.max_age,
+            max_cache: settings.max_cache,
+        };
         Ok(Self { state, run, request, options, progress, activity })
     }
 

@@ -5,6 +5,7 @@ use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
 use crate::copy::base::Base;
+use crate::copy::fidelity::Grade;
 use crate::copy::source::Source;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
@@ -232,7 +233,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
         let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
         let base = base.map_err(Stop::environment)?;
-        rehearsal.source = Some(facts(&source, &base));
+        rehearsal.source = Some(facts(&source, &base, settings.fidelity));
         // Both are facts of every server started here: unix socket only, and a role without special rights.
         rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
         let roles = roles(settings, rehearsal.queries.iter());
@@ -303,12 +304,17 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     }
 }
 
-fn facts(source: &Source, base: &Base) -> SourceFacts {
-    let empty = matches!(source, Source::Empty);
+fn facts(source: &Source, base: &Base, said: Option<Grade>) -> SourceFacts {
+    let grade = said.map_or(base.record.grade, |said| said.min(base.record.grade));
     let mut notes = base.record.notes.clone();
-    if !empty {
-        notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
+    if grade < base.record.grade {
+        notes.push(format!("graded `{}` because the configuration says so (fidelity)", grade.name()));
     }
+    // An empty source lacks nothing.
+    if !matches!(source, Source::Empty) {
+        notes.extend(grade.losses().iter().map(|loss| (*loss).to_owned()));
+    }
+    notes.extend(base.record.lost.iter().cloned());
     SourceFacts {
         kind: SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump),
         name: source.name(),
@@ -318,7 +324,7 @@ fn facts(source: &Source, base: &Base) -> SourceFacts {
             .taken_at
             .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
             .map(|moment| moment.to_string()),
-        fidelity: if empty { Fidelity::SchemaOnly } else { Fidelity::Logical },
+        fidelity: Fidelity::from_name(grade.name()).unwrap_or(Fidelity::SchemaOnly),
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),
     }

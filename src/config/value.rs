@@ -4,6 +4,7 @@
 use super::{Over, parse_duration, parse_size};
 use crate::check;
 use crate::cli::FailOn;
+use crate::copy::fidelity::Grade;
 use crate::migration::TransactionMode;
 use crate::report::Format;
 use crate::report::v1::{Layout, Severity};
@@ -24,6 +25,8 @@ const PASS_WORDS: [&str; 7] = ["measure", "prove", "attribute", "traffic", "queu
 pub const ANSWERS: [&str; 4] = ["applies", "blocks", "slower", "undoable"];
 /// What `severity` may say of a finding.
 const SEVERITIES: [&str; 4] = ["error", "warning", "info", "off"];
+/// What `fidelity` may say: only less than what shows by itself.
+const GRADES: [&str; 1] = ["subset"];
 /// What `fail_on` may say.
 const LEVELS: [&str; 3] = ["error", "warning", "never"];
 /// How a runner may group statements.
@@ -208,6 +211,10 @@ from_word!(
         "info" => Some(Severity::Info),
         _ => None,
     }
+);
+from_word!(
+    /// How true the source is to production.
+    FidelityWord(Grade), &GRADES, |_| Grade::Subset
 );
 from_word!(
     /// The id of a finding.

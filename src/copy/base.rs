@@ -3,6 +3,7 @@
 
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
+use crate::copy::fidelity::Grade;
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
@@ -29,7 +30,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 4;
 const RECORD: &str = "base.json";
 const DATA: &str = "data";
 /// Below this much free space a failure is put down to the disk, in bytes.
@@ -44,11 +45,17 @@ pub struct BaseOptions {
     pub max_age: Duration,
     /// `--refresh`: dump a running server anew.
     pub refresh: bool,
+    /// `--max-cache`: bytes of bases and dumps that are kept; what nobody uses goes, longest unused first.
+    pub max_cache: u64,
 }
+
+/// What is kept when nobody says otherwise: a week of nightly dumps of a few gigabytes each, and less than a disk on which
+/// anybody would restore them. Whoever has more is told each time something goes.
+pub const MAX_CACHE: u64 = 50 << 30;
 
 impl Default for BaseOptions {
     fn default() -> Self {
-        Self { database: None, max_age: Duration::from_secs(24 * 60 * 60), refresh: false }
+        Self { database: None, max_age: Duration::from_secs(24 * 60 * 60), refresh: false, max_cache: MAX_CACHE }
     }
 }
 
@@ -62,6 +69,10 @@ pub struct BaseRecord {
     pub warnings: Vec<String>,
     /// What the source does not say and was assumed.
     pub notes: Vec<String>,
+    /// How true it is to the source.
+    pub grade: Grade,
+    /// What it lacks besides what its grade says.
+    pub lost: Vec<String>,
     /// Rows loaded.
     pub rows: u64,
     /// Size of the database.
@@ -238,6 +249,9 @@ impl Base {
             return Err(BaseError::Changed { name: source.name() });
         }
         let place = Arc::new(partial.publish()?);
+        for line in state.trim_caches(options.max_cache)? {
+            progress(&line);
+        }
         Ok(Self { place, binaries, record, reused: false, taken_at, activity: activity.clone() })
     }
 
@@ -337,6 +351,8 @@ impl Making<'_> {
             database: outcome.database,
             warnings: outcome.warnings,
             notes: outcome.notes,
+            grade: outcome.grade,
+            lost: outcome.lost,
             rows: outcome.rows,
             bytes: outcome.bytes,
             created_roles: outcome.created_roles,

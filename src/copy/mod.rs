@@ -4,6 +4,7 @@ pub mod base;
 pub mod dump;
 mod event_triggers;
 pub mod facts;
+pub mod fidelity;
 pub mod fingerprint;
 pub mod kept;
 pub mod live;
