@@ -49,7 +49,8 @@ pub enum Command {
 pub struct CheckArgs {
     /// A file, several files, or a directory.
     pub migrations: Vec<PathBuf>,
-    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or
+    /// `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// File or directory of registered hot queries; repeatable.
@@ -114,6 +115,10 @@ pub struct CheckArgs {
     /// Reuse a base made from a URL for this long.
     #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_AGE")]
     pub max_age: Option<String>,
+    /// Disk that bases and dumps taken from URLs may take in the cache, such as 20GB; default: 50GB. What nobody uses goes,
+    /// longest unused first.
+    #[arg(long, value_name = "SIZE", env = "SEATRIAL_MAX_CACHE")]
+    pub max_cache: Option<String>,
     /// Make the base anew.
     #[arg(long)]
     pub refresh: bool,

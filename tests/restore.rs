@@ -2,6 +2,7 @@
 
 mod support;
 
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use seatrial::copy::base::{Base, BaseError, BaseOptions};
 use seatrial::copy::role::{RoleError, prepare_login, prepare_roles};
 use seatrial::copy::source::Source;
@@ -157,6 +158,8 @@ async fn dumps() -> &'static (PathBuf, String) {
             tool(&place.binaries(), "pg_dumpall", server.endpoint(), &[&file]).await;
             let text = std::fs::read(folder.join("plain.sql")).expect("read");
             std::fs::write(folder.join("plain.sql.gz"), gzipped(&text)).expect("written");
+            let zstd = compress_to_vec(text.as_slice(), CompressionLevel::Fastest);
+            std::fs::write(folder.join("plain.sql.zst"), zstd).expect("written");
             (folder, dump(&place.binaries(), server.endpoint(), "sh'op é").await)
         })
         .await
@@ -185,7 +188,7 @@ fn only_in<'text>(one: &'text str, other: &str) -> Vec<&'text str> {
 async fn every_format_restores_what_was_dumped() {
     let (folder, original) = dumps().await;
     let mut first: Option<String> = None;
-    for name in ["plain.sql", "plain.sql.gz", "custom.dump", "directory", "tar.tar", "inserts.sql"] {
+    for name in ["plain.sql", "plain.sql.gz", "plain.sql.zst", "custom.dump", "directory", "tar.tar", "inserts.sql"] {
         let place = Place::new();
         let base = place.base(&folder.join(name)).await;
         assert_eq!(base.record.database, "sh'op é", "{name}");

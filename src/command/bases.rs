@@ -97,8 +97,12 @@ impl Bases {
             Some(state.root().to_path_buf()),
         );
         request.preferred_major = settings.production.major;
-        let options =
-            BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
+        let options = BaseOptions {
+            database: settings.database.clone(),
+            refresh: settings.refresh,
+            max_age: settings.max_age,
+            max_cache: settings.max_cache,
+        };
         let copies = settings.copies.clone();
         Ok(Self { state, run, request, options, progress, activity, copies, elsewhere })
     }
@@ -125,8 +129,8 @@ impl Bases {
             Provider::Server(url) => {
                 let server = ExistingServer::open(url, self.run.id(), Some(source), &mut say).await?;
                 self.elsewhere.keep(Opened::Server(server.clone()));
-                let (state, request, options) = (&self.state, &self.request, &self.options);
-                Base::obtain_on(&server, state, request, source, options, &self.activity, &mut say).await
+                let (state, run, request) = (&self.state, &self.run, &self.request);
+                Base::obtain_on(&server, state, run, request, source, &self.options, &self.activity, &mut say).await
             }
             Provider::Private | Provider::Clones(_) => {
                 let (state, run, request) = (&self.state, &self.run, &self.request);

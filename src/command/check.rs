@@ -5,6 +5,7 @@ use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
 use crate::copy::base::Base;
+use crate::copy::fidelity::Grade;
 use crate::copy::provider::Provider;
 use crate::copy::source::Source;
 use crate::migration::git::Changed;
@@ -35,6 +36,12 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     };
     // All of them before the first takes its time: what is wrong with the last is known at once.
     let jobs = databases.into_iter().map(Job::prepare).collect::<Result<Vec<_>, _>>()?;
+    if jobs.iter().filter(|job| job.source == Some(Source::Stdin)).count() > 1 {
+        return Err(Stop::usage(anyhow!(
+            "standard input can be read once, and several databases have `-` as their source: save the dump to a file, or \
+             choose one of them with --database"
+        )));
+    }
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -118,8 +125,9 @@ impl Job {
             Some(_) => {}
             None => {
                 return Err(Stop::usage(anyhow!(
-                    "--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a stopped data \
-                     directory, a postgres:// URL, or `empty`, here or as `source` in seatrial.toml"
+                    "--source is missing: name a dump (.sql, .sql.gz, .sql.zst, or what pg_dump -Fc, -Fd or -Ft wrote), `-` for \
+                     one on standard input, a stopped data directory, a postgres:// URL, or `empty`, here or as `source` in \
+                     seatrial.toml"
                 )));
             }
         }
@@ -244,7 +252,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
         let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
         let base = base.map_err(Stop::environment)?;
-        rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies));
+        rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies, settings.fidelity));
         let roles = roles(settings, &base, rehearsal.queries.iter());
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
@@ -327,9 +335,9 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     }
 }
 
-fn facts(source: Option<&Source>, base: &Base, copies: &Provider) -> SourceFacts {
+fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<Grade>) -> SourceFacts {
     let mut notes = base.record.notes.clone();
-    let (kind, name, fidelity) = match (copies, source) {
+    let (kind, name, known) = match (copies, source) {
         (Provider::Clones(service), source) => {
             if service.fidelity.is_none() {
                 notes.push("nobody says how near the clones are to the original (fidelity in [copies])".to_owned());
@@ -344,21 +352,22 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider) -> SourceFacts
                     "clones".to_owned()
                 }
             };
-            (SourceKind::Clone, origin, service.fidelity.unwrap_or(Fidelity::Subset))
+            (SourceKind::Clone, origin, service.fidelity.unwrap_or(Grade::Subset))
         }
         (_, Some(source)) => {
-            let fidelity = match source {
-                Source::Empty => Fidelity::SchemaOnly,
-                Source::DataDirectory { .. } => Fidelity::Physical,
-                Source::Plain { .. } | Source::Archive { .. } | Source::Url(_) => Fidelity::Logical,
-            };
-            if fidelity == Fidelity::Logical {
-                notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
-            }
-            (SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump), source.name(), fidelity)
+            (SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump), source.name(), base.record.grade)
         }
-        (_, None) => (SourceKind::Empty, String::new(), Fidelity::SchemaOnly),
+        (_, None) => (SourceKind::Empty, String::new(), Grade::SchemaOnly),
     };
+    let grade = said.map_or(known, |said| said.min(known));
+    if grade < known {
+        notes.push(format!("graded `{}` because the configuration says so (fidelity)", grade.name()));
+    }
+    // An empty source lacks nothing; how clones are made is their service's to say.
+    if !matches!(kind, SourceKind::Empty | SourceKind::Clone) {
+        notes.extend(grade.losses().iter().map(|loss| (*loss).to_owned()));
+    }
+    notes.extend(base.record.lost.iter().cloned());
     SourceFacts {
         kind,
         name,
@@ -368,7 +377,7 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider) -> SourceFacts
             .taken_at
             .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
             .map(|moment| moment.to_string()),
-        fidelity,
+        fidelity: Fidelity::from_name(grade.name()).unwrap_or(Fidelity::SchemaOnly),
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),
     }

@@ -1,6 +1,6 @@
 //! `[copies]`: where copies are made.
 
-use super::value::{FidelityWord, ProviderWord, Text};
+use super::value::{CloneFidelityWord, ProviderWord, Text};
 use super::{ConfigError, Over};
 use crate::cli::CheckArgs;
 use crate::copy::provider::clones::{Service, ServiceKind};
@@ -25,7 +25,7 @@ pub struct CopyKeys {
     /// A line for the shell that removes the clone named by SEATRIAL_COPY_NAME and SEATRIAL_COPY_URL.
     pub destroy: Option<Text>,
     /// How near such clones are to the original; left out: nothing is promised, and reports say subset.
-    pub fidelity: Option<FidelityWord>,
+    pub fidelity: Option<CloneFidelityWord>,
 }
 
 impl Over for CopyKeys {

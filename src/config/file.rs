@@ -4,8 +4,8 @@
 use super::copies::CopyKeys;
 use super::production::ProductionKeys;
 use super::value::{
-    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FilePath, FindingId, FormatText, LayoutWord, Level,
-    PassWord, Ratio, SeverityWord, SizeText, Text, TransactionWord,
+    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FidelityWord, FilePath, FindingId, FormatText, LayoutWord,
+    Level, PassWord, Ratio, SeverityWord, SizeText, Text, TransactionWord,
 };
 use super::{Over, over};
 use schemars::generate::SchemaSettings;
@@ -151,8 +151,10 @@ keys! {
     /// A file or a folder of migrations; left out: the one folder of the project in which a migration tool
     /// keeps them.
     migrations: FilePath,
-    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or `empty`.
     source: Text,
+    /// What the source is, where that does not show: "subset" for some of the rows, or masked ones.
+    fidelity: FidelityWord,
     /// Files and folders of registered hot queries.
     #[schemars(extend("default" = []))]
     queries: Vec<FilePath>,
@@ -204,6 +206,9 @@ keys! {
     /// Reuse a base made from a URL for this long.
     #[schemars(extend("default" = "24h"))]
     max_age: DurationText,
+    /// Disk that bases and dumps taken from URLs may take in the cache; what nobody uses goes, longest unused first.
+    #[schemars(extend("default" = "50GB"))]
+    max_cache: SizeText,
     /// Exit 1 from this level on.
     #[schemars(extend("default" = "error"))]
     fail_on: Level,

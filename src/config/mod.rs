@@ -10,6 +10,8 @@ pub use file::{Thresholds, json_schema};
 pub use production::Production;
 
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
+use crate::copy::base::MAX_CACHE;
+use crate::copy::fidelity::Grade;
 use crate::copy::provider::Provider;
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
@@ -118,6 +120,10 @@ pub struct Settings {
     pub max_disk: Option<u64>,
     /// How long a base made from a URL may be reused.
     pub max_age: Duration,
+    /// Bytes of bases and dumps that are kept.
+    pub max_cache: u64,
+    /// What the project says the source is.
+    pub fidelity: Option<Grade>,
     /// Make the base anew.
     pub refresh: bool,
     /// State folder, if given.
@@ -359,6 +365,10 @@ impl Config {
             max_age: option("--max-age", args.max_age.as_deref(), parse_duration)?
                 .or(file.max_age.map(|age| age.0))
                 .unwrap_or(Duration::from_secs(24 * 60 * 60)),
+            max_cache: option("--max-cache", args.max_cache.as_deref(), parse_size)?
+                .or(file.max_cache.map(|size| size.0))
+                .unwrap_or(MAX_CACHE),
+            fidelity: file.fidelity.map(|grade| grade.0),
             refresh: args.refresh,
             cache_dir: place.cache_dir,
             out: name.iter().fold(out, |out, name| out.map(|folder| folder.join(name))),
@@ -416,7 +426,7 @@ fn parse(source: &SourceFile) -> Result<File, ConfigError> {
 
 /// A source that is a file is named relative to the configuration file.
 fn relative_source(source: &str, folder: &Path) -> String {
-    if source == "empty" || source.contains("://") || source.starts_with("sqlite:") {
+    if ["empty", "-"].contains(&source) || source.contains("://") || source.starts_with("sqlite:") {
         source.to_owned()
     } else {
         folder.join(source).to_string_lossy().into_owned()

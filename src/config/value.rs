@@ -4,9 +4,10 @@
 use super::{Over, parse_duration, parse_size};
 use crate::check;
 use crate::cli::FailOn;
+use crate::copy::fidelity::Grade;
 use crate::migration::TransactionMode;
 use crate::report::Format;
-use crate::report::v1::{Fidelity, Layout, Severity};
+use crate::report::v1::{Layout, Severity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
@@ -24,6 +25,8 @@ const PASS_WORDS: [&str; 7] = ["measure", "prove", "attribute", "traffic", "queu
 pub const ANSWERS: [&str; 4] = ["applies", "blocks", "slower", "undoable"];
 /// What `severity` may say of a finding.
 const SEVERITIES: [&str; 4] = ["error", "warning", "info", "off"];
+/// What `fidelity` may say: only less than what shows by itself.
+const GRADES: [&str; 1] = ["subset"];
 /// What `fail_on` may say.
 const LEVELS: [&str; 3] = ["error", "warning", "never"];
 /// How a runner may group statements.
@@ -189,11 +192,11 @@ from_word!(
 );
 from_word!(
     /// How near a clone is to its original.
-    FidelityWord(Fidelity), &["physical", "logical", "subset", "schema_only"], |word| match word {
-        "physical" => Fidelity::Physical,
-        "logical" => Fidelity::Logical,
-        "schema_only" => Fidelity::SchemaOnly,
-        _ => Fidelity::Subset,
+    CloneFidelityWord(Grade), &["physical", "logical", "subset", "schema_only"], |word| match word {
+        "physical" => Grade::Physical,
+        "logical" => Grade::Logical,
+        "schema_only" => Grade::SchemaOnly,
+        _ => Grade::Subset,
     }
 );
 from_word!(
@@ -221,6 +224,10 @@ from_word!(
         "info" => Some(Severity::Info),
         _ => None,
     }
+);
+from_word!(
+    /// How true the source is to production.
+    FidelityWord(Grade), &GRADES, |_| Grade::Subset
 );
 from_word!(
     /// The id of a finding.

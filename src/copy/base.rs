@@ -6,6 +6,7 @@ mod physical;
 use crate::copy::data_directory::DataDirectory;
 use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
+use crate::copy::fidelity::Grade;
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveDump, LiveError};
@@ -18,6 +19,7 @@ use crate::copy::restore::{self, Destination, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
+use crate::copy::stdin::{self, Received, StdinError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
@@ -39,7 +41,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 4;
 const RECORD: &str = "base.json";
 const DATA: &str = "data";
 /// Below this much free space a failure is put down to the disk, in bytes.
@@ -54,11 +56,17 @@ pub struct BaseOptions {
     pub max_age: Duration,
     /// `--refresh`: dump a running server anew.
     pub refresh: bool,
+    /// `--max-cache`: bytes of bases and dumps that are kept; what nobody uses goes, longest unused first.
+    pub max_cache: u64,
 }
+
+/// What is kept when nobody says otherwise: a week of nightly dumps of a few gigabytes each, and less than a disk on which
+/// anybody would restore them. Whoever has more is told each time something goes.
+pub const MAX_CACHE: u64 = 50 << 30;
 
 impl Default for BaseOptions {
     fn default() -> Self {
-        Self { database: None, max_age: Duration::from_secs(24 * 60 * 60), refresh: false }
+        Self { database: None, max_age: Duration::from_secs(24 * 60 * 60), refresh: false, max_cache: MAX_CACHE }
     }
 }
 
@@ -72,6 +80,10 @@ pub struct BaseRecord {
     pub warnings: Vec<String>,
     /// What the source does not say and was assumed.
     pub notes: Vec<String>,
+    /// How true it is to the source.
+    pub grade: Grade,
+    /// What it lacks besides what its grade says.
+    pub lost: Vec<String>,
     /// Rows loaded.
     pub rows: u64,
     /// Size of the database.
@@ -95,6 +107,8 @@ impl BaseRecord {
             database: outcome.database,
             warnings: outcome.warnings,
             notes: outcome.notes,
+            grade: outcome.grade,
+            lost: outcome.lost,
             rows: outcome.rows,
             bytes: outcome.bytes,
             created_roles: outcome.created_roles,
@@ -144,6 +158,9 @@ pub enum BaseError {
     /// A running server could not be dumped.
     #[error(transparent)]
     Live(#[from] LiveError),
+    /// What comes on standard input is no dump, or could not be stored.
+    #[error(transparent)]
+    Stdin(#[from] StdinError),
     /// The dump cannot be read.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -252,11 +269,11 @@ impl Base {
             let asked = physical::Asked { state, run, request, source, options, activity };
             return asked.obtain(path, progress).await;
         }
-        let read = ReadSource::read(state, request, source, options, progress).await?;
+        let read = ReadSource::read(state, run, request, source, options, activity, progress).await?;
         let (dump, facts, taken_at) = (&read.dump, &read.facts, read.taken_at);
         let (pg_restore, database) = (read.pg_restore.as_ref(), read.database.as_deref());
         let (binaries, origin) = (server_for(facts, request, source)?, read.origin.clone());
-        let content = fingerprint(state, dump).await?;
+        let content = read.content(state).await?;
         let key = key(&content, &binaries, database);
         let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
             BaseSlot::Ready(ready) => {
@@ -270,14 +287,18 @@ impl Base {
             progress("the cached copy of the source is damaged: making it anew");
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
-        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts, activity };
+        let name = &read.name;
+        let making = Making { state, run, binaries: &binaries, dump, name, pg_restore, facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
-        // It is read twice, and kept under the name of what was read first.
-        if fingerprint(state, dump).await? != content {
+        // It is read twice, and kept under the name of what was read first. What was received is in a file of ours.
+        if read.content(state).await? != content {
             return Err(BaseError::Changed { name: source.name() });
         }
         let place = BasePlace::Cache(Arc::new(partial.publish()?));
+        for line in state.trim_caches(options.max_cache)? {
+            progress(&line);
+        }
         Ok(Self { place, binaries, record, reused: false, taken_at, origin, activity: activity.clone() })
     }
 
@@ -288,14 +309,15 @@ impl Base {
     pub async fn obtain_on(
         server: &ExistingServer,
         state: &StateDir,
+        run: &RunDir,
         request: &BinaryRequest,
         source: &Source,
         options: &BaseOptions,
         activity: &Activity,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
-        let read = ReadSource::read(state, request, source, options, progress).await?;
-        let content = fingerprint(state, &read.dump).await?;
+        let read = ReadSource::read(state, run, request, source, options, activity, progress).await?;
+        let content = read.content(state).await?;
         let database = read.database.as_deref();
         // Another login would not own it, and a superuser's has owners and roles.
         let key = digest(&[&content, server.endpoint().observer(), server.version(), database.unwrap_or_default()]);
@@ -312,12 +334,13 @@ impl Base {
             let outcome = match read.dump {
                 Source::Empty => restore::make_empty(destination, database).await?,
                 _ => {
-                    let text = TextStream::open(&read.dump, read.pg_restore.as_ref(), Extent::Whole).await?;
+                    let text =
+                        TextStream::open(&read.dump, &read.name, read.pg_restore.as_ref(), Extent::Whole).await?;
                     let text = text.counted(|length| activity.count("read", Unit::Bytes, length));
                     restore::restore_to(DumpReader::new(text), &read.facts, destination, database).await?
                 }
             };
-            if fingerprint(state, &read.dump).await? != content {
+            if read.content(state).await? != content {
                 return Err(BaseError::Changed { name: source.name() });
             }
             Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
@@ -337,7 +360,7 @@ impl Base {
     /// What stands for a base where somebody else makes the copies.
     pub fn of_clones(clones: Clones, facts: CloneFacts, request: &BinaryRequest, activity: &Activity) -> Self {
         let CloneFacts { database, version, major, rows, bytes } = facts;
-        let outcome = RestoreOutcome { database, rows, bytes, ..RestoreOutcome::default() };
+        let outcome = RestoreOutcome { rows, bytes, ..RestoreOutcome::new(database) };
         let record = BaseRecord::of(outcome, Some(version.clone()), None);
         let pg_dump = find_tool(request, "pg_dump", major).ok();
         let binaries = Binaries { dir: PathBuf::new(), version, major, pg_dump, pg_restore: None };
@@ -420,6 +443,8 @@ impl Base {
 
 /// A source that was looked into, before it is restored anywhere.
 struct ReadSource {
+    /// What it is called in messages.
+    name: String,
     /// A file, or an empty source: a running server is dumped by then.
     dump: Source,
     facts: DumpFacts,
@@ -428,6 +453,8 @@ struct ReadSource {
     database: Option<String>,
     taken_at: Option<SystemTime>,
     origin: OriginSettings,
+    /// What came on standard input, in a file of ours.
+    received: Option<Received>,
     /// Kept to the end: it is read until the base is made.
     _live: Option<LiveDump>,
 }
@@ -435,12 +462,20 @@ struct ReadSource {
 impl ReadSource {
     async fn read(
         state: &StateDir,
+        run: &RunDir,
         request: &BinaryRequest,
         source: &Source,
         options: &BaseOptions,
+        activity: &Activity,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
+        let mut received = None;
         let (dump, live, database) = match source {
+            Source::Stdin => {
+                progress("receiving the dump from standard input");
+                let dump = received.insert(stdin::receive(std::io::stdin(), run, activity).await?);
+                (dump.source.clone(), None, options.database.clone())
+            }
             Source::Url(url) => {
                 let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
                 let live = live::fetch(state, request, url, max_age, progress).await?;
@@ -454,10 +489,19 @@ impl ReadSource {
             return Err(BaseError::NoDump { name: source.name() });
         }
         let pg_restore = pg_restore_for(&dump, request)?;
-        let facts = DumpFacts::inspect(&dump, pg_restore.as_ref(), database.as_deref()).await?;
+        let name = if received.is_some() { source.name() } else { dump.name() };
+        let facts = DumpFacts::inspect(&dump, &name, pg_restore.as_ref(), database.as_deref()).await?;
         let taken_at = live.as_ref().map(|live| live.taken_at);
         let origin = live.as_ref().map(|live| live.settings.clone()).unwrap_or_default();
-        Ok(Self { dump, facts, pg_restore, database, taken_at, origin, _live: live })
+        Ok(Self { name, dump, facts, pg_restore, database, taken_at, origin, received, _live: live })
+    }
+
+    /// What tells it from every other; of what was received it was told as it came.
+    async fn content(&self, state: &StateDir) -> Result<String, BaseError> {
+        match &self.received {
+            Some(received) => Ok(received.fingerprint.clone()),
+            None => fingerprint(state, &self.dump).await,
+        }
     }
 }
 
@@ -493,6 +537,8 @@ struct Making<'a> {
     run: &'a RunDir,
     binaries: &'a Binaries,
     dump: &'a Source,
+    /// The dump in messages.
+    name: &'a str,
     pg_restore: Option<&'a ToolBinary>,
     facts: &'a DumpFacts,
     activity: &'a Activity,
@@ -515,7 +561,7 @@ impl Making<'_> {
         if *self.dump == Source::Empty {
             return Ok(restore::make_empty(Destination::private(server.endpoint()), database).await?);
         }
-        let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole)
+        let text = TextStream::open(self.dump, self.name, self.pg_restore, Extent::Whole)
             .await?
             .counted(|length| self.activity.count("read", Unit::Bytes, length));
         Ok(restore::restore(DumpReader::new(text), self.facts, server.endpoint(), database).await?)
@@ -606,7 +652,7 @@ fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source)
 fn size_on_disk(dump: &Source) -> u64 {
     let file_size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     match dump {
-        Source::Plain { path, gzip } => file_size(path) * if *gzip { 10 } else { 2 },
+        Source::Plain { path, packing } => file_size(path) * if packing.is_some() { 10 } else { 2 },
         Source::Archive { path, format: ArchiveFormat::Tar } => file_size(path) * 2,
         Source::Archive { path, format: ArchiveFormat::Custom } => file_size(path) * 10,
         Source::Archive { path, format: ArchiveFormat::Directory } => {
@@ -617,18 +663,19 @@ fn size_on_disk(dump: &Source) -> u64 {
             .ok()
             .and_then(|directory| imported_bytes(&directory.path, directory.log()).ok())
             .unwrap_or_default(),
-        Source::Url(_) | Source::Empty => 0,
+        Source::Url(_) | Source::Stdin | Source::Empty => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copy::unpack::Packing;
 
     #[test]
     fn a_full_disk_is_blamed_where_the_server_says_so_and_nowhere_else() {
         let folder = tempfile::tempdir().expect("a folder");
-        let dump = Source::Plain { path: folder.path().join("shop.sql"), gzip: true };
+        let dump = Source::Plain { path: folder.path().join("shop.sql"), packing: Some(Packing::Gzip) };
         std::fs::write(folder.path().join("shop.sql"), vec![b' '; 2 << 20]).expect("a file");
         let blamed = |error: RestoreError| blame_the_disk(error.into(), folder.path(), &dump, &dump).to_string();
         let told = blamed(RestoreError::DiskFull { said: "could not extend file".into() });

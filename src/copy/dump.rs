@@ -386,7 +386,8 @@ fn is_name(text: &str) -> bool {
 
 /// `Name: orders; Type: TABLE; Schema: public; Owner: app` as `TABLE public.orders`.
 fn toc_entry(comment: &str) -> Option<String> {
-    let rest = comment.strip_prefix("Data for ").unwrap_or(comment).strip_prefix("Name: ")?;
+    let rest = ["Data for ", "Statistics for "].iter().find_map(|of| comment.strip_prefix(of)).unwrap_or(comment);
+    let rest = rest.strip_prefix("Name: ")?;
     let (name, rest) = rest.split_once("; Type: ")?;
     let (kind, rest) = rest.split_once("; Schema: ")?;
     let schema = rest.split_once("; ").map_or(rest, |(schema, _)| schema);

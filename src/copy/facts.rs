@@ -27,16 +27,17 @@ pub struct DumpFacts {
 }
 
 impl DumpFacts {
-    /// Reads as much of a dump as is needed. `requested` is the database of a cluster dump to look at.
+    /// Reads as much of a dump, called `name` in messages, as is needed. `requested` is the database of a cluster dump to look at.
     ///
     /// # Errors
     /// The dump cannot be read, or holds what no dump holds.
     pub async fn inspect(
         source: &Source,
+        name: &str,
         pg_restore: Option<&ToolBinary>,
         requested: Option<&str>,
     ) -> Result<Self, InspectError> {
-        let mut reader = DumpReader::new(TextStream::open(source, pg_restore, Extent::SchemaOnly).await?);
+        let mut reader = DumpReader::new(TextStream::open(source, name, pg_restore, Extent::SchemaOnly).await?);
         let whole = matches!(source, Source::Archive { .. });
         let mut facts = Self::default();
         let mut in_database = None;
@@ -121,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.sql");
         std::fs::write(&path, text).expect("write");
-        DumpFacts::inspect(&Source::Plain { path, gzip: false }, None, requested).await.expect("facts")
+        DumpFacts::inspect(&Source::Plain { path, packing: None }, "a.sql", None, requested).await.expect("facts")
     }
 
     #[tokio::test]

@@ -44,6 +44,8 @@ impl FingerprintMemory {
     pub fn fingerprint(&mut self, source: &Source) -> Result<String, SourceError> {
         match source {
             Source::Empty => Ok("empty".into()),
+            // Counted where it is received.
+            Source::Stdin => Ok("standard input".into()),
             Source::Url(url) => Ok(hexadecimal(Sha256::digest(url.identity()).as_slice())),
             // Files and their times, never their content: see `DataDirectory::fingerprint`.
             Source::DataDirectory { path } => Ok(DataDirectory::look(path)?.fingerprint()?),
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     fn plain(path: &Path) -> Source {
-        Source::Plain { path: path.into(), gzip: false }
+        Source::Plain { path: path.into(), packing: None }
     }
 
     fn age(path: &Path, seconds: u64) {

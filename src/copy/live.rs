@@ -105,6 +105,8 @@ pub async fn fetch(
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(file_error("create", &folder))?;
     let name = crate::copy::fingerprint::hexadecimal(Sha256::digest(url.identity()).as_slice());
     let lock = lock(&folder.join(format!("{name}.lock"))).await?;
+    // When the dump was used last is told by its lock: its own time is that of its rows.
+    lock.set_modified(SystemTime::now()).map_err(file_error("set the time of", &folder))?;
     let path = folder.join(format!("{name}.dump"));
     // Under the same lock as the dump, and with it in age: what differs between them would show as another plan.
     let beside = folder.join(format!("{name}.settings"));
@@ -147,6 +149,10 @@ async fn dump(pg_dump: &ToolBinary, url: &SecretUrl, to: &Path) -> Result<(), Li
     tool.args = ["--format=custom", "--compress=1", "--create", "--no-sync", "--no-password", &lock_wait]
         .map(Into::into)
         .into();
+    if pg_dump.major >= 18 {
+        // What the server knows of its data: without it, the copy's planner would have to guess anew.
+        tool.args.push("--statistics".into());
+    }
     let mut file = std::ffi::OsString::from("--file=");
     file.push(to);
     tool.args.push(file);

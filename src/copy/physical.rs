@@ -146,7 +146,7 @@ pub(super) async fn make_base(
     let found = rename_superuser(copy, &name, &options).await?;
     let server = Server::start(copy.binaries, copy.data_dir, copy.run, &options).await;
     let server = server.map_err(|error| in_words(error, &name))?;
-    let mut outcome = RestoreOutcome { warnings: found.warnings.clone(), ..Default::default() };
+    let mut outcome = RestoreOutcome { warnings: found.warnings.clone(), ..RestoreOutcome::new(String::new()) };
     let mut session = connect(&server, found.entrance, &name).await?;
     outcome.database = choose(&mut session, requested, &name).await?;
     roll_back_prepared(&server, &mut session, &name, &mut outcome).await?;

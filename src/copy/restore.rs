@@ -2,6 +2,10 @@
 //! our own.
 
 mod error;
+mod group;
+mod incomplete;
+mod roles;
+mod statistics;
 mod target;
 
 pub use error::RestoreError;
@@ -9,14 +13,16 @@ pub use error::RestoreError;
 use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
 use crate::copy::event_triggers::EventTriggers;
 use crate::copy::facts::DumpFacts;
+use crate::copy::fidelity::Grade;
 use crate::copy::policy::{self, Action, Elsewhere, OnFailure, RoleDefinition};
 use crate::copy::provider;
 use crate::copy::settle;
 use crate::copy::words::Words;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier, quote_literal};
+use group::{Build, Group};
+use statistics::Statistics;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of `INSERT` statements sent in one message.
@@ -27,7 +33,7 @@ const WARNINGS_KEPT: usize = 100;
 pub const DEFAULT_DATABASE: &str = "seatrial";
 
 /// What restoring brought.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreOutcome {
     /// The restored database.
     pub database: String,
@@ -41,6 +47,26 @@ pub struct RestoreOutcome {
     pub created_roles: Vec<String>,
     /// Size of the database.
     pub bytes: u64,
+    /// How true it is to the source.
+    pub grade: Grade,
+    /// What it lacks besides what its grade says.
+    pub lost: Vec<String>,
+}
+
+impl RestoreOutcome {
+    /// Of a database in which nothing is yet.
+    pub fn new(database: String) -> Self {
+        Self {
+            database,
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            rows: 0,
+            created_roles: Vec::new(),
+            bytes: 0,
+            grade: Grade::SchemaOnly,
+            lost: Vec::new(),
+        }
+    }
 }
 
 /// Where a dump is restored to.
@@ -112,6 +138,8 @@ pub async fn restore_to(
         (Some(_), true) => RoleRule::Ours(provider::ours(&mut admin).await?),
         (Some(_), false) => RoleRule::None,
     };
+    let importing = "SELECT count(*) > 0 FROM pg_proc WHERE proname = 'pg_restore_relation_stats' AND oid < 16384";
+    let supported = admin.query(importing).await?.scalar() == Some("t");
     let mut restoring = Restoring {
         endpoint: endpoint.clone(),
         source_name: source_name.unwrap_or_else(|| outcome.database.clone()),
@@ -131,6 +159,10 @@ pub async fn restore_to(
         batch_bytes: 0,
         in_transaction: false,
         event_triggers: EventTriggers::default(),
+        group: Group::default(),
+        several_roles: false,
+        statistics: Statistics::new(supported),
+        incomplete: Vec::new(),
         statements: 0,
         warnings_dropped: 0,
         outcome: RestoreOutcome { warnings: std::mem::take(&mut outcome.warnings), ..outcome },
@@ -194,6 +226,12 @@ struct Restoring {
     batch_bytes: usize,
     in_transaction: bool,
     event_triggers: EventTriggers,
+    group: Group,
+    /// Sessions of ours would not be the role the dump's own is.
+    several_roles: bool,
+    statistics: Statistics,
+    /// Signs that the dump lacks something its source has.
+    incomplete: Vec<String>,
     statements: usize,
     warnings_dropped: usize,
     outcome: RestoreOutcome,
@@ -224,7 +262,9 @@ impl Restoring {
         }
         if self.in_transaction {
             self.session.execute("COMMIT").await?;
+            self.in_transaction = false;
         }
+        self.flush_statistics(reader).await?;
         for role in &self.elevated {
             self.admin.execute(&format!("ALTER ROLE {} NOSUPERUSER", quote_identifier(role))).await?;
         }
@@ -249,7 +289,11 @@ impl Restoring {
                 .push(format!("{given} objects without an owner in the source belong to {}", settle::DEFAULT_OWNER));
         }
         self.outcome.warnings.extend(refused);
-        self.outcome.warnings.extend(settle::settle_statistics(&mut session).await?);
+        if self.statistics.seen > 0 && settle::has_no_table(&mut session).await? {
+            return Err(RestoreError::StatisticsOnly { name: reader.name().to_owned() });
+        }
+        let complete = incomplete::settle(&self.statistics, &mut self.outcome, &mut session).await?;
+        incomplete::grade(&mut self.outcome, self.incomplete, complete, &mut session).await?;
         self.event_triggers.rouse(&mut session).await?;
         let size = session.query("SELECT pg_database_size(current_database())").await?;
         self.outcome.bytes = size.scalar().and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
@@ -281,13 +325,18 @@ impl Restoring {
         if !self.active && !concerns_cluster(&words) || self.is_of_another_database(&words) {
             return Ok(());
         }
+        if let Some(kind) = statistics::kind(&words) {
+            return self.statistics(reader, statement, kind).await;
+        }
         self.statements += 1;
         if words.is(0, "INSERT") && !self.in_transaction {
+            if self.batch.is_empty() {
+                self.flush(reader).await?;
+            }
             self.batch_bytes += statement.sql.len();
             self.batch.push(statement);
             return if self.batch_bytes >= BATCH_BYTES { self.flush(reader).await } else { Ok(()) };
         }
-        self.flush(reader).await?;
         let action = match &self.rule {
             RoleRule::All => policy::decide(&statement.sql),
             rule => {
@@ -301,6 +350,24 @@ impl Restoring {
                 policy::decide_elsewhere(&statement.sql, at)
             }
         };
+        if let Action::Run { sql, on_failure, warning: None } = &action
+            && !self.in_transaction
+            && !self.several_roles
+        {
+            if !self.group.is_empty() && group::is_comment(&words) {
+                self.group.push_comment(statement, sql.clone());
+                return Ok(());
+            }
+            if let (OnFailure::Fatal, Some(build)) = (on_failure, Build::of(sql)) {
+                if !self.group.takes(build.kind) || !self.batch.is_empty() {
+                    self.flush(reader).await?;
+                }
+                let sql = sql.clone();
+                self.group.push(statement, sql, build);
+                return Ok(());
+            }
+        }
+        self.flush(reader).await?;
         match action {
             Action::ClientEncoding(encoding) => {
                 reader.set_encoding(&encoding);
@@ -309,6 +376,7 @@ impl Restoring {
             }
             Action::Role(role) => self.define_role(role).await,
             Action::Become { role, sql } => {
+                self.several_roles = true;
                 self.elevate(role).await?;
                 self.send(reader, &statement, sql, OnFailure::Fatal).await
             }
@@ -337,20 +405,15 @@ impl Restoring {
         Ok(self.event_triggers.hush(&mut self.session).await?)
     }
 
-    /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights
-    /// yet: until the end of restoring it has all.
-    async fn elevate(&mut self, role: String) -> Result<(), RestoreError> {
-        self.define_role(RoleDefinition { name: role.clone(), ..Default::default() }).await?;
-        if role != SUPERUSER && !self.elevated.contains(&role) {
-            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
-            session.execute(&format!("ALTER ROLE {} SUPERUSER", quote_identifier(&role))).await?;
-            self.elevated.insert(role);
-        }
-        Ok(())
+    /// Sends whatever was collected.
+    async fn flush(&mut self, reader: &DumpReader) -> Result<(), RestoreError> {
+        self.flush_rows(reader).await?;
+        self.finish_group(reader).await?;
+        self.flush_statistics(reader).await
     }
 
     /// Sends the collected `INSERT` statements in one message; if one fails, each by itself to find it.
-    async fn flush(&mut self, reader: &DumpReader) -> Result<(), RestoreError> {
+    async fn flush_rows(&mut self, reader: &DumpReader) -> Result<(), RestoreError> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         if batch.is_empty() {
@@ -426,6 +489,14 @@ impl Restoring {
                     sql = plain;
                     continue;
                 }
+            }
+            match self.foreign_key(&sql, &error) {
+                incomplete::ForeignKey::Again(changed) => {
+                    sql = changed;
+                    continue;
+                }
+                incomplete::ForeignKey::LeftOut => return Ok(()),
+                incomplete::ForeignKey::AsItIs => {}
             }
             break error;
         };
@@ -521,68 +592,6 @@ impl Restoring {
             .query(&format!("SELECT convert_from('\\x{bytes}'::bytea, '{}')", encoding.replace('\'', "")))
             .await?;
         Ok(translated.scalar().unwrap_or_default().to_owned())
-    }
-
-    async fn define_role(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
-        if role.name.starts_with("pg_") || role.name == SUPERUSER || role.name.is_empty() {
-            return Ok(());
-        }
-        if self.rule != RoleRule::All {
-            return self.define_role_elsewhere(role).await;
-        }
-        if !role.left_out.is_empty() {
-            self.left_out.entry(role.name.clone()).or_default().extend(role.left_out);
-        }
-        let name = quote_identifier(&role.name);
-        let mut statements = Vec::new();
-        for other in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
-            if !other.starts_with("pg_") && self.known_roles.insert(other.clone()) {
-                statements.push(format!("CREATE ROLE {} NOLOGIN", quote_identifier(other)));
-                self.outcome.created_roles.push(other.clone());
-            }
-        }
-        let attribute = |value: Option<bool>, on, off| value.map(|value| if value { on } else { off });
-        for attribute in [attribute(role.login, "LOGIN", "NOLOGIN"), attribute(role.inherit, "INHERIT", "NOINHERIT")] {
-            statements.extend(attribute.map(|attribute| format!("ALTER ROLE {name} {attribute}")));
-        }
-        statements.extend(role.member_of.iter().map(|of| format!("GRANT {} TO {name}", quote_identifier(of))));
-        statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
-        for statement in statements {
-            // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
-            // Inside a transaction only what it does itself is certain to be seen by it.
-            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
-            session.execute(&statement).await?;
-        }
-        Ok(())
-    }
-
-    /// On a server of others: made if it is missing, and changed only if it was made for a dump.
-    async fn define_role_elsewhere(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
-        let RoleRule::Ours(ours) = &mut self.rule else { return Ok(()) };
-        // Each in a transaction of its own, with its marker: not in one that the dump has open.
-        let session = &mut self.admin;
-        for name in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
-            if !name.starts_with("pg_") && self.known_roles.insert(name.clone()) {
-                let name = name.clone();
-                provider::make_role(session, &name, None, "NOLOGIN").await?;
-                ours.insert(name.clone());
-                self.outcome.created_roles.push(name);
-            }
-        }
-        if !self.outcome.created_roles.contains(&role.name) {
-            if !ours.contains(&role.name) {
-                let warning = format!("role {} was on the server before: it owns nothing on the copy", role.name);
-                self.warn(Some(warning));
-            }
-            return Ok(());
-        }
-        let memberships = role.member_of.iter().map(|of| (of, &role.name));
-        let memberships = memberships.chain(role.members.iter().map(|member| (&role.name, member)));
-        for (of, member) in memberships.filter(|(of, member)| ours.contains(*of) && ours.contains(*member)) {
-            let grant = format!("GRANT {} TO {}", quote_identifier(of), quote_identifier(member));
-            session.execute(&grant).await?;
-        }
-        Ok(())
     }
 
     fn is_of_another_database(&self, words: &Words<'_>) -> bool {

@@ -3,7 +3,9 @@
 use crate::copy::provider::make_role;
 use crate::engine::ServerError;
 use crate::engine::postgres::session::{Rows, Session, quote_identifier, quote_literal};
-use crate::engine::postgres::settle::PARENTS_OF_FOREIGN_TABLES;
+use crate::engine::postgres::settle::{PARENTS_OF_FOREIGN_TABLES, repair_statistics};
+use crate::engine::postgres::statistics::SavedStatistics;
+use crate::snapshot::Oid;
 use std::collections::BTreeSet;
 
 /// The plain role that owns what a source leaves unowned.
@@ -128,6 +130,88 @@ pub async fn settle_statistics(session: &mut Session) -> Result<Vec<String>, Ser
     for table in session.query(&others).await?.rows.into_iter().flatten().flatten() {
         session.execute(&format!("ANALYZE {table}")).await?;
     }
-    let without = |table| format!("{table} has foreign tables below it, which no copy can reach: it has no statistics");
-    Ok(parents.into_iter().map(without).collect())
+    Ok(parents.iter().map(|table| no_statistics(table)).collect())
+}
+
+/// Tables of the source's own.
+const OWN: &str = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' \
+       AND c.oid >= 16384";
+
+/// What was done around statistics that came with a dump.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// A line for each table that has to do without statistics.
+    pub warnings: Vec<String>,
+    /// Tables, by schema and name, of which no statistics came.
+    pub sampled: BTreeSet<(String, String)>,
+    /// Extended statistics were missing, too.
+    pub extended: bool,
+}
+
+/// Sets the visibility map, and the statistics of what has none yet; those that are there stay as they are. Sizes and row
+/// counts of tables are this server's afterwards.
+///
+/// # Errors
+/// What the server says, such as a full disk.
+pub async fn settle_around_statistics(session: &mut Session) -> Result<Around, ServerError> {
+    session.execute("VACUUM").await?;
+    let without = format!(
+        "SELECT n.nspname, c.relname {OWN} AND c.relkind IN ('r', 'm') AND pg_relation_size(c.oid) > 0 \
+         AND NOT EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = c.oid)"
+    );
+    let sampled = names(session, &without).await?;
+    let extended = "SELECT count(*) > 0 FROM pg_statistic_ext e \
+         WHERE NOT EXISTS (SELECT FROM pg_statistic_ext_data d WHERE d.stxoid = e.oid)";
+    let extended = session.query(extended).await?.scalar() == Some("t");
+    let all = format!("SELECT c.oid {OWN} AND c.relkind IN ('r', 'm', 'p')");
+    let all = session.query(&all).await?.rows.into_iter().flatten().flatten();
+    let all: BTreeSet<Oid> = all.filter_map(|oid| oid.parse().ok()).collect();
+    repair_statistics(session, &all, &SavedStatistics::default()).await?;
+    let parents = format!(
+        "SELECT p.oid::regclass::text FROM ({PARENTS_OF_FOREIGN_TABLES}) AS p \
+         WHERE NOT EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = p.oid) ORDER BY 1"
+    );
+    let parents = session.query(&parents).await?.rows.into_iter().flatten().flatten();
+    Ok(Around { warnings: parents.map(|table| no_statistics(&table)).collect(), sampled, extended })
+}
+
+/// Tables and materialized views that are not empty, by schema and name.
+///
+/// # Errors
+/// What the server says.
+pub async fn tables_with_rows(session: &mut Session) -> Result<BTreeSet<(String, String)>, ServerError> {
+    let tables =
+        format!("SELECT n.nspname, c.relname {OWN} AND c.relkind IN ('r', 'm') AND pg_relation_size(c.oid) > 0");
+    names(session, &tables).await
+}
+
+/// Whether there is no table at all.
+///
+/// # Errors
+/// What the server says.
+pub async fn has_no_table(session: &mut Session) -> Result<bool, ServerError> {
+    let tables = format!("SELECT count(*) = 0 {OWN} AND c.relkind IN ('r', 'p', 'f')");
+    Ok(session.query(&tables).await?.scalar() == Some("t"))
+}
+
+/// Whether no table at all has an index.
+///
+/// # Errors
+/// What the server says.
+pub async fn has_no_index(session: &mut Session) -> Result<bool, ServerError> {
+    let indexes = format!("SELECT count(*) = 0 {OWN} AND c.relkind IN ('i', 'I')");
+    Ok(session.query(&indexes).await?.scalar() == Some("t"))
+}
+
+async fn names(session: &mut Session, query: &str) -> Result<BTreeSet<(String, String)>, ServerError> {
+    let name = |row: Vec<Option<String>>| {
+        let mut parts = row.into_iter().flatten();
+        Some((parts.next()?, parts.next()?))
+    };
+    Ok(session.query(query).await?.rows.into_iter().filter_map(name).collect())
+}
+
+fn no_statistics(table: &str) -> String {
+    format!("{table} has foreign tables below it, which no copy can reach: it has no statistics")
 }

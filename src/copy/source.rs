@@ -1,9 +1,10 @@
 //! Where real data comes from: what `--source` names, recognised by content rather than by name.
 
 use crate::copy::data_directory::{DataDirectoryError, tar_format};
+use crate::copy::unpack::Packing;
 use crate::copy::url::{SecretUrl, UrlError};
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -14,8 +15,8 @@ pub enum Source {
     Plain {
         /// The file.
         path: PathBuf,
-        /// Compressed with gzip.
-        gzip: bool,
+        /// How it is compressed, if it is.
+        packing: Option<Packing>,
     },
     /// A dump only `pg_restore` can read.
     Archive {
@@ -29,6 +30,8 @@ pub enum Source {
         /// The folder that holds `PG_VERSION`.
         path: PathBuf,
     },
+    /// A dump of any of these kinds, from standard input.
+    Stdin,
     /// A running server, dumped read-only.
     Url(SecretUrl),
     /// No data at all: an empty database.
@@ -52,6 +55,12 @@ pub enum SourceError {
     /// `--source ''`.
     #[error("--source is empty: give a dump, a data directory, a postgres:// URL, or `empty`")]
     Blank,
+    /// `--source -`, and somebody's keyboard there.
+    #[error(
+        "--source - reads a dump from standard input, which is a terminal here: send one in, as in \
+         `pg_dump … | seatrial check --source -`, or give the path of a dump"
+    )]
+    Terminal,
     /// Nothing is there.
     #[error("source {path} does not exist: give the path of a dump or of a data directory, a postgres:// URL, or `empty`", path = path.display())]
     Missing {
@@ -109,6 +118,9 @@ impl Source {
         if text == "empty" {
             return Ok(Self::Empty);
         }
+        if text == "-" {
+            return if std::io::stdin().is_terminal() { Err(SourceError::Terminal) } else { Ok(Self::Stdin) };
+        }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Url(SecretUrl::parse(text)?));
         }
@@ -131,7 +143,7 @@ impl Source {
     /// The contract's name for this kind of source.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Plain { .. } | Self::Archive { .. } => "dump",
+            Self::Plain { .. } | Self::Archive { .. } | Self::Stdin => "dump",
             Self::DataDirectory { .. } => "data_directory",
             Self::Url(_) => "url",
             Self::Empty => "empty",
@@ -144,15 +156,23 @@ impl Source {
             Self::Plain { path, .. } | Self::Archive { path, .. } | Self::DataDirectory { path } => {
                 path.display().to_string()
             }
+            Self::Stdin => STDIN.into(),
             Self::Url(url) => url.to_string(),
             Self::Empty => "empty".into(),
         }
     }
 }
 
+/// What standard input is called in messages.
+pub const STDIN: &str = "standard input";
+
 const RESTORE_HINT: &str = "make a dump with `pg_dump --format=custom --file=app.dump`";
 
-fn recognise(path: &Path) -> Result<Source, SourceError> {
+/// What a file or folder is, by its content.
+///
+/// # Errors
+/// As [`Source::parse`].
+pub(super) fn recognise(path: &Path) -> Result<Source, SourceError> {
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => SourceError::Missing { path: path.into() },
         _ => SourceError::Unreadable { path: path.into(), error },
@@ -170,18 +190,22 @@ fn recognise(path: &Path) -> Result<Source, SourceError> {
     }
     let file = File::open(path).map_err(unreadable)?;
     let head = read_head(file).map_err(unreadable)?;
-    if head.starts_with(&[0x1f, 0x8b]) {
+    if let Some(packing) = Packing::of(&head) {
+        let (name, by) = (packing.name(), packing.unpacked_by());
         let file = File::open(path).map_err(unreadable)?;
-        let inner = read_head(flate2::read::MultiGzDecoder::new(file))
-            .map_err(|error| not_a_dump(format!("is a damaged gzip file: {error}; {RESTORE_HINT}")))?;
+        let inner = read_head(packing.unpack(file))
+            .map_err(|error| not_a_dump(format!("is a damaged {name} file: {error}; {RESTORE_HINT}")))?;
         if inner.starts_with(b"PGDMP") || is_dump_tar(&inner) {
-            return Err(not_a_dump("is a gzipped archive: unpack it with `gunzip` first".into()));
+            return Err(not_a_dump(format!("is an archive compressed with {name}: unpack it with `{by}` first")));
+        }
+        if Packing::of(&inner).is_some() {
+            return Err(not_a_dump(format!("is compressed twice: unpack it with `{by}` first")));
         }
         if inner.is_empty() {
             return Err(not_a_dump("holds nothing once unpacked: was the dump interrupted?".into()));
         }
         check_text(&inner).map_err(not_a_dump)?;
-        return Ok(Source::Plain { path: path.into(), gzip: true });
+        return Ok(Source::Plain { path: path.into(), packing: Some(packing) });
     }
     if head.starts_with(b"PGDMP") {
         return Ok(Source::Archive { path: path.into(), format: ArchiveFormat::Custom });
@@ -195,7 +219,6 @@ fn recognise(path: &Path) -> Result<Source, SourceError> {
     let unsupported =
         |what: &str, instead| Err(SourceError::Unsupported { what: format!("{} ({what})", path.display()), instead });
     match head.as_slice() {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => unsupported("zstd", "unpack it with `zstd -d` first"),
         [b'B', b'Z', b'h', ..] => unsupported("bzip2", "unpack it with `bunzip2` first"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => unsupported("xz", "unpack it with `unxz` first"),
         [b'P', b'K', 3, 4, ..] => unsupported("zip", "unpack it with `unzip` first"),
@@ -205,7 +228,7 @@ fn recognise(path: &Path) -> Result<Source, SourceError> {
         }
         head => {
             check_text(head).map_err(not_a_dump)?;
-            Ok(Source::Plain { path: path.into(), gzip: false })
+            Ok(Source::Plain { path: path.into(), packing: None })
         }
     }
 }
@@ -256,6 +279,7 @@ fn check_text(head: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::copy::unpack::tests::zstd;
     use std::io::Write;
 
     fn parsed(name: &str, content: &[u8]) -> Result<Source, SourceError> {
@@ -280,8 +304,12 @@ mod tests {
 
     #[test]
     fn dumps_are_recognised_by_content_whatever_their_name() {
-        assert!(matches!(parsed("a.dump", b"-- hello\n"), Ok(Source::Plain { gzip: false, .. })));
-        assert!(matches!(parsed("a.sql", &gzipped(b"SELECT 1;")), Ok(Source::Plain { gzip: true, .. })));
+        assert!(matches!(parsed("a.dump", b"-- hello\n"), Ok(Source::Plain { packing: None, .. })));
+        assert!(matches!(
+            parsed("a.sql", &gzipped(b"SELECT 1;")),
+            Ok(Source::Plain { packing: Some(Packing::Gzip), .. })
+        ));
+        assert!(matches!(parsed("a", &zstd(b"SELECT 1;")), Ok(Source::Plain { packing: Some(Packing::Zstd), .. })));
         assert!(matches!(parsed("a.sql", b"PGDMP\x01\x0e"), Ok(Source::Archive { format: ArchiveFormat::Custom, .. })));
         assert!(matches!(parsed("a", &tar("toc.dat")), Ok(Source::Archive { format: ArchiveFormat::Tar, .. })));
         let folder = tempfile::tempdir().expect("folder");
@@ -300,7 +328,11 @@ mod tests {
         assert!(message("a.sql.gz", &gzipped(b"-- a longer text\n")[..12]).contains("damaged gzip"));
         assert!(message("a.sql", b"\xff\xfe-\0-\0").contains("UTF-16"));
         assert!(message("a.sql", b"\x7fELF\0\0").contains("pg_dump --format=custom"));
-        assert!(message("a.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0]).contains("not supported yet"));
+        assert!(message("a.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0]).contains("damaged zstd file: the zstd data is cut off"));
+        assert!(message("a.dump.zst", &zstd(b"PGDMP\x01")).contains("unpack it with `zstd -d`"));
+        assert!(message("a.tar.zst", &zstd(&tar("toc.dat"))).contains("unpack it with `zstd -d`"));
+        assert!(message("a.sql.gz.zst", &zstd(&gzipped(b"SELECT 1;"))).contains("compressed twice"));
+        assert!(message("a.sql.zst", &zstd(b"")).contains("holds nothing once unpacked"));
         assert!(message("a.db", b"SQLite format 3\0").contains("not supported yet"));
         for (given, expected) in [
             ("", "--source is empty"),

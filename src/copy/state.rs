@@ -10,6 +10,7 @@ mod clear;
 mod lock;
 mod run;
 mod sweep;
+mod trim;
 
 use lock::open_lock;
 

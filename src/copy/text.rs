@@ -21,6 +21,8 @@ const AHEAD: usize = 4;
 pub struct TextStream {
     chunks: mpsc::Receiver<std::io::Result<Vec<u8>>>,
     tool: Option<(RunningTool, String)>,
+    /// Everything was read.
+    ended: bool,
     /// Bytes of the whole text, where that is known before it is unpacked.
     length: Option<u64>,
     counter: Option<Counter>,
@@ -38,26 +40,30 @@ pub enum Extent {
 }
 
 impl TextStream {
-    /// Opens the text of a dump. An archive is turned into text by `pg_restore`, which must then be given; the
-    /// extent holds for archives only, a plain dump is always whole.
+    /// Opens the text of a dump, called `name` in messages. An archive is turned into text by `pg_restore`, which must
+    /// then be given; the extent holds for archives only, a plain dump is always whole.
     ///
     /// # Errors
     /// The file cannot be opened, or `pg_restore` is missing or cannot be started.
-    pub async fn open(source: &Source, pg_restore: Option<&ToolBinary>, extent: Extent) -> Result<Self, SourceError> {
+    pub async fn open(
+        source: &Source,
+        name: &str,
+        pg_restore: Option<&ToolBinary>,
+        extent: Extent,
+    ) -> Result<Self, SourceError> {
+        let name = name.to_owned();
         match source {
-            Source::Plain { path, gzip } => {
+            Source::Plain { path, packing } => {
                 let file = File::open(path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
-                let name = path.display().to_string();
-                if *gzip {
-                    let unpacked = flate2::bufread::MultiGzDecoder::new(std::io::BufReader::new(file));
-                    return Ok(Self::from_reader(unpacked, name));
+                if let Some(packing) = packing {
+                    return Ok(Self::from_reader(packing.unpack(file), name));
                 }
                 let length = file.metadata().ok().map(|metadata| metadata.len());
                 Ok(Self { length, ..Self::from_reader(file, name) })
             }
-            Source::Archive { path, format } => Self::of_archive(path, *format, pg_restore, extent).await,
-            Source::Empty | Source::Url(_) | Source::DataDirectory { .. } => {
-                Ok(Self::from_reader(std::io::empty(), source.name()))
+            Source::Archive { path, format } => Self::of_archive(path, name, *format, pg_restore, extent).await,
+            Source::Empty | Source::Url(_) | Source::Stdin | Source::DataDirectory { .. } => {
+                Ok(Self::from_reader(std::io::empty(), name))
             }
         }
     }
@@ -78,8 +84,9 @@ impl TextStream {
                     let mut chunk = Vec::with_capacity(CHUNK);
                     let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
                     let end = chunk.is_empty() || read.is_err();
-                    // Nobody listens any more once the stream is dropped: then there is nothing left to do.
-                    let gone = !chunk.is_empty() && sender.blocking_send(Ok(chunk)).is_err();
+                    // Nobody listens any more once the stream is dropped: then there is nothing left to do. An empty chunk
+                    // is the end of the text.
+                    let gone = !(read.is_err() && chunk.is_empty()) && sender.blocking_send(Ok(chunk)).is_err();
                     if let Err(error) = read {
                         let _ = sender.blocking_send(Err(error));
                     }
@@ -93,16 +100,17 @@ impl TextStream {
             // The channel is new and empty, so there is room for this one message.
             let _ = sender.try_send(Err(error));
         }
-        Self { chunks, tool: None, length: None, counter: None, name }
+        Self { chunks, tool: None, ended: false, length: None, counter: None, name }
     }
 
     async fn of_archive(
         path: &Path,
+        archive: String,
         format: ArchiveFormat,
         pg_restore: Option<&ToolBinary>,
         extent: Extent,
     ) -> Result<Self, SourceError> {
-        let unusable = |problem: String| SourceError::NotADump { path: path.into(), problem };
+        let unusable = |problem: String| SourceError::NotADump { path: archive.clone().into(), problem };
         let tool = pg_restore.ok_or_else(|| {
             unusable("needs pg_restore, and none was found: install PostgreSQL's client programs".into())
         })?;
@@ -119,11 +127,11 @@ impl TextStream {
         }
         pg_restore.args.push(absolute.into());
         let mut running = launch::start_tool(pg_restore).await.map_err(|error| unusable(error.to_string()))?;
-        let name = format!("{}, the archive's SQL text", path.display());
+        let name = format!("{archive}, the archive's SQL text");
         let output =
             running.stdout.take().ok_or_else(|| unusable("cannot be read: pg_restore has no output".into()))?;
         let mut stream = Self::from_reader(output, name);
-        stream.tool = Some((running, path.display().to_string()));
+        stream.tool = Some((running, archive));
         Ok(stream)
     }
 
@@ -132,11 +140,17 @@ impl TextStream {
     /// # Errors
     /// The file cannot be read on, its compression is damaged, or `pg_restore` failed.
     pub async fn chunk(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        if let Some(chunk) = self.chunks.recv().await {
-            if let (Some(counter), Ok(chunk)) = (&self.counter, &chunk) {
+        if !self.ended {
+            // Who stops without a word has not read everything.
+            let stopped = || std::io::Error::other("reading stopped before the end");
+            let chunk = self.chunks.recv().await.ok_or_else(stopped)??;
+            if let Some(counter) = &self.counter {
                 counter.add(chunk.len() as u64);
             }
-            return chunk.map(Some);
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+            self.ended = true;
         }
         if let Some((tool, archive)) = self.tool.take() {
             let output = tool.wait().await;

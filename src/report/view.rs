@@ -561,7 +561,7 @@ fn fidelity(fidelity: Fidelity) -> &'static str {
         Fidelity::Physical => "the same files as production",
         Fidelity::LogicalWithStatistics => "all rows, with production's statistics",
         Fidelity::Logical => "all rows, statistics gathered anew",
-        Fidelity::Subset => "some of the rows",
+        Fidelity::Subset => "some of the rows, or changed ones",
         Fidelity::SchemaOnly => "no rows",
     }
 }

@@ -62,9 +62,11 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   command_variable = "APP_DATABASE"
 #   command_url = "postgresql+psycopg://{role}@/{database}?host={host}&port={port}"
 
-# Where real data comes from: a dump (what pg_dump wrote), a stopped data directory,
+# Where real data comes from: a dump (what pg_dump wrote), "-" for one on standard input, a stopped data directory,
 # postgres://…, or "empty". A URL is only ever read.
 #   source = "production.dump"
+# What the source is, where that does not show: "subset" for some of the rows, or masked ones.
+#   fidelity = "subset"
 
 # Files and folders of hot queries: .sql files with `-- name:` lines. Without any, nobody knows what gets slower.
 @queries
@@ -112,6 +114,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 
 # A base made from a URL is used again for so long.
 #max_age = "24h"
+# Disk that bases may take; what nobody uses goes, longest unused first.
+#max_cache = "50GB"
 # Where bases are kept. Left out: ~/.cache/seatrial, or /var/cache/seatrial for root.
 #   cache_dir = "/big/disk/seatrial"
 # A folder of server binaries. Left out: the nearest that is not older than the source.

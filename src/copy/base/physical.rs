@@ -6,6 +6,7 @@ use super::{
 };
 use crate::copy::base::{Base, BaseOptions};
 use crate::copy::data_directory::DataDirectory;
+use crate::copy::fidelity::Grade;
 use crate::copy::origin::OriginSettings;
 use crate::copy::physical::{DataDirectoryCopy, make_base, planner_settings};
 use crate::copy::source::{Source, SourceError};
@@ -47,7 +48,11 @@ impl Asked<'_> {
                 progress(&format!("copying {}, for PostgreSQL {}", self.source.name(), binaries.version));
                 let made = self.make(&partial, &directory, &binaries, &content).await;
                 let record = made.map_err(|error| blame_the_disk(error, partial.path(), self.source, self.source))?;
-                (partial.publish()?, record, false)
+                let published = partial.publish()?;
+                for line in self.state.trim_caches(self.options.max_cache)? {
+                    progress(&line);
+                }
+                (published, record, false)
             }
         };
         let taken_at = Some(directory.control.written_at);
@@ -86,6 +91,8 @@ impl Asked<'_> {
             format: FORMAT,
             database: outcome.database,
             warnings: outcome.warnings,
+            grade: Grade::Physical,
+            lost: Vec::new(),
             notes: outcome.notes.into_iter().chain(planner.notes).collect(),
             rows: outcome.rows,
             bytes: outcome.bytes,

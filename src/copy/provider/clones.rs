@@ -11,6 +11,7 @@ use super::marker::{Marker, copy_name, now};
 use super::production::{self, Relation};
 use super::server::enter;
 use super::shared::SharedState;
+use crate::copy::fidelity::Grade;
 use crate::copy::scratch::Roles;
 use crate::copy::settle;
 use crate::copy::state::ClaimedFile;
@@ -19,7 +20,6 @@ use crate::engine::ServerError;
 use crate::engine::postgres::abilities::{Abilities, Ability};
 use crate::engine::postgres::apply::Target;
 use crate::engine::postgres::session::{Endpoint, Reach, Remote, Session, quote_identifier, quote_literal};
-use crate::report::v1::Fidelity;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub struct Service {
     /// Who.
     pub kind: ServiceKind,
     /// How near they are to the original; the least where nobody says.
-    pub fidelity: Option<Fidelity>,
+    pub fidelity: Option<Grade>,
     /// The database they are clones of, if it is named: never to be written to.
     pub origin: Option<SecretUrl>,
 }

@@ -87,6 +87,12 @@ pub enum RestoreError {
         /// The dump.
         name: String,
     },
+    /// Statistics of tables that are not in it.
+    #[error("{name} holds statistics and no table: make the dump without --statistics-only, with --statistics instead")]
+    StatisticsOnly {
+        /// The dump.
+        name: String,
+    },
     /// The database could not be made.
     #[error("cannot create database {database}: {error}")]
     CreateDatabase {

@@ -81,7 +81,7 @@ pub(super) async fn create_database(
     facts: &DumpFacts,
     name: Option<&str>,
 ) -> Result<RestoreOutcome, RestoreError> {
-    let mut outcome = RestoreOutcome { database: name.unwrap_or(DEFAULT_DATABASE).to_owned(), ..Default::default() };
+    let mut outcome = RestoreOutcome::new(name.unwrap_or(DEFAULT_DATABASE).to_owned());
     if ["template0", "template1"].contains(&outcome.database.as_str()) {
         outcome.database = DEFAULT_DATABASE.to_owned();
     }

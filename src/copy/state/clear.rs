@@ -49,7 +49,7 @@ fn line(path: &Path) -> String {
 }
 
 /// What is in a folder; nothing where there is none.
-fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
+pub(super) fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(io_error("read", folder))?,
@@ -58,7 +58,7 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
 }
 
 /// The lock, taken; `None` where somebody holds it.
-fn if_free(path: &Path) -> Result<Option<File>, StateError> {
+pub(super) fn if_free(path: &Path) -> Result<Option<File>, StateError> {
     let lock = open_lock(path)?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),

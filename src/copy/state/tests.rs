@@ -179,3 +179,49 @@ fn root_is_told_which_folder_keeps_its_servers_user_out() {
     let closed = folder.path().canonicalize().expect("its real name");
     assert!(message.contains(&format!("cannot enter {}", closed.display())), "{message}");
 }
+
+/// A base of so many bytes, used at a moment, in seconds after the epoch.
+fn base_of(state: &StateDir, key: &str, bytes: usize, used: u64) -> PathBuf {
+    let path = state.bases().join(key);
+    state.make_passage(&path).expect("a folder");
+    std::fs::write(path.join("data"), vec![b'x'; bytes]).expect("written");
+    let lock = open_lock(&path.with_extension("users")).expect("a lock");
+    lock.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(used)).expect("a time");
+    path
+}
+
+#[test]
+fn the_cache_keeps_what_was_used_last_and_what_is_in_use() {
+    let (_folder, state) = state();
+    let (first, second, third) =
+        (base_of(&state, "c", 1 << 20, 10), base_of(&state, "a", 1 << 20, 20), base_of(&state, "b", 1 << 20, 30));
+    let dumps = state.root().join("dumps");
+    std::fs::create_dir(&dumps).expect("a folder");
+    std::fs::write(dumps.join("old.dump"), vec![b'x'; 1 << 20]).expect("written");
+    assert_eq!(state.trim_caches(8 << 20).expect("trimmed"), Vec::<String>::new());
+
+    let in_use = open_lock(&first.with_extension("users")).expect("a lock");
+    in_use.lock_shared().expect("taken");
+    let removed = state.trim_caches(5 << 19).expect("trimmed");
+    assert!(first.is_dir() && third.is_dir(), "{removed:?}");
+    assert!(!second.exists() && !dumps.join("old.dump").exists(), "{removed:?}");
+    let [dump, base] = removed.as_slice() else { panic!("{removed:?}") };
+    assert!(dump.contains("old.dump") && base.contains("bases/a, 1.0 MB, unused for longest"), "{removed:?}");
+    assert!(base.ends_with("more than 2.5 MB is in the cache (--max-cache)"), "{base}");
+
+    let making = open_lock(&third.with_extension("lock")).expect("a lock");
+    making.lock().expect("taken");
+    assert_eq!(state.trim_caches(0).expect("trimmed"), Vec::<String>::new(), "one is used, one is being made");
+    drop((in_use, making));
+    assert_eq!(state.trim_caches(0).expect("trimmed").len(), 2);
+}
+
+#[tokio::test]
+async fn a_base_that_is_used_is_not_the_oldest_any_more() {
+    let (_folder, state) = state();
+    let (one, two) = (base_of(&state, "one", 1 << 20, 10), base_of(&state, "two", 1 << 20, 20));
+    let BaseSlot::Ready(used) = state.base("one", |_| true).await.expect("there") else { panic!("whole") };
+    drop(used);
+    state.trim_caches(1 << 20).expect("trimmed");
+    assert!(one.is_dir() && !two.exists());
+}
