@@ -29,6 +29,14 @@ const STATISTICS: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
     UNION ALL SELECT concat_ws(' ', starelid, staattnum, stadistinct, stavalues1::text, stanumbers1::text) FROM pg_statistic
     WHERE starelid >= 16384) AS lines";
 
+const DENY_AT_LOGIN: &str = "
+CREATE FUNCTION deny() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF session_user LIKE 'seatrial%' THEN RAISE EXCEPTION 'who is that?'; END IF;
+END $$;
+CREATE EVENT TRIGGER deny ON login EXECUTE FUNCTION deny();
+ALTER EVENT TRIGGER deny ENABLE ALWAYS";
+
 /// A state folder, a run, and a folder in which the user servers run as may make data directories.
 struct Place {
     folder: TempDir,
@@ -237,6 +245,12 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
     session.close().await;
     let mut session = server.connect("shop").await;
     session.execute(SOURCE).await.expect("made");
+    if place.binaries.major >= 15 {
+        session.execute("GRANT SET ON PARAMETER session_preload_libraries TO app").await.unwrap();
+    }
+    if place.binaries.major >= 17 {
+        session.execute(DENY_AT_LOGIN).await.unwrap();
+    }
     session.close().await;
     let mut spare = server.connect("sp'are").await;
     for statement in ["CREATE TABLE t ()", "BEGIN; INSERT INTO t DEFAULT VALUES; PREPARE TRANSACTION 'far'"] {
@@ -357,12 +371,19 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
         ("SELECT pg_has_role('boss', 'postgres', 'MEMBER')", "t"),
         ("SELECT count(*) FROM pg_auth_members WHERE member = 10 OR roleid = 10", "0"),
         ("SELECT roleid::regrole FROM pg_auth_members WHERE member = 'postgres'::regrole", "\"Ödd \"\"role\\\""),
-        ("SELECT evtenabled FROM pg_event_trigger", "A"),
+        ("SELECT evtenabled FROM pg_event_trigger WHERE evtname = 'watch'", "A"),
         ("SELECT count(*) FROM watched", "0"),
         ("SELECT count(*) FROM kept", "3"),
         ("SELECT count(*) FROM pg_largeobject_metadata", "1"),
     ] {
         assert_eq!(value(&mut session, sql).await, expected, "{sql}");
+    }
+    if place.binaries.major >= 15 {
+        let granted = "SELECT has_parameter_privilege('app', 'session_preload_libraries', 'SET')";
+        assert_eq!(value(&mut session, granted).await, "f");
+    }
+    if place.binaries.major >= 17 {
+        assert!(warnings.contains("event trigger deny disabled: it fires at login"), "{warnings}");
     }
     let scans = "SELECT seq_scan > 0 FROM pg_stat_user_tables WHERE relname = 'counted'";
     assert_eq!(value(&mut session, scans).await, "t", "the server's counters came along");

@@ -31,6 +31,9 @@ JOIN pg_depend d ON d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 JOIN pg_extension e ON e.oid = d.refobjid
 WHERE t.evtenabled <> 'D' ORDER BY 1";
 
+const LOGIN_TRIGGERS: &str =
+    "SELECT evtname FROM pg_event_trigger WHERE evtevent = 'login' AND evtenabled <> 'D' ORDER BY 1";
+
 /// Cuts off what leads out of this database. The session is the bootstrap superuser's.
 pub(super) async fn cut_off(session: &mut Session, outcome: &mut RestoreOutcome) -> Result<(), ServerError> {
     // Subscriptions themselves are gone.
@@ -109,7 +112,8 @@ fn array(options: &[String]) -> String {
     format!("ARRAY[{}]::text[]", literals.join(", "))
 }
 
-/// Event triggers of extensions that serve operation would call what is not there.
+/// Event triggers of extensions that serve operation would call what is not there, and those that fire at login may turn away
+/// whom the source does not know: us.
 pub(super) async fn quiet_event_triggers(
     session: &mut Session,
     outcome: &mut RestoreOutcome,
@@ -120,6 +124,10 @@ pub(super) async fn quiet_event_triggers(
             session.execute(&format!("ALTER EVENT TRIGGER {} DISABLE", quote_identifier(trigger))).await?;
             outcome.warnings.push(format!("event trigger {trigger} of extension {extension} disabled"));
         }
+    }
+    for trigger in column(session, LOGIN_TRIGGERS).await? {
+        session.execute(&format!("ALTER EVENT TRIGGER {} DISABLE", quote_identifier(&trigger))).await?;
+        outcome.warnings.push(format!("event trigger {trigger} disabled: it fires at login"));
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ fn asked_for(binaries: &Binaries, data_dir: &Path) -> Result<Vec<(String, String
     let segment_bytes = ControlFile::read(data_dir)?.segment_bytes;
     if segment_bytes > 16 << 20 {
         // At least two files of the log.
-        settings.push(("min_wal_size".to_owned(), format!("{}MB", 2 * segment_bytes >> 20)));
+        settings.push(("min_wal_size".to_owned(), format!("{}MB", (2 * segment_bytes) >> 20)));
     }
     let tablespaces = data_dir.join("pg_tblspc");
     let mut inside =
