@@ -173,7 +173,8 @@ impl Session {
 
     /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its
     /// database are not for the tool's own sessions, nor are its event triggers, which are there for the migration.
-    /// Unqualified names mean the server's own: what somebody made in another schema must not run with these rights.
+    /// Unqualified names mean the server's own, and views of others are not looked through, where the server knows how to
+    /// refuse that (in the minor releases of August 2024): what somebody made must not run with these rights.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
@@ -183,7 +184,9 @@ impl Session {
             .execute(&format!(
                 "{UNBOUND}; SET default_transaction_isolation = 'read committed'; \
                  SET session_replication_role = replica; SET role = none; \
-                 SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+                 SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'; \
+                 SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings \
+                 WHERE name = 'restrict_nonsystem_relation_kind'"
             ))
             .await?;
         Ok(session)
