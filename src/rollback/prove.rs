@@ -153,7 +153,7 @@ async fn steps<C: ProofCopy>(
     }
     copy.migrate().await?;
     let first = reader.outcome().await?;
-    check_conditions(&mut reader.superuser, scripts, proof).await?;
+    check_conditions(copy, &mut reader.superuser, scripts, proof).await?;
     if scripts.saves_rows() {
         without::backup(copy, &mut reader.superuser, scripts, &before, &witnesses, tables, proof).await?;
     }
@@ -342,22 +342,34 @@ async fn backup_size(superuser: &mut Session, scripts: &Scripts) -> Result<(Opti
     Ok((bytes.scalar().and_then(|bytes| bytes.parse().ok()), rows))
 }
 
-async fn check_conditions(
+/// Counts what is against each condition. As the migration's role, since they call functions of the database, which the
+/// migration may have replaced; but over all rows.
+async fn check_conditions<C: ProofCopy>(
+    copy: &C,
     superuser: &mut Session,
     scripts: &Scripts,
     proof: &mut RollbackProof,
 ) -> Result<(), ServerError> {
+    if scripts.conditions.is_empty() {
+        return Ok(());
+    }
+    let role = role(copy).await?;
+    superuser.execute(&format!("ALTER ROLE {role} BYPASSRLS")).await?;
+    let mut session = copy.migration_role().await?;
+    session.execute("SET search_path = ''").await?;
     for condition in &scripts.conditions {
         let Some(query) = &condition.query else {
             proof.conditions.push(condition.text.clone());
             continue;
         };
-        let counted = superuser.query(query).await;
+        let counted = session.query(query).await;
         proof.conditions.push(match counted {
             Ok(rows) => format!("{} (on the copy: {} rows against it)", condition.text, rows.scalar().unwrap_or("?")),
             Err(error) => format!("{} (could not be counted: {error})", condition.text),
         });
     }
+    session.close().await;
+    superuser.execute(&format!("ALTER ROLE {role} NOBYPASSRLS")).await?;
     Ok(())
 }
 

@@ -142,8 +142,9 @@ impl Session {
 
     /// Connects as the bootstrap superuser, or as the user of the URL on a server of others, to look and to set up: time
     /// limits and modes that the source set for its database are not for the tool's own sessions, nor are its event
-    /// triggers, which are there for the migration. Unqualified names mean the server's own: what somebody made in another
-    /// schema must not run with these rights.
+    /// triggers, which are there for the migration. Unqualified names mean the server's own, and views of others are not
+    /// looked through, where the server knows how to refuse that (in the minor releases of August 2024): what somebody made
+    /// must not run with these rights.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
@@ -159,7 +160,9 @@ impl Session {
         };
         session
             .execute(&format!(
-                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; SET role = none{quiet}"
+                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; SET role = none{quiet}; \
+                 SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings \
+                 WHERE name = 'restrict_nonsystem_relation_kind'"
             ))
             .await?;
         Ok(session)

@@ -227,7 +227,7 @@ async fn descend<C: ProofCopy>(copy: &C, legs: &mut [Leg]) -> Result<usize, Roll
         if !proof.failures.is_empty() {
             break;
         }
-        check_conditions(&mut reader.superuser, scripts, proof).await?;
+        check_conditions(copy, &mut reader.superuser, scripts, proof).await?;
         if scripts.saves_rows() {
             without::backup(copy, &mut reader.superuser, scripts, &leg.before, &leg.witnesses, tables, proof).await?;
         }

@@ -149,13 +149,16 @@ pub(super) async fn losses(superuser: &mut Session, witnesses: &[Witness]) -> Re
     let mut found = Vec::new();
     for witness in witnesses {
         let columns = as_text(&witness.columns);
+        let kept: Vec<String> = witness.columns.iter().map(|column| identifier(column)).collect();
         let worth =
             witness.value.as_ref().map(|value| format!(" WHERE {} IS NOT NULL", identifier(value))).unwrap_or_default();
         superuser.execute("SAVEPOINT counting").await?;
         let compared = superuser
             .query(&format!(
-                "SELECT count(*) FROM (SELECT {columns} FROM {}{worth} EXCEPT ALL SELECT {columns} FROM {}) AS lost",
-                witness.copy, witness.origin
+                "SELECT count(*) FROM (SELECT {} FROM {}{worth} EXCEPT ALL SELECT {columns} FROM {}) AS lost",
+                kept.join(", "),
+                witness.copy,
+                witness.origin
             ))
             .await;
         // Where the table or the column is not there, nothing of it is.

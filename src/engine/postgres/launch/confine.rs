@@ -202,7 +202,11 @@ async fn tried(program: &Path, confinement: Confinement) -> Result<(), String> {
     let output = run_tool(tool).await.map_err(|error| error.to_string())?;
     let said = output.stderr.lines().next().unwrap_or_default();
     let said = said.trim_start_matches("seatrial: ");
-    if output.status.success() { Ok(()) } else { Err(format!("{said} ({})", output.status)) }
+    match (output.status.success(), said) {
+        (true, _) => Ok(()),
+        (false, "") => Err(format!("{} --version so confined: {}", program.display(), output.status)),
+        (false, said) => Err(said.to_owned()),
+    }
 }
 
 impl Ability {
