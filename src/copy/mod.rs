@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod kept;
 pub mod live;
 pub mod policy;
+pub mod provider;
 pub mod restore;
 pub mod role;
 pub mod scratch;

@@ -10,7 +10,7 @@ mod lock;
 mod run;
 mod sweep;
 
-use lock::open_lock;
+pub(in crate::copy) use lock::{open_lock, sign, take_from_the_dead};
 
 pub use base::{BaseSlot, PartialBase, ReadyBase};
 pub use run::RunDir;
@@ -67,7 +67,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Turns an I/O error into one that names the path and what was tried.
-pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+pub(in crate::copy) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
     move |error| StateError::Io { action, path, error }
 }
