@@ -113,7 +113,7 @@ pub enum RehearsalError {
     #[error(transparent)]
     Scratch(#[from] ScratchError),
     /// A server refuses what the tool itself asks.
-    #[error("the copy's server refused: {0}")]
+    #[error("the copy's server {did}: {0}{advice}", did = if .0.is_outage() { "failed" } else { "refused" }, advice = .0.advice())]
     Server(#[from] ServerError),
     /// The rollback scripts cannot be made or run.
     #[error(transparent)]

@@ -6,6 +6,7 @@ use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveError};
+use crate::copy::manifest;
 use crate::copy::restore::{self, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
@@ -28,9 +29,10 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const RECORD: &str = "base.json";
 const DATA: &str = "data";
+const MANIFEST: &str = "manifest";
 /// Below this much free space a failure is put down to the disk, in bytes.
 const NO_SPACE: u64 = 64 << 20;
 
@@ -314,6 +316,10 @@ impl Making<'_> {
         let outcome = self.restore(&server, database).await?;
         let first_transaction = drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
+        let path = partial.path().join(MANIFEST);
+        manifest::of(&data_dir)
+            .and_then(|text| write_private(&path, text.as_bytes()))
+            .map_err(|error| BaseError::Record { path, error })?;
         let record = BaseRecord {
             format: FORMAT,
             database: outcome.database,
@@ -399,7 +405,7 @@ fn key(fingerprint: &str, binaries: &Binaries, database: Option<&str>) -> String
 
 fn read_record(folder: &Path) -> Option<BaseRecord> {
     let record: BaseRecord = serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
-    let whole = record.format == FORMAT && folder.join(DATA).join("PG_VERSION").is_file();
+    let whole = record.format == FORMAT && manifest::holds(&folder.join(MANIFEST), &folder.join(DATA));
     whole.then_some(record)
 }
 

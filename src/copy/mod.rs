@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fingerprint;
 pub mod kept;
 pub mod live;
+mod manifest;
 pub mod policy;
 pub mod provider;
 pub mod restore;

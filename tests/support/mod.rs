@@ -7,6 +7,7 @@ pub mod browser;
 pub mod http;
 pub mod place;
 pub mod python;
+pub mod runs;
 pub mod traces;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

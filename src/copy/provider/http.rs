@@ -273,6 +273,8 @@ pub struct Http {
     header: (&'static str, HeaderValue),
     token: Secret,
     limits: Limits,
+    /// Whether a proxy of the environment stands between.
+    proxied: bool,
 }
 
 impl fmt::Debug for Http {
@@ -309,13 +311,15 @@ impl Http {
             .timeout_send_body(Some(limits.answer))
             .timeout_recv_response(Some(limits.answer))
             .timeout_global(Some(limits.whole));
+        let proxy = Proxy::try_from_env().filter(|_| address.encrypted);
+        let proxied = proxy.is_some();
         if address.encrypted {
-            config = config.tls_config(tls()?).proxy(Proxy::try_from_env());
+            config = config.tls_config(tls()?).proxy(proxy);
         } else {
             // A proxy would read the token.
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().new_agent(), address, header: (header, value), token, limits })
+        Ok(Self { agent: config.build().new_agent(), address, header: (header, value), token, limits, proxied })
     }
 
     /// Where it is.
@@ -366,7 +370,12 @@ impl Http {
             E::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
                 Some(format!("no connection within {} s: is there a firewall between?", self.limits.connect.as_secs()))
             }
+            E::Io(io) if refused(io.kind()) && self.proxied => Some(format!("{io}: is HTTPS_PROXY right?")),
             E::Io(io) if refused(io.kind()) => Some(format!("{io}: is the service running?")),
+            // Who is not believed is told nothing.
+            E::Io(io) if untrusted(io) => Some(format!(
+                "its certificate is not one this machine trusts ({problem}): name the authority behind it in SSL_CERT_FILE"
+            )),
             E::Rustls(_) | E::Tls(_) => Some(problem.clone()),
             E::Http(_) | E::BadUri(_) | E::RequireHttpsOnly(_) | E::ConnectionFailed | E::TlsRequired => {
                 Some(problem.clone())
@@ -380,9 +389,6 @@ impl Http {
         let problem = match error {
             E::Timeout(_) => format!("none within {} s", self.limits.answer.as_secs().max(1)),
             E::BodyExceedsLimit(limit) => format!("it is larger than {limit} bytes"),
-            _ if problem.contains("certificate") => {
-                format!("{problem}: name the authority behind it in SSL_CERT_FILE, if you trust it")
-            }
             _ => problem,
         };
         HttpError::Lost { request, problem }
@@ -408,6 +414,11 @@ impl Http {
         }
         without_passwords(&hidden)
     }
+}
+
+fn untrusted(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// `user:password@` of URLs, and `password=` of connection strings, are cut out.
