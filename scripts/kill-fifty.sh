@@ -51,8 +51,8 @@ echo "the run after: $found"
 left=$(
     find hunted/runs -mindepth 1 -maxdepth 1
     find hunted/bases hunted/initdb -mindepth 1 -maxdepth 1 -name '*.partial'
-    find /tmp -maxdepth 1 -name 'seatrial-????????' -newer calm.json
-    grep -alzs "$place/hunted" /proc/[0-9]*/cmdline | grep -v "/proc/$$/" || true
+    # Written so that it does not find itself.
+    grep -als "$place/[h]unted" /proc/[0-9]*/cmdline || true
 )
 [ -z "$left" ] || { printf 'left behind:\n%s\n' "$left" >&2; exit 1; }
 echo "nothing is left of them"

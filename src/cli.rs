@@ -62,6 +62,9 @@ pub struct CheckArgs {
     #[arg(long, value_name = "BOOL", env = "SEATRIAL_RUN_COMMAND", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     pub run_command: Option<bool>,
+    /// An existing server to make copies on: postgres://USER@HOST/DATABASE.
+    #[arg(long, value_name = "URL", env = "SEATRIAL_COPIES_URL", hide_env_values = true)]
+    pub copies_url: Option<String>,
     /// Only migrations new since this revision's merge base.
     #[arg(long, value_name = "REV", env = "SEATRIAL_BASE")]
     pub base: Option<String>,

@@ -12,6 +12,7 @@ mod doubt;
 mod draw;
 pub(crate) mod foreign;
 mod ground;
+mod needs;
 mod on_request;
 mod passes;
 mod pending;
@@ -293,6 +294,8 @@ pub struct Rehearsal {
     pub vacuumed: Vec<PlanCapture>,
     /// Columns that had lost their statistics, or are new.
     pub repaired: Vec<RepairedColumn>,
+    /// Tables, by qualified name, that autovacuum of a server of others worked on meanwhile.
+    pub disturbed: Vec<String>,
     /// Hot queries whose plan changed, planned under fresh samples of their tables: without the migration, and with it.
     pub samples: (Vec<Vec<PlanCapture>>, Vec<Vec<PlanCapture>>),
     /// After VACUUM and repair of lost statistics.
@@ -357,6 +360,7 @@ impl Rehearsal {
             right_after: None,
             vacuumed: Vec::new(),
             repaired: Vec::new(),
+            disturbed: Vec::new(),
             samples: (Vec::new(), Vec::new()),
             settled: None,
             changes: Vec::new(),
@@ -534,7 +538,9 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
     rehearsal.role.clone_from(&copy.target.role);
     if let Some(source) = &mut rehearsal.source {
         source.fidelity_notes.extend(copy.notes.iter().cloned());
+        source.fidelity_notes.extend(needs::weaker(copy.abilities()));
     }
+    let abilities = copy.abilities();
     // What comes first may take long, too.
     let ready = within_time(plan, pending::find(plan, &copy, rehearsal)).await?;
     for note in &rehearsal.notes {
@@ -569,6 +575,8 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         skip(rehearsal, PassName::Prove, NOT_ASKED_FOR, false);
     } else if rehearsal.before.is_none() {
         skip(rehearsal, PassName::Prove, "needs the measure pass", false);
+    } else if let Some(why) = needs::lacking(abilities, needs::needs(PassName::Prove)) {
+        skip(rehearsal, PassName::Prove, &why, false);
     } else if let Some(why) = plan.budget.in_the_way(PassName::Prove, rehearsal) {
         skip(rehearsal, PassName::Prove, &why, true);
     } else {
@@ -588,8 +596,8 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         budget_only(plan, blamed)?;
     }
 
-    trials::run(plan, rehearsal, &wanted).await?;
-    on_request::measure(plan, rehearsal).await;
+    trials::run(plan, rehearsal, &wanted, abilities).await?;
+    on_request::measure(plan, rehearsal, abilities).await;
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
 }

@@ -6,17 +6,15 @@
 mod fakes;
 mod support;
 
-use fakes::{Fault, Manner, Scene, TOKEN, dblab, dblab_options, limits, neon, neon_options, pace};
+use fakes::{Fault, Manner, Real, Scene, TOKEN, dblab, dblab_options, limits, neon, neon_options, pace};
 use seatrial::copy::provider::dblab::{Dblab, DblabOptions};
 use seatrial::copy::provider::http::{Limits, Secret};
 use seatrial::copy::provider::neon::Neon;
-use seatrial::copy::provider::service::{CloneName, CloneService, Likeness, Pace, ServiceError};
-use seatrial::copy::provider::{Keeper, open_records, sweep_clones};
-use seatrial::copy::state::{RunDir, StateDir};
+use seatrial::copy::provider::service::{CloneName, CloneService, Likeness, ServiceError};
 use serde_json::json;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::process::Stdio;
 use support::http::{Reply, Server};
+use support::place::Place;
 use tempfile::TempDir;
 
 fn name() -> CloneName {
@@ -342,152 +340,137 @@ fn what_is_missing_in_the_configuration_is_named() {
     assert!(told.ends_with("set it as SEATRIAL_TOKEN_NOBODY_SET in the environment"), "{told}");
 }
 
-/// A state folder with a run in it, and what is told on stderr.
-struct Run {
-    _folder: TempDir,
-    state: StateDir,
-    run: RunDir,
-    told: Arc<Mutex<Vec<String>>>,
+/// A server with a database, a service whose branches are copies of it, and a project that uses them.
+struct World {
+    scene: Scene,
+    project: TempDir,
+    state: std::path::PathBuf,
+    // The last to go.
+    place: Place,
 }
 
-impl Run {
-    fn new() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-        let state = StateDir::open(Some(&folder.path().join("state"))).unwrap();
-        let run = RunDir::create(&state).unwrap();
-        Self { _folder: folder, state, run, told: Arc::default() }
+impl World {
+    async fn new(name: &str) -> Self {
+        let place = Place::new().await;
+        place.execute("postgres", "seatrial_superuser", "CREATE DATABASE shop OWNER app").await.unwrap();
+        let schema = "CREATE TABLE orders (id int PRIMARY KEY, note text); \
+             INSERT INTO orders SELECT g, 'note ' || g FROM generate_series(1, 2000) AS g";
+        place.execute("shop", "app", schema).await.unwrap();
+        let endpoint = place.endpoint();
+        let (folder, port) = (endpoint.socket_dir.to_str().unwrap().to_owned(), endpoint.port);
+        let scene = neon(Manner { real: Some(Real { folder, port }), ..Manner::default() });
+        let project = support::project();
+        let state = support::state_folder(&format!("services-{name}"));
+        let _ = std::fs::remove_dir_all(&state);
+        let keys = "[copies]\nprovider = \"neon\"\nproject = \"calm-sea-1\"\n";
+        std::fs::write(project.path().join("seatrial.toml"), keys).unwrap();
+        std::fs::write(project.path().join("add.sql"), "ALTER TABLE orders ADD COLUMN region text;\n").unwrap();
+        std::fs::write(project.path().join("endless.sql"), "SELECT pg_sleep(3600);\n").unwrap();
+        Self { scene, project, state, place }
     }
 
-    fn keeper(&self, scene: &Scene, pace: Pace) -> Keeper {
-        let told = Arc::clone(&self.told);
-        let tell = Arc::new(move |line: &str| told.lock().unwrap().push(line.to_owned()));
-        Keeper::new(Arc::clone(&scene.service), self.state.clone(), &self.run, pace, tell)
+    fn check(&self, migration: &str) -> std::process::Command {
+        let mut command = support::seatrial(self.project.path(), &self.state);
+        command.args(["check", migration, "--format", "json", "--passes", "measure,prove"]);
+        command.env("NEON_API_KEY", TOKEN).env("SEATRIAL_COPIES_URL", self.scene.server.url());
+        command
     }
 
-    fn records(&self) -> usize {
-        let folder = self.state.root().join("clones");
-        std::fs::read_dir(folder).map_or(0, Iterator::count)
-    }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
-}
-
-#[test]
-fn a_run_holds_a_clone_until_it_says_otherwise() {
-    for scene in both(&Manner::default()) {
-        let place = Run::new();
-        let keeper = place.keeper(&scene, pace());
-        runtime().block_on(async {
-            let one = keeper.create().await.unwrap();
-            let two = keeper.create().await.unwrap();
-            assert_ne!(one.clone.name, two.clone.name);
-            assert_eq!((scene.there().len(), place.records()), (2, 4), "a record and its lock each");
-            one.destroy().await.unwrap();
-            assert_eq!(scene.there(), [two.clone.name.as_str()]);
-            two.destroy().await.unwrap();
-        });
-        assert_eq!((scene.there().len(), place.records()), (0, 0));
-        assert_eq!(*place.told.lock().unwrap(), [""; 0]);
-    }
-}
-
-#[test]
-fn a_run_that_ends_takes_its_clones_along_also_one_that_is_being_made() {
-    // Hours are waited, unless somebody says that nobody wants it any more.
-    let slow = Pace { look: Duration::from_secs(3600), ..pace() };
-    for scene in both(&Manner { lingers: 0, ..Manner::default() }) {
-        let place = Run::new();
-        let keeper = place.keeper(&scene, slow.clone());
-        let runtime = runtime();
-        runtime.block_on(async {
-            let there = async {
-                while scene.there().is_empty() {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::select! {
-                made = keeper.create() => panic!("it is never ready: {made:?}"),
-                () = there => {}
-            }
-        });
-        drop(runtime);
-        assert_eq!((scene.there(), place.records()), (vec![], 0));
-    }
-    for scene in both(&Manner::default()) {
-        let place = Run::new();
-        let keeper = place.keeper(&scene, pace());
-        let runtime = runtime();
-        let held = runtime.block_on(keeper.create()).unwrap();
-        drop(held);
-        drop(runtime);
-        assert_eq!((scene.there(), place.records()), (vec![], 0));
-        assert_eq!(*place.told.lock().unwrap(), [""; 0]);
-    }
-}
-
-#[test]
-fn a_clone_that_cannot_be_destroyed_is_told_of_and_destroyed_by_the_next_run() {
-    for scene in both(&Manner::default()) {
-        let place = Run::new();
-        let keeper = place.keeper(&scene, pace());
-        let runtime = runtime();
-        let held = runtime.block_on(keeper.create()).unwrap();
-        let name = held.clone.name.clone();
-        for _ in 0..pace().tries {
-            scene.fault("DELETE", Fault::Instead(reply(500, "not now")));
+    /// Starts it, and waits until the service was asked for this.
+    fn start_until(&self, migration: &str, asked: &str) -> std::process::Child {
+        let child = self.check(migration).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !self.scene.server.seen.lock().unwrap().iter().any(|request| request.path.contains(asked)) {
+            std::thread::yield_now();
         }
-        let told = runtime.block_on(held.destroy()).expect_err("not now").to_string();
-        assert!(told.contains("not now"), "{told}");
-        // Nobody asks any more: it is told.
-        let held = runtime.block_on(keeper.create()).unwrap();
-        for _ in 0..pace().tries {
-            scene.fault("DELETE", Fault::Instead(reply(500, "not now")));
-        }
-        drop(held);
-        drop(runtime);
-        let told = place.told.lock().unwrap().join("\n");
-        assert!(told.contains("is left: ") && told.contains("the next start tries again"), "{told}");
-        assert_eq!(scene.there().len(), 2);
-        // What the dead left is destroyed, a clone of another machine is not.
-        scene.fake.lock().unwrap().add("seatrial-other-1", "seatrial-other-1");
-        assert_eq!(open_records(&place.state).unwrap().len(), 2);
-        let done = sweep_clones(&place.state, scene.service.as_ref(), &pace()).unwrap();
-        assert_eq!(done.len(), 2, "{done:?}");
-        assert!(done[0].starts_with(&format!("destroyed a clone of an earlier run: {name} at ")), "{done:?}");
-        assert_eq!((scene.there(), place.records()), (vec!["seatrial-other-1".to_owned()], 0));
+        child
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+fn signal(child: &std::process::Child, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_is_rehearsed_on_clones_of_a_service_and_they_go_however_the_run_ends() {
+    let world = World::new("whole").await;
+    let ran = support::run(&mut world.check("add.sql"));
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    let report = ran.report();
+    assert_eq!(report["answers"]["applies"]["verdict"], "yes");
+    assert_eq!(report["answers"]["undoable"]["verdict"], "yes", "{:#}", report["rollback"]);
+    assert_eq!([&report["source"]["kind"], &report["source"]["fidelity"]], ["clone", "physical"]);
+    assert_eq!(report["source"]["taken_at"], "2026-11-20T10:00:00Z");
+    let notes = report["source"]["fidelity_notes"].to_string();
+    assert!(notes.contains("the branch's storage is remote"), "{notes}");
+    for secret in world.scene.secrets() {
+        assert!(!ran.stdout.contains(&secret) && !ran.stderr.contains(&secret), "{}", ran.stderr);
+    }
+    assert!(world.scene.fake.lock().unwrap().made >= 2, "one for each pass");
+    assert_eq!(world.scene.there(), [""; 0]);
+
+    // Stopped while a branch is made: it is never ready.
+    world.scene.server.seen.lock().unwrap().clear();
+    world.scene.fake.lock().unwrap().manner.slow = 100_000;
+    let mut child = world.start_until("add.sql", "/operations/make-");
+    assert_eq!(world.scene.there().len(), 1);
+    signal(&child, nix::sys::signal::Signal::SIGINT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(world.scene.there(), [""; 0]);
+
+    // Killed, it leaves one, and the next run finds it by what was written down.
+    world.scene.server.seen.lock().unwrap().clear();
+    let mut child = world.start_until("add.sql", "/operations/make-");
+    signal(&child, nix::sys::signal::Signal::SIGKILL);
+    child.wait().unwrap();
+    let left = world.scene.there();
+    assert_eq!(left.len(), 1);
+    world.scene.fake.lock().unwrap().manner.slow = 0;
+    world.scene.fake.lock().unwrap().add("br-other", "seatrial-0ther-1");
+    let ran = support::run(&mut world.check("add.sql"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("removed a clone of an earlier run"), "{}", ran.stderr);
+    assert_eq!(world.scene.there(), ["seatrial-0ther-1"], "that of another machine stays");
+    assert_eq!(
+        world.place.session("shop", "app").await.unwrap().query("SELECT count(*) FROM orders").await.unwrap().scalar(),
+        Some("2000")
+    );
+}
+
 #[test]
-fn a_sweep_leaves_alone_what_lives_and_what_is_elsewhere() {
-    let (here, there) = (dblab(Manner::default()), neon(Manner::default()));
-    let place = Run::new();
-    let runtime = runtime();
-    let held = runtime.block_on(place.keeper(&here, pace()).create()).unwrap();
-    assert_eq!(sweep_clones(&place.state, here.service.as_ref(), &pace()).unwrap(), [""; 0]);
-    assert_eq!(here.there().len(), 1, "its run lives");
-    runtime.block_on(held.destroy()).unwrap();
-    // A run that was killed before it knew what the service calls its clone.
-    let left = CloneName::new("dead", 3);
-    there.fake.lock().unwrap().add("br-left", left.as_str());
-    let record = json!({ "kind": "neon", "place": there.service.place(), "name": left.as_str(), "id": null });
-    let path = place.state.root().join("clones").join(format!("{left}.json"));
-    std::fs::write(&path, record.to_string()).unwrap();
-    let done = sweep_clones(&place.state, here.service.as_ref(), &pace()).unwrap();
-    assert_eq!(done.len(), 1);
-    assert!(done[0].contains(&format!("an earlier run left clone {left} at Neon project calm-sea-1")), "{done:?}");
-    assert!(path.exists());
-    let done = sweep_clones(&place.state, there.service.as_ref(), &pace()).unwrap();
-    assert!(done[0].starts_with("destroyed a clone of an earlier run"), "{done:?}");
-    assert_eq!((there.there(), place.records()), (vec![], 0));
-    // A record of one that is gone by itself needs no words; one that is damaged does.
-    std::fs::write(&path, record.to_string()).unwrap();
-    assert_eq!(sweep_clones(&place.state, there.service.as_ref(), &pace()).unwrap(), [""; 0]);
-    std::fs::write(&path, "{").unwrap();
-    let done = sweep_clones(&place.state, there.service.as_ref(), &pace()).unwrap();
-    assert!(done[0].contains("is damaged"), "{done:?}");
+fn a_configuration_sends_no_token_anywhere() {
+    let project = support::project();
+    std::fs::write(project.path().join("add.sql"), "SELECT 1;\n").unwrap();
+    let check = |keys: &str, environment: &[(&str, &str)]| {
+        std::fs::write(project.path().join("seatrial.toml"), format!("[copies]\n{keys}\n")).unwrap();
+        let mut command = support::seatrial(project.path(), &support::shared_state());
+        let ran = support::run(command.args(["check", "add.sql"]).envs(environment.iter().copied()));
+        assert_eq!(ran.code, Some(2), "{keys}: {}", ran.stderr);
+        assert!(!ran.stderr.contains(TOKEN), "{}", ran.stderr);
+        ran.stderr
+    };
+    let elsewhere = Server::start(|_| Reply::Close);
+    let token = [("SEATRIAL_DBLAB_TOKEN", TOKEN), ("NEON_API_KEY", TOKEN)];
+    let file = |provider: &str| {
+        format!("provider = \"{provider}\"\nurl = \"{}\"\ndatabase = \"a\"\nproject = \"p\"", elsewhere.url())
+    };
+    for provider in ["dblab", "neon"] {
+        let told = check(&file(provider), &token);
+        assert!(told.contains("leave `url` out, and set SEATRIAL_COPIES_URL"), "{told}");
+    }
+    assert!(elsewhere.seen.lock().unwrap().is_empty());
+    let told = check("provider = \"dblab\"\ndatabase = \"a\"", &token);
+    assert!(told.contains("needs the address of an engine"), "{told}");
+    let url = ("SEATRIAL_COPIES_URL", "http://dblab.example.com");
+    let told = check("provider = \"dblab\"\ndatabase = \"a\"", &[url, token[0]]);
+    assert!(told.contains("would get its token unencrypted"), "{told}");
+    let told = check("provider = \"dblab\"\ndatabase = \"a\"", &[("SEATRIAL_COPIES_URL", "https://dblab.example.com")]);
+    assert!(told.contains("set it as SEATRIAL_DBLAB_TOKEN"), "{told}");
+    let told = check("provider = \"neon\"", &token);
+    assert!(told.contains("`project` is missing"), "{told}");
 }

@@ -12,7 +12,7 @@ const LONGEST: usize = 600;
 const CACHE_RECORDS: [(&str, &str); 3] = [
     ("src/copy/base.rs", "BaseRecord"),
     ("src/copy/fingerprint.rs", "Known"),
-    ("src/copy/provider/record.rs", "CloneRecord"),
+    ("src/copy/provider/clones.rs", "Record"),
 ];
 
 /// One file of `src/`.

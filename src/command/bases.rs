@@ -3,6 +3,9 @@
 use super::Stop;
 use crate::config::Settings;
 use crate::copy::base::{Base, BaseError, BaseOptions};
+use crate::copy::provider::Provider;
+use crate::copy::provider::clones::{Clones, Service};
+use crate::copy::provider::server::ExistingServer;
 use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
 use crate::copy::state::{RunDir, StateDir, sweep};
@@ -10,6 +13,8 @@ use crate::engine::postgres::binaries::BinaryRequest;
 use crate::progress::{Activity, Progress};
 use crate::workload::HotQuery;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The state folder, swept, with a run in it.
 pub(super) struct Bases {
@@ -19,11 +24,68 @@ pub(super) struct Bases {
     options: BaseOptions,
     progress: Progress,
     activity: Activity,
+    copies: Provider,
+    elsewhere: Elsewhere,
+}
+
+/// A place of others where copies are made, for as long as the run lasts and a moment longer: what is there is removed
+/// however the work ended.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Elsewhere(Arc<Mutex<Option<Opened>>>);
+
+#[derive(Debug, Clone)]
+enum Opened {
+    Server(ExistingServer),
+    Clones(Clones),
+}
+
+/// How long it may take to remove what is elsewhere; what stays is the next run's.
+const CLOSE_LIMIT: Duration = Duration::from_secs(180);
+
+impl Elsewhere {
+    fn opened(&self) -> Option<Opened> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, opened: Opened) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+    }
+
+    /// What was put back there, or has to be looked at.
+    pub fn remarks(&self) -> Vec<String> {
+        match self.opened() {
+            None => Vec::new(),
+            Some(Opened::Server(server)) => server.remarks(),
+            Some(Opened::Clones(clones)) => clones.remarks(),
+        }
+    }
+
+    /// Removes everything of this run there.
+    pub async fn close(&self, progress: Progress) {
+        let closing = async {
+            match self.opened() {
+                None => Ok(()),
+                Some(Opened::Server(server)) => server.close().await,
+                Some(Opened::Clones(clones)) => clones.close().await,
+            }
+        };
+        let why = match tokio::time::timeout(CLOSE_LIMIT, closing).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", CLOSE_LIMIT.as_secs()),
+        };
+        progress.say(&format!("copies could not be removed, which the next run will try again: {why}"));
+    }
 }
 
 impl Bases {
     /// Opens the state folder, removes what dead runs left, and begins a run; `activity` is told how far bases and copies are.
-    pub fn open(settings: &Settings, progress: Progress, activity: Activity) -> Result<Self, Stop> {
+    pub fn open(
+        settings: &Settings,
+        progress: Progress,
+        activity: Activity,
+        elsewhere: Elsewhere,
+    ) -> Result<Self, Stop> {
         let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
         for line in sweep(&state).map_err(Stop::environment)? {
             progress.say(&line);
@@ -37,13 +99,40 @@ impl Bases {
         request.preferred_major = settings.production.major;
         let options =
             BaseOptions { database: settings.database.clone(), refresh: settings.refresh, max_age: settings.max_age };
-        Ok(Self { state, run, request, options, progress, activity })
+        let copies = settings.copies.clone();
+        Ok(Self { state, run, request, options, progress, activity, copies, elsewhere })
     }
 
-    /// The base of a source, restored if it is not in the cache.
-    pub async fn obtain(&self, source: &Source) -> Result<Base, BaseError> {
+    /// The base of a source, restored if it is not in the cache; or what stands for it where copies are made elsewhere.
+    /// There need be no source where clones are handed out.
+    pub async fn obtain(&self, source: Option<&Source>) -> Result<Base, BaseError> {
         let mut say = |text: &str| self.progress.say(text);
-        Base::obtain(&self.state, &self.run, &self.request, source, &self.options, &self.activity, &mut say).await
+        let source = match (&self.copies, source) {
+            (Provider::Clones(service), source) => {
+                let origin = match source {
+                    Some(Source::Url(url)) => Some(url.clone()),
+                    _ => None,
+                };
+                let service = Service { origin, ..service.clone() };
+                let keep = |clones| self.elsewhere.keep(Opened::Clones(clones));
+                let (clones, facts) = Clones::open(service, self.run.id(), self.state.root(), &mut say, &keep).await?;
+                return Ok(Base::of_clones(clones, facts, &self.request, &self.activity));
+            }
+            (_, Some(source)) => source,
+            (_, None) => &Source::Empty,
+        };
+        match &self.copies {
+            Provider::Server(url) => {
+                let server = ExistingServer::open(url, self.run.id(), Some(source), &mut say).await?;
+                self.elsewhere.keep(Opened::Server(server.clone()));
+                let (state, request, options) = (&self.state, &self.request, &self.options);
+                Base::obtain_on(&server, state, request, source, options, &self.activity, &mut say).await
+            }
+            Provider::Private | Provider::Clones(_) => {
+                let (state, run, request) = (&self.state, &self.run, &self.request);
+                Base::obtain(state, run, request, source, &self.options, &self.activity, &mut say).await
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! `check` and `demo`: from options to an exit code.
 
-use super::bases::{Bases, roles};
+use super::bases::{Bases, Elsewhere, roles};
 use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
 use crate::copy::base::Base;
+use crate::copy::provider::Provider;
 use crate::copy::source::Source;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
@@ -76,7 +77,8 @@ struct Job {
     passed_over: Vec<WorkloadError>,
     trees: Vec<MigrationTree>,
     changed: Option<Changed>,
-    source: Source,
+    /// None is needed where clones are handed out.
+    source: Option<Source>,
     outputs: Vec<Output>,
 }
 
@@ -101,13 +103,27 @@ impl Job {
         };
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
-        let source = settings.source.as_deref().ok_or_else(|| {
-            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-                 or `empty`, here or as `source` in seatrial.toml"
-            ))
-        })?;
-        let source = Source::parse(source).map_err(Stop::usage)?;
-        if let (Source::Empty, [_, _, ..]) = (&source, trees.as_slice()) {
+        let clones = matches!(settings.copies, Provider::Clones(_));
+        let source = settings.source.as_deref().map(Source::parse).transpose().map_err(Stop::usage)?;
+        match &source {
+            None if clones => {}
+            Some(Source::Url(_)) if clones => {}
+            Some(source) if clones => {
+                return Err(Stop::usage(anyhow!(
+                    "--source {}: copies are clones that [copies] hands out, so nothing is restored; leave the source out, or \
+                     name the database they are clones of by its postgres:// address, so that it is never taken for one",
+                    source.name()
+                )));
+            }
+            Some(_) => {}
+            None => {
+                return Err(Stop::usage(anyhow!(
+                    "--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
+                     or `empty`, here or as `source` in seatrial.toml"
+                )));
+            }
+        }
+        if let (Some(Source::Empty), [_, _, ..]) = (&source, trees.as_slice()) {
             // An empty database has no history that could tell them apart.
             let names = trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
             return Err(Stop::usage(detect::ambiguous(&paths[0], names)));
@@ -217,18 +233,24 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
     rehearsal.query_notes.extend(passed_over.iter().map(|each| format!("left out: {each}")));
     let activity = Activity::default();
+    let elsewhere = Elsewhere::default();
     let work = async {
-        let bases = Bases::open(settings, progress, activity.clone())?;
+        let bases = Bases::open(settings, progress, activity.clone(), elsewhere.clone())?;
         let started = Instant::now();
-        let obtaining = bases.obtain(&source);
+        let obtaining = bases.obtain(source.as_ref());
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
         let so_far = || budget::waiting_for("base:", started, &activity);
         let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
         let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
         let base = base.map_err(Stop::environment)?;
-        rehearsal.source = Some(facts(&source, &base));
-        // Both are facts of every server started here: unix socket only, and a role without special rights.
-        rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole];
+        rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies));
+        // Both are facts of every server started here: unix socket only, and a role without special rights. Elsewhere it is
+        // such a role where one could be made for the run.
+        rehearsal.confinement = match (base.is_private(), base.makes_roles()) {
+            (true, _) => vec![Confinement::NoTcpListener, Confinement::UnprivilegedRole],
+            (false, true) => vec![Confinement::UnprivilegedRole],
+            (false, false) => Vec::new(),
+        };
         let roles = roles(settings, rehearsal.queries.iter());
         let limits = (settings.max_time, settings.max_disk);
         let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
@@ -246,18 +268,28 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.
-    let end = tokio::select! {
-        result = work => match result? {
-            Ok(()) => End::Complete,
-            Err(RehearsalError::OutOfTime) => End::OutOfTime,
-            Err(error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. })) => {
-                return Err(Stop::usage(error));
-            }
-            Err(error) => End::Broken(error.into()),
+    let ended = tokio::select! {
+        result = work => match result {
+            Err(stop) => Err(stop),
+            Ok(Ok(())) => Ok(End::Complete),
+            Ok(Err(RehearsalError::OutOfTime)) => Ok(End::OutOfTime),
+            Ok(Err(
+                error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. }),
+            )) => Err(Stop::usage(error)),
+            Ok(Err(error)) => Ok(End::Broken(error.into())),
         },
-        _ = signals.interrupt.recv() => End::Interrupted(exit::INTERRUPTED),
-        _ = signals.terminate.recv() => End::Interrupted(exit::TERMINATED),
+        _ = signals.interrupt.recv() => Ok(End::Interrupted(exit::INTERRUPTED)),
+        _ = signals.terminate.recv() => Ok(End::Interrupted(exit::TERMINATED)),
     };
+    // What is elsewhere does not go by being dropped.
+    elsewhere.close(progress).await;
+    for remark in elsewhere.remarks() {
+        progress.say(&remark);
+        if !rehearsal.notes.contains(&remark) {
+            rehearsal.notes.push(remark);
+        }
+    }
+    let end = ended?;
     let why = match &end {
         End::Complete => "the run ended before".to_owned(),
         End::OutOfTime => RehearsalError::OutOfTime.to_string(),
@@ -297,22 +329,48 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     }
 }
 
-fn facts(source: &Source, base: &Base) -> SourceFacts {
-    let empty = matches!(source, Source::Empty);
+fn facts(source: Option<&Source>, base: &Base, copies: &Provider) -> SourceFacts {
+    let empty = matches!(source, Some(Source::Empty));
     let mut notes = base.record.notes.clone();
-    if !empty {
-        notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
-    }
+    let (kind, name, fidelity) = match (copies, source) {
+        (Provider::Clones(service), source) => {
+            notes.extend(service.told().1);
+            if service.likeness().is_none() {
+                notes.push("nobody says how near the clones are to the original (fidelity in [copies])".to_owned());
+            }
+            let origin = match source {
+                Some(source) => source.name(),
+                None => {
+                    notes.push(
+                        "no source is named: that the clones are not production itself could only be told by themselves"
+                            .to_owned(),
+                    );
+                    "clones".to_owned()
+                }
+            };
+            (SourceKind::Clone, origin, service.likeness().unwrap_or(Fidelity::Subset))
+        }
+        (_, Some(source)) => {
+            if !empty {
+                notes.push("restored from a dump: bloat and physical row order of the original are gone".to_owned());
+            }
+            let kind = SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump);
+            (kind, source.name(), if empty { Fidelity::SchemaOnly } else { Fidelity::Logical })
+        }
+        (_, None) => (SourceKind::Empty, String::new(), Fidelity::SchemaOnly),
+    };
+    let told = match copies {
+        Provider::Clones(service) => service.told().0,
+        Provider::Private | Provider::Server(_) => None,
+    };
+    let taken_at = base.taken_at.and_then(|moment| jiff::Timestamp::try_from(moment).ok()).or(told);
     SourceFacts {
-        kind: SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump),
-        name: source.name(),
+        kind,
+        name,
         rows: Some(base.record.rows),
         bytes: Some(base.record.bytes),
-        taken_at: base
-            .taken_at
-            .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
-            .map(|moment| moment.to_string()),
-        fidelity: if empty { Fidelity::SchemaOnly } else { Fidelity::Logical },
+        taken_at: taken_at.map(|moment| moment.to_string()),
+        fidelity,
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),
     }

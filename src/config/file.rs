@@ -1,6 +1,7 @@
 //! The keys of `seatrial.toml`: the names of the options, with underscores. What is written here is also what
 //! `schema/seatrial.schema.json` says.
 
+use super::copies::CopyKeys;
 use super::production::ProductionKeys;
 use super::value::{
     Amount, AnswerWord, AnyText, DatabaseName, DurationText, FilePath, FindingId, FormatText, LayoutWord, Level,
@@ -210,6 +211,8 @@ keys! {
     thresholds: ThresholdKeys,
     /// What findings count as in this project, by their ids: error, warning or info; off for what is not to be heard of.
     severity: Severities,
+    /// Where copies are made, if not on servers of the run's own.
+    copies: CopyKeys,
     /// What is known of production; docs/production.sql prints it.
     production: ProductionKeys,
 }

@@ -1,5 +1,6 @@
 //! `seatrial.toml` and the command line, merged: option, then `SEATRIAL_*`, then the file, then the default.
 
+mod copies;
 mod file;
 mod place;
 pub mod production;
@@ -9,6 +10,7 @@ pub use file::{Thresholds, json_schema};
 pub use production::Production;
 
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
+use crate::copy::provider::Provider;
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
 use crate::migration::recorded::{Command, URL};
@@ -132,6 +134,8 @@ pub struct Settings {
     pub severity: BTreeMap<&'static str, Option<Severity>>,
     /// What the layout is told beside its name.
     pub layout_options: LayoutOptions,
+    /// Where copies are made.
+    pub copies: Provider,
     /// What is known of production.
     pub production: Production,
     /// Names in reports are relative to this folder.
@@ -141,7 +145,8 @@ pub struct Settings {
 /// The project's command, if there is one and it may run.
 fn command(args: &CheckArgs, file: &File, folder: &Path) -> Result<Option<Command>, ConfigError> {
     let Some(line) = &file.command else {
-        if args.run_command == Some(true) {
+        let makes_clones = file.copies.as_ref().is_some_and(|copies| copies.create.is_some());
+        if args.run_command == Some(true) && !makes_clones {
             let message = "there is no `command` in seatrial.toml to run".to_owned();
             return Err(ConfigError::Value { option: "--run-command", message });
         }
@@ -302,6 +307,7 @@ impl Config {
             let message = format!("`{answer}` is not an answer; known: {}", ANSWERS.join(", "));
             return Err(ConfigError::Value { option: "--require", message });
         }
+        let copies = file.copies.clone().unwrap_or_default().resolve(args, &self.folder)?;
         let command = command(args, &file, &self.folder)?;
         let or = |given: &[String], file: Vec<String>| if given.is_empty() { file } else { given.to_vec() };
         let texts = |file: Option<Vec<String>>| file.unwrap_or_default();
@@ -369,6 +375,7 @@ impl Config {
                 transaction: file.transaction.map(|mode| mode.0),
                 out_of_order: file.out_of_order,
             },
+            copies,
             production: file.production.unwrap_or_default().into(),
             root: self.root.clone(),
             name,

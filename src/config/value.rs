@@ -6,7 +6,7 @@ use crate::check;
 use crate::cli::FailOn;
 use crate::migration::TransactionMode;
 use crate::report::Format;
-use crate::report::v1::{Layout, Severity};
+use crate::report::v1::{Fidelity, Layout, Severity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
@@ -182,6 +182,19 @@ const FILE_LAYOUTS: &[&str] = Layout::NAMES.split_at(Layout::NAMES.len() - 1).0;
 from_word!(
     /// A layout, as a report names it.
     LayoutWord(String), FILE_LAYOUTS, str::to_owned
+);
+from_word!(
+    /// Where copies are made.
+    ProviderWord(&'static str), &["private", "server", "command", "dblab", "neon"], |word| word
+);
+from_word!(
+    /// How near a clone is to its original.
+    FidelityWord(Fidelity), &["physical", "logical", "subset", "schema_only"], |word| match word {
+        "physical" => Fidelity::Physical,
+        "logical" => Fidelity::Logical,
+        "schema_only" => Fidelity::SchemaOnly,
+        _ => Fidelity::Subset,
+    }
 );
 from_word!(
     /// How statements are grouped.

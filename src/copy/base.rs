@@ -5,14 +5,18 @@ use crate::copy::dump::DumpReader;
 use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
-use crate::copy::live::{self, LiveError};
+use crate::copy::live::{self, LiveDump, LiveError};
 use crate::copy::manifest;
-use crate::copy::restore::{self, RestoreError, RestoreOutcome};
+use crate::copy::provider::PlaceError;
+use crate::copy::provider::clones::{CloneFacts, Clones};
+use crate::copy::provider::server::{ExistingServer, ServerBase};
+use crate::copy::restore::{self, Destination, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::server::cluster::{CopyError, copied_bytes, copy_data_dir_unless, create_cluster};
@@ -76,11 +80,38 @@ pub struct BaseRecord {
     pub first_transaction: Option<String>,
 }
 
-/// A restored source, stopped, in the cache.
+impl BaseRecord {
+    fn of(outcome: RestoreOutcome, source_version: Option<String>, first_transaction: Option<String>) -> Self {
+        Self {
+            format: FORMAT,
+            database: outcome.database,
+            warnings: outcome.warnings,
+            notes: outcome.notes,
+            rows: outcome.rows,
+            bytes: outcome.bytes,
+            created_roles: outcome.created_roles,
+            source_version,
+            first_transaction,
+        }
+    }
+}
+
+/// Where a base is, and so its copies.
+#[derive(Debug, Clone)]
+pub(super) enum BasePlace {
+    /// In the cache; kept, so that nobody clears it away between two copies.
+    Cache(Arc<ReadyBase>),
+    /// A database of an existing server.
+    Server(ServerBase),
+    /// With whoever makes clones of it.
+    Clones(Clones),
+}
+
+/// A restored source, stopped, in the cache; or what stands for it where copies are made elsewhere.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// Where it is; kept, so that nobody clears it away between two copies.
-    place: Arc<ReadyBase>,
+    /// Where it is.
+    pub(super) place: BasePlace,
     /// The server that made it, and that its copies run on.
     pub binaries: Binaries,
     /// What is known of it.
@@ -154,6 +185,9 @@ pub enum BaseError {
         /// What failed.
         error: Box<BaseError>,
     },
+    /// The place where copies are made is at fault.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// What is known of the base cannot be written.
     #[error("cannot write {path}: {error}", path = path.display())]
     Record {
@@ -179,25 +213,10 @@ impl Base {
         activity: &Activity,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, BaseError> {
-        let mut taken_at = None;
-        let mut database = options.database.as_deref();
-        let (live, fetched);
-        let dump = match source {
-            Source::Url(url) => {
-                let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
-                // Kept to the end: it is read until the base is made.
-                live = live::fetch(state, request, url, max_age, progress).await?;
-                taken_at = Some(live.taken_at);
-                // The URL says which database; --database chooses among those of a cluster dump.
-                database = None;
-                fetched = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
-                &fetched
-            }
-            other => other,
-        };
-        let pg_restore = pg_restore_for(dump, request)?;
-        let facts = DumpFacts::inspect(dump, pg_restore.as_ref(), database).await?;
-        let binaries = server_for(&facts, request, source)?;
+        let read = ReadSource::read(state, request, source, options, progress).await?;
+        let (dump, facts, taken_at) = (&read.dump, &read.facts, read.taken_at);
+        let (pg_restore, database) = (read.pg_restore.as_ref(), read.database.as_deref());
+        let binaries = server_for(facts, request, source)?;
         let content = fingerprint(state, dump).await?;
         let key = key(&content, &binaries, database);
         let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
@@ -206,7 +225,7 @@ impl Base {
                     path: ready.folder().join(RECORD),
                     error: std::io::Error::other("it is damaged"),
                 })?;
-                let place = Arc::new(ready);
+                let place = BasePlace::Cache(Arc::new(ready));
                 return Ok(Self { place, binaries, record, reused: true, taken_at, activity: activity.clone() });
             }
             BaseSlot::Missing(partial) => partial,
@@ -215,43 +234,133 @@ impl Base {
             progress("the cached copy of the source is damaged: making it anew");
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
-        let pg_restore = pg_restore.as_ref();
-        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts: &facts, activity };
+        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
         // It is read twice, and kept under the name of what was read first.
         if fingerprint(state, dump).await? != content {
             return Err(BaseError::Changed { name: source.name() });
         }
-        let place = Arc::new(partial.publish()?);
+        let place = BasePlace::Cache(Arc::new(partial.publish()?));
         Ok(Self { place, binaries, record, reused: false, taken_at, activity: activity.clone() })
     }
 
-    /// The stopped data directory. Never start a server on it: copy it.
-    pub fn data_dir(&self) -> PathBuf {
-        self.place.folder().join(DATA)
+    /// The base of a source on an existing server: a database of it, from an earlier run or made now.
+    ///
+    /// # Errors
+    /// As [`Self::obtain`], and the server's.
+    pub async fn obtain_on(
+        server: &ExistingServer,
+        state: &StateDir,
+        request: &BinaryRequest,
+        source: &Source,
+        options: &BaseOptions,
+        activity: &Activity,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, BaseError> {
+        let read = ReadSource::read(state, request, source, options, progress).await?;
+        let content = fingerprint(state, &read.dump).await?;
+        let database = read.database.as_deref();
+        // Another login would not own it, and a superuser's has owners and roles.
+        let key = digest(&[&content, server.endpoint().observer(), server.version(), database.unwrap_or_default()]);
+        let make = async |name: &str| -> Result<BaseRecord, BaseError> {
+            progress(&format!("restoring {} on {}", source.name(), server.place()));
+            let endpoint = server.endpoint();
+            let comment = ExistingServer::half_made(&key);
+            let destination = Destination {
+                endpoint: &endpoint,
+                maintenance: server.maintenance(),
+                database: Some(name),
+                comment: Some(&comment),
+            };
+            let outcome = match read.dump {
+                Source::Empty => restore::make_empty(destination, database).await?,
+                _ => {
+                    let text = TextStream::open(&read.dump, read.pg_restore.as_ref(), Extent::Whole).await?;
+                    let text = text.counted(|length| activity.count("read", Unit::Bytes, length));
+                    restore::restore_to(DumpReader::new(text), &read.facts, destination, database).await?
+                }
+            };
+            if fingerprint(state, &read.dump).await? != content {
+                return Err(BaseError::Changed { name: source.name() });
+            }
+            Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
+        };
+        let (base, record, reused) = server.base(&key, options.refresh, make).await?;
+        let binaries = Binaries {
+            dir: PathBuf::new(),
+            version: server.version().to_owned(),
+            major: server.major(),
+            pg_dump: find_tool(request, "pg_dump", server.major()).ok(),
+            pg_restore: read.pg_restore.clone(),
+        };
+        let (place, taken_at, activity) = (BasePlace::Server(base), read.taken_at, activity.clone());
+        Ok(Self { place, binaries, record, reused, taken_at, activity })
     }
 
-    /// Bytes each copy takes where no blocks are shared: the database and what else belongs to a cluster.
+    /// What stands for a base where somebody else makes the copies.
+    pub fn of_clones(clones: Clones, facts: CloneFacts, request: &BinaryRequest, activity: &Activity) -> Self {
+        let CloneFacts { database, version, major, rows, bytes } = facts;
+        let outcome = RestoreOutcome { database, rows, bytes, ..RestoreOutcome::default() };
+        let record = BaseRecord::of(outcome, Some(version.clone()), None);
+        let pg_dump = find_tool(request, "pg_dump", major).ok();
+        let binaries = Binaries { dir: PathBuf::new(), version, major, pg_dump, pg_restore: None };
+        let place = BasePlace::Clones(clones);
+        Self { place, binaries, record, reused: false, taken_at: None, activity: activity.clone() }
+    }
+
+    /// Whether each copy has a server of its own.
+    pub fn is_private(&self) -> bool {
+        matches!(self.place, BasePlace::Cache(_))
+    }
+
+    /// Whether roles without special rights can be made for its copies, and are.
+    pub fn makes_roles(&self) -> bool {
+        match &self.place {
+            BasePlace::Cache(_) => true,
+            BasePlace::Server(base) => base.abilities().has(Ability::Superuser),
+            BasePlace::Clones(clones) => clones.are_of_superusers(),
+        }
+    }
+
+    /// The stopped data directory, where there is one of our own. Never start a server on it: copy it.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match &self.place {
+            BasePlace::Cache(place) => Some(place.folder().join(DATA)),
+            BasePlace::Server(_) | BasePlace::Clones(_) => None,
+        }
+    }
+
+    /// Bytes each copy takes on this machine where no blocks are shared: the database and what else belongs to a cluster.
     ///
     /// # Errors
     /// The base cannot be read.
     pub fn copied_bytes(&self) -> Result<u64, ClusterError> {
-        Ok(copied_bytes(&self.data_dir())?)
+        self.data_dir().map_or(Ok(0), |data_dir| Ok(copied_bytes(&data_dir)?))
     }
 
     /// What copies made ready for these roles answered while nothing else was done to them.
     pub fn kept(&self, roles: &Roles) -> Kept {
-        Kept::of(&self.place, &self.binaries, self.record.first_transaction.as_deref(), roles)
+        match &self.place {
+            BasePlace::Cache(place) => Kept::of(place, &self.binaries, self.record.first_transaction.as_deref(), roles),
+            // Whatever else happens there, the next copy may not be like this one.
+            BasePlace::Server(_) | BasePlace::Clones(_) => Kept::nothing(),
+        }
     }
 
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
     /// No room, or the server does not start.
-    pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
+    pub(super) async fn copy(
+        &self,
+        place: &ReadyBase,
+        run: &RunDir,
+        settings: Vec<(String, String)>,
+    ) -> Result<Server, ClusterError> {
         let to = run.fresh_path("copy");
-        let (from, into) = (self.data_dir(), to.clone());
+        let data_dir = place.folder().join(DATA);
+        let (from, into) = (data_dir.clone(), to.clone());
         // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
         let wanted = Wanted::default();
         let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), run.clone());
@@ -264,10 +373,48 @@ impl Base {
         .await;
         copied.unwrap_or_else(|stopped| {
             let error = std::io::Error::other(stopped);
-            Err(CopyError::Io { from: self.data_dir(), to: to.clone(), error })
+            Err(CopyError::Io { from: data_dir, to: to.clone(), error })
         })?;
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
+    }
+}
+
+/// A source that was looked into, before it is restored anywhere.
+struct ReadSource {
+    /// A file, or an empty source: a running server is dumped by then.
+    dump: Source,
+    facts: DumpFacts,
+    pg_restore: Option<ToolBinary>,
+    /// Which of a cluster dump's databases.
+    database: Option<String>,
+    taken_at: Option<SystemTime>,
+    /// Kept to the end: it is read until the base is made.
+    _live: Option<LiveDump>,
+}
+
+impl ReadSource {
+    async fn read(
+        state: &StateDir,
+        request: &BinaryRequest,
+        source: &Source,
+        options: &BaseOptions,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, BaseError> {
+        let (dump, live, database) = match source {
+            Source::Url(url) => {
+                let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
+                let live = live::fetch(state, request, url, max_age, progress).await?;
+                // The URL says which database; --database chooses among those of a cluster dump.
+                let archive = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
+                (archive, Some(live), None)
+            }
+            other => (other.clone(), None, options.database.clone()),
+        };
+        let pg_restore = pg_restore_for(&dump, request)?;
+        let facts = DumpFacts::inspect(&dump, pg_restore.as_ref(), database.as_deref()).await?;
+        let taken_at = live.as_ref().map(|live| live.taken_at);
+        Ok(Self { dump, facts, pg_restore, database, taken_at, _live: live })
     }
 }
 
@@ -320,17 +467,7 @@ impl Making<'_> {
         manifest::of(&data_dir)
             .and_then(|text| write_private(&path, text.as_bytes()))
             .map_err(|error| BaseError::Record { path, error })?;
-        let record = BaseRecord {
-            format: FORMAT,
-            database: outcome.database,
-            warnings: outcome.warnings,
-            notes: outcome.notes,
-            rows: outcome.rows,
-            bytes: outcome.bytes,
-            created_roles: outcome.created_roles,
-            source_version: self.facts.server_version.clone(),
-            first_transaction,
-        };
+        let record = BaseRecord::of(outcome, self.facts.server_version.clone(), first_transaction);
         let path = partial.path().join(RECORD);
         serde_json::to_vec_pretty(&record)
             .map_err(std::io::Error::other)
@@ -341,7 +478,7 @@ impl Making<'_> {
 
     async fn restore(&self, server: &Server, database: Option<&str>) -> Result<RestoreOutcome, BaseError> {
         if *self.dump == Source::Empty {
-            return Ok(restore::make_empty(server.endpoint(), database).await?);
+            return Ok(restore::make_empty(Destination::private(server.endpoint()), database).await?);
         }
         let text = TextStream::open(self.dump, self.pg_restore, Extent::Whole)
             .await?
@@ -394,8 +531,12 @@ fn pg_restore_for(dump: &Source, request: &BinaryRequest) -> Result<Option<ToolB
 }
 
 fn key(fingerprint: &str, binaries: &Binaries, database: Option<&str>) -> String {
+    digest(&[fingerprint, &binaries.version, &binaries.dir.to_string_lossy(), database.unwrap_or_default()])
+}
+
+fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [fingerprint, &binaries.version, &binaries.dir.to_string_lossy(), database.unwrap_or_default()] {
+    for part in parts {
         hash.update(part);
         hash.update([0]);
     }

@@ -1,6 +1,10 @@
 //! What is done with each statement of a dump: sent as it stands, sent changed, or left out; and what its failure
 //! means. Pure.
 
+mod elsewhere;
+
+pub use elsewhere::{Elsewhere, decide_elsewhere};
+
 use crate::copy::words::{WordKind, Words};
 
 /// What to do with one statement.

@@ -9,12 +9,14 @@ pub use error::RestoreError;
 use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
 use crate::copy::event_triggers::EventTriggers;
 use crate::copy::facts::DumpFacts;
-use crate::copy::policy::{self, Action, OnFailure, RoleDefinition};
+use crate::copy::policy::{self, Action, Elsewhere, OnFailure, RoleDefinition};
+use crate::copy::provider;
 use crate::copy::settle;
 use crate::copy::words::Words;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::server::SUPERUSER;
-use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier};
+use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier, quote_literal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of `INSERT` statements sent in one message.
@@ -41,6 +43,32 @@ pub struct RestoreOutcome {
     pub bytes: u64,
 }
 
+/// Where a dump is restored to.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The server.
+    pub endpoint: &'a Endpoint,
+    /// A database of it that is there already.
+    pub maintenance: &'a str,
+    /// The name its database gets; the one in the dump where none is said.
+    pub database: Option<&'a str>,
+    /// A comment it gets before anything is in it.
+    pub comment: Option<&'a str>,
+}
+
+impl<'a> Destination<'a> {
+    /// A server of our own.
+    pub fn private(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, maintenance: "template1", database: None, comment: None }
+    }
+
+    async fn mark(&self, admin: &mut Session, database: &str) -> Result<(), ServerError> {
+        let Some(comment) = self.comment else { return Ok(()) };
+        let (database, comment) = (quote_identifier(database), quote_literal(comment));
+        admin.execute(&format!("COMMENT ON DATABASE {database} IS {comment}")).await.map(|_| ())
+    }
+}
+
 /// Restores a dump into a server that has nothing but its template databases yet, gives what nobody owns to a plain
 /// role, and settles statistics.
 ///
@@ -48,24 +76,46 @@ pub struct RestoreOutcome {
 /// Anything that would leave tables, rows, indexes, constraints, views, functions or types other than in the source,
 /// with file and line.
 pub async fn restore(
-    mut reader: DumpReader,
+    reader: DumpReader,
     facts: &DumpFacts,
     endpoint: &Endpoint,
     requested: Option<&str>,
 ) -> Result<RestoreOutcome, RestoreError> {
+    restore_to(reader, facts, Destination::private(endpoint), requested).await
+}
+
+/// The same into a new database of any server. On a server of others, roles that were there before own nothing in it.
+///
+/// # Errors
+/// As [`restore`].
+pub async fn restore_to(
+    mut reader: DumpReader,
+    facts: &DumpFacts,
+    destination: Destination<'_>,
+    requested: Option<&str>,
+) -> Result<RestoreOutcome, RestoreError> {
+    let endpoint = destination.endpoint;
     let source_name = target::source_database(facts, requested, reader.name())?;
-    let mut admin = connect(endpoint, "template1").await?;
+    let mut admin = connect(endpoint, destination.maintenance).await?;
     target::refuse_missing_extensions(&mut admin, facts, reader.name()).await?;
     target::refuse_missing_collations(&mut admin, facts, reader.name()).await?;
-    let mut outcome = target::create_database(&mut admin, facts, source_name.as_deref()).await?;
+    let mut outcome =
+        target::create_database(&mut admin, facts, destination.database.or(source_name.as_deref())).await?;
+    destination.mark(&mut admin, &outcome.database).await?;
     admin.close().await;
     let session = connect(endpoint, &outcome.database).await?;
     // Role names are kept in the bytes of the database they are made from, so it must be this one.
     let mut admin = connect(endpoint, &outcome.database).await?;
     let roles = admin.query("SELECT rolname FROM pg_roles").await?;
+    let rule = match (endpoint.as_remote(), endpoint.abilities().has(Ability::Superuser)) {
+        (None, _) => RoleRule::All,
+        (Some(_), true) => RoleRule::Ours(provider::ours(&mut admin).await?),
+        (Some(_), false) => RoleRule::None,
+    };
     let mut restoring = Restoring {
         endpoint: endpoint.clone(),
         source_name: source_name.unwrap_or_else(|| outcome.database.clone()),
+        rule,
         several: facts.cluster || requested.is_some() && facts.databases.len() > 1,
         // Before its first \connect, a cluster dump speaks of what all databases share.
         active: !facts.cluster,
@@ -93,24 +143,38 @@ pub async fn restore(
 ///
 /// # Errors
 /// What the server says.
-pub async fn make_empty(endpoint: &Endpoint, requested: Option<&str>) -> Result<RestoreOutcome, RestoreError> {
-    let mut admin = connect(endpoint, "template1").await?;
-    let outcome = target::create_database(&mut admin, &DumpFacts::default(), requested).await?;
+pub async fn make_empty(destination: Destination<'_>, requested: Option<&str>) -> Result<RestoreOutcome, RestoreError> {
+    let mut admin = connect(destination.endpoint, destination.maintenance).await?;
+    let name = destination.database.or(requested);
+    let outcome = target::create_database(&mut admin, &DumpFacts::default(), name).await?;
+    destination.mark(&mut admin, &outcome.database).await?;
     admin.close().await;
     Ok(RestoreOutcome { notes: Vec::new(), ..outcome })
 }
 
 async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, RestoreError> {
-    let mut session = Session::connect(endpoint, database, SUPERUSER, "seatrial restore").await?;
+    let mut session = Session::connect(endpoint, database, endpoint.observer(), "seatrial restore").await?;
+    // A superuser alone chooses the language of messages, in which missing roles are told.
+    let english = if session.abilities.has(Ability::Superuser) { "SET lc_messages = 'C'; " } else { "" };
     // What the database or the cluster sets by default must not bind the session that builds it.
-    session
-        .execute(&format!("SET lc_messages = 'C'; SET client_min_messages = error; {UNBOUND}; SET row_security = off"))
-        .await?;
+    session.execute(&format!("{english}SET client_min_messages = error; {UNBOUND}; SET row_security = off")).await?;
     Ok(session)
+}
+
+/// Which of the dump's roles are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RoleRule {
+    /// All of them.
+    All,
+    /// Those that are missing; only these, which Seatrial made now or before, are changed.
+    Ours(BTreeSet<String>),
+    /// None.
+    None,
 }
 
 struct Restoring {
     endpoint: Endpoint,
+    rule: RoleRule,
     /// The database's name in the dump.
     source_name: String,
     several: bool,
@@ -174,7 +238,11 @@ impl Restoring {
         self.session.close().await;
         self.admin.close().await;
         let mut session = connect(&self.endpoint, &self.outcome.database).await?;
-        let (given, refused) = settle::give_away_unowned(&mut session).await?;
+        let (given, refused) = match &self.rule {
+            RoleRule::All => settle::give_away_unowned(&mut session).await?,
+            RoleRule::Ours(ours) => settle::give_away_of_others(&mut session, ours).await?,
+            RoleRule::None => (0, Vec::new()),
+        };
         if given > 0 {
             self.outcome
                 .notes
@@ -220,7 +288,20 @@ impl Restoring {
             return if self.batch_bytes >= BATCH_BYTES { self.flush(reader).await } else { Ok(()) };
         }
         self.flush(reader).await?;
-        match policy::decide(&statement.sql) {
+        let action = match &self.rule {
+            RoleRule::All => policy::decide(&statement.sql),
+            rule => {
+                let ours = |name: &str| matches!(rule, RoleRule::Ours(ours) if ours.contains(name));
+                let at = Elsewhere {
+                    superuser: matches!(rule, RoleRule::Ours(_)),
+                    source_name: &self.source_name,
+                    database: &self.outcome.database,
+                    is_ours: &ours,
+                };
+                policy::decide_elsewhere(&statement.sql, at)
+            }
+        };
+        match action {
             Action::ClientEncoding(encoding) => {
                 reader.set_encoding(&encoding);
                 self.encoding = Some(encoding).filter(|encoding| !is_utf8(encoding));
@@ -329,6 +410,7 @@ impl Restoring {
             };
             attempts += 1;
             if attempts < 100
+                && self.rule != RoleRule::None
                 && let Some(role) = missing(&error, "role")
                 && !self.known_roles.contains(role)
                 && !role.starts_with("pg_")
@@ -445,6 +527,9 @@ impl Restoring {
         if role.name.starts_with("pg_") || role.name == SUPERUSER || role.name.is_empty() {
             return Ok(());
         }
+        if self.rule != RoleRule::All {
+            return self.define_role_elsewhere(role).await;
+        }
         if !role.left_out.is_empty() {
             self.left_out.entry(role.name.clone()).or_default().extend(role.left_out);
         }
@@ -471,6 +556,35 @@ impl Restoring {
         Ok(())
     }
 
+    /// On a server of others: made if it is missing, and changed only if it was made for a dump.
+    async fn define_role_elsewhere(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
+        let RoleRule::Ours(ours) = &mut self.rule else { return Ok(()) };
+        // Each in a transaction of its own, with its marker: not in one that the dump has open.
+        let session = &mut self.admin;
+        for name in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
+            if !name.starts_with("pg_") && self.known_roles.insert(name.clone()) {
+                let name = name.clone();
+                provider::make_role(session, &name, None, "NOLOGIN").await?;
+                ours.insert(name.clone());
+                self.outcome.created_roles.push(name);
+            }
+        }
+        if !self.outcome.created_roles.contains(&role.name) {
+            if !ours.contains(&role.name) {
+                let warning = format!("role {} was on the server before: it owns nothing on the copy", role.name);
+                self.warn(Some(warning));
+            }
+            return Ok(());
+        }
+        let memberships = role.member_of.iter().map(|of| (of, &role.name));
+        let memberships = memberships.chain(role.members.iter().map(|member| (&role.name, member)));
+        for (of, member) in memberships.filter(|(of, member)| ours.contains(*of) && ours.contains(*member)) {
+            let grant = format!("GRANT {} TO {}", quote_identifier(of), quote_identifier(member));
+            session.execute(&grant).await?;
+        }
+        Ok(())
+    }
+
     fn is_of_another_database(&self, words: &Words<'_>) -> bool {
         let named = if words.start_with("ALTER DATABASE") {
             words.name(2)
@@ -481,7 +595,9 @@ impl Restoring {
         } else {
             words.find(1, "DATABASE").filter(|at| words.is(at - 1, "ON")).and_then(|at| words.name(at + 1))
         };
-        named.is_some_and(|name| name != self.outcome.database)
+        // On a server of others the database has another name than in the dump.
+        let own = if self.rule == RoleRule::All { &self.outcome.database } else { &self.source_name };
+        named.is_some_and(|name| name != *own)
     }
 
     fn is_comment_on_omitted_extension(&self, words: &Words<'_>) -> bool {

@@ -43,9 +43,9 @@ pub enum RoleError {
 }
 
 /// The owner of most tables, what extensions brought left out.
-const OWNER_OF_MOST_TABLES: &str = "
+pub(super) const OWNER_OF_MOST_TABLES: &str = "
 SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relowner <> 10
+WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relowner <> 10 AND NOT r.rolsuper
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 GROUP BY r.rolname ORDER BY count(*) DESC, r.rolname LIMIT 1";
 
@@ -95,24 +95,44 @@ pub async fn prepare_roles(session: &mut Session, requested: Option<&str>) -> Re
         ));
     }
     grant_what_owners_have(session, &mut prepared).await.map_err(refused(&role))?;
-    note_row_security(session, &mut prepared).await.map_err(refused(&role))?;
+    prepared.notes.extend(forced_row_security(session, &role).await.map_err(refused(&role))?);
     Ok(prepared)
 }
 
+/// What is granted on a server of others, where the database belongs to the observer: rights within the copy, and to roles
+/// that Seatrial made (`ours`) each other's, as on a server of its own. A clone has production's memberships.
+///
+/// # Errors
+/// What the server says.
+pub(super) async fn grant_on_a_shared_server(
+    session: &mut Session,
+    role: &str,
+    ours: bool,
+) -> Result<Vec<String>, ServerError> {
+    let mut prepared = PreparedRole { role: role.to_owned(), notes: Vec::new() };
+    if ours {
+        session.execute(&format!("ALTER ROLE {} INHERIT", quote_identifier(role))).await?;
+        let known = super::provider::ours(session).await?;
+        let owners = column(session, OWNERS).await?.into_iter().filter(|owner| known.contains(owner)).collect();
+        grant_owners(session, &mut prepared, owners).await?;
+    }
+    grant_within(session, role).await?;
+    Ok(prepared.notes)
+}
+
 /// Says so where the role may meet fewer rows than production's: whoever migrates there may be above row security.
-async fn note_row_security(session: &mut Session, prepared: &mut PreparedRole) -> Result<(), ServerError> {
+pub(super) async fn forced_row_security(session: &mut Session, role: &str) -> Result<Option<String>, ServerError> {
     let forced = column(session, FORCED_ROW_SECURITY).await?;
     let more = match forced.len() {
-        0 => return Ok(()),
+        0 => return Ok(None),
         1 => String::new(),
         many => format!(" and {} more", many - 1),
     };
-    prepared.notes.push(format!(
-        "row security is forced on {}{more}: as in production, role {} meets only the rows its policies show; a \
+    Ok(Some(format!(
+        "row security is forced on {}{more}: as in production, role {role} meets only the rows its policies show; a \
          superuser, or a role with BYPASSRLS, would meet all",
-        forced[0], prepared.role
-    ));
-    Ok(())
+        forced[0]
+    )))
 }
 
 /// Lets a role that hot queries name log in on a copy, as no superuser.
@@ -171,18 +191,30 @@ async fn grant_what_owners_have(session: &mut Session, prepared: &mut PreparedRo
     confine(session, &prepared.role).await?;
     // Up to 15 a member uses what it was given only if it inherits; from 16 each membership says so.
     session.execute(&format!("ALTER ROLE {role} INHERIT")).await?;
-    let number = session.query("SHOW server_version_num").await?;
-    let with = match number.scalar().and_then(|number| number.parse::<u32>().ok()) {
-        Some(160_000..) => " WITH INHERIT TRUE, SET TRUE",
-        _ => "",
-    };
     let owned_by_nobody = "SELECT 1 FROM pg_database WHERE datname = current_database() AND datdba = 10";
     if !session.query(owned_by_nobody).await?.rows.is_empty() {
         let name = session.query("SELECT current_database()").await?;
         let database = quote_identifier(name.scalar().unwrap_or_default());
         session.execute(&format!("ALTER DATABASE {database} OWNER TO {role}")).await?;
     }
-    for owner in column(session, OWNERS).await? {
+    let owners = column(session, OWNERS).await?;
+    grant_owners(session, prepared, owners).await?;
+    grant_within(session, &prepared.role).await
+}
+
+/// Makes the role a member of each of these.
+async fn grant_owners(
+    session: &mut Session,
+    prepared: &mut PreparedRole,
+    owners: Vec<String>,
+) -> Result<(), ServerError> {
+    let role = quote_identifier(&prepared.role);
+    let number = session.query("SHOW server_version_num").await?;
+    let with = match number.scalar().and_then(|number| number.parse::<u32>().ok()) {
+        Some(160_000..) => " WITH INHERIT TRUE, SET TRUE",
+        _ => "",
+    };
+    for owner in owners {
         if owner == prepared.role {
             continue;
         }
@@ -197,10 +229,16 @@ async fn grant_what_owners_have(session: &mut Session, prepared: &mut PreparedRo
             Err(error) => return Err(error),
         }
     }
-    let name = session.query("SELECT current_database()").await?;
-    let database = quote_identifier(name.scalar().unwrap_or_default());
+    Ok(())
+}
+
+/// What the role gets in the copy itself: the database, and its schemas.
+async fn grant_within(session: &mut Session, name: &str) -> Result<(), ServerError> {
+    let role = quote_identifier(name);
+    let database = session.query("SELECT current_database()").await?;
+    let database = quote_identifier(database.scalar().unwrap_or_default());
     session.execute(&format!("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {role}")).await?;
-    let closed = CLOSED_SCHEMAS.replace("$role", &quote_literal(&prepared.role));
+    let closed = CLOSED_SCHEMAS.replace("$role", &quote_literal(name));
     for schema in column(session, &closed).await? {
         session.execute(&format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", quote_identifier(&schema))).await?;
     }

@@ -1,9 +1,13 @@
 //! One disposable copy of a base, with a server of its own: the only place where a statement that writes may run.
 
-use super::base::Base;
+use super::base::{Base, BasePlace};
+use super::provider::PlaceError;
+use super::provider::clones::CloneCopy;
+use super::provider::server::ServerCopy;
 use super::role::{self, RoleError};
 use super::state::RunDir;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::{Abilities, Ability};
 use crate::engine::postgres::apply::Target;
 use crate::engine::postgres::server::{ClusterError, Server};
 use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
@@ -19,6 +23,12 @@ pub enum ScratchError {
     /// Roles cannot be made ready.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// Where copies are made, something is at fault.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Settings that were asked for and that are not the copy's to choose.
+    #[error("the copy's server cannot be given settings of its own: {0}")]
+    Settings(&'static str),
     /// A value of `[production]` that the copy's server does not take.
     #[error("[production.{table}] {name} = \"{value}\": {error}", table = table(role))]
     Setting {
@@ -43,6 +53,9 @@ fn table(role: &Option<String>) -> String {
 /// `unrecognized configuration parameter`.
 const UNKNOWN_PARAMETER: &str = "42704";
 
+/// `insufficient_privilege`.
+const NO_RIGHT: &str = "42501";
+
 /// Who runs what on a copy, and under which settings.
 #[derive(Debug, Clone, Default)]
 pub struct Roles {
@@ -58,10 +71,21 @@ pub struct Roles {
     pub role_settings: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// What a copy is, for its end.
+#[derive(Debug)]
+enum Home {
+    /// A server of its own.
+    Private(Server),
+    /// A database of an existing server.
+    Server(ServerCopy),
+    /// A clone of somebody else's making.
+    Clone(CloneCopy),
+}
+
 /// A copy with its server running.
 #[derive(Debug)]
 pub struct ScratchDatabase {
-    server: Server,
+    home: Home,
     /// Where migrations run, and as whom.
     pub target: Target,
     /// What could not be granted as production would have it.
@@ -87,8 +111,25 @@ impl ScratchDatabase {
         roles: &Roles,
         settings: &[(&str, &str)],
     ) -> Result<Self, ScratchError> {
+        let place = match &base.place {
+            BasePlace::Cache(place) => place,
+            // A server of others keeps its settings: whoever cannot do without has to ask first.
+            BasePlace::Server(_) | BasePlace::Clones(_) if !settings.is_empty() => {
+                return Err(ScratchError::Settings(Ability::ServerSettings.lacking()));
+            }
+            BasePlace::Server(server) => {
+                let mut copy = server.copy(roles).await?;
+                let (target, notes) = (copy.target.clone(), std::mem::take(&mut copy.notes));
+                return Ok(Self { home: Home::Server(copy), target, notes });
+            }
+            BasePlace::Clones(clones) => {
+                let mut copy = clones.copy(roles).await?;
+                let (target, notes) = (copy.target.clone(), std::mem::take(&mut copy.notes));
+                return Ok(Self { home: Home::Clone(copy), target, notes });
+            }
+        };
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let server = base.copy(run, settings).await?;
+        let server = base.copy(place, run, settings).await?;
         let mut session = Session::observer(server.endpoint(), &base.record.database, "roles").await?;
         let prepared = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
         for login in &roles.hot_queries {
@@ -103,10 +144,10 @@ impl ScratchDatabase {
             role: prepared.role,
             search_path: roles.search_path.clone(),
         };
-        Ok(Self { server, target, notes })
+        Ok(Self { home: Home::Private(server), target, notes })
     }
 
-    /// A session of the bootstrap superuser, for looking.
+    /// A session of the bootstrap superuser, for looking; of the user of its address where the server is not its own.
     ///
     /// # Errors
     /// What the server says.
@@ -114,23 +155,35 @@ impl ScratchDatabase {
         Session::observer(&self.target.endpoint, &self.target.database, application_name).await
     }
 
-    /// Where its server keeps its files.
-    pub fn data_dir(&self) -> &std::path::Path {
-        self.server.data_dir()
+    /// Where its server keeps its files, if they can be reached.
+    pub fn data_dir(&self) -> Option<&std::path::Path> {
+        match &self.home {
+            Home::Private(server) => Some(server.data_dir()),
+            Home::Server(_) | Home::Clone(_) => None,
+        }
     }
 
-    /// Stops the server at once and removes the copy.
+    /// What may be done on it.
+    pub fn abilities(&self) -> Abilities {
+        self.target.endpoint.abilities()
+    }
+
+    /// Removes the copy; a server of its own is stopped at once.
     ///
     /// # Errors
-    /// A server that does not die, a folder that cannot be removed.
+    /// A server that does not die, a folder that cannot be removed; what an existing server or a service says.
     pub async fn destroy(self) -> Result<(), ScratchError> {
-        Ok(self.server.destroy().await?)
+        match self.home {
+            Home::Private(server) => Ok(server.destroy().await?),
+            Home::Server(copy) => Ok(copy.destroy().await?),
+            Home::Clone(copy) => Ok(copy.destroy().await?),
+        }
     }
 }
 
 /// Gives the copy what production has set. A parameter this server's version lacks and a role the source lacks are
 /// noted.
-async fn set_as_in_production(
+pub(super) async fn set_as_in_production(
     session: &mut Session,
     database: &str,
     roles: &Roles,
@@ -160,6 +213,9 @@ async fn set_as_in_production(
         let set = format!("ALTER {whose} SET {} = {}", quote_identifier(name), quote_literal(value));
         match session.execute(&set).await {
             Ok(_) => {}
+            Err(error) if error.sqlstate == NO_RIGHT && !session.abilities.has(Ability::Superuser) => {
+                notes.push(format!("production sets {name}, which the user of the server may not: left out"));
+            }
             Err(error) if error.sqlstate == UNKNOWN_PARAMETER => {
                 notes.push(format!("production sets {name}, which this server does not know: left out"));
             }

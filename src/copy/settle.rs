@@ -1,8 +1,10 @@
 //! What is done to a restored database once: what nobody owns gets an owner, and statistics are settled.
 
+use crate::copy::provider::make_role;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::session::{Rows, Session, quote_identifier, quote_literal};
 use crate::engine::postgres::settle::PARENTS_OF_FOREIGN_TABLES;
+use std::collections::BTreeSet;
 
 /// The plain role that owns what a source leaves unowned.
 pub const DEFAULT_OWNER: &str = "seatrial_owner";
@@ -49,11 +51,50 @@ pub async fn give_away_unowned(session: &mut Session) -> Result<(usize, Vec<Stri
     if unowned.rows.is_empty() {
         return Ok((0, Vec::new()));
     }
-    let owner = quote_identifier(DEFAULT_OWNER);
     let known = session.query(&format!("SELECT FROM pg_roles WHERE rolname = '{DEFAULT_OWNER}'")).await?;
     if known.rows.is_empty() {
-        session.execute(&format!("CREATE ROLE {owner} NOLOGIN")).await?;
+        session.execute(&format!("CREATE ROLE {} NOLOGIN", quote_identifier(DEFAULT_OWNER))).await?;
     }
+    give(session, &unowned).await
+}
+
+/// The same on a server of others, for what belongs to anybody but roles that Seatrial made there: nothing is ever run as
+/// somebody who may have rights elsewhere on it.
+///
+/// # Errors
+/// As [`give_away_unowned`].
+pub async fn give_away_of_others(
+    session: &mut Session,
+    ours: &BTreeSet<String>,
+) -> Result<(usize, Vec<String>), ServerError> {
+    let ours: Vec<String> = ours.iter().map(|role| quote_literal(role)).collect();
+    // A list must not be empty; nobody has this name.
+    let ours = if ours.is_empty() { "''".to_owned() } else { ours.join(", ") };
+    give_away(session, &format!("NOT IN (SELECT oid FROM pg_roles WHERE rolname IN ({ours}))")).await
+}
+
+/// The same on a clone, for what belongs to superusers.
+///
+/// # Errors
+/// As [`give_away_unowned`].
+pub async fn give_away_of_superusers(session: &mut Session) -> Result<(usize, Vec<String>), ServerError> {
+    give_away(session, "IN (SELECT oid FROM pg_roles WHERE rolsuper)").await
+}
+
+async fn give_away(session: &mut Session, whose: &str) -> Result<(usize, Vec<String>), ServerError> {
+    let owned = session.query(&UNOWNED.replace("= 10", whose)).await?;
+    if owned.rows.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let known = session.query(&format!("SELECT FROM pg_roles WHERE rolname = '{DEFAULT_OWNER}'")).await?;
+    if known.rows.is_empty() {
+        make_role(session, DEFAULT_OWNER, None, "NOLOGIN").await?;
+    }
+    give(session, &owned).await
+}
+
+async fn give(session: &mut Session, unowned: &Rows) -> Result<(usize, Vec<String>), ServerError> {
+    let owner = quote_identifier(DEFAULT_OWNER);
     let mut refused = Vec::new();
     let mut given = 0;
     for alter in unowned.rows.iter().filter_map(|row| row.first()?.as_deref()) {

@@ -5,14 +5,16 @@
 //! else; as root they let the user servers run as pass through, and only the leaves belong to it.
 
 mod base;
+mod claimed;
 mod clear;
 mod lock;
 mod run;
 mod sweep;
 
-pub(in crate::copy) use lock::{open_lock, sign, take_from_the_dead};
+use lock::open_lock;
 
 pub use base::{BaseSlot, PartialBase, ReadyBase};
+pub use claimed::ClaimedFile;
 pub use run::RunDir;
 pub use sweep::sweep;
 
@@ -67,7 +69,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Turns an I/O error into one that names the path and what was tried.
-pub(in crate::copy) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
     move |error| StateError::Io { action, path, error }
 }

@@ -5,6 +5,7 @@ use super::{Ready, Rehearsal, RehearsalError, cause, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::apply::apply;
 use crate::engine::postgres::attribute::Attributor;
 use crate::engine::postgres::session::{Session, quote_identifier};
@@ -59,9 +60,15 @@ fn cut_off(rehearsal: &Rehearsal) -> Option<usize> {
 /// Lets the migration's role become the roles that queries run as: their plans are made in its session, since nobody else
 /// sees what it has not committed. On this copy nothing else is looked at.
 async fn lend_roles(superuser: &mut Session, copy: &ScratchDatabase, queries: &[HotQuery]) -> Result<(), ServerError> {
+    if !superuser.abilities.has(Ability::Superuser) {
+        // Everything runs as one user there.
+        return Ok(());
+    }
     let roles: BTreeSet<&str> = queries.iter().filter_map(|query| query.role.as_deref()).collect();
     for role in roles.into_iter().filter(|role| *role != copy.target.role) {
-        let (role, to) = (quote_identifier(role), quote_identifier(&copy.target.role));
+        // Whoever logs in for it, where that is another one: a user of this run's alone.
+        let to = copy.target.endpoint.login_of(&copy.target.role);
+        let (role, to) = (quote_identifier(role), quote_identifier(to));
         match superuser.execute(&format!("GRANT {role} TO {to}")).await {
             // A member of the role it would become a member of: its own rights have to do.
             Err(error) if error.sqlstate == "0LP01" => {}

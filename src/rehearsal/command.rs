@@ -3,6 +3,7 @@
 
 use super::{Plan, Ready, Rehearsal, RehearsalError};
 use crate::copy::scratch::ScratchDatabase;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::apply::{Applied, Unwatched, apply};
 use crate::engine::postgres::command;
 use crate::engine::postgres::launch::ToolOutput;
@@ -20,6 +21,9 @@ use std::time::Instant;
 /// Why a command cannot be rehearsed. Nothing of it holds values of user data.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// Its copy is on a server that keeps its log to itself.
+    #[error("a command is rehearsed on a server of the run's own alone: {0}")]
+    Elsewhere(&'static str),
     /// It failed without the server's having refused anything.
     #[error(
         "`{line}` ended with {status} before it had sent anything that the server refused; what it wrote stands above"
@@ -75,6 +79,9 @@ struct State {
 /// # Errors
 /// See [`CommandError`], and whatever keeps copies from being made.
 pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorded, RehearsalError> {
+    if !plan.base.is_private() {
+        return Err(CommandError::Elsewhere(Ability::Files.lacking()).into());
+    }
     plan.progress.say(&format!("running `{}` on this machine, against a copy", command.line));
     let copy = plan.bare_copy_with(&command::LOGGING).await?;
     let mut superuser = copy.superuser("recorded").await?;
@@ -83,7 +90,8 @@ pub(super) async fn record(plan: &Plan<'_>, command: &Command) -> Result<Recorde
     let ran = command::run(command, &copy.target)
         .await
         .map_err(|error| CommandError::NotAgain { line: command.line.clone(), why: error.to_string() })?;
-    let sent = command::sent(&mut superuser, copy.data_dir(), &copy.target.role).await.map_err(CommandError::Log)?;
+    let data_dir = copy.data_dir().ok_or(CommandError::Elsewhere(Ability::Files.lacking()))?;
+    let sent = command::sent(&mut superuser, data_dir, &copy.target.role).await.map_err(CommandError::Log)?;
     let time = human::duration(started.elapsed().as_secs_f64() * 1e3);
     plan.progress.say(&format!("`{}` ended after {time}: {}", command.line, ran.status));
     let volatile = superuser.query(VOLATILE).await?.rows.into_iter().flatten().flatten().collect();

@@ -30,12 +30,20 @@ pub(super) fn of_triggers(rehearsal: &Rehearsal, capture: &PlanCapture) -> Optio
 }
 
 /// For one capture before the run: the machine was noisy, or statistics its plan rests on could not be kept.
-pub(super) fn of(capture: &PlanCapture, repaired: &[RepairedColumn], noisy: bool) -> Option<String> {
+pub(super) fn of(
+    capture: &PlanCapture,
+    repaired: &[RepairedColumn],
+    disturbed: &[String],
+    noisy: bool,
+) -> Option<String> {
     if noisy {
         return Some("too many queries differed between two captures of the same state".to_owned());
     }
     let plan = capture.captured.plan()?;
     let relations: Vec<String> = plan.relations().iter().map(|relation| relation.qualified()).collect();
+    if let Some(table) = disturbed.iter().find(|table| relations.contains(table)) {
+        return Some(format!("autovacuum of the server worked on {table} while it was measured"));
+    }
     repaired.iter().filter(|column| relations.contains(&column.table)).find_map(|column| match &column.method {
         RepairMethod::SampledInstead(why) => Some(format!(
             "the statistics of {}.{} are a fresh sample, not those from before: {why}",

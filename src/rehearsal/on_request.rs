@@ -2,20 +2,23 @@
 //! budget. Whatever keeps it from being measured is a note, and no answer depends on it.
 
 use super::budget::{Needs, SAFER, TIMES, WRITES};
-use super::{Ready, Rehearsal, RehearsalError, safer, timing, within_time, writes};
+use super::{Ready, Rehearsal, RehearsalError, needs, safer, timing, within_time, writes};
+use crate::engine::postgres::abilities::Abilities;
 
 /// Measures what was asked for.
-pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
+pub(super) async fn measure(plan: &Ready<'_>, rehearsal: &mut Rehearsal, abilities: Abilities) {
     if plan.settings.suggest.is_some() {
-        step(plan, rehearsal, "safer forms", (SAFER, 1), async |each| safer::measure(plan, each).await).await;
+        let lacking = needs::lacking(abilities, needs::SAFER);
+        step(plan, rehearsal, "safer forms", lacking, (SAFER, 1), async |each| safer::measure(plan, each).await).await;
     }
     if plan.settings.measure_writes {
         let what = "what writes pay";
-        step(plan, rehearsal, what, (WRITES, 1), async |each| writes::measure(plan, each).await).await;
+        let lacking = needs::lacking(abilities, needs::WRITES);
+        step(plan, rehearsal, what, lacking, (WRITES, 1), async |each| writes::measure(plan, each).await).await;
     }
     if plan.settings.measure_time {
         let what = "the time of changed queries";
-        step(plan, rehearsal, what, (TIMES, 2), async |each| timing::measure(plan, each).await).await;
+        step(plan, rehearsal, what, None, (TIMES, 2), async |each| timing::measure(plan, each).await).await;
     }
 }
 
@@ -24,6 +27,7 @@ async fn step(
     plan: &Ready<'_>,
     rehearsal: &mut Rehearsal,
     what: &str,
+    lacking: Option<String>,
     (needs, side_by_side): (Needs, u64),
     work: impl AsyncFnOnce(&mut Rehearsal) -> Result<Option<String>, RehearsalError>,
 ) {
@@ -31,6 +35,8 @@ async fn step(
         Some("the migration does not apply".to_owned())
     } else if rehearsal.settled.is_none() {
         Some("needs the measure pass".to_owned())
+    } else if lacking.is_some() {
+        lacking
     } else {
         plan.budget.no_room_for(needs, side_by_side, rehearsal)
     };

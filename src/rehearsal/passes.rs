@@ -36,6 +36,7 @@ pub(super) async fn measure(
     let mut session = copy.target.session("settings").await?;
     (rehearsal.engine_version, rehearsal.engine_settings) = facts::engine(&mut session).await?;
     session.close().await;
+    let vacuumed = settle::autovacuumed(&mut superuser).await?;
     super::draw::draw(plan, &copy, &mut superuser, rehearsal).await?;
     let (before, again) = snapshot_twice(plan, &copy, &mut superuser, &rehearsal.queries).await?;
     rehearsal.again = again;
@@ -67,6 +68,8 @@ pub(super) async fn measure(
         rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
     }
     rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, rehearsal).await?);
+    let later = settle::autovacuumed(&mut superuser).await?;
+    rehearsal.disturbed = later.difference(&vacuumed).map(|(table, _)| table.clone()).collect();
     superuser.close().await;
     copy.destroy().await?;
     compare(plan, rehearsal);
@@ -238,7 +241,7 @@ pub(super) fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
     let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
     let noisy = rehearsal.self_test().is_noisy();
     let doubt = |capture: &PlanCapture| diff::plan::Doubt {
-        lowers: doubt::of(capture, &rehearsal.repaired, noisy),
+        lowers: doubt::of(capture, &rehearsal.repaired, &rehearsal.disturbed, noisy),
         forbids: doubt::of_triggers(rehearsal, capture),
     };
     let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), values, doubt);

@@ -5,6 +5,7 @@ use crate::copy::scratch::ScratchDatabase;
 use crate::diff::plan::fingerprint::Fingerprints;
 use crate::diff::plan::names::Names;
 use crate::diff::plan::verdict::Verdict;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::explain::CaptureOptions;
 use crate::engine::postgres::session::Session;
@@ -51,7 +52,9 @@ impl Sampling {
         superuser: &mut Session,
         known: Option<&Snapshot>,
     ) -> Result<Vec<Vec<PlanCapture>>, RehearsalError> {
-        let Some(known) = known.filter(|_| !self.is_idle()) else { return Ok(Vec::new()) };
+        // Where statistics cannot be put back, every sample would stay.
+        let may = superuser.abilities.has(Ability::StatisticsTransplant) && !self.is_idle();
+        let Some(known) = known.filter(|_| may) else { return Ok(Vec::new()) };
         let mine: BTreeSet<&str> = self.queries.iter().map(|query| query.name.as_str()).collect();
         let plans = known.plans.iter().filter(|capture| mine.contains(capture.key.query.as_str()));
         let read: BTreeSet<_> =

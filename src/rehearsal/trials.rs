@@ -2,16 +2,24 @@
 
 use super::schedule::{NOT_ASKED_FOR, budget_only, skip, timed};
 use super::wanted::Wanted;
-use super::{Ready, Rehearsal, RehearsalError, beside, retry};
+use super::{Ready, Rehearsal, RehearsalError, beside, needs, retry};
+use crate::engine::postgres::abilities::Abilities;
 use crate::report::v1::PassName;
 
 /// Runs them, one after the other.
-pub(super) async fn run(plan: &Ready<'_>, rehearsal: &mut Rehearsal, wanted: &Wanted) -> Result<(), RehearsalError> {
+pub(super) async fn run(
+    plan: &Ready<'_>,
+    rehearsal: &mut Rehearsal,
+    wanted: &Wanted,
+    abilities: Abilities,
+) -> Result<(), RehearsalError> {
     for (name, wanted) in wanted.trials() {
         if !wanted {
             skip(rehearsal, name, NOT_ASKED_FOR, false);
         } else if let Some(why) = in_the_way(name, rehearsal) {
             skip(rehearsal, name, why, false);
+        } else if let Some(why) = needs::lacking(abilities, needs::needs(name)) {
+            skip(rehearsal, name, &why, false);
         } else if let Some(why) = plan.budget.in_the_way(name, rehearsal) {
             skip(rehearsal, name, &why, true);
         } else {

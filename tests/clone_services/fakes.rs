@@ -48,13 +48,34 @@ pub struct Manner {
     pub databases: Vec<&'static str>,
     /// `expires_at` is refused.
     pub eternal: bool,
+    /// A server of our own, on which each branch is a database.
+    pub real: Option<Real>,
+}
+
+/// Where branches are real: a folder of a socket and a port.
+#[derive(Debug, Clone)]
+pub struct Real {
+    pub folder: String,
+    pub port: u16,
+}
+
+impl Real {
+    /// What a superuser says there.
+    fn say(&self, sql: &str) {
+        let psql = std::process::Command::new("psql")
+            .args(["-X", "-q", "-w", "-U", "seatrial_superuser", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .args(["-h", &self.folder, "-p", &self.port.to_string()])
+            .output()
+            .expect("psql");
+        assert!(psql.status.success(), "{sql}: {}", String::from_utf8_lossy(&psql.stderr));
+    }
 }
 
 impl Default for Manner {
     fn default() -> Self {
         let databases = vec!["app"];
         let (mode, host) = ("physical", "127.0.0.1");
-        Self { slow: 2, end: "", lingers: 2, protected: false, mode, host, databases, eternal: false }
+        Self { slow: 2, end: "", lingers: 2, protected: false, mode, host, databases, eternal: false, real: None }
     }
 }
 
@@ -207,6 +228,9 @@ impl Fake {
                 self.made += 1;
                 let id = format!("br-{}", self.made);
                 self.clones.insert(id.clone(), Clone { name, left: self.manner.slow, ..Clone::default() });
+                if let Some(real) = &self.manner.real {
+                    real.say(&format!("CREATE DATABASE \"{id}\" TEMPLATE shop OWNER app"));
+                }
                 let operation = format!("make-{id}");
                 self.operations.insert(operation.clone(), (id.clone(), self.manner.slow));
                 let databases: Value =
@@ -226,7 +250,11 @@ impl Fake {
                 Reply::json(200, json!({ "databases": all.collect::<Value>() }))
             }
             ("GET", ["connection_uri"]) => {
-                let uri = "postgresql://owner:p%40ss-of-neon@ep-1.example.com/app?sslmode=require";
+                let mut uri = "postgresql://owner:p%40ss-of-neon@ep-1.example.com/app?sslmode=require".to_owned();
+                if let Some(real) = &self.manner.real {
+                    let id = query.split('&').find_map(|part| part.strip_prefix("branch_id=")).unwrap_or_default();
+                    uri = format!("postgresql://app:p%40ss-of-neon@/{id}?host={}&port={}", real.folder, real.port);
+                }
                 let wanted = query.contains("pooled=false") && query.contains("role_name=owner");
                 if wanted { Reply::json(200, json!({ "uri": uri })) } else { refuse(400, query) }
             }
@@ -236,6 +264,9 @@ impl Fake {
                 *left = left.saturating_sub(1);
                 if over && id.starts_with("drop") {
                     self.clones.remove(branch);
+                    if let Some(real) = &self.manner.real {
+                        real.say(&format!("DROP DATABASE IF EXISTS \"{branch}\" WITH (FORCE)"));
+                    }
                 }
                 let end =
                     if self.manner.end.is_empty() || id.starts_with("drop") { "finished" } else { self.manner.end };

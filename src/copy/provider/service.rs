@@ -21,6 +21,13 @@ impl CloneName {
         Self(format!("{PREFIX}{run}-{number}"))
     }
 
+    /// The same for a copy's name of this run, whose words are put together otherwise.
+    pub(super) fn of_copy(name: &str) -> Self {
+        let mut words = name.rsplitn(3, '_');
+        let (number, run) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        Self::new(run, number.parse().unwrap_or_default())
+    }
+
     /// A name read back: nothing that was not made by [`Self::new`].
     pub fn parse(text: &str) -> Option<Self> {
         let (run, number) = text.strip_prefix(PREFIX)?.split_once('-')?;
@@ -80,7 +87,7 @@ pub struct OpenClone {
     pub created_at: Option<jiff::Timestamp>,
 }
 
-/// A service that hands out clones. Calls block; [`super::Keeper`] is the asynchronous side.
+/// A service that hands out clones. Calls block; [`super::Hosted`] is the asynchronous side.
 pub trait CloneService: Send + Sync + 'static {
     /// The contract's name for it, and of the configuration: `dblab`, `neon`.
     fn kind(&self) -> &'static str;
@@ -307,6 +314,7 @@ mod tests {
         {
             assert_eq!(CloneName::parse(other), None, "{other}");
         }
+        assert_eq!(CloneName::of_copy(&super::super::marker::copy_name("0a1b2c3d", 7)).as_str(), "seatrial-0a1b2c3d-7");
         assert_eq!(CloneName::new("../x", 1).as_str(), "seatrial-x-1");
     }
 

@@ -17,13 +17,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const MOMENT: Duration = Duration::from_secs(5);
 
 /// Opens a lock file, making it if it is missing.
-pub(in crate::copy) fn open_lock(path: &Path) -> Result<File, StateError> {
+pub(super) fn open_lock(path: &Path) -> Result<File, StateError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io_error("open", path))
 }
 
 /// Writes into a lock that was just taken who took it.
-pub(in crate::copy) fn sign(mut lock: &File, path: &Path) -> Result<(), StateError> {
+pub(super) fn sign(mut lock: &File, path: &Path) -> Result<(), StateError> {
     // Where the system does not say, the lock alone counts.
     let owner = Owner::myself().map(|owner| owner.to_line()).unwrap_or_default();
     let written = lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0)));
@@ -31,7 +31,7 @@ pub(in crate::copy) fn sign(mut lock: &File, path: &Path) -> Result<(), StateErr
 }
 
 /// Takes a dead owner's lock; `None` when the owner lives.
-pub(in crate::copy) fn take_from_the_dead(lock: File, path: &Path) -> Result<Option<File>, StateError> {
+pub(super) fn take_from_the_dead(lock: File, path: &Path) -> Result<Option<File>, StateError> {
     let deadline = Instant::now() + MOMENT;
     loop {
         match lock.try_lock() {

@@ -90,6 +90,11 @@ impl RunDir {
         &self.inner.path
     }
 
+    /// What tells this run from others: eight hexadecimal digits.
+    pub fn id(&self) -> &str {
+        self.inner.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// Folder of the sockets of all servers of this run.
     pub fn socket_dir(&self) -> &Path {
         &self.inner.socket_dir

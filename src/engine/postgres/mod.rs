@@ -1,5 +1,6 @@
 //! PostgreSQL: servers of our own, sessions, and what can be read from them.
 
+pub mod abilities;
 pub mod apply;
 pub mod attribute;
 pub mod binaries;
@@ -7,6 +8,7 @@ pub mod catalog;
 pub mod command;
 pub mod count;
 pub mod draw;
+pub mod endpoint;
 pub mod explain;
 pub mod facts;
 pub mod identify;

@@ -7,6 +7,7 @@
 mod seen;
 mod work;
 
+use super::abilities::Ability;
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
     ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS, STATE_SUMMARY,
@@ -133,6 +134,7 @@ impl<'run> Observer<'run> {
         let facts = session.query(FACTS).await?;
         let fact = |column: usize| facts.rows.first()?.get(column)?.as_deref();
         let (hands_over, tells_wal) = (fact(1) == Some("t"), fact(2) == Some("t"));
+        let stands_still = session.abilities.has(Ability::StopsCommits);
         let sampling = Session::observer(endpoint, database, "sampler").await?;
         let known = catalog
             .relations
@@ -171,7 +173,7 @@ impl<'run> Observer<'run> {
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
             still: None,
-            stands_still: true,
+            stands_still,
             vacuumed: BTreeMap::new(),
             bytes: (0, 0),
             overhead: Duration::ZERO,

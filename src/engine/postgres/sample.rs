@@ -1,6 +1,7 @@
 //! A second session that looks at another backend's locks every few milliseconds, and where it can, while that backend
 //! stands still at a commit ([`super::standstill`]).
 
+use super::abilities::Ability;
 use super::session::Session;
 use super::standstill::{self, Standstill, Told};
 use super::under_way::how_far;
@@ -321,7 +322,11 @@ async fn once(
 /// # Errors
 /// What the server says.
 pub(super) async fn disk(session: &mut Session) -> Result<(u64, u64), ServerError> {
-    let temporary = "(SELECT coalesce(pg_catalog.sum(size), 0) FROM pg_catalog.pg_ls_tmpdir())";
+    // Of temporary files a superuser alone is told.
+    let temporary = match session.abilities.has(Ability::Superuser) {
+        true => "(SELECT coalesce(pg_catalog.sum(size), 0) FROM pg_catalog.pg_ls_tmpdir())",
+        false => "0",
+    };
     let rows = session
         .query(&format!("SELECT pg_catalog.pg_database_size(pg_catalog.current_database()) + {temporary}, {temporary}"))
         .await?;

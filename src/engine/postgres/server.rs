@@ -153,7 +153,7 @@ impl Server {
         let conf = settings::postgresql_conf(binaries.major, run.socket_dir(), options);
         settings::replace_settings(data_dir, &conf, run.user())
             .map_err(|error| ClusterError::file("write the settings of", data_dir, error))?;
-        let endpoint = Endpoint { socket_dir: run.socket_dir().to_owned(), port: run.fresh_port() };
+        let endpoint = Endpoint::private(run.socket_dir(), run.fresh_port());
         let log = run.path().join(format!("server-{}.log", endpoint.port));
         let (output, errors) = open_log(&log).map_err(|error| ClusterError::file("open", &log, error))?;
 

@@ -3,38 +3,12 @@
 //! Everything goes through the simple query protocol: results arrive as text, several statements may stand in one
 //! string, and nothing is prepared behind the caller's back.
 
-use super::server::SUPERUSER;
+use super::abilities::{Abilities, Ability};
+pub use super::endpoint::{Endpoint, Login, Reach, Remote};
 use crate::engine::ServerError;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
-use std::path::PathBuf;
-
-/// Where a server listens: a unix socket in a private directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Directory of the socket.
-    pub socket_dir: PathBuf,
-    /// Number in the socket's name.
-    pub port: u16,
-}
-
-/// A server as a connection is made to it. It cannot be shown: it holds the password.
-#[derive(Clone)]
-pub struct Reach {
-    /// Name, address or folder of a socket; the client's default where the URL has none.
-    pub host: Option<String>,
-    /// Its port, where the URL has one.
-    pub port: Option<u16>,
-    /// The user, where the URL has one.
-    pub user: Option<String>,
-    /// The password, where the URL has one.
-    pub password: Option<String>,
-    /// The database.
-    pub database: String,
-    /// `sslmode`, where the URL has one.
-    pub ssl_mode: Option<String>,
-}
 
 /// A result row: column names are shared by [`Rows`], values are text or null.
 pub type Row = Vec<Option<String>>;
@@ -71,10 +45,12 @@ pub struct Session {
     connection: PgConnection,
     /// The backend's process id.
     pub pid: i32,
+    /// What may be done on its server.
+    pub abilities: Abilities,
 }
 
 impl Session {
-    /// Connects as `role` to `database` of a private server.
+    /// Connects as `role` to `database` of a server copies are on.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
@@ -84,19 +60,30 @@ impl Session {
         role: &str,
         application_name: &str,
     ) -> Result<Self, ServerError> {
-        let options = PgConnectOptions::new_without_pgpass()
-            .socket(&endpoint.socket_dir)
-            // PGSSLMODE is about other servers.
-            .ssl_mode(PgSslMode::Disable)
-            .port(endpoint.port)
-            .username(role)
-            .database(database)
-            .application_name(application_name)
-            .extra_float_digits(None)
-            .statement_cache_capacity(0)
-            .disable_statement_logging();
+        let options = match endpoint.as_remote() {
+            None => PgConnectOptions::new_without_pgpass()
+                .socket(&endpoint.socket_dir)
+                // PGSSLMODE is about other servers.
+                .ssl_mode(PgSslMode::Disable)
+                .port(endpoint.port)
+                .username(role),
+            Some(remote) => {
+                let Reach { user, password, .. } = &remote.reach;
+                let (user, password) = match remote.logins.get(role) {
+                    Some(login) => (login.user.as_str(), login.password.as_deref()),
+                    None if user.as_deref() == Some(role) => (role, password.as_deref()),
+                    None => {
+                        let message = format!("nobody can log in as {role} on the server of the copies");
+                        return Err(ServerError { sqlstate: "28000".to_owned(), message, ..Default::default() });
+                    }
+                };
+                let options = place(&remote.reach)?.username(user);
+                password.into_iter().fold(options, PgConnectOptions::password)
+            }
+        };
+        let options = bare(options.database(database).application_name(application_name));
         let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
-        let mut session = Self { connection, pid: 0 };
+        let mut session = Self { connection, pid: 0, abilities: endpoint.abilities() };
         let pid = session.query("SELECT pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
         Ok(session)
@@ -107,48 +94,36 @@ impl Session {
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
     pub async fn reader(reach: &Reach, settings: &[(&str, &str)]) -> Result<Self, ServerError> {
-        let mut options = PgConnectOptions::new()
-            .database(&reach.database)
-            .options(settings.iter().copied())
-            .application_name("seatrial")
-            .extra_float_digits(None)
-            .statement_cache_capacity(0)
-            .disable_statement_logging();
-        match reach.host.as_deref() {
-            Some(folder) if folder.starts_with('/') => options = options.socket(folder),
-            Some(host) => options = options.host(host),
-            None => {}
-        }
-        if let Some(port) = reach.port {
-            options = options.port(port);
-        }
+        let mut options = place(reach)?.database(&reach.database).options(settings.iter().copied());
         if let Some(user) = &reach.user {
             options = options.username(user);
         }
         if let Some(password) = &reach.password {
             options = options.password(password);
         }
-        if let Some(mode) = &reach.ssl_mode {
-            let mode = mode.parse::<PgSslMode>();
-            options = options
-                .ssl_mode(mode.map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?);
-        }
+        let options = bare(options.application_name("seatrial"));
         let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
-        Ok(Self { connection, pid: 0 })
+        Ok(Self { connection, pid: 0, abilities: Abilities::of(&[]) })
     }
 
-    /// Connects as the bootstrap superuser, to look and to set up: time limits and modes that the source set for its
-    /// database are not for the tool's own sessions, nor are its event triggers, which are there for the migration.
+    /// Connects as the bootstrap superuser, or as the user of the URL on a server of others, to look and to set up: time
+    /// limits and modes that the source set for its database are not for the tool's own sessions, nor are its event
+    /// triggers, which are there for the migration.
     ///
     /// # Errors
     /// Whatever the server says; an empty SQLSTATE when it cannot be reached.
     pub async fn observer(endpoint: &Endpoint, database: &str, application_name: &str) -> Result<Self, ServerError> {
-        let mut session = Self::connect(endpoint, database, SUPERUSER, application_name).await?;
+        let mut session = Self::connect(endpoint, database, endpoint.observer(), application_name).await?;
+        let quiet = match endpoint.abilities().has(Ability::EventTriggers) {
+            true => {
+                "; SET session_replication_role = replica; \
+                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+            }
+            false => "",
+        };
         session
             .execute(&format!(
-                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; \
-                 SET session_replication_role = replica; SET role = none; \
-                 SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'event_triggers'"
+                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; SET role = none{quiet}"
             ))
             .await?;
         Ok(session)
@@ -222,6 +197,30 @@ impl CopyIn<'_> {
     pub async fn finish(self) -> Result<u64, ServerError> {
         self.inner.finish().await.map_err(server_error)
     }
+}
+
+/// Host, port and encryption of a server of others; the rest is the client's default until it is said.
+fn place(reach: &Reach) -> Result<PgConnectOptions, ServerError> {
+    let mut options = PgConnectOptions::new();
+    match reach.host.as_deref() {
+        Some(folder) if folder.starts_with('/') => options = options.socket(folder),
+        Some(host) => options = options.host(host),
+        None => {}
+    }
+    if let Some(port) = reach.port {
+        options = options.port(port);
+    }
+    if let Some(mode) = &reach.ssl_mode {
+        let mode = mode.parse::<PgSslMode>();
+        let mode = mode.map_err(|error| ServerError { message: error.to_string(), ..Default::default() })?;
+        options = options.ssl_mode(mode);
+    }
+    Ok(options)
+}
+
+/// What every session of ours begins with.
+fn bare(options: PgConnectOptions) -> PgConnectOptions {
+    options.extra_float_digits(None).statement_cache_capacity(0).disable_statement_logging()
 }
 
 fn text_row(row: &PgRow) -> Result<Row, ServerError> {

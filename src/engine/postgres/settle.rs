@@ -4,10 +4,12 @@
 //! Statistics that are still there are frozen: sampling alone changes plans. A column whose type changed gets those it
 //! had before, see [`super::statistics`]; only what is new is sampled.
 
+use super::abilities::Ability;
 use super::session::{Session, quote_identifier};
 use super::statistics::{SavedStatistics, TELLS, Target, missing_statistics, transplant};
 use crate::engine::ServerError;
 use crate::snapshot::Oid;
+use crate::snapshot::plan::RelationName;
 use std::collections::BTreeSet;
 
 /// Tables below which, at any depth, stands a foreign table: ANALYZE of such a parent samples its heirs, and no copy
@@ -56,6 +58,27 @@ pub async fn vacuum(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<()
         session.execute(&format!("VACUUM {}", some.join(", "))).await?;
     }
     Ok(())
+}
+
+/// Tables, by qualified name, with how often autovacuum worked on each; nothing where it does so only when told to.
+///
+/// # Errors
+/// What the server says.
+pub async fn autovacuumed(session: &mut Session) -> Result<BTreeSet<(String, String)>, ServerError> {
+    if session.abilities.has(Ability::OwnAutovacuum) {
+        return Ok(BTreeSet::new());
+    }
+    let rows = session
+        .query(
+            "SELECT schemaname, relname, autovacuum_count + autoanalyze_count FROM pg_catalog.pg_stat_user_tables \
+             WHERE autovacuum_count + autoanalyze_count > 0",
+        )
+        .await?;
+    let counted = |row: Vec<Option<String>>| match row.as_slice() {
+        [Some(schema), Some(name), Some(count)] => Some((RelationName::new(schema, name).qualified(), count.clone())),
+        _ => None,
+    };
+    Ok(rows.rows.into_iter().filter_map(counted).collect())
 }
 
 /// Writes tables anew without the room that dead rows left, indexes included; statistics stay as they are.

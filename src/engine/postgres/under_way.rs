@@ -1,5 +1,6 @@
 //! How far a statement of another session is, as far as the server tells: for people who wait.
 
+use super::abilities::Ability;
 use super::probe::number;
 use super::session::{Row, Session};
 use crate::engine::ServerError;
@@ -60,7 +61,8 @@ pub(super) async fn how_far(session: &mut Session, pid: i32, since: &str) -> Res
         .scalar()
         .is_some_and(|known| known == "t");
     let copy = if knows_copy { COPY } else { "" };
-    let query = format!("{PROGRESS}{copy}{GROWN}{WRITTEN}").replace("$pid", &pid.to_string()).replace("$since", since);
+    let grown = if session.abilities.has(Ability::CatalogRead) { GROWN } else { "" };
+    let query = format!("{PROGRESS}{copy}{grown}{WRITTEN}").replace("$pid", &pid.to_string()).replace("$since", since);
     Ok(render(&session.query(&query).await?.rows))
 }
 

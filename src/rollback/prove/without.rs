@@ -8,6 +8,7 @@ use super::super::names::identifier;
 use super::witness::{self, Witness};
 use super::{ProofCopy, RollbackError, RollbackProof, State, refused, role};
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::catalog::WITNESS_SCHEMA;
 use crate::engine::postgres::session::Session;
 use crate::migration::script::{StatementKind, kind, split};
@@ -26,11 +27,17 @@ pub(super) async fn backup<C: ProofCopy>(
     let role = role(copy).await?;
     let mut session = copy.migration_role().await?;
     // To hide the backup and to see every row. Only the real run says whether the role may do what the script does.
-    superuser.execute(&format!("ALTER ROLE {role} SUPERUSER")).await?;
+    // Where others work, nobody but ourselves is ever a superuser: what the role owns has to do there.
+    let mine = superuser.abilities.has(Ability::PrivateServer);
+    if mine {
+        superuser.execute(&format!("ALTER ROLE {role} SUPERUSER")).await?;
+    }
     let tried = attempt(&mut session, scripts, before, witnesses, tables, proof).await;
     // What is left of the transaction goes with the session.
     session.close().await;
-    superuser.execute(&format!("ALTER ROLE {role} NOSUPERUSER")).await?;
+    if mine {
+        superuser.execute(&format!("ALTER ROLE {role} NOSUPERUSER")).await?;
+    }
     Ok(tried?)
 }
 

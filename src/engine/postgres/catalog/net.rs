@@ -9,6 +9,7 @@ use super::cursor::Cursor;
 use super::each;
 use crate::copy::kept::Kept;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::net::{CatalogRows, FIELD, FIRST_NORMAL_OID, NULL, Net, NetColumn, ROW, Refers};
 use masks::Form;
@@ -171,13 +172,17 @@ struct Shape {
     classes: BTreeMap<u32, String>,
     catalogs: BTreeMap<String, Vec<CatalogColumn>>,
     references: References,
+    /// The server is ours alone, with what all its databases share.
+    mine: bool,
 }
 
 impl Shape {
     async fn read(session: &mut Session) -> Result<Self, ServerError> {
         let (classes, mut catalogs) = columns(session).await?;
-        catalogs.retain(|catalog, _| !masks::LEFT_OUT.contains(&catalog.as_str()));
-        Ok(Self { classes, catalogs, references: references(session).await? })
+        let mine = session.abilities.has(Ability::PrivateServer);
+        let of_others = |catalog: &str| !mine && masks::OF_THE_SERVER.contains(&catalog);
+        catalogs.retain(|catalog, _| !masks::LEFT_OUT.contains(&catalog.as_str()) && !of_others(catalog));
+        Ok(Self { classes, catalogs, references: references(session).await?, mine })
     }
 
     /// The catalogs and their columns, without rows.
@@ -195,7 +200,7 @@ impl Shape {
     /// a later one wrote.
     fn query(&self, since: &str) -> String {
         let selects: Vec<String> =
-            self.catalogs.iter().map(|(catalog, columns)| select(catalog, columns, since)).collect();
+            self.catalogs.iter().map(|(catalog, columns)| select(catalog, columns, since, self.mine)).collect();
         selects.join("\nUNION ALL ")
     }
 }
@@ -319,7 +324,7 @@ fn kept(catalog: &str, columns: &[CatalogColumn], references: &References) -> Ve
 /// The query for one catalog, a branch of a union of name, rows, the server's own rows.
 ///
 /// Both kinds of rows come of one scan: planning is the greater part of the cost, and grows with each.
-fn select(catalog: &str, columns: &[CatalogColumn], since: &str) -> String {
+fn select(catalog: &str, columns: &[CatalogColumn], since: &str, mine: bool) -> String {
     let null = format!("E'\\x{:x}'", u32::from(NULL.chars().next().unwrap_or_default()));
     let (mut values, mut hashed) = (Vec::new(), Vec::new());
     for column in columns {
@@ -357,7 +362,8 @@ fn select(catalog: &str, columns: &[CatalogColumn], since: &str) -> String {
         let _ = write!(rows, " FILTER (WHERE NOT ({servers}))");
     }
     let mut query = format!("SELECT '{catalog}', {rows}, {system} FROM {catalog} x");
-    if let Some(only) = masks::only(catalog) {
+    let only = if mine { masks::only(catalog).map(str::to_owned) } else { masks::only_of_this_database(catalog) };
+    if let Some(only) = only {
         let _ = write!(query, " WHERE {only}");
     }
     query

@@ -3,13 +3,49 @@
 use super::cursor::Cursor;
 use super::each;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::net::FIRST_NORMAL_OID;
-use crate::snapshot::shared::{Database, Membership, Role, Scope};
+use crate::snapshot::shared::{Database, Membership, Role, Scope, Shared};
 
 pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let shared = &mut catalog.shared;
+    // On a server of others they change roles while we look, and a migration there may not: see `copy/provider/shared.rs`.
+    let mine = session.abilities.has(Ability::PrivateServer);
+    if mine {
+        read_roles(session, shared, catalog.version).await?;
+    }
+    let everywhere = if mine { "0, " } else { "" };
+    let rows = session
+        .query(&format!(
+            "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, s.setdatabase <> 0, unnest(s.setconfig) \
+             FROM pg_db_role_setting s \
+             WHERE s.setdatabase IN ({everywhere}(SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))"
+        ))
+        .await?;
+    each(&rows, |row| {
+        let scope = Scope { role: row.optional(), in_database: row.flag() };
+        let setting = row.text();
+        let (name, value) = setting.split_once('=').unwrap_or((&setting, ""));
+        shared.settings.entry(scope).or_default().insert(name.to_owned(), value.to_owned());
+        Ok(())
+    })?;
+    let rows = session
+        .query(
+            "SELECT pg_get_userbyid(d.datdba), array_to_string(coalesce(d.datacl, acldefault('d', d.datdba)), E'\\x1f'), \
+             d.datconnlimit, shobj_description(d.oid, 'pg_database') FROM pg_database d \
+             WHERE d.datname = current_database()",
+        )
+        .await?;
+    each(&rows, |row| {
+        let (owner, acl) = (row.text(), row.sorted_list());
+        shared.database = Database { owner, acl, connection_limit: row.number()?, comment: row.optional() };
+        Ok(())
+    })
+}
+
+async fn read_roles(session: &mut Session, shared: &mut Shared, version: u32) -> Result<(), ServerError> {
     let rows = session
         .query(&format!(
             "SELECT r.oid, r.rolname, concat_ws(E'\\x1f', \
@@ -32,7 +68,7 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
         shared.roles.insert(oid, Role { name, attributes, password: row.optional(), comment: row.optional() });
         Ok(())
     })?;
-    let later = if catalog.version >= 160_000 { "m.inherit_option, m.set_option" } else { "NULL, NULL" };
+    let later = if version >= 160_000 { "m.inherit_option, m.set_option" } else { "NULL, NULL" };
     let rows = session
         .query(&format!(
             "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, \
@@ -48,30 +84,5 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
         shared.memberships.insert(Membership { role, member, grantor, options });
         Ok(())
     })?;
-    let rows = session
-        .query(
-            "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, s.setdatabase <> 0, unnest(s.setconfig) \
-             FROM pg_db_role_setting s \
-             WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))",
-        )
-        .await?;
-    each(&rows, |row| {
-        let scope = Scope { role: row.optional(), in_database: row.flag() };
-        let setting = row.text();
-        let (name, value) = setting.split_once('=').unwrap_or((&setting, ""));
-        shared.settings.entry(scope).or_default().insert(name.to_owned(), value.to_owned());
-        Ok(())
-    })?;
-    let rows = session
-        .query(
-            "SELECT pg_get_userbyid(d.datdba), array_to_string(coalesce(d.datacl, acldefault('d', d.datdba)), E'\\x1f'), \
-             d.datconnlimit, shobj_description(d.oid, 'pg_database') FROM pg_database d \
-             WHERE d.datname = current_database()",
-        )
-        .await?;
-    each(&rows, |row| {
-        let (owner, acl) = (row.text(), row.sorted_list());
-        shared.database = Database { owner, acl, connection_limit: row.number()?, comment: row.optional() };
-        Ok(())
-    })
+    Ok(())
 }

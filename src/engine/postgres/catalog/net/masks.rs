@@ -201,6 +201,24 @@ pub(super) fn own_rows(catalog: &str) -> &'static [&'static str] {
     }
 }
 
+/// Catalogs of what all databases share. On a server of others they change while a migration runs, which may not change them
+/// itself: its role neither makes roles nor has options to give memberships on.
+pub(super) const OF_THE_SERVER: [&str; 5] =
+    ["pg_authid", "pg_auth_members", "pg_tablespace", "pg_parameter_acl", "pg_replication_origin"];
+
+/// Which rows of a catalog count on a server of others: of what all databases share, those of this one.
+pub(super) fn only_of_this_database(catalog: &str) -> Option<String> {
+    let database = "(SELECT d.oid FROM pg_database d WHERE d.datname = current_database())";
+    match catalog {
+        "pg_db_role_setting" => Some(format!("x.setdatabase = {database}")),
+        "pg_shdepend" => Some(format!("x.dbid = {database}")),
+        "pg_shdescription" | "pg_shseclabel" => {
+            Some(format!("x.classoid = 'pg_database'::regclass AND x.objoid = {database}"))
+        }
+        _ => only(catalog).map(str::to_owned),
+    }
+}
+
 /// Which rows of a catalog count.
 pub(super) fn only(catalog: &str) -> Option<&'static str> {
     /// TOAST tables and their indexes come and go with what tables hold.
