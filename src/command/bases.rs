@@ -115,8 +115,7 @@ impl Bases {
                 };
                 let service = Service { origin, ..service.clone() };
                 let keep = |clones| self.elsewhere.keep(Opened::Clones(clones));
-                let (clones, facts) =
-                    Clones::open(service, self.run.id(), self.state.root(), &mut say, &keep).await?;
+                let (clones, facts) = Clones::open(service, self.run.id(), self.state.root(), &mut say, &keep).await?;
                 return Ok(Base::of_clones(clones, facts, &self.request, &self.activity));
             }
             (_, Some(source)) => source,

@@ -1,16 +1,16 @@
 //! `seatrial.toml` and the command line, merged: option, then `SEATRIAL_*`, then the file, then the default.
 
+mod copies;
 mod file;
 mod place;
-mod copies;
 pub mod production;
 mod value;
 
 pub use file::{Thresholds, json_schema};
 pub use production::Production;
 
-use crate::copy::provider::Provider;
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
+use crate::copy::provider::Provider;
 use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
 use crate::migration::recorded::{Command, URL};

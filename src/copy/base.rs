@@ -6,9 +6,9 @@ use crate::copy::facts::{DumpFacts, InspectError};
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveDump, LiveError};
+use crate::copy::provider::PlaceError;
 use crate::copy::provider::clones::{CloneFacts, Clones};
 use crate::copy::provider::server::{ExistingServer, ServerBase};
-use crate::copy::provider::PlaceError;
 use crate::copy::restore::{self, Destination, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
 use crate::copy::source::{ArchiveFormat, Source, SourceError};
@@ -284,7 +284,7 @@ impl Base {
             }
             Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
         };
-        let (base, record, reused) = server.base(&key, options.refresh, make).await?;
+        let (base, record, reused) = server.base(&key, make).await?;
         let binaries = Binaries {
             dir: PathBuf::new(),
             version: server.version().to_owned(),
@@ -340,9 +340,7 @@ impl Base {
     /// What copies made ready for these roles answered while nothing else was done to them.
     pub fn kept(&self, roles: &Roles) -> Kept {
         match &self.place {
-            BasePlace::Cache(place) => {
-                Kept::of(place, &self.binaries, self.record.first_transaction.as_deref(), roles)
-            }
+            BasePlace::Cache(place) => Kept::of(place, &self.binaries, self.record.first_transaction.as_deref(), roles),
             // Whatever else happens there, the next copy may not be like this one.
             BasePlace::Server(_) | BasePlace::Clones(_) => Kept::nothing(),
         }
@@ -351,15 +349,10 @@ impl Base {
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
-    /// No room, or the server does not start.
-    pub(super) async fn copy(
-        &self,
-        place: &ReadyBase,
-        run: &RunDir,
-        settings: Vec<(String, String)>,
-    ) -> Result<Server, ClusterError> {
+    /// No room, or the server does not start; a base that is on a server of others.
+    pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
+        let Some(data_dir) = self.data_dir() else { return Err(ClusterError::Elsewhere) };
         let to = run.fresh_path("copy");
-        let data_dir = place.folder().join(DATA);
         let (from, into) = (data_dir.clone(), to.clone());
         // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
         let wanted = Wanted::default();

@@ -29,7 +29,10 @@ pub(super) fn lacking(abilities: Abilities, needed: &[Ability]) -> Option<String
 /// The weaker ways that are taken with these abilities, for people.
 pub(super) fn weaker(abilities: Abilities) -> Vec<String> {
     let ways = [
-        (Ability::StopsCommits, "locks of statements that commit by themselves (CONCURRENTLY and the like) are sampled"),
+        (
+            Ability::StopsCommits,
+            "locks of statements that commit by themselves (CONCURRENTLY and the like) are sampled",
+        ),
         (Ability::PrivateServer, "bytes of WAL and times may include what others did on the server meanwhile"),
         (
             Ability::StatisticsTransplant,
@@ -48,8 +51,14 @@ mod tests {
     #[test]
     fn a_server_of_its_own_lacks_nothing() {
         assert!(weaker(Abilities::PRIVATE).is_empty());
-        for pass in [PassName::Measure, PassName::Prove, PassName::Attribute, PassName::Traffic, PassName::Queue, PassName::Retry]
-        {
+        for pass in [
+            PassName::Measure,
+            PassName::Prove,
+            PassName::Attribute,
+            PassName::Traffic,
+            PassName::Queue,
+            PassName::Retry,
+        ] {
             assert_eq!(lacking(Abilities::PRIVATE, needs(pass)), None);
         }
     }

@@ -47,7 +47,9 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
     }
     let action = decide(sql);
     if let Action::Become { .. } = action {
-        return skip(Some("who made what (SET SESSION AUTHORIZATION) left out: it belongs to one role on the copy".into()));
+        return skip(Some(
+            "who made what (SET SESSION AUTHORIZATION) left out: it belongs to one role on the copy".into(),
+        ));
     }
     if at.superuser {
         return action;
@@ -62,7 +64,10 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
     if words.is(1, "EVENT") && words.is(2, "TRIGGER") {
         return skip(Some(format!("{}: left out, the user of the server may make no event triggers", headline(sql))));
     }
-    if words.start_with("COMMENT ON EXTENSION") || words.start_with("COMMENT ON EVENT") || words.start_with("SECURITY LABEL") {
+    if words.start_with("COMMENT ON EXTENSION")
+        || words.start_with("COMMENT ON EVENT")
+        || words.start_with("SECURITY LABEL")
+    {
         return skip(None);
     }
     // What the server has from the beginning belongs to others there.
@@ -73,7 +78,8 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
 }
 
 /// Said once for all of them.
-const LEFT_OUT: &str = "roles, owners and privileges are left out: the user of the server makes no roles, and everything is its";
+const LEFT_OUT: &str =
+    "roles, owners and privileges are left out: the user of the server makes no roles, and everything is its";
 
 /// The statement about the database under its name there.
 fn renamed(sql: &str, words: &Words<'_>, index: usize, database: &str) -> Action {

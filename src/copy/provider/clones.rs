@@ -4,13 +4,13 @@
 //! run ends, if need be by the next one. Nothing is written to it before it looks like what it should be: a fresh database
 //! that nobody uses and that is not the source.
 
+use super::PlaceError;
 use super::command::Commands;
 use super::logins::{self, Ready, Rules};
 use super::marker::{Marker, copy_name, now};
 use super::production::{self, Relation};
 use super::server::enter;
 use super::shared::SharedState;
-use super::PlaceError;
 use crate::copy::scratch::Roles;
 use crate::copy::settle;
 use crate::copy::state::ClaimedFile;
@@ -238,7 +238,9 @@ impl Clones {
         let (mut session, superuser, _, version, number) = enter(&mut reach).await.map_err(unreachable)?;
         let accepted = self.accept(&mut session, &reach, &place).await;
         let facts = match accepted {
-            Ok(()) => facts(&mut session, &reach, &version, number).await.map_err(refused(&place, "the clone was looked at")),
+            Ok(()) => {
+                facts(&mut session, &reach, &version, number).await.map_err(refused(&place, "the clone was looked at"))
+            }
             Err(error) => Err(error),
         };
         session.close().await;
@@ -258,7 +260,10 @@ impl Clones {
         if let Some(origin) = origin
             && production::relation(session, origin).await? == Relation::SameDatabase
         {
-            return Err(PlaceError::Production { place: place.to_owned(), what: format!("the source itself ({origin})") });
+            return Err(PlaceError::Production {
+                place: place.to_owned(),
+                what: format!("the source itself ({origin})"),
+            });
         }
         if let Some(seen) = production::signs_of_life(session).await.map_err(&looked)? {
             return Err(not_fresh(seen));
@@ -286,7 +291,10 @@ impl Clones {
         if let Some(origin) = origin
             && production::comment(origin).await?.as_deref() == Some(marker.as_str())
         {
-            return Err(PlaceError::Production { place: place.to_owned(), what: format!("the source itself ({origin})") });
+            return Err(PlaceError::Production {
+                place: place.to_owned(),
+                what: format!("the source itself ({origin})"),
+            });
         }
         Ok(())
     }
@@ -315,8 +323,10 @@ impl Clones {
             notes.extend(not_given);
         }
         let number = name.rsplit('_').next().unwrap_or_default().to_owned();
-        let rules = Rules { run: &self.inner.run, place: &place, ours_alone: false, database: &database, number: &number };
-        let Ready { logins, role, acting, notes: more } = logins::make_ready(&mut session, &reach, roles, &rules).await?;
+        let rules =
+            Rules { run: &self.inner.run, place: &place, ours_alone: false, database: &database, number: &number };
+        let Ready { logins, role, acting, notes: more } =
+            logins::make_ready(&mut session, &reach, roles, &rules).await?;
         notes.extend(more);
         let before = SharedState::read(&mut session, &acting).await.map_err(&refused)?;
         session.close().await;
@@ -362,12 +372,7 @@ impl Clones {
 pub(super) const COMMENT: &str = "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database \
      WHERE datname = pg_catalog.current_database()";
 
-async fn facts(
-    session: &mut Session,
-    reach: &Reach,
-    version: &str,
-    number: u32,
-) -> Result<CloneFacts, ServerError> {
+async fn facts(session: &mut Session, reach: &Reach, version: &str, number: u32) -> Result<CloneFacts, ServerError> {
     let rows = session
         .query(
             "SELECT pg_catalog.pg_database_size(pg_catalog.current_database()), \
@@ -378,12 +383,22 @@ async fn facts(
         .await?;
     let count = |column: usize| rows.rows.first().and_then(|row| row.get(column)?.as_ref()?.parse().ok()).unwrap_or(0);
     let (bytes, rows) = (count(0), count(1));
-    Ok(CloneFacts { database: reach.database.clone(), version: version.to_owned(), major: number / 10_000, rows, bytes })
+    Ok(CloneFacts {
+        database: reach.database.clone(),
+        version: version.to_owned(),
+        major: number / 10_000,
+        rows,
+        bytes,
+    })
 }
 
 /// Takes back clones of this service that dead runs wrote down.
 async fn sweep(service: &Service, folder: &Path, tell: &mut (dyn FnMut(&str) + Send)) -> Result<(), PlaceError> {
-    ClaimedFile::folder(folder).map_err(|error| PlaceError::File { action: "create", path: folder.to_owned(), error })?;
+    ClaimedFile::folder(folder).map_err(|error| PlaceError::File {
+        action: "create",
+        path: folder.to_owned(),
+        error,
+    })?;
     for claimed in ClaimedFile::of_the_dead(folder)? {
         // One that was cut off while it was written is of a clone that nobody asked for yet.
         let Some(record) = claimed.read().ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok()) else {

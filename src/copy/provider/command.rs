@@ -42,7 +42,9 @@ impl Commands {
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
         if !line.starts_with("postgres://") && !line.starts_with("postgresql://") {
-            return Err(failed("the last line it prints must be the postgres:// address of the clone, and is not".to_owned()));
+            return Err(failed(
+                "the last line it prints must be the postgres:// address of the clone, and is not".to_owned(),
+            ));
         }
         let url = SecretUrl::parse(line).map_err(|error| failed(format!("its last line: {error}")))?;
         Ok(Made { id: name.to_owned(), url })
@@ -61,8 +63,7 @@ impl Commands {
         limit: Duration,
         doing: &str,
     ) -> Result<ToolOutput, PlaceError> {
-        let failed =
-            |why: String| PlaceError::Service { what: format!("`{line}`, which was to {doing}"), why };
+        let failed = |why: String| PlaceError::Service { what: format!("`{line}`, which was to {doing}"), why };
         let mut tool = Tool::new("/bin/sh".into());
         tool.args = vec!["-c".into(), line.into()];
         tool.directory.clone_from(&self.directory);
@@ -71,7 +72,9 @@ impl Commands {
         tool.env = std::env::vars_os().collect();
         tool.env.extend(environment.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         let output = match tokio::time::timeout(limit, run_tool(tool)).await {
-            Err(_) => return Err(failed(format!("it took longer than {} minutes and was ended", limit.as_secs() / 60))),
+            Err(_) => {
+                return Err(failed(format!("it took longer than {} minutes and was ended", limit.as_secs() / 60)));
+            }
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Ok(Ok(output)) => output,
         };
@@ -119,7 +122,10 @@ mod tests {
         for (text, shown) in [
             ("refused postgres://app:geheim@db/shop now", "refused postgres://app:…@db/shop now"),
             ("postgresql://app:ge@heim@db/shop", "postgresql://app:…@db/shop"),
-            ("postgres://app@db/shop?password=geheim&sslmode=require", "postgres://app@db/shop?password=…&sslmode=require"),
+            (
+                "postgres://app@db/shop?password=geheim&sslmode=require",
+                "postgres://app@db/shop?password=…&sslmode=require",
+            ),
             ("a postgres://db/shop\nb postgres://u:p@h", "a postgres://db/shop\nb postgres://u:…@h"),
             ("nothing", "nothing"),
         ] {

@@ -202,7 +202,9 @@ async fn may_act_as(session: &mut Session, name: &str, rules: &Rules<'_>) -> Res
         error: Box::new(error),
     };
     if name.starts_with("pg_") || ["public", "none", ""].contains(&name) {
-        return Err(no("cannot run migrations or queries: name an ordinary role of the source, or leave --role out".into()));
+        return Err(no(
+            "cannot run migrations or queries: name an ordinary role of the source, or leave --role out".into()
+        ));
     }
     let found = session
         .query(&format!(
@@ -214,7 +216,9 @@ async fn may_act_as(session: &mut Session, name: &str, rules: &Rules<'_>) -> Res
     match found.scalar() {
         None => return Err(no("does not exist in the source".to_owned())),
         Some("f") => {}
-        Some(_) => return Err(no(format!("has special rights on {}: nothing is ever run as such a role", rules.place))),
+        Some(_) => {
+            return Err(no(format!("has special rights on {}: nothing is ever run as such a role", rules.place)));
+        }
     }
     if rules.ours_alone && !ours(session).await.map_err(refused)?.contains(name) {
         return Err(no(format!(
@@ -273,11 +277,7 @@ async fn log_in_as(
 ///
 /// # Errors
 /// Who is not.
-pub(super) async fn try_out(
-    target: &Target,
-    logins: &BTreeMap<String, Login>,
-    place: &str,
-) -> Result<(), PlaceError> {
+pub(super) async fn try_out(target: &Target, logins: &BTreeMap<String, Login>, place: &str) -> Result<(), PlaceError> {
     for role in logins.keys() {
         let not_let_in = |error: ServerError| PlaceError::NotLetIn { place: place.to_owned(), error: Box::new(error) };
         target.session_as(role, "roles").await.map_err(not_let_in)?.close().await;

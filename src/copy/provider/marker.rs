@@ -64,7 +64,8 @@ pub(super) fn copy_name(run: &str, number: u32) -> String {
 pub(super) fn run_of_copy(name: &str) -> Option<&str> {
     let (run, number) = name.strip_prefix(PREFIX)?.strip_prefix("run_")?.split_once('_')?;
     let plain = |text: &str, hexadecimal: bool| {
-        !text.is_empty() && text.bytes().all(|each| if hexadecimal { each.is_ascii_hexdigit() } else { each.is_ascii_digit() })
+        !text.is_empty()
+            && text.bytes().all(|each| if hexadecimal { each.is_ascii_hexdigit() } else { each.is_ascii_digit() })
     };
     (run.len() == 8 && plain(run, true) && plain(number, false)).then_some(run)
 }
@@ -90,7 +91,9 @@ mod tests {
     #[test]
     fn a_copy_s_name_tells_its_run() {
         assert_eq!(run_of_copy(&copy_name("0a1b2c3d", 12)), Some("0a1b2c3d"));
-        for other in ["seatrial_run_0a1b2c3d", "seatrial_run_0a1b2c3_1", "seatrial_run_0a1b2c3d_x", "run_0a1b2c3d_1", "shop"] {
+        for other in
+            ["seatrial_run_0a1b2c3d", "seatrial_run_0a1b2c3_1", "seatrial_run_0a1b2c3d_x", "run_0a1b2c3d_1", "shop"]
+        {
             assert_eq!(run_of_copy(other), None, "{other}");
         }
     }

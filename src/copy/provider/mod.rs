@@ -208,7 +208,11 @@ mod tests {
         for kind in PROVIDERS {
             assert!(page.contains(&format!("\n## `{}`", kind.name)), "docs/providers.md explains {}", kind.name);
             assert!(!kind.meaning.is_empty());
-            assert!(kind.superuser.has(Ability::Superuser) && kind.superuser.has(Ability::CatalogRead), "{}", kind.name);
+            assert!(
+                kind.superuser.has(Ability::Superuser) && kind.superuser.has(Ability::CatalogRead),
+                "{}",
+                kind.name
+            );
             // Whoever is no superuser can do nothing that a superuser cannot.
             for ability in Ability::ALL {
                 let ordinary = kind.ordinary.is_some_and(|ordinary| ordinary.has(ability));

@@ -4,11 +4,11 @@
 //! A run holds a lock as long as it lives, which the server lets go of however it dies. What a run without that lock left
 //! is removed when the next one begins.
 
+use super::PlaceError;
 use super::logins::{self, Ready, Rules};
 use super::marker::{Marker, copy_name, now, run_of_copy};
 use super::production::{self, Relation};
 use super::shared::{SharedState, set_exactly};
-use super::PlaceError;
 use crate::copy::base::BaseRecord;
 use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
@@ -23,9 +23,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// First halves of the keys of locks: of living runs, and of bases that are made or used.
+/// First halves of the keys of locks: of living runs, of bases that are used, and of bases that are made.
 const RUN: i32 = 0x5EA7_0001;
 const BASE: i32 = 0x5EA7_0002;
+const MAKING: i32 = 0x5EA7_0004;
 
 /// Bases nobody used for so long are dropped, in seconds.
 const BASE_LASTS: u64 = 14 * 24 * 60 * 60;
@@ -103,7 +104,9 @@ impl ExistingServer {
                 Relation::Apart => None,
                 Relation::SameDatabase => Some(format!("the source itself ({source})")),
                 Relation::SameServer => Some(format!("the server that the source is on ({source})")),
-                Relation::SameOrigin => Some(format!("a standby, a primary or a clone of the source's server ({source})")),
+                Relation::SameOrigin => {
+                    Some(format!("a standby, a primary or a clone of the source's server ({source})"))
+                }
             };
             if let Some(what) = what {
                 return Err(PlaceError::Production { place, what });
@@ -191,11 +194,16 @@ impl ExistingServer {
         for (name, comment) in databases(&mut admin).await.map_err(&refused)? {
             let marker = Marker::read(comment.as_deref());
             let (dead, what) = match (&marker, run_of_copy(&name)) {
-                (Some(Marker::Copy { run, .. }), _) => (self.is_dead(&mut admin, run).await?, "a copy of an earlier run"),
+                (Some(Marker::Copy { run, .. }), _) => {
+                    (self.is_dead(&mut admin, run).await?, "a copy of an earlier run")
+                }
                 // Cut off between making it and marking it: the name has a form that nobody chooses.
-                (None, Some(run)) if comment.is_none() => (self.is_dead(&mut admin, run).await?, "a copy of an earlier run"),
+                (None, Some(run)) if comment.is_none() => {
+                    (self.is_dead(&mut admin, run).await?, "a copy of an earlier run")
+                }
                 (Some(Marker::Base { key, used, record }), _) => {
-                    let free = !is_locked(&mut admin, BASE, number(key)).await.map_err(&refused)?;
+                    let free = !is_locked(&mut admin, BASE, number(key)).await.map_err(&refused)?
+                        && !is_locked(&mut admin, MAKING, number(key)).await.map_err(&refused)?;
                     (free && (record.is_none() || now() > used + BASE_LASTS), "a base that nobody uses")
                 }
                 _ => (false, ""),
@@ -205,17 +213,20 @@ impl ExistingServer {
                 tell(&format!("removed {what}: database {name} on {}", self.inner.place));
             }
         }
-        let mut alone = true;
         for (name, marker) in roles(&mut admin).await.map_err(&refused)? {
             let Marker::Role { run: Some(run), .. } = marker else { continue };
             if self.is_dead(&mut admin, &run).await? {
                 admin.execute(&format!("DROP ROLE {}", quote_identifier(&name))).await.map_err(&refused)?;
                 tell(&format!("removed a role of an earlier run: {name} on {}", self.inner.place));
-            } else if run != self.inner.run {
-                alone = false;
             }
         }
-        if alone {
+        // Another run may just be making a base, whose roles nothing depends on yet.
+        let others = format!(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' \
+             AND classid::bigint = {RUN} AND objid::bigint <> {} AND objsubid = 2",
+            number(&self.inner.run)
+        );
+        if admin.query(&others).await.map_err(&refused)?.scalar() == Some("0") {
             drop_unused_roles(&mut admin).await.map_err(&refused)?;
         }
         Ok(())
@@ -234,7 +245,6 @@ impl ExistingServer {
     pub(in crate::copy) async fn base<E: From<PlaceError>>(
         &self,
         key: &str,
-        anew: bool,
         make: impl AsyncFnOnce(&str) -> Result<BaseRecord, E>,
     ) -> Result<(ServerBase, BaseRecord, bool), E> {
         let refused = self.refused("a base was looked for");
@@ -242,17 +252,17 @@ impl ExistingServer {
         let base = ServerBase { server: self.clone(), database: name.clone() };
         let lock = number(key);
         let mut admin = self.inner.admin.lock().await;
-        admin.query(&format!("SELECT pg_catalog.pg_advisory_lock({BASE}, {lock})")).await.map_err(&refused)?;
+        admin.query(&format!("SELECT pg_catalog.pg_advisory_lock({MAKING}, {lock})")).await.map_err(&refused)?;
         let found = databases(&mut admin).await.map_err(&refused)?.remove(&name);
         let known = match found.as_ref().map(|comment| Marker::read(comment.as_deref())) {
             Some(Some(Marker::Base { key: of, record, .. })) if of == key => record,
             _ => None,
         };
-        let reused = known.is_some() && !anew;
-        let record = match known.filter(|_| !anew) {
+        let reused = known.is_some();
+        let record = match known {
             Some(record) => record,
             None => {
-                // Half-made, or asked for anew. Whatever says otherwise is somebody's: there CREATE will refuse.
+                // Half-made. Whatever says otherwise is somebody's: there CREATE will refuse.
                 let ours = |comment: &Option<String>| {
                     comment.is_none() || matches!(Marker::read(comment.as_deref()), Some(Marker::Base { .. }))
                 };
@@ -269,7 +279,8 @@ impl ExistingServer {
         let (quoted, text) = (quote_identifier(&name), quote_literal(&marker.text()));
         let closed = format!(
             "ALTER DATABASE {quoted} ALLOW_CONNECTIONS false; COMMENT ON DATABASE {quoted} IS {text}; \
-             SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); SELECT pg_catalog.pg_advisory_unlock({BASE}, {lock})"
+             SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); \
+             SELECT pg_catalog.pg_advisory_unlock({MAKING}, {lock})"
         );
         admin.execute(&closed).await.map_err(&refused)?;
         Ok((base, record, reused))
@@ -288,9 +299,8 @@ impl ExistingServer {
         let refused = self.refused("the copies were removed");
         // The session of the run may be in the middle of what was cut off.
         let endpoint = self.endpoint();
-        let mut admin = Session::connect(&endpoint, self.maintenance(), endpoint.observer(), "seatrial")
-            .await
-            .map_err(&refused)?;
+        let mut admin =
+            Session::connect(&endpoint, self.maintenance(), endpoint.observer(), "seatrial").await.map_err(&refused)?;
         admin.execute(UNBOUND).await.map_err(&refused)?;
         end_session(&mut admin, self.inner.pid).await.map_err(&refused)?;
         let mine = |run: &str| run == self.inner.run;
@@ -337,7 +347,8 @@ impl ServerBase {
         let mut session = Session::observer(&endpoint, &database, "roles").await.map_err(&refused)?;
         let number = database.rsplit('_').next().unwrap_or_default();
         let rules = Rules { run: &inner.run, place: &inner.place, ours_alone: true, database: &database, number };
-        let Ready { logins, role, acting, notes } = logins::make_ready(&mut session, &inner.reach, roles, &rules).await?;
+        let Ready { logins, role, acting, notes } =
+            logins::make_ready(&mut session, &inner.reach, roles, &rules).await?;
         let before = SharedState::read(&mut session, &acting).await.map_err(&refused)?;
         session.close().await;
         let remote = Remote { reach: inner.reach.clone(), abilities: inner.abilities, logins: logins.clone() };

@@ -59,7 +59,9 @@ impl SharedState {
             let result = put_back(session, role, database.as_deref(), before).await;
             let place = database.as_ref().map_or_else(String::new, |name| format!(" in database {name}"));
             told.push(match result {
-                Ok(()) => format!("the migration changed settings of role {role}{place} on the server of the copies: put back"),
+                Ok(()) => format!(
+                    "the migration changed settings of role {role}{place} on the server of the copies: put back"
+                ),
                 Err(error) => format!(
                     "settings of role {role}{place} on the server of the copies changed while the migration ran, and \
                      could not be put back: {error}"

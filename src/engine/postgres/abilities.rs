@@ -44,7 +44,9 @@ impl Ability {
     pub fn lacking(self) -> &'static str {
         match self {
             Self::Superuser => "the user it logs in as is no superuser there",
-            Self::PrivateServer => "the server of the copies is not its own: what others do there would be measured too",
+            Self::PrivateServer => {
+                "the server of the copies is not its own: what others do there would be measured too"
+            }
             Self::CheapCopy => "each copy costs as much as the first",
             Self::OwnAutovacuum => "autovacuum of that server may draw statistics anew at any time",
             Self::StatisticsTransplant => "the user it logs in as may not write pg_statistic",

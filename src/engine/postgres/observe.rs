@@ -7,13 +7,13 @@
 mod seen;
 mod work;
 
+use super::abilities::Ability;
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
     ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS, STATE_SUMMARY,
     WAL_POSITION, counters, counts_outside, milliseconds, number, position, relkind, some_relations, summary,
 };
 use super::sample::Sampler;
-use super::abilities::Ability;
 use super::session::{Endpoint, Row, Rows, Session};
 use super::standstill::{self, Standstill, Told};
 use crate::engine::ServerError;

@@ -122,7 +122,9 @@ impl Session {
             false => "",
         };
         session
-            .execute(&format!("{UNBOUND}; SET default_transaction_isolation = 'read committed'; SET role = none{quiet}"))
+            .execute(&format!(
+                "{UNBOUND}; SET default_transaction_isolation = 'read committed'; SET role = none{quiet}"
+            ))
             .await?;
         Ok(session)
     }

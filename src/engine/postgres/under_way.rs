@@ -1,7 +1,7 @@
 //! How far a statement of another session is, as far as the server tells: for people who wait.
 
-use super::probe::number;
 use super::abilities::Ability;
+use super::probe::number;
 use super::session::{Row, Session};
 use crate::engine::ServerError;
 use crate::report::human;
