@@ -277,12 +277,14 @@ impl ExistingServer {
         };
         let marker = Marker::Base { key: key.to_owned(), used: now(), record: Some(record.clone()) };
         let (quoted, text) = (quote_identifier(&name), quote_literal(&marker.text()));
-        let closed = format!(
-            "ALTER DATABASE {quoted} ALLOW_CONNECTIONS false; COMMENT ON DATABASE {quoted} IS {text}; \
-             SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); \
+        let closed = format!("ALTER DATABASE {quoted} ALLOW_CONNECTIONS false; COMMENT ON DATABASE {quoted} IS {text}");
+        admin.execute(&closed).await.map_err(&refused)?;
+        // Only now, when that is committed: two runs must not change the same rows at once.
+        let used = format!(
+            "SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); \
              SELECT pg_catalog.pg_advisory_unlock({MAKING}, {lock})"
         );
-        admin.execute(&closed).await.map_err(&refused)?;
+        admin.execute(&used).await.map_err(&refused)?;
         Ok((base, record, reused))
     }
 
@@ -305,12 +307,16 @@ impl ExistingServer {
         end_session(&mut admin, self.inner.pid).await.map_err(&refused)?;
         let mine = |run: &str| run == self.inner.run;
         for (name, comment) in databases(&mut admin).await.map_err(&refused)? {
-            let run = match Marker::read(comment.as_deref()) {
-                Some(Marker::Copy { run, .. }) => Some(run),
-                None if comment.is_none() => run_of_copy(&name).map(str::to_owned),
-                _ => None,
+            let gone = match Marker::read(comment.as_deref()) {
+                Some(Marker::Copy { run, .. }) => mine(&run),
+                // Half-made, and nobody is making it any more.
+                Some(Marker::Base { key, record: None, .. }) => {
+                    !is_locked(&mut admin, MAKING, number(&key)).await.map_err(&refused)?
+                }
+                None if comment.is_none() => run_of_copy(&name).is_some_and(mine),
+                _ => false,
             };
-            if run.is_some_and(|run| mine(&run)) {
+            if gone {
                 drop_database(&mut admin, &name).await.map_err(&refused)?;
             }
         }
