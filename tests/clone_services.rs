@@ -403,7 +403,7 @@ async fn a_migration_is_rehearsed_on_clones_of_a_service_and_they_go_however_the
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let report = ran.report();
     assert_eq!(report["answers"]["applies"]["verdict"], "yes");
-    assert_eq!(report["answers"]["undoable"]["verdict"], "yes", "{:#}", report["rollback"]);
+    assert_eq!(report["answers"]["undoable"]["verdict"], "unknown", "a role of Neon is no superuser");
     assert_eq!([&report["source"]["kind"], &report["source"]["fidelity"]], ["clone", "physical"]);
     assert_eq!(report["source"]["taken_at"], "2026-11-20T10:00:00Z");
     let notes = report["source"]["fidelity_notes"].to_string();
@@ -411,7 +411,7 @@ async fn a_migration_is_rehearsed_on_clones_of_a_service_and_they_go_however_the
     for secret in world.scene.secrets() {
         assert!(!ran.stdout.contains(&secret) && !ran.stderr.contains(&secret), "{}", ran.stderr);
     }
-    assert!(world.scene.fake.lock().unwrap().made >= 2, "one for each pass");
+    assert!(world.scene.fake.lock().unwrap().made >= 1);
     assert_eq!(world.scene.there(), [""; 0]);
 
     // Stopped while a branch is made: it is never ready.

@@ -286,7 +286,7 @@ impl Base {
             }
             Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
         };
-        let (base, record, reused) = server.base(&key, options.refresh, make).await?;
+        let (base, record, reused) = server.base(&key, make).await?;
         let binaries = Binaries {
             dir: PathBuf::new(),
             version: server.version().to_owned(),
@@ -351,15 +351,10 @@ impl Base {
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
-    /// No room, or the server does not start.
-    pub(super) async fn copy(
-        &self,
-        place: &ReadyBase,
-        run: &RunDir,
-        settings: Vec<(String, String)>,
-    ) -> Result<Server, ClusterError> {
+    /// No room, or the server does not start; a base that is on a server of others.
+    pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
+        let Some(data_dir) = self.data_dir() else { return Err(ClusterError::Elsewhere) };
         let to = run.fresh_path("copy");
-        let data_dir = place.folder().join(DATA);
         let (from, into) = (data_dir.clone(), to.clone());
         // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
         let wanted = Wanted::default();

@@ -2,9 +2,11 @@
 //! our own.
 
 mod error;
+mod roles;
 mod target;
 
 pub use error::RestoreError;
+pub use target::Destination;
 
 use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
 use crate::copy::event_triggers::EventTriggers;
@@ -15,8 +17,8 @@ use crate::copy::settle;
 use crate::copy::words::Words;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::server::SUPERUSER;
-use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier, quote_literal};
+use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier};
+use roles::RoleRule;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of `INSERT` statements sent in one message.
@@ -41,32 +43,6 @@ pub struct RestoreOutcome {
     pub created_roles: Vec<String>,
     /// Size of the database.
     pub bytes: u64,
-}
-
-/// Where a dump is restored to.
-#[derive(Debug, Clone, Copy)]
-pub struct Destination<'a> {
-    /// The server.
-    pub endpoint: &'a Endpoint,
-    /// A database of it that is there already.
-    pub maintenance: &'a str,
-    /// The name its database gets; the one in the dump where none is said.
-    pub database: Option<&'a str>,
-    /// A comment it gets before anything is in it.
-    pub comment: Option<&'a str>,
-}
-
-impl<'a> Destination<'a> {
-    /// A server of our own.
-    pub fn private(endpoint: &'a Endpoint) -> Self {
-        Self { endpoint, maintenance: "template1", database: None, comment: None }
-    }
-
-    async fn mark(&self, admin: &mut Session, database: &str) -> Result<(), ServerError> {
-        let Some(comment) = self.comment else { return Ok(()) };
-        let (database, comment) = (quote_identifier(database), quote_literal(comment));
-        admin.execute(&format!("COMMENT ON DATABASE {database} IS {comment}")).await.map(|_| ())
-    }
 }
 
 /// Restores a dump into a server that has nothing but its template databases yet, gives what nobody owns to a plain
@@ -159,17 +135,6 @@ async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, Restore
     // What the database or the cluster sets by default must not bind the session that builds it.
     session.execute(&format!("{english}SET client_min_messages = error; {UNBOUND}; SET row_security = off")).await?;
     Ok(session)
-}
-
-/// Which of the dump's roles are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum RoleRule {
-    /// All of them.
-    All,
-    /// Those that are missing; only these, which Seatrial made now or before, are changed.
-    Ours(BTreeSet<String>),
-    /// None.
-    None,
 }
 
 struct Restoring {
@@ -335,18 +300,6 @@ impl Restoring {
             self.event_triggers.is_disabled(&name);
         }
         Ok(self.event_triggers.hush(&mut self.session).await?)
-    }
-
-    /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights
-    /// yet: until the end of restoring it has all.
-    async fn elevate(&mut self, role: String) -> Result<(), RestoreError> {
-        self.define_role(RoleDefinition { name: role.clone(), ..Default::default() }).await?;
-        if role != SUPERUSER && !self.elevated.contains(&role) {
-            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
-            session.execute(&format!("ALTER ROLE {} SUPERUSER", quote_identifier(&role))).await?;
-            self.elevated.insert(role);
-        }
-        Ok(())
     }
 
     /// Sends the collected `INSERT` statements in one message; if one fails, each by itself to find it.
@@ -521,68 +474,6 @@ impl Restoring {
             .query(&format!("SELECT convert_from('\\x{bytes}'::bytea, '{}')", encoding.replace('\'', "")))
             .await?;
         Ok(translated.scalar().unwrap_or_default().to_owned())
-    }
-
-    async fn define_role(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
-        if role.name.starts_with("pg_") || role.name == SUPERUSER || role.name.is_empty() {
-            return Ok(());
-        }
-        if self.rule != RoleRule::All {
-            return self.define_role_elsewhere(role).await;
-        }
-        if !role.left_out.is_empty() {
-            self.left_out.entry(role.name.clone()).or_default().extend(role.left_out);
-        }
-        let name = quote_identifier(&role.name);
-        let mut statements = Vec::new();
-        for other in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
-            if !other.starts_with("pg_") && self.known_roles.insert(other.clone()) {
-                statements.push(format!("CREATE ROLE {} NOLOGIN", quote_identifier(other)));
-                self.outcome.created_roles.push(other.clone());
-            }
-        }
-        let attribute = |value: Option<bool>, on, off| value.map(|value| if value { on } else { off });
-        for attribute in [attribute(role.login, "LOGIN", "NOLOGIN"), attribute(role.inherit, "INHERIT", "NOINHERIT")] {
-            statements.extend(attribute.map(|attribute| format!("ALTER ROLE {name} {attribute}")));
-        }
-        statements.extend(role.member_of.iter().map(|of| format!("GRANT {} TO {name}", quote_identifier(of))));
-        statements.extend(role.members.iter().map(|member| format!("GRANT {name} TO {}", quote_identifier(member))));
-        for statement in statements {
-            // Quoted names in statements of our own: a refusal means that the server itself is in trouble.
-            // Inside a transaction only what it does itself is certain to be seen by it.
-            let session = if self.in_transaction { &mut self.session } else { &mut self.admin };
-            session.execute(&statement).await?;
-        }
-        Ok(())
-    }
-
-    /// On a server of others: made if it is missing, and changed only if it was made for a dump.
-    async fn define_role_elsewhere(&mut self, role: RoleDefinition) -> Result<(), RestoreError> {
-        let RoleRule::Ours(ours) = &mut self.rule else { return Ok(()) };
-        // Each in a transaction of its own, with its marker: not in one that the dump has open.
-        let session = &mut self.admin;
-        for name in std::iter::once(&role.name).chain(&role.member_of).chain(&role.members) {
-            if !name.starts_with("pg_") && self.known_roles.insert(name.clone()) {
-                let name = name.clone();
-                provider::make_role(session, &name, None, "NOLOGIN").await?;
-                ours.insert(name.clone());
-                self.outcome.created_roles.push(name);
-            }
-        }
-        if !self.outcome.created_roles.contains(&role.name) {
-            if !ours.contains(&role.name) {
-                let warning = format!("role {} was on the server before: it owns nothing on the copy", role.name);
-                self.warn(Some(warning));
-            }
-            return Ok(());
-        }
-        let memberships = role.member_of.iter().map(|of| (of, &role.name));
-        let memberships = memberships.chain(role.members.iter().map(|member| (&role.name, member)));
-        for (of, member) in memberships.filter(|(of, member)| ours.contains(*of) && ours.contains(*member)) {
-            let grant = format!("GRANT {} TO {}", quote_identifier(of), quote_identifier(member));
-            session.execute(&grant).await?;
-        }
-        Ok(())
     }
 
     fn is_of_another_database(&self, words: &Words<'_>) -> bool {

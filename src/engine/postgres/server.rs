@@ -73,6 +73,9 @@ pub enum ClusterError {
     /// A data directory could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// There is no data directory of ours to copy.
+    #[error("the base is a database of another server: no server of its own can be started on a copy")]
+    Elsewhere,
     /// A file or folder could not be handled.
     #[error("cannot {action} {path}: {error}", path = path.display())]
     File {
