@@ -28,6 +28,7 @@ pub(crate) mod retry;
 mod safer;
 mod sample;
 mod schedule;
+mod sizes;
 pub(crate) mod story;
 pub(crate) mod timing;
 mod trials;
@@ -61,9 +62,8 @@ use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, PassName};
 use crate::rollback::Rollback;
 use crate::rollback::prove::DownProof;
-use crate::snapshot::catalog::RelationKind;
 use crate::snapshot::plan::PlanCapture;
-use crate::snapshot::{Oid, RelationSize, Snapshot};
+use crate::snapshot::{Oid, Snapshot};
 use crate::suggest::Suggestion;
 use crate::workload::HotQuery;
 use budget::{Budget, Load, VIOLATORS};
@@ -119,7 +119,7 @@ pub enum RehearsalError {
     #[error(transparent)]
     Scratch(#[from] ScratchError),
     /// A server refuses what the tool itself asks.
-    #[error("the copy's server refused: {0}")]
+    #[error("the copy's server {did}: {0}{advice}", did = if .0.is_outage() { "failed" } else { "refused" }, advice = .0.advice())]
     Server(#[from] ServerError),
     /// The rollback scripts cannot be made or run.
     #[error(transparent)]
@@ -324,37 +324,6 @@ impl Rehearsal {
         self.passes.iter().any(|each| each.name == pass && each.ran)
     }
 
-    /// Rows a relation had before, as the statistics count them; partitions are added up.
-    pub fn rows_before(&self, relation: Oid) -> u64 {
-        self.before_with_heirs(relation, |size| size.rows.map_or(0, |rows| rows.max(0.0) as u64))
-    }
-
-    /// Bytes a table took before, with its partitions' and what is stored out of line, without indexes.
-    pub fn bytes_before(&self, relation: Oid) -> u64 {
-        self.before_with_heirs(relation, |size| size.table_bytes)
-    }
-
-    fn before_with_heirs(&self, relation: Oid, of: impl Fn(&RelationSize) -> u64) -> u64 {
-        let Some(before) = &self.before else { return 0 };
-        let kind = before.catalog.relations.get(&relation).map(|relation| relation.kind);
-        if kind != Some(RelationKind::PartitionedTable) {
-            return before.sizes.get(&relation).map_or(0, of);
-        }
-        let mut heirs: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
-        for each in before.catalog.relations.values().filter(|each| each.is_partition) {
-            if let Some(parent) = each.parent {
-                heirs.entry(parent).or_default().push(each.oid);
-            }
-        }
-        with_heirs(before, &heirs, relation, &of)
-    }
-
-    /// Rows a relation had before, by its qualified name.
-    pub fn rows_of(&self, qualified: &str) -> u64 {
-        let relation = self.before.iter().flat_map(|before| before.catalog.relations.values());
-        relation.into_iter().find(|each| each.qualified == qualified).map_or(0, |each| self.rows_before(each.oid))
-    }
-
     /// Indexes a hot query used once settled: name and table.
     pub fn indexes_used_after<'a>(&'a self, query: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
         self.settled
@@ -379,17 +348,6 @@ impl Rehearsal {
             .find_map(|snapshot| snapshot.catalog.relations.get(&relation))
             .map(|relation| relation.kind)
     }
-}
-
-fn with_heirs(
-    before: &Snapshot,
-    heirs: &BTreeMap<Oid, Vec<Oid>>,
-    relation: Oid,
-    of: &impl Fn(&RelationSize) -> u64,
-) -> u64 {
-    let own = before.sizes.get(&relation).map_or(0, of);
-    let below = heirs.get(&relation).into_iter().flatten();
-    own.max(below.map(|heir| with_heirs(before, heirs, *heir, of)).sum())
 }
 
 /// What a run works with.

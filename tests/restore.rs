@@ -347,7 +347,7 @@ async fn a_base_is_made_once_and_again_when_damaged() {
     assert!(!base.reused);
     assert_eq!((base.record.database.as_str(), base.record.rows), ("seatrial", 1));
     assert!(place.base(&path).await.reused);
-    let version = base.data_dir().join("PG_VERSION");
+    let version = base.data_dir().expect("in the cache").join("PG_VERSION");
     std::fs::remove_file(&version).expect("damaged");
     let again = place.base(&path).await;
     assert!(!again.reused && version.is_file());

@@ -339,7 +339,8 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<G
     let mut notes = base.record.notes.clone();
     let (kind, name, known) = match (copies, source) {
         (Provider::Clones(service), source) => {
-            if service.fidelity.is_none() {
+            notes.extend(service.told().1);
+            if service.likeness().is_none() {
                 notes.push("nobody says how near the clones are to the original (fidelity in [copies])".to_owned());
             }
             let origin = match source {
@@ -352,7 +353,7 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<G
                     "clones".to_owned()
                 }
             };
-            (SourceKind::Clone, origin, service.fidelity.unwrap_or(Grade::Subset))
+            (SourceKind::Clone, origin, service.likeness().unwrap_or(Grade::Subset))
         }
         (_, Some(source)) => {
             (SourceKind::from_name(source.kind()).unwrap_or(SourceKind::Dump), source.name(), base.record.grade)
@@ -368,15 +369,17 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<G
         notes.extend(grade.losses().iter().map(|loss| (*loss).to_owned()));
     }
     notes.extend(base.record.lost.iter().cloned());
+    let told = match copies {
+        Provider::Clones(service) => service.told().0,
+        Provider::Private | Provider::Server(_) => None,
+    };
+    let taken_at = base.taken_at.and_then(|moment| jiff::Timestamp::try_from(moment).ok()).or(told);
     SourceFacts {
         kind,
         name,
         rows: Some(base.record.rows),
         bytes: Some(base.record.bytes),
-        taken_at: base
-            .taken_at
-            .and_then(|moment| jiff::Timestamp::try_from(moment).ok())
-            .map(|moment| moment.to_string()),
+        taken_at: taken_at.map(|moment| moment.to_string()),
         fidelity: Fidelity::from_name(grade.name()).unwrap_or(Fidelity::SchemaOnly),
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),

@@ -188,7 +188,7 @@ from_word!(
 );
 from_word!(
     /// Where copies are made.
-    ProviderWord(&'static str), &["private", "server", "command"], |word| word
+    ProviderWord(&'static str), &["private", "server", "command", "dblab", "neon"], |word| word
 );
 from_word!(
     /// How near a clone is to its original.

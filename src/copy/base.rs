@@ -10,6 +10,7 @@ use crate::copy::fidelity::Grade;
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
 use crate::copy::live::{self, LiveDump, LiveError};
+use crate::copy::manifest;
 use crate::copy::origin::OriginSettings;
 use crate::copy::physical::PhysicalError;
 use crate::copy::provider::PlaceError;
@@ -41,9 +42,10 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const RECORD: &str = "base.json";
 const DATA: &str = "data";
+const MANIFEST: &str = "manifest";
 /// Below this much free space a failure is put down to the disk, in bytes.
 const NO_SPACE: u64 = 64 << 20;
 
@@ -345,7 +347,7 @@ impl Base {
             }
             Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
         };
-        let (base, record, reused) = server.base(&key, options.refresh, make).await?;
+        let (base, record, reused) = server.base(&key, make).await?;
         let binaries = Binaries {
             dir: PathBuf::new(),
             version: server.version().to_owned(),
@@ -411,15 +413,10 @@ impl Base {
     /// A copy for one pass, with a server of its own, measuring.
     ///
     /// # Errors
-    /// No room, or the server does not start.
-    pub(super) async fn copy(
-        &self,
-        place: &ReadyBase,
-        run: &RunDir,
-        settings: Vec<(String, String)>,
-    ) -> Result<Server, ClusterError> {
+    /// No room, or the server does not start; a base that is on a server of others.
+    pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
+        let Some(data_dir) = self.data_dir() else { return Err(ClusterError::Elsewhere) };
         let to = run.fresh_path("copy");
-        let data_dir = place.folder().join(DATA);
         let (from, into) = (data_dir.clone(), to.clone());
         // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
         let wanted = Wanted::default();
@@ -553,7 +550,7 @@ impl Making<'_> {
         let first_transaction = drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
         let record = BaseRecord::of(outcome, self.facts.server_version.clone(), first_transaction);
-        write_record(&partial.path().join(RECORD), &record)?;
+        write_record(partial.path(), &record)?;
         Ok(record)
     }
 
@@ -627,14 +624,20 @@ fn digest(parts: &[&str]) -> String {
 
 fn read_record(folder: &Path) -> Option<BaseRecord> {
     let record: BaseRecord = serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
-    let whole = record.format == FORMAT && folder.join(DATA).join("PG_VERSION").is_file();
+    let whole = record.format == FORMAT && manifest::holds(&folder.join(MANIFEST), &folder.join(DATA));
     whole.then_some(record)
 }
 
-fn write_record(path: &Path, record: &BaseRecord) -> Result<(), BaseError> {
-    let written =
-        serde_json::to_vec_pretty(record).map_err(std::io::Error::other).and_then(|text| write_private(path, &text));
-    written.map_err(|error| BaseError::Record { path: path.to_owned(), error })
+/// Writes down, last of all, which files there are and what is known of them: without both, it is no base.
+fn write_record(folder: &Path, record: &BaseRecord) -> Result<(), BaseError> {
+    let record = serde_json::to_vec_pretty(record).map_err(std::io::Error::other);
+    let files = manifest::of(&folder.join(DATA)).map(String::into_bytes);
+    for (name, text) in [(MANIFEST, files), (RECORD, record)] {
+        let path = folder.join(name);
+        let written = text.and_then(|text| write_private(&path, &text));
+        written.map_err(|error| BaseError::Record { path, error })?;
+    }
+    Ok(())
 }
 
 fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {

@@ -9,6 +9,7 @@ pub mod fidelity;
 pub mod fingerprint;
 pub mod kept;
 pub mod live;
+mod manifest;
 pub mod origin;
 pub mod physical;
 pub mod policy;

@@ -9,6 +9,7 @@ mod statistics;
 mod target;
 
 pub use error::RestoreError;
+pub use target::Destination;
 
 use crate::copy::dump::{DumpReader, DumpStatement, Item, encoded_bytes, is_utf8};
 use crate::copy::event_triggers::EventTriggers;
@@ -20,8 +21,9 @@ use crate::copy::settle;
 use crate::copy::words::Words;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier, quote_literal};
+use crate::engine::postgres::session::{Endpoint, Session, UNBOUND, quote_identifier};
 use group::{Build, Group};
+use roles::RoleRule;
 use statistics::Statistics;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,32 +68,6 @@ impl RestoreOutcome {
             grade: Grade::SchemaOnly,
             lost: Vec::new(),
         }
-    }
-}
-
-/// Where a dump is restored to.
-#[derive(Debug, Clone, Copy)]
-pub struct Destination<'a> {
-    /// The server.
-    pub endpoint: &'a Endpoint,
-    /// A database of it that is there already.
-    pub maintenance: &'a str,
-    /// The name its database gets; the one in the dump where none is said.
-    pub database: Option<&'a str>,
-    /// A comment it gets before anything is in it.
-    pub comment: Option<&'a str>,
-}
-
-impl<'a> Destination<'a> {
-    /// A server of our own.
-    pub fn private(endpoint: &'a Endpoint) -> Self {
-        Self { endpoint, maintenance: "template1", database: None, comment: None }
-    }
-
-    async fn mark(&self, admin: &mut Session, database: &str) -> Result<(), ServerError> {
-        let Some(comment) = self.comment else { return Ok(()) };
-        let (database, comment) = (quote_identifier(database), quote_literal(comment));
-        admin.execute(&format!("COMMENT ON DATABASE {database} IS {comment}")).await.map(|_| ())
     }
 }
 
@@ -191,17 +167,6 @@ async fn connect(endpoint: &Endpoint, database: &str) -> Result<Session, Restore
     // What the database or the cluster sets by default must not bind the session that builds it.
     session.execute(&format!("{english}SET client_min_messages = error; {UNBOUND}; SET row_security = off")).await?;
     Ok(session)
-}
-
-/// Which of the dump's roles are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum RoleRule {
-    /// All of them.
-    All,
-    /// Those that are missing; only these, which Seatrial made now or before, are changed.
-    Ours(BTreeSet<String>),
-    /// None.
-    None,
 }
 
 struct Restoring {

@@ -117,8 +117,8 @@ impl ScratchDatabase {
         roles: &Roles,
         settings: &[(&str, &str)],
     ) -> Result<Self, ScratchError> {
-        let place = match &base.place {
-            BasePlace::Cache(place) => place,
+        match &base.place {
+            BasePlace::Cache(_) => {}
             // A server of others keeps its settings: whoever cannot do without has to ask first.
             BasePlace::Server(_) | BasePlace::Clones(_) if !settings.is_empty() => {
                 return Err(ScratchError::Settings(Ability::ServerSettings.lacking()));
@@ -133,9 +133,9 @@ impl ScratchDatabase {
                 let (target, notes) = (copy.target.clone(), std::mem::take(&mut copy.notes));
                 return Ok(Self { home: Home::Clone(copy), target, notes });
             }
-        };
+        }
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let server = base.copy(place, run, settings).await?;
+        let server = base.copy(run, settings).await?;
         let mut session = Session::observer(server.endpoint(), &base.record.database, "roles").await?;
         let prepared = role::prepare_roles(&mut session, roles.requested.as_deref()).await?;
         for login in &roles.hot_queries {

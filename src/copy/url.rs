@@ -83,6 +83,19 @@ impl SecretUrl {
         Ok(Self { user, password, hosts: hosts.to_owned(), database, parameters })
     }
 
+    /// A database whose parts are known one by one; the host may be the folder of a socket.
+    pub fn from_parts(host: &str, port: u16, user: &str, password: &str, database: &str) -> Self {
+        let literal = host.parse::<std::net::Ipv6Addr>().is_ok();
+        let host = if literal { format!("[{host}]") } else { encode(host) };
+        Self {
+            user: Some(user.to_owned()),
+            password: Some(password.to_owned()),
+            hosts: format!("{host}:{port}"),
+            database: database.to_owned(),
+            parameters: Vec::new(),
+        }
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database
@@ -251,6 +264,19 @@ mod tests {
             assert_eq!(SecretUrl::parse(text).expect(text).database(), "shop");
         }
         assert_eq!(SecretUrl::parse("postgres://app@db:/sh%40p?host=a@b").expect("url").database(), "sh@p");
+    }
+
+    #[test]
+    fn parts_stay_what_they_are_whatever_is_in_them() {
+        let of = |host: &str| SecretUrl::from_parts(host, 6001, "a@b:c/d", "p@ss/w:rd", "sh'op é");
+        for host in ["db.example.com", "10.0.0.1", "::1", "/run/a b", "evil@other.example.com/x,y?z"] {
+            let reach = of(host).parts().expect("parts");
+            assert_eq!((reach.host.as_deref(), reach.port), (Some(host), Some(6001)));
+            assert_eq!((reach.user.as_deref(), reach.password.as_deref()), (Some("a@b:c/d"), Some("p@ss/w:rd")));
+            assert_eq!(reach.database, "sh'op é");
+            let again = SecretUrl::parse(&of(host).without_password("")).and_then(|url| url.parts()).expect("parts");
+            assert_eq!((again.host.as_deref(), again.port), (Some(host), Some(6001)));
+        }
     }
 
     #[test]

@@ -57,6 +57,34 @@ impl ServerError {
     }
 }
 
+impl ServerError {
+    /// Whether nobody refused anything: the session or the server is gone, its disk is full, its files are damaged. What
+    /// was sent says nothing then, and what became of it is not known.
+    pub fn is_outage(&self) -> bool {
+        self.sqlstate.is_empty() || OUTAGES.iter().any(|(code, _)| *code == self.sqlstate)
+    }
+
+    /// What to do about an outage, to be put behind the message; empty where it is none, or only the session is gone.
+    pub fn advice(&self) -> &'static str {
+        OUTAGES.iter().find(|(code, _)| *code == self.sqlstate).map_or("", |(_, advice)| advice)
+    }
+}
+
+/// SQLSTATEs of outages, and what to do about each.
+pub const OUTAGES: [(&str, &str); 7] = [
+    // admin_shutdown, crash_shutdown, cannot_connect_now
+    ("57P01", "; it was ended from outside, perhaps for want of memory: run again"),
+    ("57P02", "; it was ended from outside, perhaps for want of memory: run again"),
+    ("57P03", "; it was ended from outside, perhaps for want of memory: run again"),
+    // disk_full
+    ("53100", "; free some space (seatrial clean), or give --cache-dir on a bigger disk"),
+    // io_error
+    ("58030", "; the disk is at fault: give --cache-dir on another one"),
+    // data_corrupted, index_corrupted
+    ("XX001", "; the copy's files are damaged: remove the cached base with `seatrial clean`, and run again"),
+    ("XX002", "; the copy's files are damaged: remove the cached base with `seatrial clean`, and run again"),
+];
+
 const RAISED: &str = "a function raised an exception; its message may hold values and is not shown";
 
 /// From the first quotation mark to the last, as a value may hold some itself.

@@ -271,7 +271,8 @@ fn migration(rehearsal: &Rehearsal, findings: &[Finding], migration: &Migration,
     let unmeasured = if indexes.is_empty() { !reached } else { !ran };
     let applies = if failed {
         answers::applies(rehearsal)
-    } else if unmeasured {
+    } else if unmeasured || !rehearsal.ran(v1::PassName::Measure) {
+        // That some of its statements ran says nothing of the others, nor of its COMMIT.
         Applies::Unknown
     } else {
         Applies::Yes

@@ -4,8 +4,10 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod browser;
+pub mod http;
 pub mod place;
 pub mod python;
+pub mod runs;
 pub mod traces;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -160,6 +160,12 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   [placeholders]
 #   schema = "shop"
 
+# Where copies are made, if not on servers of the run's own: on an existing server (SEATRIAL_COPIES_URL keeps a password
+# out of this file), or of clones that a command or a service hands out. docs/providers.md has them all.
+#   [copies]
+#   provider = "server"
+#   url = "postgres://ci@localhost:5432/postgres"
+
 # What is known of production: copies get its settings, and a report says how far they are from it. Seatrial's
 # docs/production.sql prints this section, read-only and without values of user data:
 #     psql -XqAt -f docs/production.sql "$PRODUCTION_URL"
@@ -292,7 +298,7 @@ mod tests {
         let text = render(&Found::default());
         let schema = json_schema();
         let keys = |of: &serde_json::Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        let tables = ["thresholds", "severity", "production", "placeholders", "database"];
+        let tables = ["thresholds", "severity", "copies", "production", "placeholders", "database"];
         for key in keys(&schema["properties"]).into_iter().filter(|key| !tables.contains(&key.as_str())) {
             let there = [format!("#{key} = "), format!("#   {key} = ")];
             assert!(there.iter().any(|line| text.contains(line.as_str())), "{key}");
@@ -300,7 +306,9 @@ mod tests {
         for key in keys(&schema["$defs"]["ThresholdKeys"]["properties"]) {
             assert!(text.contains(&format!("#{key} = ")), "{key}");
         }
-        for table in ["[thresholds]", "[severity]", "[placeholders]", "[production]", "[[database]]", "database = "] {
+        for table in
+            ["[thresholds]", "[severity]", "[placeholders]", "[copies]", "[production]", "[[database]]", "database = "]
+        {
             assert!(text.contains(table), "{table}");
         }
     }

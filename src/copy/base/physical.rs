@@ -1,7 +1,7 @@
 //! The base of a data directory: a copy of its files, made ready by a server of exactly its version.
 
 use super::{
-    BaseError, BasePlace, BaseRecord, DATA, FORMAT, RECORD, Wanted, blame_the_disk, drop_other_databases, fingerprint,
+    BaseError, BasePlace, BaseRecord, DATA, FORMAT, Wanted, blame_the_disk, drop_other_databases, fingerprint,
     key, read_record, write_record,
 };
 use crate::copy::base::{Base, BaseOptions};
@@ -101,7 +101,7 @@ impl Asked<'_> {
             first_transaction,
             settings: planner.settings,
         };
-        write_record(&partial.path().join(RECORD), &record)?;
+        write_record(partial.path(), &record)?;
         Ok(record)
     }
 

@@ -6,6 +6,7 @@
 
 use super::PlaceError;
 use super::command::Commands;
+use super::hosted::Hosted;
 use super::logins::{self, Ready, Rules};
 use super::marker::{Marker, copy_name, now};
 use super::production::{self, Relation};
@@ -31,6 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub enum ServiceKind {
     /// Two commands of the project.
     Command(Commands),
+    /// A service that is talked to over HTTP.
+    Hosted(Hosted),
 }
 
 /// Who makes clones, and what is known of them.
@@ -67,21 +70,40 @@ struct Record {
 }
 
 impl Service {
+    /// How near the clones are to the original: as the project says, else as the service says once it has made one.
+    pub fn likeness(&self) -> Option<Grade> {
+        self.fidelity.or(match &self.kind {
+            ServiceKind::Command(_) => None,
+            ServiceKind::Hosted(hosted) => hosted.fidelity(),
+        })
+    }
+
+    /// What the service says of the first clone: when its data was taken, and what a reader has to know.
+    pub fn told(&self) -> (Option<jiff::Timestamp>, Vec<String>) {
+        match &self.kind {
+            ServiceKind::Command(_) => (None, Vec::new()),
+            ServiceKind::Hosted(hosted) => hosted.told(),
+        }
+    }
+
     fn identity(&self) -> String {
         match &self.kind {
             ServiceKind::Command(commands) => format!("command\n{}", commands.identity()),
+            ServiceKind::Hosted(hosted) => hosted.identity(),
         }
     }
 
     fn name(&self) -> &'static str {
         match &self.kind {
             ServiceKind::Command(_) => "the command that makes clones",
+            ServiceKind::Hosted(_) => "the service that makes clones",
         }
     }
 
     async fn create(&self, name: &str) -> Result<Made, PlaceError> {
         match &self.kind {
             ServiceKind::Command(commands) => commands.create(name).await,
+            ServiceKind::Hosted(hosted) => hosted.create(name).await,
         }
     }
 
@@ -90,6 +112,7 @@ impl Service {
             ServiceKind::Command(commands) => {
                 commands.destroy(&record.name, record.address.as_deref().unwrap_or_default()).await
             }
+            ServiceKind::Hosted(hosted) => hosted.destroy(&record.name, record.id.as_deref()).await,
         }
     }
 }

@@ -6,13 +6,20 @@
 
 pub mod clones;
 mod command;
+pub mod dblab;
+mod hosted;
+pub mod http;
 mod logins;
 mod marker;
+pub mod neon;
 mod production;
+mod retry;
 pub mod server;
+pub mod service;
 mod shared;
 
 pub use command::Commands;
+pub use hosted::Hosted;
 pub(in crate::copy) use logins::{make_role, ours};
 
 use crate::copy::url::SecretUrl;
@@ -35,7 +42,7 @@ pub struct ProviderKind {
 }
 
 /// Every provider there is.
-pub const PROVIDERS: [ProviderKind; 3] = [
+pub const PROVIDERS: [ProviderKind; 5] = [
     ProviderKind {
         name: "private",
         meaning: "a server of the run's own for each copy, started on this machine",
@@ -51,6 +58,18 @@ pub const PROVIDERS: [ProviderKind; 3] = [
     ProviderKind {
         name: "command",
         meaning: "databases that a command of the project makes and another one removes",
+        superuser: Abilities::SUPERUSER.without(Ability::CheapCopy),
+        ordinary: Some(Abilities::ORDINARY.without(Ability::CheapCopy)),
+    },
+    ProviderKind {
+        name: "dblab",
+        meaning: "thin clones of a DBLab Engine",
+        superuser: Abilities::SUPERUSER.without(Ability::CheapCopy),
+        ordinary: Some(Abilities::ORDINARY.without(Ability::CheapCopy)),
+    },
+    ProviderKind {
+        name: "neon",
+        meaning: "branches of a Neon project",
         superuser: Abilities::SUPERUSER.without(Ability::CheapCopy),
         ordinary: Some(Abilities::ORDINARY.without(Ability::CheapCopy)),
     },

@@ -23,9 +23,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// First halves of the keys of locks: of living runs, and of bases that are made or used.
+/// First halves of the keys of locks: of living runs, of bases that are used, and of bases that are made.
 const RUN: i32 = 0x5EA7_0001;
 const BASE: i32 = 0x5EA7_0002;
+const MAKING: i32 = 0x5EA7_0004;
 
 /// Bases nobody used for so long are dropped, in seconds.
 const BASE_LASTS: u64 = 14 * 24 * 60 * 60;
@@ -201,7 +202,8 @@ impl ExistingServer {
                     (self.is_dead(&mut admin, run).await?, "a copy of an earlier run")
                 }
                 (Some(Marker::Base { key, used, record }), _) => {
-                    let free = !is_locked(&mut admin, BASE, number(key)).await.map_err(&refused)?;
+                    let free = !is_locked(&mut admin, BASE, number(key)).await.map_err(&refused)?
+                        && !is_locked(&mut admin, MAKING, number(key)).await.map_err(&refused)?;
                     (free && (record.is_none() || now() > used + BASE_LASTS), "a base that nobody uses")
                 }
                 _ => (false, ""),
@@ -211,17 +213,20 @@ impl ExistingServer {
                 tell(&format!("removed {what}: database {name} on {}", self.inner.place));
             }
         }
-        let mut alone = true;
         for (name, marker) in roles(&mut admin).await.map_err(&refused)? {
             let Marker::Role { run: Some(run), .. } = marker else { continue };
             if self.is_dead(&mut admin, &run).await? {
                 admin.execute(&format!("DROP ROLE {}", quote_identifier(&name))).await.map_err(&refused)?;
                 tell(&format!("removed a role of an earlier run: {name} on {}", self.inner.place));
-            } else if run != self.inner.run {
-                alone = false;
             }
         }
-        if alone {
+        // Another run may just be making a base, whose roles nothing depends on yet.
+        let others = format!(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' \
+             AND classid::bigint = {RUN} AND objid::bigint <> {} AND objsubid = 2",
+            number(&self.inner.run)
+        );
+        if admin.query(&others).await.map_err(&refused)?.scalar() == Some("0") {
             drop_unused_roles(&mut admin).await.map_err(&refused)?;
         }
         Ok(())
@@ -240,7 +245,6 @@ impl ExistingServer {
     pub(in crate::copy) async fn base<E: From<PlaceError>>(
         &self,
         key: &str,
-        anew: bool,
         make: impl AsyncFnOnce(&str) -> Result<BaseRecord, E>,
     ) -> Result<(ServerBase, BaseRecord, bool), E> {
         let refused = self.refused("a base was looked for");
@@ -248,17 +252,17 @@ impl ExistingServer {
         let base = ServerBase { server: self.clone(), database: name.clone() };
         let lock = number(key);
         let mut admin = self.inner.admin.lock().await;
-        admin.query(&format!("SELECT pg_catalog.pg_advisory_lock({BASE}, {lock})")).await.map_err(&refused)?;
+        admin.query(&format!("SELECT pg_catalog.pg_advisory_lock({MAKING}, {lock})")).await.map_err(&refused)?;
         let found = databases(&mut admin).await.map_err(&refused)?.remove(&name);
         let known = match found.as_ref().map(|comment| Marker::read(comment.as_deref())) {
             Some(Some(Marker::Base { key: of, record, .. })) if of == key => record,
             _ => None,
         };
-        let reused = known.is_some() && !anew;
-        let record = match known.filter(|_| !anew) {
+        let reused = known.is_some();
+        let record = match known {
             Some(record) => record,
             None => {
-                // Half-made, or asked for anew. Whatever says otherwise is somebody's: there CREATE will refuse.
+                // Half-made. Whatever says otherwise is somebody's: there CREATE will refuse.
                 let ours = |comment: &Option<String>| {
                     comment.is_none() || matches!(Marker::read(comment.as_deref()), Some(Marker::Base { .. }))
                 };
@@ -273,11 +277,14 @@ impl ExistingServer {
         };
         let marker = Marker::Base { key: key.to_owned(), used: now(), record: Some(record.clone()) };
         let (quoted, text) = (quote_identifier(&name), quote_literal(&marker.text()));
-        let closed = format!(
-            "ALTER DATABASE {quoted} ALLOW_CONNECTIONS false; COMMENT ON DATABASE {quoted} IS {text}; \
-             SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); SELECT pg_catalog.pg_advisory_unlock({BASE}, {lock})"
-        );
+        let closed = format!("ALTER DATABASE {quoted} ALLOW_CONNECTIONS false; COMMENT ON DATABASE {quoted} IS {text}");
         admin.execute(&closed).await.map_err(&refused)?;
+        // Only now, when that is committed: two runs must not change the same rows at once.
+        let used = format!(
+            "SELECT pg_catalog.pg_advisory_lock_shared({BASE}, {lock}); \
+             SELECT pg_catalog.pg_advisory_unlock({MAKING}, {lock})"
+        );
+        admin.execute(&used).await.map_err(&refused)?;
         Ok((base, record, reused))
     }
 
@@ -300,12 +307,16 @@ impl ExistingServer {
         end_session(&mut admin, self.inner.pid).await.map_err(&refused)?;
         let mine = |run: &str| run == self.inner.run;
         for (name, comment) in databases(&mut admin).await.map_err(&refused)? {
-            let run = match Marker::read(comment.as_deref()) {
-                Some(Marker::Copy { run, .. }) => Some(run),
-                None if comment.is_none() => run_of_copy(&name).map(str::to_owned),
-                _ => None,
+            let gone = match Marker::read(comment.as_deref()) {
+                Some(Marker::Copy { run, .. }) => mine(&run),
+                // Half-made, and nobody is making it any more.
+                Some(Marker::Base { key, record: None, .. }) => {
+                    !is_locked(&mut admin, MAKING, number(&key)).await.map_err(&refused)?
+                }
+                None if comment.is_none() => run_of_copy(&name).is_some_and(mine),
+                _ => false,
             };
-            if run.is_some_and(|run| mine(&run)) {
+            if gone {
                 drop_database(&mut admin, &name).await.map_err(&refused)?;
             }
         }

@@ -1,10 +1,22 @@
-//! Roles a dump speaks of: made as far as a copy allows, and superusers only while what they own is made.
+//! Roles a dump speaks of: which are made, as far as a copy allows, and superusers only while what they own is made.
 
-use super::{RestoreError, Restoring, RoleRule};
+use super::{RestoreError, Restoring};
 use crate::copy::policy::RoleDefinition;
 use crate::copy::provider;
 use crate::engine::postgres::server::SUPERUSER;
 use crate::engine::postgres::session::quote_identifier;
+use std::collections::BTreeSet;
+
+/// Which of the dump's roles are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RoleRule {
+    /// All of them.
+    All,
+    /// Those that are missing; only these, which Seatrial made now or before, are changed.
+    Ours(BTreeSet<String>),
+    /// None.
+    None,
+}
 
 impl Restoring {
     /// `pg_dump --use-set-session-authorization` makes each object as its owner, who on a fresh server has no rights

@@ -5,8 +5,35 @@ use crate::copy::dump::is_utf8;
 use crate::copy::facts::DumpFacts;
 use crate::copy::policy;
 use crate::copy::words::Words;
-use crate::engine::postgres::session::{Session, quote_identifier, quote_literal};
+use crate::engine::ServerError;
+use crate::engine::postgres::session::{Endpoint, Session, quote_identifier, quote_literal};
 use std::collections::BTreeSet;
+
+/// Where a dump is restored to.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The server.
+    pub endpoint: &'a Endpoint,
+    /// A database of it that is there already.
+    pub maintenance: &'a str,
+    /// The name its database gets; the one in the dump where none is said.
+    pub database: Option<&'a str>,
+    /// A comment it gets before anything is in it.
+    pub comment: Option<&'a str>,
+}
+
+impl<'a> Destination<'a> {
+    /// A server of our own.
+    pub fn private(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, maintenance: "template1", database: None, comment: None }
+    }
+
+    pub(super) async fn mark(&self, admin: &mut Session, database: &str) -> Result<(), ServerError> {
+        let Some(comment) = self.comment else { return Ok(()) };
+        let (database, comment) = (quote_identifier(database), quote_literal(comment));
+        admin.execute(&format!("COMMENT ON DATABASE {database} IS {comment}")).await.map(|_| ())
+    }
+}
 
 /// Encodings of clients that no database can have.
 const CLIENT_ONLY: [&str; 7] = ["SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"];

@@ -479,9 +479,9 @@ impl<W: Watch> Run<'_, W> {
     }
 }
 
-/// Whether the connection is gone: then nobody knows what became of what was sent, and it is nobody's refusal.
+/// Whether the server is gone or cannot go on: then nobody knows what became of what was sent, and it is nobody's refusal.
 fn is_lost(error: &ServerError) -> bool {
-    error.sqlstate.is_empty()
+    error.is_outage()
 }
 
 /// Whether a COMMIT or ROLLBACK begins the next transaction at once: `AND CHAIN`.

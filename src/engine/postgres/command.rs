@@ -60,8 +60,8 @@ pub enum LogError {
     Server(#[from] ServerError),
 }
 
-/// The command, told where the copy is. Nothing else that looks like a database's address is handed on: what is meant
-/// for production must not be reached by a slip.
+/// The command, told where the copy is. Nothing else that looks like a database's address is handed on, and no token of a
+/// clone service: what is meant for production must not be reached by a slip.
 ///
 /// # Errors
 /// It cannot be started; that it fails is none.
@@ -95,7 +95,8 @@ fn harmless(name: &OsString, value: &OsString) -> bool {
     let keywords =
         has(&["host", "server", "data source"]) && has(&["dbname", "database", "user", "username", "password"]);
     let part = name.split_once('_').is_some_and(|(place, part)| PLACES.contains(&place) && PARTS.contains(&part));
-    !name.starts_with("PG") && !name.starts_with("SEATRIAL_") && !url && !keywords && !part
+    let ours = name.starts_with("SEATRIAL_") || name == crate::copy::provider::neon::TOKEN;
+    !name.starts_with("PG") && !ours && !url && !keywords && !part
 }
 
 /// As in a URL: everything but letters, digits and `-._~/`.
@@ -141,6 +142,7 @@ mod tests {
         assert!(!kept("PGPASSWORD", "x") && !kept("DATABASE_URL", "postgres://app@db/prod"));
         assert!(!kept("ConnectionStrings__Default", "Host=db;Database=x;Password=y") && !kept("DSN", "host=db user=a"));
         assert!(!kept("DB_HOST", "db") && !kept("POSTGRES_PASSWORD", "x") && kept("DB_POOL", "5"));
+        assert!(!kept("NEON_API_KEY", "napi_x") && !kept("SEATRIAL_DBLAB_TOKEN", "x"));
         assert!(!kept("PROD", "mysql://app:secret@db/prod") && !kept("OTHER", "postgresql+asyncpg:///prod"));
     }
 

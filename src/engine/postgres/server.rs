@@ -5,12 +5,12 @@ mod settings;
 pub mod single_user;
 
 use crate::copy::state::{RunDir, StateError};
-use crate::engine::ServerError;
 use crate::engine::postgres::binaries::Binaries;
 use crate::engine::postgres::launch::confine::{self, Ability, Confined};
 use crate::engine::postgres::launch::process::Process;
 use crate::engine::postgres::launch::{LaunchError, RunAs, Tool};
 use crate::engine::postgres::session::{Endpoint, Session};
+use crate::engine::{OUTAGES, ServerError};
 use cluster::CopyError;
 use nix::sys::signal::Signal;
 use std::fs::{File, OpenOptions};
@@ -41,6 +41,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// How much of a log is shown, in bytes and in lines: its end.
 const LOG_BYTES: u64 = 16 * 1024;
 const LOG_LINES: usize = 20;
+/// How much of a log is looked through for outages, in bytes: its end.
+const MISHAP_BYTES: u64 = 4 << 20;
 
 /// What a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,9 @@ pub enum ClusterError {
     /// A data directory could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// There is no data directory of ours to copy.
+    #[error("the base is a database of another server: no server of its own can be started on a copy")]
+    Elsewhere,
     /// A file or folder could not be handled.
     #[error("cannot {action} {path}: {error}", path = path.display())]
     File {
@@ -115,6 +120,14 @@ pub enum ClusterError {
         version: String,
         /// What it said of what went wrong.
         said: String,
+    },
+    /// Something befell the server while it worked.
+    #[error("the copy's server {what}: what it answered cannot be relied on{advice}")]
+    Mishap {
+        /// What happened.
+        what: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// The server did not shut down cleanly.
     #[error("PostgreSQL did not shut down cleanly ({end})\n{log}")]
@@ -269,16 +282,28 @@ impl Server {
         }
     }
 
-    /// Ends it at once and removes its data directory.
+    /// Ends it at once and removes its data directory. Last chance to learn that it was in no state to be asked anything:
+    /// those who got its answers took them for answers about the migration.
     ///
     /// # Errors
-    /// The directory cannot be removed.
+    /// A process of it died, its disk was full, its files are damaged; or the directory cannot be removed.
     pub async fn destroy(mut self) -> Result<(), ClusterError> {
+        let ended = self.process.status();
         self.process.end(Signal::SIGQUIT, QUIT_LIMIT).await;
-        let data_dir = self.data_dir.clone();
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(data_dir)).await;
-        let removed = removed.unwrap_or_else(|error| Err(io::Error::other(error)));
-        removed.map_err(|error| ClusterError::file("remove", &self.data_dir, error))
+        let (data_dir, log) = (self.data_dir.clone(), self.log.clone());
+        let work = move || (mishap_in(&log), std::fs::remove_dir_all(data_dir));
+        let (mishap, removed) =
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| (Ok(None), Err(io::Error::other(error))));
+        removed.map_err(|error| ClusterError::file("remove", &self.data_dir, error))?;
+        let mishap = mishap.map_err(|error| ClusterError::file("read", &self.log, error))?;
+        match (mishap, ended) {
+            (Some((what, advice)), _) => Err(ClusterError::Mishap { what, advice }),
+            (None, Some(status)) => {
+                let what = format!("was gone before its time ({})", describe(status));
+                Err(ClusterError::Mishap { what, advice: "; was it short of memory? Run again" })
+            }
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -301,15 +326,62 @@ fn open_log(path: &Path) -> io::Result<(Stdio, Stdio)> {
 }
 
 fn log_tail(path: &Path) -> io::Result<String> {
+    let text = log_end(path, LOG_BYTES)?;
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+}
+
+fn log_end(path: &Path, most: u64) -> io::Result<String> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
         opened => opened?,
     };
-    let start = file.metadata()?.len().saturating_sub(LOG_BYTES);
+    let start = file.metadata()?.len().saturating_sub(most);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What the log says of an outage, and what to do about it; the first one, as others follow from it.
+fn mishap_in(log: &Path) -> io::Result<Option<(String, &'static str)>> {
+    Ok(log_end(log, MISHAP_BYTES)?.lines().find_map(mishap))
+}
+
+/// One line of the log: moment, `[pid]`, SQLSTATE, severity and message.
+fn mishap(line: &str) -> Option<(String, &'static str)> {
+    let (_, rest) = line.split_once("] ")?;
+    let (code, rest) = rest.split_once(' ')?;
+    let (severity, message) = rest.split_once(":  ")?;
+    if message.starts_with("terminating any other active server processes") {
+        return Some(("lost one of its processes".to_owned(), "; was it short of memory? Run again"));
+    }
+    // Ended by ourselves, its sessions say so as well.
+    let severe = matches!(severity, "ERROR" | "FATAL" | "PANIC") && !code.starts_with("57");
+    let (_, advice) = OUTAGES.iter().find(|(known, _)| severe && *known == code)?;
+    Some((format!("failed ({message})"), advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mishap_is_told_from_what_a_migration_does() {
+        let told = |rest: &str| mishap(&format!("2026-11-26 10:00:00.000 UTC [12] {rest}")).map(|(what, _)| what);
+        let full = "could not extend file \"base/16384/1\": No space left on device";
+        assert_eq!(told(&format!("53100 ERROR:  {full}")), Some(format!("failed ({full})")));
+        assert!(told("XX001 ERROR:  invalid page in block 0 of relation base/1/2").is_some());
+        assert!(told("58030 PANIC:  could not write to file").is_some());
+        let crash = told("00000 LOG:  terminating any other active server processes");
+        assert_eq!(crash.as_deref(), Some("lost one of its processes"));
+        for usual in [
+            "57P01 FATAL:  terminating connection due to administrator command",
+            "23505 ERROR:  duplicate key value violates unique constraint \"53100 ERROR:  x\"",
+            "53100 WARNING:  raised by a function",
+            "00000 LOG:  database system is ready to accept connections",
+        ] {
+            assert_eq!(told(usual), None, "{usual}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::cursor::Cursor;
 use super::raw::RawColumns;
 use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::Catalog;
@@ -299,8 +300,12 @@ fn table_object(row: &mut Cursor<'_>) -> Result<(Oid, TableObject), ServerError>
 
 pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let version = catalog.version;
-    let selects: Vec<String> =
-        OTHER_CATALOGS.iter().filter(|catalog| version >= catalog.since).map(OtherCatalog::select).collect();
+    // Passwords may stand in these: a superuser alone may read them.
+    let all = session.abilities.has(Ability::CatalogRead);
+    let readable = |catalog: &OtherCatalog| all || !["pg_user_mapping", "pg_subscription"].contains(&catalog.name);
+    let selects =
+        OTHER_CATALOGS.iter().filter(|catalog| version >= catalog.since && readable(catalog)).map(OtherCatalog::select);
+    let selects: Vec<String> = selects.collect();
     let rows = session
         .query(&format!(
             "WITH {EXTENSION_MEMBERS}, found AS ({})

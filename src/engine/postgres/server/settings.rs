@@ -37,10 +37,12 @@ const ALWAYS: [(&str, &str); 32] = [
     ("local_preload_libraries", ""),
     // Subscriptions in a copy would consume production's slots.
     ("max_logical_replication_workers", "0"),
-    ("restart_after_crash", "on"),
+    // What a server answers after one of its processes died is nobody's measurement.
+    ("restart_after_crash", "off"),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
-    ("log_line_prefix", "%m [%p] "),
+    // With the SQLSTATE, by which a full disk and damaged files are found.
+    ("log_line_prefix", "%m [%p] %e "),
     ("log_checkpoints", "off"),
     ("log_statement", "none"),
     // Statements hold values of user data, and whoever sent one is told what became of it.

@@ -52,7 +52,7 @@ impl Caller {
         let mut caller = Self { name: query.name.clone(), session, texts, writes: false, usual: Duration::MAX };
         match caller.try_out(writes, limit).await {
             Ok(()) => Ok(Opened::Ready(caller)),
-            Err(error) if error.sqlstate.is_empty() => Err(error),
+            Err(error) if error.is_outage() => Err(error),
             Err(error) => {
                 caller.session.close().await;
                 Ok(Opened::LeftOut(match error.sqlstate.as_str() {
@@ -108,7 +108,7 @@ impl Caller {
         // Rolled back, or the second call would meet what the first one wrote.
         match self.session.execute(&format!("BEGIN; {text}; ROLLBACK")).await {
             Ok(_) => Ok(()),
-            Err(error) if error.sqlstate.is_empty() => Err(error),
+            Err(error) if error.is_outage() => Err(error),
             Err(error) => {
                 self.session.execute("ROLLBACK").await?;
                 Err(error)
