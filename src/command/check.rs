@@ -1,6 +1,6 @@
 //! `check` and `demo`: from options to an exit code.
 
-use super::bases::{Bases, roles};
+use super::bases::{Bases, named_source, roles};
 use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
@@ -101,12 +101,7 @@ impl Job {
         };
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
-        let source = settings.source.as_deref().ok_or_else(|| {
-            Stop::usage(anyhow!("--source is missing: name a dump (.sql, .sql.gz, or what pg_dump -Fc, -Fd or -Ft wrote), a postgres:// URL, \
-                 or `empty`, here or as `source` in seatrial.toml"
-            ))
-        })?;
-        let source = Source::parse(source).map_err(Stop::usage)?;
+        let source = named_source(&settings)?;
         if let (Source::Empty, [_, _, ..]) = (&source, trees.as_slice()) {
             // An empty database has no history that could tell them apart.
             let names = trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
