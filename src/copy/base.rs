@@ -72,6 +72,9 @@ pub struct BaseRecord {
     /// The first transaction of every copy, as `xmin` has it; not in bases of before.
     #[serde(default)]
     pub first_transaction: Option<String>,
+    /// What it was first made from, for people; not in bases of before.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 /// A restored source, stopped, in the cache.
@@ -214,7 +217,7 @@ impl Base {
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
         let pg_restore = pg_restore.as_ref();
-        let making = Making { state, run, binaries: &binaries, dump, pg_restore, facts: &facts, activity };
+        let making = Making { state, run, binaries: &binaries, source, dump, pg_restore, facts: &facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
         // It is read twice, and kept under the name of what was read first.
@@ -223,6 +226,33 @@ impl Base {
         }
         let place = Arc::new(partial.publish()?);
         Ok(Self { place, binaries, record, reused: false, taken_at, activity: activity.clone() })
+    }
+
+    /// Its name in the cache.
+    pub fn key(&self) -> String {
+        self.place.folder().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// A base that is in the cache, for another process than the one that obtained it.
+    ///
+    /// # Errors
+    /// It is not there any more.
+    pub async fn again(
+        state: &StateDir,
+        key: &str,
+        binaries: Binaries,
+        activity: &Activity,
+    ) -> Result<Self, BaseError> {
+        let gone = || BaseError::Record {
+            path: state.bases().join(key),
+            error: std::io::Error::other("the base is not there any more: run again"),
+        };
+        let BaseSlot::Ready(ready) = state.base(key, |folder| read_record(folder).is_some()).await? else {
+            return Err(gone());
+        };
+        let record = read_record(ready.folder()).ok_or_else(gone)?;
+        let (place, activity) = (Arc::new(ready), activity.clone());
+        Ok(Self { place, binaries, record, reused: true, taken_at: None, activity })
     }
 
     /// The stopped data directory. Never start a server on it: copy it.
@@ -300,6 +330,7 @@ struct Making<'a> {
     state: &'a StateDir,
     run: &'a RunDir,
     binaries: &'a Binaries,
+    source: &'a Source,
     dump: &'a Source,
     pg_restore: Option<&'a ToolBinary>,
     facts: &'a DumpFacts,
@@ -324,6 +355,7 @@ impl Making<'_> {
             created_roles: outcome.created_roles,
             source_version: self.facts.server_version.clone(),
             first_transaction,
+            source: Some(self.source.name()),
         };
         let path = partial.path().join(RECORD);
         serde_json::to_vec_pretty(&record)
@@ -397,7 +429,8 @@ fn key(fingerprint: &str, binaries: &Binaries, database: Option<&str>) -> String
     hexadecimal(&hash.finalize()[..16])
 }
 
-fn read_record(folder: &Path) -> Option<BaseRecord> {
+/// What is known of a base, if it is whole.
+pub(super) fn read_record(folder: &Path) -> Option<BaseRecord> {
     let record: BaseRecord = serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
     let whole = record.format == FORMAT && folder.join(DATA).join("PG_VERSION").is_file();
     whole.then_some(record)

@@ -114,6 +114,11 @@ impl ScratchDatabase {
         Session::observer(&self.target.endpoint, &self.target.database, application_name).await
     }
 
+    /// Waits until its server ends by itself, and says how.
+    pub async fn ended(&mut self) -> String {
+        self.server.ended().await
+    }
+
     /// Where its server keeps its files.
     pub fn data_dir(&self) -> &std::path::Path {
         self.server.data_dir()

@@ -5,7 +5,7 @@ use super::sweep::kill_all_in;
 use super::{StateDir, StateError, io_error, remove_folder};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often a base that another process makes is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -91,6 +91,8 @@ fn use_base(folder: PathBuf) -> Result<ReadyBase, StateError> {
     let path = lock_of_users(&folder);
     let in_use = open_lock(&path)?;
     in_use.lock_shared().map_err(io_error("lock", &path))?;
+    // When it was used last; a file system that does not note it has nothing else to say.
+    let _ = in_use.set_modified(SystemTime::now());
     Ok(ReadyBase { folder, _in_use: in_use })
 }
 

@@ -9,6 +9,7 @@ pub mod count;
 pub mod draw;
 pub mod explain;
 pub mod facts;
+pub mod fetch;
 pub mod identify;
 pub mod launch;
 pub mod observe;
