@@ -24,6 +24,9 @@ pub enum Command {
     /// The registered hot queries: list them, bring them in from where they already are, look for mistakes.
     #[command(subcommand)]
     Queries(QueriesCommand),
+    /// Disposable copies to look around in by hand: make one, list them, end one.
+    #[command(subcommand)]
+    Copy(CopyCommand),
     /// Render a saved report.json in any format, without a database.
     Report(ReportArgs),
     /// What a finding means, an example that causes it, and one that does not.
@@ -31,10 +34,12 @@ pub enum Command {
         /// The finding's id; left out: all ids.
         id: Option<String>,
     },
-    /// Servers and dump tools found, and where state is kept.
+    /// Bring a portable PostgreSQL server into the cache.
+    FetchPostgres(FetchArgs),
+    /// Servers and dump tools found, what the cache holds, what is missing and how to get it.
     Doctor(PlaceArgs),
     /// Remove leftover copies, servers and caches.
-    Clean(PlaceArgs),
+    Clean(CleanArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -163,6 +168,104 @@ pub struct PlaceArgs {
     /// Where bases and runs are kept.
     #[arg(long, value_name = "DIR", env = "SEATRIAL_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
+}
+
+/// What to do with copies by hand.
+#[derive(Debug, Subcommand)]
+pub enum CopyCommand {
+    /// Make a copy of a source and print its URL; it ends when told to, or when its time is over.
+    Create(Box<CopyCreateArgs>),
+    /// The copies that live.
+    List(CopyListArgs),
+    /// End copies and remove them.
+    Destroy(CopyDestroyArgs),
+}
+
+/// Options of `copy create`.
+#[derive(Debug, Args)]
+pub struct CopyCreateArgs {
+    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
+    pub source: Option<String>,
+    /// Role the URL logs in as; default: the owner of most tables. Never a superuser.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_ROLE")]
+    pub role: Option<String>,
+    /// Search path of its sessions.
+    #[arg(long, value_name = "LIST", env = "SEATRIAL_SCHEMA")]
+    pub schema: Option<String>,
+    /// Which `[[database]]` entry of the configuration; if it has none of this name, which database of a cluster dump.
+    #[arg(long, value_name = "NAME", env = "SEATRIAL_DATABASE")]
+    pub database: Option<String>,
+    /// What to call the copy; default: the name of its database, with a number if that is taken.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// How long it lives, such as 30m, 8h or 2d.
+    #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
+    pub lifetime: String,
+    /// Reuse a base made from a URL for this long.
+    #[arg(long, value_name = "DUR", env = "SEATRIAL_MAX_AGE")]
+    pub max_age: Option<String>,
+    /// Make the base anew.
+    #[arg(long)]
+    pub refresh: bool,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `copy list`.
+#[derive(Debug, Args)]
+pub struct CopyListArgs {
+    /// Only the URLs, a line each.
+    #[arg(long)]
+    pub urls: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `copy destroy`.
+#[derive(Debug, Args)]
+pub struct CopyDestroyArgs {
+    /// Names or ids, as `copy list` has them.
+    #[arg(value_name = "NAME|ID", required_unless_present = "all")]
+    pub which: Vec<String>,
+    /// All that live.
+    #[arg(long, conflicts_with = "which")]
+    pub all: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `fetch-postgres`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Major version of the server, such as 17.
+    pub major: u32,
+    /// An archive fetched elsewhere, instead of fetching it now; repeatable. It must be the very file that is pinned.
+    #[arg(long, value_name = "FILE")]
+    pub archive: Vec<PathBuf>,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// End and remove copies by hand that still live, too.
+    #[arg(long)]
+    pub copies: bool,
+    /// Where servers and caches are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// What to do with hot queries.

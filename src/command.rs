@@ -2,16 +2,17 @@
 
 mod bases;
 mod check;
+mod clean;
+mod copy;
+mod doctor;
 mod explain;
+mod fetch_postgres;
 mod init;
 mod queries;
 mod suggest;
 
 use crate::cli::{Cli, Command, PlaceArgs, ReportArgs, When};
 use crate::config::Settings;
-use crate::copy::state::{StateDir, sweep};
-use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
-use crate::engine::postgres::launch::confine;
 use crate::report::{self, Output, Shown, v1};
 use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
@@ -108,8 +109,10 @@ pub fn run() -> ExitCode {
         Command::Queries(command) => queries::queries(&command),
         Command::Report(args) => render_saved(&args),
         Command::Explain { id } => explain::explain(id.as_deref()),
-        Command::Doctor(place) => doctor(&place),
-        Command::Clean(place) => clean(&place),
+        Command::Copy(command) => copy::copy(&command),
+        Command::FetchPostgres(args) => fetch_postgres::fetch_postgres(&args),
+        Command::Doctor(place) => doctor::doctor(&place),
+        Command::Clean(args) => clean::clean(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatrial", &mut script);
@@ -161,52 +164,4 @@ fn render_saved(args: &ReportArgs) -> Result<u8, Stop> {
 fn place(args: &PlaceArgs) -> Result<PlaceArgs, Stop> {
     let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
     Settings::place(args, &cwd).map_err(Stop::usage)
-}
-
-/// `doctor`: what is there, what is missing, how to get it.
-fn doctor(args: &PlaceArgs) -> Result<u8, Stop> {
-    let place = place(args)?;
-    let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
-    let request = BinaryRequest::from_environment(
-        place.postgres_bin.as_ref().map(Into::into),
-        None,
-        Some(state.root().to_path_buf()),
-    );
-    let found = Binaries::all_found(&request);
-    let mut text = String::from("PostgreSQL servers\n");
-    for binaries in &found {
-        let dump = binaries.pg_dump.as_ref().map_or_else(
-            || "no pg_dump of its major or newer".to_owned(),
-            |tool| format!("pg_dump {} in {}", tool.major, tool.path.parent().unwrap_or(&tool.path).display()),
-        );
-        text.push_str(&format!("  {:8} {}  ({dump})\n", binaries.version, binaries.dir.display()));
-        text.push_str(&format!("           {}\n", confinement(binaries)?));
-    }
-    if found.is_empty() {
-        text.push_str("  none: install the distribution's `postgresql`, or name a folder with --postgres-bin\n");
-    }
-    text.push_str(&format!("State folder\n  {}\n", state.root().display()));
-    print(&text)?;
-    Ok(if found.is_empty() { exit::COULD_NOT_REHEARSE } else { exit::CLEAN })
-}
-
-/// What servers of this build are held to on this machine.
-fn confinement(binaries: &Binaries) -> Result<String, Stop> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
-    let ability = runtime.block_on(confine::ability(&binaries.postgres()));
-    Ok(ability.missing().unwrap_or_else(|| "kept to its own files (Landlock) and from every network".to_owned()))
-}
-
-/// `clean`: leftovers of runs that died, and every cached base.
-fn clean(args: &PlaceArgs) -> Result<u8, Stop> {
-    let place = place(args)?;
-    let state = StateDir::open(place.cache_dir.as_deref()).map_err(Stop::environment)?;
-    let mut removed = sweep(&state).map_err(Stop::environment)?;
-    removed.extend(state.clear_caches().map_err(Stop::environment)?);
-    let text = if removed.is_empty() { "nothing to remove\n".to_owned() } else { removed.join("\n") + "\n" };
-    print(&text)?;
-    Ok(exit::CLEAN)
 }

@@ -7,5 +7,8 @@ fn main() -> ExitCode {
     if let Some(code) = seatrial::engine::postgres::launch::run_if_helper() {
         return code;
     }
+    if let Some(code) = seatrial::copy::keeper::run_if_keeper() {
+        return code;
+    }
     seatrial::command::run()
 }

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 const SEATRIAL: &str = env!("CARGO_BIN_EXE_seatrial");
 
 /// Commands that no test can run, and why: page, command, reason. Whatever else a page shows as `sh` is run below.
-const NOT_RUN: [(&str, &str, &str); 9] = [
+const NOT_RUN: [(&str, &str, &str); 10] = [
     ("README.md", "scripts/demo.sh", "builds a release; the_report_shown_is_the_demo_s runs what it ends with"),
     ("README.md", "scripts/test.sh", "is what runs this test"),
     ("docs/ci.md", "docker build --tag seatrial .", "takes Docker; tests/kit.rs looks at the Dockerfile"),
@@ -32,6 +32,7 @@ const NOT_RUN: [(&str, &str, &str); 9] = [
          seatrial check --source shop.dump",
         "takes Docker",
     ),
+    ("docs/copies.md", "seatrial fetch-postgres 17", "fetches 20 MB; tests/fetch.rs fetches another version"),
     ("docs/commands.md", "seatrial check --run-command", "takes a tool to run; tests/python_service.rs runs Alembic's"),
     (
         "docs/queries.md",

@@ -1,6 +1,7 @@
 //! Where bases come from, and as whom copies of them are used, by what the settings say.
 
 use super::Stop;
+use crate::cli::CheckArgs;
 use crate::config::Settings;
 use crate::copy::base::{Base, BaseError, BaseOptions};
 use crate::copy::provider::Provider;
@@ -12,6 +13,7 @@ use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::progress::{Activity, Progress};
 use crate::workload::HotQuery;
+use anyhow::anyhow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -138,6 +140,28 @@ impl Bases {
             }
         }
     }
+}
+
+/// The project's settings for what needs one copy of one database and applies no migrations.
+pub(super) fn settings_for_a_copy(args: &CheckArgs) -> Result<Settings, Stop> {
+    let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
+    let mut all = Settings::resolve_without_migrations(args, &cwd).map_err(Stop::usage)?;
+    if all.len() > 1 {
+        let names: Vec<&str> = all.iter().filter_map(|each| each.name.as_deref()).collect();
+        return Err(Stop::usage(anyhow!("which database? name one with --database: {}", names.join(", "))));
+    }
+    all.pop().ok_or_else(|| Stop::usage(anyhow!("the configuration names no database")))
+}
+
+/// Where the data of a command that cannot do without comes from.
+pub(super) fn named_source(settings: &Settings) -> Result<Source, Stop> {
+    let source = settings.source.as_deref().ok_or_else(|| {
+        Stop::usage(anyhow!(
+            "--source is missing: name a dump (.sql, .sql.gz, .sql.zst, or what pg_dump -Fc, -Fd or -Ft wrote), `-` for one on \
+             standard input, a stopped data directory, a postgres:// URL, or `empty`, here or as `source` in seatrial.toml"
+        ))
+    })?;
+    Source::parse(source).map_err(Stop::usage)
 }
 
 /// Who runs what on copies of a base, for these hot queries.

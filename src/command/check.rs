@@ -1,6 +1,6 @@
 //! `check` and `demo`: from options to an exit code.
 
-use super::bases::{Bases, Elsewhere, roles};
+use super::bases::{Bases, Elsewhere, named_source, roles};
 use super::{Stop, exit};
 use crate::cli::{CheckArgs, FailOn};
 use crate::config::Settings;
@@ -111,25 +111,16 @@ impl Job {
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
         let clones = matches!(settings.copies, Provider::Clones(_));
-        let source = settings.source.as_deref().map(Source::parse).transpose().map_err(Stop::usage)?;
-        match &source {
-            None if clones => {}
-            Some(Source::Url(_)) if clones => {}
-            Some(source) if clones => {
-                return Err(Stop::usage(anyhow!(
-                    "--source {}: copies are clones that [copies] hands out, so nothing is restored; leave the source out, or \
-                     name the database they are clones of by its postgres:// address, so that it is never taken for one",
-                    source.name()
-                )));
-            }
-            Some(_) => {}
-            None => {
-                return Err(Stop::usage(anyhow!(
-                    "--source is missing: name a dump (.sql, .sql.gz, .sql.zst, or what pg_dump -Fc, -Fd or -Ft wrote), `-` for \
-                     one on standard input, a stopped data directory, a postgres:// URL, or `empty`, here or as `source` in \
-                     seatrial.toml"
-                )));
-            }
+        let source = match &settings.source {
+            None if clones => None,
+            _ => Some(named_source(&settings)?),
+        };
+        if let Some(source) = source.as_ref().filter(|source| clones && !matches!(source, Source::Url(_))) {
+            return Err(Stop::usage(anyhow!(
+                "--source {}: copies are clones that [copies] hands out, so nothing is restored; leave the source out, or \
+                 name the database they are clones of by its postgres:// address, so that it is never taken for one",
+                source.name()
+            )));
         }
         if let (Some(Source::Empty), [_, _, ..]) = (&source, trees.as_slice()) {
             // An empty database has no history that could tell them apart.

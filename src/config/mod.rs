@@ -214,6 +214,8 @@ struct Config {
     folder: PathBuf,
     /// Names in reports are relative to this folder.
     root: PathBuf,
+    /// Migrations are applied, and so the project's command may be run.
+    applies: bool,
 }
 
 impl Settings {
@@ -223,26 +225,17 @@ impl Settings {
     /// # Errors
     /// An unreadable or wrong file, a value that makes no sense, an option that could mean several databases.
     pub fn resolve(args: &CheckArgs, cwd: &Path) -> Result<Vec<Self>, ConfigError> {
+        Config::find(&args.place, cwd)?.resolve(args)
+    }
+
+    /// The same for what needs a copy and applies no migrations: the project's own command is none of its business.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn resolve_without_migrations(args: &CheckArgs, cwd: &Path) -> Result<Vec<Self>, ConfigError> {
         let mut config = Config::find(&args.place, cwd)?;
-        let entries = match std::mem::take(&mut config.file.database) {
-            Databases::Entries(entries) => entries,
-            other => {
-                config.file.database = other;
-                return Ok(vec![config.settings(args, config.file.clone(), None)?]);
-            }
-        };
-        let chosen = args.database.as_deref();
-        if let Some(entry) = entries.iter().find(|entry| Some(entry.name.as_ref().0.as_str()) == chosen) {
-            // The option chose the entry: it does not also choose among the databases of a dump.
-            let args = CheckArgs { database: None, ..args.clone() };
-            return Ok(vec![config.entry(&args, entry.clone())?]);
-        }
-        let ambiguous = [("MIGRATIONS", !args.migrations.is_empty()), ("--source", args.source.is_some())];
-        if let Some((option, _)) = ambiguous.into_iter().find(|(_, given)| *given && entries.len() > 1) {
-            let names = entries.iter().map(|entry| entry.name.as_ref().0.clone()).collect();
-            return Err(ConfigError::WhichDatabase { option, file: config.name, names });
-        }
-        entries.into_iter().map(|entry| config.entry(args, entry)).collect()
+        config.applies = false;
+        config.resolve(args)
     }
 
     /// The same without any `[[database]]` entries.
@@ -272,11 +265,41 @@ impl Config {
             None => find_upwards(cwd, &root),
         };
         let Some(path) = path else {
-            return Ok(Self { file: File::default(), name: String::new(), folder: PathBuf::new(), root });
+            return Ok(Self {
+                file: File::default(),
+                name: String::new(),
+                folder: PathBuf::new(),
+                root,
+                applies: true,
+            });
         };
         let source = SourceFile::read(&path, &root)?;
         let file = parse(&source)?;
-        Ok(Self { file, name: source.name, folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), root })
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(Self { file, name: source.name, folder, root, applies: true })
+    }
+
+    /// One for each database, at least one.
+    fn resolve(mut self, args: &CheckArgs) -> Result<Vec<Settings>, ConfigError> {
+        let entries = match std::mem::take(&mut self.file.database) {
+            Databases::Entries(entries) => entries,
+            other => {
+                self.file.database = other;
+                return Ok(vec![self.settings(args, self.file.clone(), None)?]);
+            }
+        };
+        let chosen = args.database.as_deref();
+        if let Some(entry) = entries.iter().find(|entry| Some(entry.name.as_ref().0.as_str()) == chosen) {
+            // The option chose the entry: it does not also choose among the databases of a dump.
+            let args = CheckArgs { database: None, ..args.clone() };
+            return Ok(vec![self.entry(&args, entry.clone())?]);
+        }
+        let ambiguous = [("MIGRATIONS", !args.migrations.is_empty()), ("--source", args.source.is_some())];
+        if let Some((option, _)) = ambiguous.into_iter().find(|(_, given)| *given && entries.len() > 1) {
+            let names = entries.iter().map(|entry| entry.name.as_ref().0.clone()).collect();
+            return Err(ConfigError::WhichDatabase { option, file: self.name, names });
+        }
+        entries.into_iter().map(|entry| self.entry(args, entry)).collect()
     }
 
     fn entry(&self, args: &CheckArgs, entry: Entry) -> Result<Settings, ConfigError> {
@@ -318,7 +341,7 @@ impl Config {
             return Err(ConfigError::Value { option: "--require", message });
         }
         let copies = file.copies.clone().unwrap_or_default().resolve(args, &self.folder)?;
-        let command = command(args, &file, &self.folder)?;
+        let command = if self.applies { command(args, &file, &self.folder)? } else { None };
         let or = |given: &[String], file: Vec<String>| if given.is_empty() { file } else { given.to_vec() };
         let texts = |file: Option<Vec<String>>| file.unwrap_or_default();
         let place = self.place(&args.place, &file);
@@ -459,7 +482,10 @@ fn option<T>(
 }
 
 /// `90s`, `20m`, `1h`; seconds without a unit.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let unit = match text[digits..].trim() {
         "s" | "" => 1,

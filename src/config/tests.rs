@@ -155,3 +155,14 @@ fn where_servers_and_copies_are_is_known_without_the_rest() {
     assert_eq!(Settings::place(&args, folder.path()).unwrap(), args);
     assert!(Settings::place(&PlaceArgs::default(), project("cache_dri = \"x\"\n").path()).is_err());
 }
+
+#[test]
+fn what_applies_no_migrations_is_not_asked_to_run_the_command() {
+    let text = "source = \"x.sql\"\ncommand = \"alembic upgrade head\"\n";
+    assert!(matches!(resolved(text, CheckArgs::default()), Err(ConfigError::Value { option: "command", .. })));
+    let entries = format!("{text}[[database]]\nname = \"a\"\ncommand = \"other\"\n");
+    for text in [text, &entries] {
+        let all = Settings::resolve_without_migrations(&CheckArgs::default(), project(text).path()).unwrap();
+        assert!(all.len() == 1 && all[0].command.is_none() && all[0].source.is_some());
+    }
+}

@@ -100,6 +100,9 @@ pub struct BaseRecord {
     /// What every copy's server is started with, by name and value: the source's own settings that decide about plans.
     #[serde(default)]
     pub settings: Vec<(String, String)>,
+    /// What it was first made from, for people; not in bases of before.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 impl BaseRecord {
@@ -117,6 +120,7 @@ impl BaseRecord {
             source_version,
             first_transaction,
             settings: Vec::new(),
+            source: None,
         }
     }
 }
@@ -290,7 +294,7 @@ impl Base {
         }
         progress(&format!("restoring {} with PostgreSQL {}", source.name(), binaries.version));
         let name = &read.name;
-        let making = Making { state, run, binaries: &binaries, dump, name, pg_restore, facts, activity };
+        let making = Making { state, run, binaries: &binaries, source, dump, name, pg_restore, facts, activity };
         let made = making.make(&partial, database).await;
         let record = made.map_err(|error| blame_the_disk(error, partial.path(), source, dump))?;
         // It is read twice, and kept under the name of what was read first. What was received is in a file of ours.
@@ -302,6 +306,36 @@ impl Base {
             progress(&line);
         }
         Ok(Self { place, binaries, record, reused: false, taken_at, origin, activity: activity.clone() })
+    }
+
+    /// Its name in the cache, where it is there.
+    pub fn key(&self) -> Option<String> {
+        match &self.place {
+            BasePlace::Cache(place) => Some(place.folder().file_name()?.to_string_lossy().into_owned()),
+            BasePlace::Server(_) | BasePlace::Clones(_) => None,
+        }
+    }
+
+    /// A base that is in the cache, for another process than the one that obtained it.
+    ///
+    /// # Errors
+    /// It is not there any more.
+    pub async fn again(
+        state: &StateDir,
+        key: &str,
+        binaries: Binaries,
+        activity: &Activity,
+    ) -> Result<Self, BaseError> {
+        let gone = || BaseError::Record {
+            path: state.bases().join(key),
+            error: std::io::Error::other("the base is not there any more: run again"),
+        };
+        let BaseSlot::Ready(ready) = state.base(key, |folder| read_record(folder).is_some()).await? else {
+            return Err(gone());
+        };
+        let record = read_record(ready.folder()).ok_or_else(gone)?;
+        let (place, activity) = (BasePlace::Cache(Arc::new(ready)), activity.clone());
+        Ok(Self { place, binaries, record, reused: true, taken_at: None, origin: OriginSettings::default(), activity })
     }
 
     /// The base of a source on an existing server: a database of it, from an earlier run or made now.
@@ -533,6 +567,7 @@ struct Making<'a> {
     state: &'a StateDir,
     run: &'a RunDir,
     binaries: &'a Binaries,
+    source: &'a Source,
     dump: &'a Source,
     /// The dump in messages.
     name: &'a str,
@@ -550,6 +585,7 @@ impl Making<'_> {
         let first_transaction = drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
         let record = BaseRecord::of(outcome, self.facts.server_version.clone(), first_transaction);
+        let record = BaseRecord { source: Some(self.source.name()), ..record };
         write_record(partial.path(), &record)?;
         Ok(record)
     }
@@ -622,7 +658,8 @@ fn digest(parts: &[&str]) -> String {
     hexadecimal(&hash.finalize()[..16])
 }
 
-fn read_record(folder: &Path) -> Option<BaseRecord> {
+/// What is known of a base, if it is whole.
+pub(super) fn read_record(folder: &Path) -> Option<BaseRecord> {
     let record: BaseRecord = serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
     let whole = record.format == FORMAT && manifest::holds(&folder.join(MANIFEST), &folder.join(DATA));
     whole.then_some(record)

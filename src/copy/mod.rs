@@ -1,12 +1,14 @@
 //! Where disposable copies of real data come from: sources, the base cache, copies, and their ends.
 
 pub mod base;
+pub mod cached;
 pub mod data_directory;
 pub mod dump;
 mod event_triggers;
 pub mod facts;
 pub mod fidelity;
 pub mod fingerprint;
+pub mod keeper;
 pub mod kept;
 pub mod live;
 mod manifest;
@@ -16,6 +18,7 @@ pub mod policy;
 pub mod provider;
 pub mod restore;
 pub mod role;
+pub mod room;
 pub mod scratch;
 pub mod settle;
 pub mod source;

@@ -170,6 +170,14 @@ impl ScratchDatabase {
         }
     }
 
+    /// Waits until its server ends by itself, and says how; without end where the server is somebody else's.
+    pub async fn ended(&mut self) -> String {
+        match &mut self.home {
+            Home::Private(server) => server.ended().await,
+            Home::Server(_) | Home::Clone(_) => std::future::pending().await,
+        }
+    }
+
     /// Where its server keeps its files, if they can be reached.
     pub fn data_dir(&self) -> Option<&std::path::Path> {
         match &self.home {

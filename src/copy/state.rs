@@ -5,8 +5,10 @@
 //! else; as root they let the user servers run as pass through, and only the leaves belong to it.
 
 mod base;
+mod by_hand;
 mod claimed;
 mod clear;
+mod fetching;
 mod lock;
 mod run;
 mod sweep;
@@ -15,8 +17,11 @@ mod trim;
 use lock::open_lock;
 
 pub use base::{BaseSlot, PartialBase, ReadyBase};
+pub use by_hand::{CopyRecord, LivingCopy, bytes_in};
 pub use claimed::ClaimedFile;
+pub use fetching::Fetching;
 pub use run::RunDir;
+pub(super) use sweep::children;
 pub use sweep::sweep;
 
 use crate::engine::postgres::launch::{LaunchError, ServerUser, server_user};
@@ -54,6 +59,26 @@ pub enum StateError {
     /// No folder was given and none follows from the environment.
     #[error("neither XDG_CACHE_HOME nor HOME is set; say where to keep copies with --cache-dir DIR")]
     NoHome,
+    /// Another living copy by hand has this name.
+    #[error(
+        "a copy called {name} lives already: choose another name, or end that one with `seatrial copy destroy {name}`"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A copy by hand does not end.
+    #[error(
+        "copy {name} was told to end and has not: end the process that keeps it (the first pid in {lock}) with kill -9; \
+         the next start of seatrial removes the rest",
+        lock = folder.join(run::LOCK).display()
+    )]
+    Kept {
+        /// Its name.
+        name: String,
+        /// Its run's folder.
+        folder: PathBuf,
+    },
     /// No user to run servers as.
     #[error(transparent)]
     User(#[from] LaunchError),

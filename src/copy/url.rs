@@ -1,7 +1,8 @@
 //! The address of a running server, with its password kept out of sight.
 
-use crate::engine::postgres::session::Reach;
+use crate::engine::postgres::session::{Endpoint, Reach};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use thiserror::Error;
 
 /// A `postgres://` URL. Shown, it is host and database only; the password leaves through [`SecretUrl::password`] alone.
@@ -214,11 +215,21 @@ fn decode(text: &str, part: &'static str) -> Result<String, UrlError> {
     String::from_utf8(bytes).map_err(|_| UrlError::Escape { part })
 }
 
+/// The URL of a database on a unix socket, for psql and whatever else uses libpq.
+pub(super) fn of_socket(role: &str, database: &str, endpoint: &Endpoint) -> String {
+    let folder = encode_bytes(endpoint.socket_dir.as_os_str().as_bytes());
+    format!("postgresql://{}@/{}?host={folder}&port={}", encode(role), encode(database), endpoint.port)
+}
+
 fn encode(text: &str) -> String {
+    encode_bytes(text.as_bytes())
+}
+
+fn encode_bytes(bytes: &[u8]) -> String {
     let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            encoded.push(char::from(*byte));
         } else {
             encoded.push_str(&format!("%{byte:02X}"));
         }
@@ -229,6 +240,16 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_s_url_holds_any_name() {
+        let endpoint = Endpoint { socket_dir: "/run/a b?/s".into(), port: 5432 };
+        let url = of_socket("a@b", "ü/'\"? &%", &endpoint);
+        assert_eq!(url, "postgresql://a%40b@/%C3%BC%2F%27%22%3F%20%26%25?host=%2Frun%2Fa%20b%3F%2Fs&port=5432");
+        let parts = SecretUrl::parse(&url).expect("a URL").parts().expect("its parts");
+        assert_eq!((parts.user.as_deref(), parts.database.as_str()), (Some("a@b"), "ü/'\"? &%"));
+        assert_eq!((parts.host.as_deref(), parts.port), (Some("/run/a b?/s"), Some(5432)));
+    }
 
     #[test]
     fn a_password_is_in_no_text_but_its_own() {

@@ -5,6 +5,7 @@ mod import;
 mod lint;
 mod list;
 
+use super::bases::settings_for_a_copy;
 use super::check::Signals;
 use super::{Stop, exit};
 use crate::cli::{CheckArgs, GroundArgs, QueriesCommand, RegisteredArgs};
@@ -24,7 +25,6 @@ pub(super) fn queries(command: &QueriesCommand) -> Result<u8, Stop> {
 
 /// The project's settings under the options of these commands.
 fn settings(registered: &RegisteredArgs, ground: &GroundArgs) -> Result<Settings, Stop> {
-    let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
     let args = CheckArgs {
         queries: registered.queries.clone(),
         database: registered.database.clone(),
@@ -34,12 +34,7 @@ fn settings(registered: &RegisteredArgs, ground: &GroundArgs) -> Result<Settings
         schema: ground.schema.clone(),
         ..CheckArgs::default()
     };
-    let mut all = Settings::resolve(&args, &cwd).map_err(Stop::usage)?;
-    if all.len() > 1 {
-        let names: Vec<&str> = all.iter().filter_map(|each| each.name.as_deref()).collect();
-        return Err(Stop::usage(anyhow!("which database? name one with --database: {}", names.join(", "))));
-    }
-    all.pop().ok_or_else(|| Stop::usage(anyhow!("the configuration names no database")))
+    settings_for_a_copy(&args)
 }
 
 /// What is registered, leniently read.

@@ -1,8 +1,8 @@
 //! The base of a data directory: a copy of its files, made ready by a server of exactly its version.
 
 use super::{
-    BaseError, BasePlace, BaseRecord, DATA, FORMAT, Wanted, blame_the_disk, drop_other_databases, fingerprint,
-    key, read_record, write_record,
+    BaseError, BasePlace, BaseRecord, DATA, FORMAT, Wanted, blame_the_disk, drop_other_databases, fingerprint, key,
+    read_record, write_record,
 };
 use crate::copy::base::{Base, BaseOptions};
 use crate::copy::data_directory::DataDirectory;
@@ -100,6 +100,7 @@ impl Asked<'_> {
             source_version: Some(directory.major.to_string()),
             first_transaction,
             settings: planner.settings,
+            source: Some(self.source.name()),
         };
         write_record(partial.path(), &record)?;
         Ok(record)

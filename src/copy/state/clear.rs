@@ -9,8 +9,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 impl StateDir {
-    /// Removes every cached base that no run makes or uses, the cached results of `initdb`, and dumps taken from URLs that
-    /// nobody takes or reads. Returns a line for each thing removed. Locks stay: who waits for one has its file open.
+    /// Removes every cached base that no run makes or uses, the cached results of `initdb`, dumps taken from URLs that
+    /// nobody takes or reads, and what a fetch that died left. Fetched servers stay: they hold no data. Returns a line for each thing removed. Locks stay: who waits for one has its file open.
     ///
     /// # Errors
     /// A folder that cannot be read, locked or removed.
@@ -26,6 +26,7 @@ impl StateDir {
             remove_folder(&cluster)?;
             removed.push(line(&cluster));
         }
+        removed.extend(self.clear_fetching()?.as_deref().map(line));
         for dump in children(&self.root().join("dumps"))? {
             if dump.extension() == Some(OsStr::new("lock")) {
                 continue;

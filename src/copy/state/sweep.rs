@@ -53,7 +53,7 @@ fn line(what: &str, path: &Path, servers: usize, cleared: Result<(), StateError>
 }
 
 /// Runs whose lock is free, with that lock now held, so that two sweeps share the work.
-fn dead_runs(state: &StateDir) -> Result<Vec<(PathBuf, Option<File>)>, StateError> {
+pub(super) fn dead_runs(state: &StateDir) -> Result<Vec<(PathBuf, Option<File>)>, StateError> {
     let _runs_stand_still = state.lock_runs()?;
     let mut dead = Vec::new();
     for run in children(&state.runs())? {
@@ -68,7 +68,7 @@ fn dead_runs(state: &StateDir) -> Result<Vec<(PathBuf, Option<File>)>, StateErro
     Ok(dead)
 }
 
-fn dead_partials(state: &StateDir) -> Result<Vec<(PathBuf, File)>, StateError> {
+pub(super) fn dead_partials(state: &StateDir) -> Result<Vec<(PathBuf, File)>, StateError> {
     let mut dead = Vec::new();
     for partial in children(&state.bases())? {
         if partial.extension().is_none_or(|extension| extension != "partial") {
@@ -82,7 +82,8 @@ fn dead_partials(state: &StateDir) -> Result<Vec<(PathBuf, File)>, StateError> {
     Ok(dead)
 }
 
-fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
+/// What is in a folder.
+pub(in crate::copy) fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
     let entries = std::fs::read_dir(folder).map_err(io_error("read", folder))?;
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(io_error("read", folder))).collect()
 }

@@ -1,5 +1,6 @@
 //! Finding PostgreSQL's own programs on this machine: a server to start, `pg_dump` and `pg_restore` to go with it.
 
+use crate::engine::postgres::fetch::pins;
 use crate::engine::postgres::launch::{LaunchError, ServerUser, server_user};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,24 @@ const USUAL_FOLDERS: [&str; 8] = [
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 ];
 
-const HOW_TO_GET_ONE: &str = "install one (Debian and Ubuntu: apt-get install postgresql), \
-    or name its folder with --postgres-bin DIR";
+/// How to get a server, of a major version if one is wanted.
+fn how_to_get_one(wanted: Option<u32>) -> String {
+    let fetch = pins::to_fetch(wanted).map(|major| format!(", fetch one (seatrial fetch-postgres {major})"));
+    format!(
+        "install one (Debian and Ubuntu: apt-get install postgresql){}, or name its folder with --postgres-bin DIR",
+        fetch.unwrap_or_default()
+    )
+}
+
+/// How to get client programs of at least a major version; 0 is any.
+pub fn how_to_get_tools(at_least: u32) -> String {
+    let fetch =
+        pins::to_fetch(Some(at_least)).map(|major| format!(", or fetch some (seatrial fetch-postgres {major})"));
+    format!(
+        "install PostgreSQL's client programs (Debian and Ubuntu: apt-get install postgresql-client){}",
+        fetch.unwrap_or_default()
+    )
+}
 
 /// Where to look, and for what.
 #[derive(Debug, Clone, Default)]
@@ -137,13 +154,18 @@ pub enum BinariesError {
         reason: String,
     },
     /// No server anywhere.
-    #[error("no PostgreSQL server found (looked into {count} folders: PATH, pg_config, the usual ones, the cache); {HOW_TO_GET_ONE}", count = searched.len())]
+    #[error(
+        "no PostgreSQL server found (looked into {count} folders: PATH, pg_config, the usual ones, the cache); {how}",
+        count = searched.len(), how = how_to_get_one(*wanted)
+    )]
     NoneFound {
+        /// The source's major version, if it has one.
+        wanted: Option<u32>,
         /// Every folder that was looked into.
         searched: Vec<PathBuf>,
     },
     /// Only servers older than the source.
-    #[error("the source needs a PostgreSQL {wanted} server or newer; found only {}; {HOW_TO_GET_ONE}", majors(found))]
+    #[error("the source needs a PostgreSQL {wanted} server or newer; found only {}; {}", majors(found), how_to_get_one(Some(*wanted)))]
     TooOld {
         /// The source's major version.
         wanted: u32,
@@ -182,8 +204,7 @@ pub enum BinariesError {
     User(#[from] LaunchError),
     /// No `pg_dump` or `pg_restore` that is new enough.
     #[error(
-        "needed: {tool} {at_least} or newer; found {}; install PostgreSQL's client programs (Debian and Ubuntu: apt-get install postgresql-client)",
-        majors(found)
+        "needed: {tool} {at_least} or newer; found {}; {}", majors(found), how_to_get_tools(*at_least)
     )]
     NoTool {
         /// Its name.
@@ -223,7 +244,7 @@ impl Binaries {
         }
         let servers = Self::servers(request);
         if servers.is_empty() {
-            return Err(BinariesError::NoneFound { searched: request.folders() });
+            return Err(BinariesError::NoneFound { wanted: request.wanted_major, searched: request.folders() });
         }
         let mut blocked = None;
         let mut chosen: Option<&Self> = None;
@@ -293,7 +314,8 @@ impl Binaries {
         for program in ["postgres", "initdb"] {
             if !dir.join(program).is_file() {
                 return Err(format!(
-                    "there is no `{program}`; a server's folder holds both `postgres` and `initdb`; {HOW_TO_GET_ONE}"
+                    "there is no `{program}`; a server's folder holds both `postgres` and `initdb`; {}",
+                    how_to_get_one(None)
                 ));
             }
         }
@@ -375,6 +397,11 @@ fn output_of(program: &Path, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).env_clear().env("PATH", path).env("LC_ALL", "C").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// What a program of PostgreSQL says of its version, whole and major; `None` when it does not run.
+pub(super) fn version_said_by(program: &Path) -> Option<(String, u32)> {
+    version(&output_of(program, "--version")?)
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is version `15.18`, major 15.

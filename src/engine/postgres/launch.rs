@@ -182,7 +182,7 @@ fn begin_anew(own: &Path) -> ExitCode {
 }
 
 /// This executable, by a name that stays true when it is replaced on disk while it runs.
-fn own_executable() -> Option<PathBuf> {
+pub(crate) fn own_executable() -> Option<PathBuf> {
     let by_process = PathBuf::from("/proc/self/exe");
     if by_process.exists() { Some(by_process) } else { std::env::current_exe().ok() }
 }

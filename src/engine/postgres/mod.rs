@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod explain;
 mod extension;
 pub mod facts;
+pub mod fetch;
 pub mod identify;
 pub mod launch;
 pub mod observe;

@@ -257,6 +257,11 @@ impl Server {
         self.confined
     }
 
+    /// Waits until it ends, and says how. Only somebody else ends it meanwhile.
+    pub async fn ended(&mut self) -> String {
+        describe(self.process.wait().await)
+    }
+
     /// Process id of its postmaster.
     pub fn pid(&self) -> u32 {
         self.process.pid()

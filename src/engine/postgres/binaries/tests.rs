@@ -122,6 +122,15 @@ fn a_named_folder_must_serve() {
 fn nothing_found_says_how_to_get_one() {
     let message = Binaries::find(&Machine::new().request(None)).expect_err("nothing there").to_string();
     assert!(message.contains("apt-get install postgresql"), "{message}");
+    let Some(major) = pins::majors().into_iter().max() else { return };
+    let newest = format!("seatrial fetch-postgres {major}");
+    assert!(message.contains(&newest), "{message}");
+    // What a source needs is what is named, and nothing where that is not known.
+    let told = |wanted| Binaries::find(&debian().request(Some(wanted))).expect_err("older").to_string();
+    assert!(told(major).contains(&newest), "{}", told(major));
+    assert!(!told(99).contains("fetch-postgres"), "{}", told(99));
+    let tool = find_tool(&debian().request(None), "pg_dump", major).expect_err("older").to_string();
+    assert!(tool.contains(&newest), "{tool}");
 }
 
 #[test]
