@@ -354,7 +354,15 @@ async fn check_conditions<C: ProofCopy>(
         return Ok(());
     }
     let role = role(copy).await?;
-    superuser.execute(&format!("ALTER ROLE {role} BYPASSRLS")).await?;
+    // One that is above row security anyway stays as it is.
+    let change = |word: &str| {
+        format!(
+            "DO $seatrial$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE NOT rolsuper AND \
+             pg_catalog.quote_ident(rolname) = {}) THEN ALTER ROLE {role} {word}; END IF; END $seatrial$",
+            quote_literal(&role)
+        )
+    };
+    superuser.execute(&change("BYPASSRLS")).await?;
     let mut session = copy.migration_role().await?;
     session.execute("SET search_path = ''").await?;
     for condition in &scripts.conditions {
@@ -369,7 +377,7 @@ async fn check_conditions<C: ProofCopy>(
         });
     }
     session.close().await;
-    superuser.execute(&format!("ALTER ROLE {role} NOBYPASSRLS")).await?;
+    superuser.execute(&change("NOBYPASSRLS")).await?;
     Ok(())
 }
 

@@ -171,13 +171,16 @@ impl Server {
     ) -> Result<Self, ClusterError> {
         let ability = confine::ability(&binaries.postgres()).await;
         let started = Self::start_able(binaries, data_dir, run, options, &ability).await;
+        if started.is_ok() && !ability.proven {
+            confine::remember(&binaries.postgres(), Ability { proven: true, ..ability.clone() });
+        }
         let Err(error @ ClusterError::NotReady { .. }) = started else { return started };
-        if !ability.files {
+        if !ability.files || ability.proven {
             return Err(error);
         }
         // A build that needs files in places nobody thought of. No SQL has run in it yet that could have brought this about.
         let why_not = vec!["its server does not start with them closed".to_owned()];
-        let without = Ability { files: false, why_not, ..ability };
+        let without = Ability { files: false, why_not, proven: true, ..ability };
         let Ok(server) = Self::start_able(binaries, data_dir, run, options, &without).await else { return Err(error) };
         confine::remember(&binaries.postgres(), without);
         Ok(server)

@@ -57,6 +57,8 @@ pub struct Ability {
     pub network: Network,
     /// Why either is not there, as the system said it.
     pub why_not: Vec<String>,
+    /// A server has started like this: no later one of the run is held to less.
+    pub proven: bool,
 }
 
 /// What a server is really held to.
@@ -156,7 +158,7 @@ pub async fn ability(program: &Path) -> Ability {
     ability
 }
 
-/// Replaces what is known: a server did not start as its program had led to expect.
+/// Replaces what is known: a server started, or did not, as its program had led to expect.
 pub(in crate::engine::postgres) fn remember(program: &Path, ability: Ability) {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(program.to_owned(), ability);
 }
@@ -171,7 +173,7 @@ async fn find_out(program: &Path) -> Ability {
     let files = || Some(installed(program));
     // Nearly always everything works, at the price of one start.
     if tried(program, Confinement { network: networks[0], files: files() }).await.is_ok() {
-        return Ability { files: true, network: networks[0], why_not: Vec::new() };
+        return Ability { files: true, network: networks[0], ..Ability::default() };
     }
     let mut ability = Ability::default();
     let mut reasons = Vec::new();
@@ -479,7 +481,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_with_the_reason() {
         let reason = || vec!["the kernel has no Landlock".to_owned()];
-        let ability = |files, network| Ability { files, network, why_not: reason() }.missing();
+        let ability = |files, network| Ability { files, network, why_not: reason(), proven: false }.missing();
         assert_eq!(ability(true, Network::Namespace), None);
         let told = ability(false, Network::Namespace).unwrap();
         assert_eq!(
