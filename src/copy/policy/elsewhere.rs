@@ -40,11 +40,7 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
     let of_server = ["ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM"].iter().any(|what| words.is(1, what))
         && !words.is(2, "MAPPING");
     let renames = words.is(3, "RENAME");
-    if words.is(0, "DROP") && of_server
-        || renames && of_server
-        || words.start_with("ALTER SYSTEM")
-        || words.is(1, "TABLESPACE")
-    {
+    if of_server && (words.is(0, "DROP") || renames) || words.start_with("ALTER SYSTEM") || words.is(1, "TABLESPACE") {
         return skip(Some(format!("{}: left out, it is about the whole server", headline(sql))));
     }
     if words.start_with("ALTER DATABASE") {
