@@ -129,6 +129,11 @@ fn assert_refused(ran: &Ran, why: &str) {
 #[tokio::test]
 async fn an_existing_server_gives_the_same_answers_and_is_left_as_it_was() {
     let case = Case::new().await;
+    // What would give the copy's owner rights beyond it is left out.
+    let boss = "CREATE ROLE boss SUPERUSER; CREATE ROLE owner_elsewhere";
+    case.server.execute("postgres", SUPERUSER, boss).await.unwrap();
+    let beyond = "GRANT boss TO shopkeeper;\nALTER GROUP owner_elsewhere ADD USER shopkeeper;\n";
+    case.write("shop.sql", &[SHOP, beyond].concat());
     let private = run(&mut case.check(&["--source", "shop.sql"])).report();
     let before = case.shared().await;
     let report = case.check_on_server(SUPERUSER, &[]).report();
@@ -157,6 +162,11 @@ async fn an_existing_server_gives_the_same_answers_and_is_left_as_it_was() {
     let settings =
         case.rows("postgres", "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'shopkeeper'::regrole").await;
     assert_eq!(settings, BTreeSet::new());
+
+    // Somebody may give them later: then nothing is run any more.
+    case.server.execute("postgres", SUPERUSER, "GRANT owner_elsewhere TO shopkeeper").await.unwrap();
+    assert_refused(&case.check_on_server(SUPERUSER, &[]), "is a member of owner_elsewhere");
+    case.server.execute("postgres", SUPERUSER, "REVOKE owner_elsewhere FROM shopkeeper").await.unwrap();
 
     // Rights of others are out of reach: nothing is run as a role that was there before.
     let ran = case.check_on_server(SUPERUSER, &["--role", "bystander"]);

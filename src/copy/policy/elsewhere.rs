@@ -2,7 +2,7 @@
 //! database, or needs rights nobody has there, is left out. Pure.
 
 use super::{Action, OnFailure, decide, headline};
-use crate::copy::words::Words;
+use crate::copy::words::{WordKind, Words};
 use crate::engine::postgres::session::quote_identifier;
 
 /// Where a dump is restored to.
@@ -27,6 +27,21 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
     // Rights to the database, its comment and its owner are the tool's own there.
     if (words.is(0, "GRANT") || words.is(0, "REVOKE")) && on("DATABASE") || words.start_with("COMMENT ON DATABASE") {
         return skip(None);
+    }
+    if is_membership(&words) {
+        let all_ours = |roles: Vec<String>| roles.iter().all(|role| (at.is_ours)(role));
+        let mine = at.superuser && granted_roles(&words).is_some_and(all_ours);
+        // Through a role that was there before, a migration would have that role's rights in every database.
+        return match mine {
+            true => decide(sql),
+            false => skip(Some(format!("{}: left out, a role in it is not the copy's alone", headline(sql)))),
+        };
+    }
+    let of_server = ["ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM"].iter().any(|what| words.is(1, what))
+        && !words.is(2, "MAPPING");
+    let renames = words.is(3, "RENAME");
+    if of_server && (words.is(0, "DROP") || renames) || words.start_with("ALTER SYSTEM") || words.is(1, "TABLESPACE") {
+        return skip(Some(format!("{}: left out, it is about the whole server", headline(sql))));
     }
     if words.start_with("ALTER DATABASE") {
         return match words.is(3, "SET") {
@@ -77,6 +92,25 @@ pub fn decide_elsewhere(sql: &str, at: Elsewhere<'_>) -> Action {
     action
 }
 
+/// `GRANT role TO role`, `REVOKE role FROM role`, and the old `ALTER GROUP role ADD USER role`.
+fn is_membership(words: &Words<'_>) -> bool {
+    let grants = (words.is(0, "GRANT") || words.is(0, "REVOKE")) && words.find(1, "ON").is_none();
+    grants || words.start_with("ALTER GROUP") && (words.is(3, "ADD") || words.is(3, "DROP"))
+}
+
+/// The roles of a `GRANT role TO role`; `None` for the other forms, which dumps do not need, and where either side is empty.
+fn granted_roles(words: &Words<'_>) -> Option<Vec<String>> {
+    let to = words.find(1, "TO").filter(|_| words.is(0, "GRANT"))?;
+    // No keyword is left out by its word: `admin` may be a role's name.
+    let end = (to + 1..words.len()).find(|index| words.is(*index, "WITH") || words.is(*index, "GRANTED"));
+    let names = |range: std::ops::Range<usize>| -> Vec<String> {
+        let is_name = |index: &usize| matches!(words.kind(*index), Some(WordKind::Plain | WordKind::Quoted));
+        range.filter(is_name).filter_map(|index| words.name(index)).collect()
+    };
+    let (roles, members) = (names(1..to), names(to + 1..end.unwrap_or(words.len())));
+    (!roles.is_empty() && !members.is_empty()).then(|| [roles, members].concat())
+}
+
 /// Said once for all of them.
 const LEFT_OUT: &str =
     "roles, owners and privileges are left out: the user of the server makes no roles, and everything is its";
@@ -119,12 +153,30 @@ mod tests {
                 "ALTER ROLE theirs SET work_mem = '1GB'",
                 "ALTER ROLE theirs IN DATABASE shop SET work_mem = '1GB'",
                 "SET SESSION AUTHORIZATION app",
+                "DROP ROLE IF EXISTS theirs",
+                "DROP DATABASE shop",
+                "ALTER ROLE theirs RENAME TO ours",
+                "ALTER SYSTEM SET work_mem = '1GB'",
+                "CREATE TABLESPACE fast LOCATION '/fast'",
+                "GRANT theirs TO ours",
+                "GRANT ours, \"theirs\" TO ours WITH ADMIN OPTION",
+                "GRANT pg_execute_server_program TO ours",
+                "GRANT ours TO theirs WITH INHERIT TRUE GRANTED BY ours",
+                "GRANT admin TO ours",
+                "GRANT ours TO granted",
+                "REVOKE theirs FROM ours",
+                "ALTER GROUP theirs ADD USER ours",
             ] {
                 assert_eq!(decided(sql, superuser), None, "{sql}");
             }
             let set = decided("ALTER DATABASE \"shop\" SET search_path TO 'a', 'b'", superuser);
             assert_eq!(set.as_deref(), Some("ALTER DATABASE \"seatrial_base_1\" SET search_path TO 'a', 'b'"));
         }
+        assert!(decided("GRANT ours TO ours WITH ADMIN OPTION", true).is_some(), "ours may be each other's members");
+        assert!(
+            decided("GRANT SELECT ON TABLE public.t TO theirs", true).is_some(),
+            "rights within the copy are its own"
+        );
         assert_eq!(
             decided("ALTER ROLE ours SET work_mem TO '1GB'", true).as_deref(),
             Some("ALTER ROLE ours IN DATABASE \"seatrial_base_1\" SET work_mem TO '1GB'")

@@ -220,6 +220,13 @@ async fn may_act_as(session: &mut Session, name: &str, rules: &Rules<'_>) -> Res
             return Err(no(format!("has special rights on {}: nothing is ever run as such a role", rules.place)));
         }
     }
+    let beyond = beyond_itself(session, name, rules).await.map_err(refused)?;
+    if let Some(other) = beyond {
+        return Err(no(format!(
+            "is a member of {other} on {}, and so has rights there beyond the copy: nothing is run as such a role",
+            rules.place
+        )));
+    }
     if rules.ours_alone && !ours(session).await.map_err(refused)?.contains(name) {
         return Err(no(format!(
             "was on {} already, and may have rights in other databases there: nothing is run as it; name another role, \
@@ -228,6 +235,25 @@ async fn may_act_as(session: &mut Session, name: &str, rules: &Rules<'_>) -> Res
         )));
     }
     Ok(())
+}
+
+/// A role that this one can become and that has rights beyond the copy: on a shared server any that Seatrial did not make, on
+/// a clone one with special rights.
+async fn beyond_itself(session: &mut Session, name: &str, rules: &Rules<'_>) -> Result<Option<String>, ServerError> {
+    let reachable = session
+        .query(&format!(
+            "SELECT rolname, rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls \
+             OR rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files') \
+             FROM pg_catalog.pg_roles WHERE rolname <> {name} AND pg_catalog.pg_has_role({name}, oid, 'MEMBER')",
+            name = quote_literal(name)
+        ))
+        .await?;
+    let ours = if rules.ours_alone { ours(session).await? } else { BTreeSet::new() };
+    let beyond = reachable.rows.into_iter().find_map(|mut row| {
+        let special = row.pop()?.as_deref() == Some("t");
+        row.pop()?.filter(|other| special || rules.ours_alone && !ours.contains(other))
+    });
+    Ok(beyond)
 }
 
 /// A user that logs in and is `role` from then on, with the settings that role has.
