@@ -79,6 +79,7 @@ async fn by_program(place: &Place, migration: &Migration) -> Duration {
         database: "watched".to_owned(),
         role: ROLE.to_owned(),
         search_path: None,
+        extensions: Vec::new(),
     };
     let mut observations = Vec::new();
     let started = Instant::now();

@@ -116,7 +116,7 @@ impl Production {
         tool.directory = data_dir.to_owned();
         tool.death_signal = Signal::SIGQUIT;
         let tool = start_tool(tool).await.unwrap();
-        let server = Self { tool, endpoint: Endpoint { socket_dir, port: 5432 }, data_dir: data_dir.to_owned() };
+        let server = Self { tool, endpoint: Endpoint::private(&socket_dir, 5432), data_dir: data_dir.to_owned() };
         tokio::time::timeout(Duration::from_secs(60), async {
             while Session::connect(&server.endpoint, "postgres", "postgres", "test").await.is_err() {
                 tokio::time::sleep(Duration::from_millis(20)).await;

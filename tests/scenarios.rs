@@ -258,6 +258,8 @@ scenarios! {
         short_locks_without_end,
         stall_behind_rewrite,
         stall_none_beside_concurrent_build,
+        subset_drop_index_in_use,
+        subset_drop_index_not_in_use,
         table_behind_view,
         table_of_the_same_run,
         table_swapped,

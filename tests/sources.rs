@@ -318,13 +318,13 @@ async fn a_new_base_makes_the_one_unused_for_longest_leave() {
     let first = place.base(DUMP).await;
     let mut said = Vec::new();
     let second = place.try_base(&format!("{DUMP}\n"), &options, &mut said).await.unwrap();
-    assert!(all_of(&said, "removed ").is_empty() && first.data_dir().is_dir(), "both are in use: {said:?}");
+    assert!(all_of(&said, "removed ").is_empty() && first.data_dir().unwrap().is_dir(), "both are in use: {said:?}");
     drop(first);
     let third = place.try_base(&format!("{DUMP}\n\n"), &options, &mut said).await.unwrap();
     let removed = all_of(&said, "removed ");
     assert_eq!(removed.len(), 1, "{said:?}");
     assert!(removed[0].contains("unused for longest") && removed[0].ends_with("(--max-cache)"), "{removed:?}");
-    assert!(second.data_dir().is_dir() && third.data_dir().is_dir());
+    assert!(second.data_dir().unwrap().is_dir() && third.data_dir().unwrap().is_dir());
 }
 
 #[test]

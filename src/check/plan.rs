@@ -114,7 +114,8 @@ pub(crate) const PREDICTED: Kind = Kind::new(
         is a running server was asked (plain EXPLAIN) and plans the query in another way than the copy did before the
         migration, or the source has a part of the rows only. It is not counted as slower; the answer is unknown.
     ",
-);
+)
+.with(examples!("plan/predicted"));
 
 fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();

@@ -1,30 +1,31 @@
 //! Bases: a source restored once into a cluster of its own, kept stopped in the cache, and copied for every pass. No
 //! untrusted SQL ever runs in a base after it is made.
 
+mod elsewhere;
+mod error;
 mod physical;
+mod read;
+
+pub use error::BaseError;
 
 use crate::copy::data_directory::DataDirectory;
 use crate::copy::dump::DumpReader;
-use crate::copy::facts::{DumpFacts, InspectError};
+use crate::copy::facts::DumpFacts;
 use crate::copy::fidelity::Grade;
 use crate::copy::fingerprint::{FingerprintMemory, hexadecimal, write_private};
 use crate::copy::kept::Kept;
-use crate::copy::live::{self, LiveDump, LiveError};
 use crate::copy::manifest;
 use crate::copy::origin::OriginSettings;
-use crate::copy::physical::PhysicalError;
-use crate::copy::provider::PlaceError;
-use crate::copy::provider::clones::{CloneFacts, Clones};
-use crate::copy::provider::server::{ExistingServer, ServerBase};
+use crate::copy::provider::clones::Clones;
+use crate::copy::provider::server::ServerBase;
 use crate::copy::restore::{self, Destination, RestoreError, RestoreOutcome};
 use crate::copy::scratch::Roles;
-use crate::copy::source::{ArchiveFormat, Source, SourceError};
-use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, StateError};
-use crate::copy::stdin::{self, Received, StdinError};
+use crate::copy::source::{ArchiveFormat, Source};
+use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir};
 use crate::copy::text::{Extent, TextStream};
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary, find_tool};
+use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary};
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::server::cluster::{
     CopyError, copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes,
@@ -32,14 +33,13 @@ use crate::engine::postgres::server::cluster::{
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
 use crate::progress::{Activity, Unit};
+use read::ReadSource;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
-use thiserror::Error;
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
 const FORMAT: u32 = 5;
@@ -155,107 +155,6 @@ pub struct Base {
     activity: Activity,
 }
 
-/// Why there is no base.
-#[derive(Debug, Error)]
-pub enum BaseError {
-    /// The source cannot be used.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A running server could not be dumped.
-    #[error(transparent)]
-    Live(#[from] LiveError),
-    /// What comes on standard input is no dump, or could not be stored.
-    #[error(transparent)]
-    Stdin(#[from] StdinError),
-    /// The dump cannot be read.
-    #[error(transparent)]
-    Inspect(#[from] InspectError),
-    /// No server, or none that is new enough.
-    #[error(transparent)]
-    Binaries(#[from] BinariesError),
-    /// The dump was made from a newer server than any found.
-    #[error("{name} was made from PostgreSQL {version}: {error}")]
-    NewerSource {
-        /// The dump.
-        name: String,
-        /// The version it names.
-        version: String,
-        /// What was found.
-        error: BinariesError,
-    },
-    /// The dump was replaced meanwhile.
-    #[error("{name} changed while it was being restored: run again")]
-    Changed {
-        /// The dump.
-        name: String,
-    },
-    /// A server ran on the data directory after all, where its processes cannot be seen.
-    #[error(
-        "{name} changed while it was copied: does a server run on it in a container or on another machine? Stop it, or take a \
-         base backup of it (pg_basebackup --pgdata=backup --checkpoint=fast) and give that"
-    )]
-    ChangedDirectory {
-        /// The data directory.
-        name: String,
-    },
-    /// Files of a server cannot be loaded into another one.
-    #[error("{name} is a data directory, and an existing server takes dumps alone: leave [copies] out, or give a dump")]
-    NoDump {
-        /// The source.
-        name: String,
-    },
-    /// It cannot be restored.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// The copy of a data directory does not become a base.
-    #[error(transparent)]
-    Physical(#[from] PhysicalError),
-    /// A server or its data directory is at fault.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The state folder is at fault.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The server the base is made on refuses what the tool itself asks.
-    #[error("the server refused while the base was made: {0}")]
-    Server(Box<ServerError>),
-    /// No room.
-    #[error(
-        "the disk of {path} is full ({free} MB free): {name} needs about {needed} MB restored, and as much again for \
-         the copy; free some space, or give --cache-dir on a bigger disk ({error})",
-        path = path.display(), free = free >> 20, needed = needed >> 20
-    )]
-    DiskFull {
-        /// The cache.
-        path: PathBuf,
-        /// Bytes free.
-        free: u64,
-        /// The source.
-        name: String,
-        /// Bytes it will need, by a rule of thumb.
-        needed: u64,
-        /// What failed.
-        error: Box<BaseError>,
-    },
-    /// The place where copies are made is at fault.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// What is known of the base cannot be written.
-    #[error("cannot write {path}: {error}", path = path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's answer.
-        error: std::io::Error,
-    },
-}
-
-impl BaseError {
-    fn damaged(folder: &Path) -> Self {
-        Self::Record { path: folder.join(RECORD), error: std::io::Error::other("it is damaged") }
-    }
-}
-
 impl Base {
     /// The base of a source: from the cache, or made now. `progress` is told what takes time, `activity` how far it and the
     /// copies made of it are.
@@ -338,73 +237,6 @@ impl Base {
         Ok(Self { place, binaries, record, reused: true, taken_at: None, origin: OriginSettings::default(), activity })
     }
 
-    /// The base of a source on an existing server: a database of it, from an earlier run or made now.
-    ///
-    /// # Errors
-    /// As [`Self::obtain`], and the server's.
-    pub async fn obtain_on(
-        server: &ExistingServer,
-        state: &StateDir,
-        run: &RunDir,
-        request: &BinaryRequest,
-        source: &Source,
-        options: &BaseOptions,
-        activity: &Activity,
-        progress: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Self, BaseError> {
-        let read = ReadSource::read(state, run, request, source, options, activity, progress).await?;
-        let content = read.content(state).await?;
-        let database = read.database.as_deref();
-        // Another login would not own it, and a superuser's has owners and roles.
-        let key = digest(&[&content, server.endpoint().observer(), server.version(), database.unwrap_or_default()]);
-        let make = async |name: &str| -> Result<BaseRecord, BaseError> {
-            progress(&format!("restoring {} on {}", source.name(), server.place()));
-            let endpoint = server.endpoint();
-            let comment = ExistingServer::half_made(&key);
-            let destination = Destination {
-                endpoint: &endpoint,
-                maintenance: server.maintenance(),
-                database: Some(name),
-                comment: Some(&comment),
-            };
-            let outcome = match read.dump {
-                Source::Empty => restore::make_empty(destination, database).await?,
-                _ => {
-                    let text =
-                        TextStream::open(&read.dump, &read.name, read.pg_restore.as_ref(), Extent::Whole).await?;
-                    let text = text.counted(|length| activity.count("read", Unit::Bytes, length));
-                    restore::restore_to(DumpReader::new(text), &read.facts, destination, database).await?
-                }
-            };
-            if read.content(state).await? != content {
-                return Err(BaseError::Changed { name: source.name() });
-            }
-            Ok(BaseRecord::of(outcome, read.facts.server_version.clone(), None))
-        };
-        let (base, record, reused) = server.base(&key, make).await?;
-        let binaries = Binaries {
-            dir: PathBuf::new(),
-            version: server.version().to_owned(),
-            major: server.major(),
-            pg_dump: find_tool(request, "pg_dump", server.major()).ok(),
-            pg_restore: read.pg_restore.clone(),
-        };
-        let (place, activity) = (BasePlace::Server(base), activity.clone());
-        Ok(Self { place, binaries, record, reused, taken_at: read.taken_at, origin: read.origin, activity })
-    }
-
-    /// What stands for a base where somebody else makes the copies.
-    pub fn of_clones(clones: Clones, facts: CloneFacts, request: &BinaryRequest, activity: &Activity) -> Self {
-        let CloneFacts { database, version, major, rows, bytes } = facts;
-        let outcome = RestoreOutcome { rows, bytes, ..RestoreOutcome::new(database) };
-        let record = BaseRecord::of(outcome, Some(version.clone()), None);
-        let pg_dump = find_tool(request, "pg_dump", major).ok();
-        let binaries = Binaries { dir: PathBuf::new(), version, major, pg_dump, pg_restore: None };
-        let place = BasePlace::Clones(clones);
-        let (origin, activity) = (OriginSettings::default(), activity.clone());
-        Self { place, binaries, record, reused: false, taken_at: None, origin, activity }
-    }
-
     /// Whether each copy has a server of its own.
     pub fn is_private(&self) -> bool {
         matches!(self.place, BasePlace::Cache(_))
@@ -469,70 +301,6 @@ impl Base {
         let settings = self.record.settings.iter().cloned().chain(settings).collect();
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
-    }
-}
-
-/// A source that was looked into, before it is restored anywhere.
-struct ReadSource {
-    /// What it is called in messages.
-    name: String,
-    /// A file, or an empty source: a running server is dumped by then.
-    dump: Source,
-    facts: DumpFacts,
-    pg_restore: Option<ToolBinary>,
-    /// Which of a cluster dump's databases.
-    database: Option<String>,
-    taken_at: Option<SystemTime>,
-    origin: OriginSettings,
-    /// What came on standard input, in a file of ours.
-    received: Option<Received>,
-    /// Kept to the end: it is read until the base is made.
-    _live: Option<LiveDump>,
-}
-
-impl ReadSource {
-    async fn read(
-        state: &StateDir,
-        run: &RunDir,
-        request: &BinaryRequest,
-        source: &Source,
-        options: &BaseOptions,
-        activity: &Activity,
-        progress: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Self, BaseError> {
-        let mut received = None;
-        let (dump, live, database) = match source {
-            Source::Stdin => {
-                progress("receiving the dump from standard input");
-                let dump = received.insert(stdin::receive(std::io::stdin(), run, activity).await?);
-                (dump.source.clone(), None, options.database.clone())
-            }
-            Source::Url(url) => {
-                let max_age = if options.refresh { Duration::ZERO } else { options.max_age };
-                let live = live::fetch(state, request, url, max_age, progress).await?;
-                // The URL says which database; --database chooses among those of a cluster dump.
-                let archive = Source::Archive { path: live.path.clone(), format: ArchiveFormat::Custom };
-                (archive, Some(live), None)
-            }
-            other => (other.clone(), None, options.database.clone()),
-        };
-        if let Source::DataDirectory { .. } = dump {
-            return Err(BaseError::NoDump { name: source.name() });
-        }
-        let pg_restore = pg_restore_for(&dump, request)?;
-        let name = if received.is_some() { source.name() } else { dump.name() };
-        let facts = DumpFacts::inspect(&dump, &name, pg_restore.as_ref(), database.as_deref()).await?;
-        let taken_at = live.as_ref().map(|live| live.taken_at);
-        let origin = live.as_ref().map(|live| live.settings.clone()).unwrap_or_default();
-        Ok(Self { name, dump, facts, pg_restore, database, taken_at, origin, received, _live: live })
-    }
-
-    /// What tells it from every other; of what was received it was told as it came.
-    async fn content(&self, state: &StateDir) -> Result<String, BaseError> {
-        match &self.received {
-            Some(received) => Ok(received.fingerprint.clone()),
-            None => fingerprint(state, &self.dump).await,
-        }
     }
 }
 
@@ -618,29 +386,6 @@ fn server_for(facts: &DumpFacts, request: &BinaryRequest, source: &Source) -> Re
             BaseError::NewerSource { name: source.name(), version: version.clone(), error }
         }
         _ => error.into(),
-    })
-}
-
-/// The pg_restore for an archive, of at least the version whose pg_dump wrote it.
-fn pg_restore_for(dump: &Source, request: &BinaryRequest) -> Result<Option<ToolBinary>, BaseError> {
-    let Source::Archive { path, format } = dump else { return Ok(None) };
-    let unreadable = |error| SourceError::Unreadable { path: path.clone(), error };
-    let head = match format {
-        ArchiveFormat::Directory => path.join("toc.dat"),
-        ArchiveFormat::Custom | ArchiveFormat::Tar => path.clone(),
-    };
-    // `PGDMP`, then the archive's own version; in a tar file after the first member's header.
-    let mut bytes = Vec::new();
-    std::fs::File::open(&head).and_then(|file| file.take(1024).read_to_end(&mut bytes)).map_err(unreadable)?;
-    let start = if *format == ArchiveFormat::Tar { 512 } else { 0 };
-    let at_least = match bytes.get(start..start + 7) {
-        Some([b'P', b'G', b'D', b'M', b'P', 1, version]) if *version >= 16 => 17,
-        Some([b'P', b'G', b'D', b'M', b'P', 1, 15]) => 16,
-        _ => 0,
-    };
-    find_tool(request, "pg_restore", at_least).map(Some).map_err(|error| match at_least {
-        0 => error.into(),
-        major => BaseError::NewerSource { name: dump.name(), version: format!("{major} or newer"), error },
     })
 }
 

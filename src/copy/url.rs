@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_copy_s_url_holds_any_name() {
-        let endpoint = Endpoint { socket_dir: "/run/a b?/s".into(), port: 5432 };
+        let endpoint = Endpoint::private(std::path::Path::new("/run/a b?/s"), 5432);
         let url = of_socket("a@b", "ü/'\"? &%", &endpoint);
         assert_eq!(url, "postgresql://a%40b@/%C3%BC%2F%27%22%3F%20%26%25?host=%2Frun%2Fa%20b%3F%2Fs&port=5432");
         let parts = SecretUrl::parse(&url).expect("a URL").parts().expect("its parts");

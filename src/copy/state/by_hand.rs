@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(announced(&runs[1], "shop", false).expect("numbered").name, "shop-2");
         let taken = announced(&runs[2], "shop-2", true).expect_err("taken").to_string();
         assert!(taken.contains("shop-2") && taken.contains("copy destroy"), "{taken}");
-        let id = runs[0].id();
+        let id = runs[0].id().to_owned();
         assert!(announced(&runs[2], &id, true).is_err(), "an id is a name of its run, too");
         // A plain run is no copy by hand.
         let names: Vec<String> =
