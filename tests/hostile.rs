@@ -481,7 +481,7 @@ fn shown_by_processes(pid: u32, secrets: &[&str]) -> Vec<String> {
             let text = String::from_utf8_lossy(&text);
             for secret in secrets {
                 if text.contains(secret)
-                    && !(file == "environ" && ["pg_dump", "seatrial", "exe"].contains(&program.trim()))
+                    && !(file == "environ" && ["pg_dump", "seatrial", "exe", "child"].contains(&program.trim()))
                 {
                     shown.push(format!("{secret} in {file} of {program}"));
                 }

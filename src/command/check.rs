@@ -253,7 +253,8 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             changed,
             base,
             origin: match &source {
-                Some(Source::Url(url)) => Some(url.clone()),
+                // Where clones are handed out it is only asked whether one is it.
+                Some(Source::Url(url)) if !matches!(settings.copies, Provider::Clones(_)) => Some(url.clone()),
                 _ => None,
             },
             run: &bases.run,

@@ -124,10 +124,9 @@ pub async fn fetch(
     let taken_at = SystemTime::now();
     dump(&pg_dump, url, &partial.0).await?;
     let settings = OriginSettings::ask(url).await;
-    serde_json::to_vec(&settings)
-        .map_err(std::io::Error::other)
-        .and_then(|text| write_private(&beside, &text))
-        .map_err(file_error("write", &beside))?;
+    // What was not told now is asked again, and not kept as if it were nothing.
+    let text = settings.is_known.then(|| serde_json::to_vec(&settings).map_err(std::io::Error::other));
+    Partial(beside.clone()).clear()?;
     // Its age counts from when it was begun: that is the moment it shows.
     File::options()
         .append(true)
@@ -135,6 +134,9 @@ pub async fn fetch(
         .and_then(|file| file.set_modified(taken_at))
         .map_err(file_error("set the time of", &partial.0))?;
     std::fs::rename(&partial.0, &path).map_err(file_error("rename", &partial.0))?;
+    if let Some(text) = text {
+        text.and_then(|text| write_private(&beside, &text)).map_err(file_error("write", &beside))?;
+    }
     Ok(LiveDump { path, taken_at, reused: false, settings, _lock: lock })
 }
 

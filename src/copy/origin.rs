@@ -6,6 +6,7 @@ use crate::engine::ServerError;
 use crate::engine::postgres::explain::{self, CaptureOptions};
 use crate::engine::postgres::parameters::NAMES;
 use crate::engine::postgres::session::{Session, quote_literal};
+use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::snapshot::plan::PlanCapture;
 use crate::workload::HotQuery;
 use serde::{Deserialize, Serialize};
@@ -58,8 +59,8 @@ impl OriginError {
             () if said.contains("shared_preload_libraries") => {
                 "; set it there and restart that server, or import a log"
             }
-            () if said.contains("TLS") || said.contains("encryption") => {
-                "; this command speaks no TLS: save the view with psql (\\copy … TO statements.csv CSV HEADER) and import that"
+            () if said.contains("TLS") || said.contains("certificate") => {
+                "; see sslmode in the address, and which authorities this machine trusts"
             }
             () => "",
         };
@@ -67,12 +68,18 @@ impl OriginError {
     }
 }
 
-/// A session with a running server that only reads.
+/// A session with a running server that only reads. Unqualified names mean the server's own: whoever may create something
+/// there could otherwise be called under the name of an operator.
 ///
 /// # Errors
 /// It cannot be reached.
 pub async fn connect(url: &SecretUrl) -> Result<Session, OriginError> {
-    Session::reader(&url.parts()?, &LIMITS).await.map_err(|error| OriginError::of(url, &error))
+    let settings: Vec<(&str, &str)> = LIMITS.into_iter().chain([("search_path", "pg_catalog,pg_temp")]).collect();
+    open(url, &settings).await
+}
+
+async fn open(url: &SecretUrl, settings: &[(&str, &str)]) -> Result<Session, OriginError> {
+    Session::reader(&url.parts()?, settings).await.map_err(|error| OriginError::of(url, &error))
 }
 
 /// The parameters that decide about plans, memory and waiting, as a running server has them.
@@ -84,6 +91,8 @@ pub struct OriginSettings {
     pub roles: BTreeMap<String, BTreeMap<String, String>>,
     /// What could not be seen.
     pub notes: Vec<String>,
+    /// The server was asked, and answered.
+    pub is_known: bool,
 }
 
 impl OriginSettings {
@@ -121,7 +130,7 @@ impl OriginSettings {
             .await
             .map_err(refused)?;
         session.close().await;
-        let mut asked = Self::default();
+        let mut asked = Self { is_known: true, ..Self::default() };
         for row in of_the_server.rows {
             let [Some(name), Some(source), Some(value)] = row.as_slice() else { continue };
             if !HIDDEN.contains(&source.as_str()) {
@@ -140,6 +149,46 @@ impl OriginSettings {
     }
 }
 
+/// The query with those of its sets whose values are written out. The server works out the others before it plans: what
+/// they call would run there, and no read-only transaction holds all that back.
+fn with_literals_alone(query: &HotQuery) -> HotQuery {
+    let mut query = query.clone();
+    query.sets.retain(|set| set.values.iter().all(|value| is_literal(value)));
+    query
+}
+
+/// A number, a string, NULL, TRUE or FALSE, or several in ARRAY[…]; each with casts to types by name.
+fn is_literal(value: &str) -> bool {
+    let tokens: Vec<(TokenKind, &str)> = Lexer::new(value)
+        .filter(|token| !token.kind.is_trivia())
+        .map(|token| (token.kind, &value[token.span]))
+        .collect();
+    let mut cast = false;
+    tokens.iter().enumerate().all(|(at, (kind, text))| {
+        let before = at.checked_sub(1).map(|before| tokens[before].1);
+        match kind {
+            TokenKind::Number | TokenKind::String => true,
+            TokenKind::Word | TokenKind::QuotedIdentifier => {
+                let constant = ["null", "true", "false", "array"].iter().any(|each| text.eq_ignore_ascii_case(each));
+                // Types may be of several words, and of several names.
+                let of_type = cast && before.is_some_and(|before| before != ")" && before != "]");
+                (constant && !cast) || of_type
+            }
+            _ => {
+                match *text {
+                    "::" => cast = true,
+                    "," => cast = false,
+                    "[" | "]" | "-" | "+" | "." => {}
+                    // As in numeric(10, 2): a type's, never a call's.
+                    "(" | ")" => return cast,
+                    _ => return false,
+                }
+                true
+            }
+        }
+    })
+}
+
 /// How a running server plans the hot queries: plain EXPLAIN in a read-only transaction, as the role each query names where
 /// the session may become it. `search_path` as copies get it. What it refuses is [`crate::snapshot::plan::Captured::Failed`]
 /// of that one plan.
@@ -151,13 +200,55 @@ pub async fn plans(
     queries: &[HotQuery],
     search_path: Option<&str>,
 ) -> Result<Vec<PlanCapture>, OriginError> {
-    let mut session = connect(url).await?;
+    // Names in the queries mean what they mean to an application.
+    let mut session = open(url, &LIMITS).await?;
     if let Some(path) = search_path {
         let set = format!("SET search_path TO {path}");
         session.execute(&set).await.map_err(|error| OriginError::of(url, &error))?;
     }
     let options = CaptureOptions { statement_timeout: PLANNING, assume_roles: true, ..CaptureOptions::default() };
-    let plans = explain::plan_only(&mut session, queries, &options).await;
+    let queries: Vec<HotQuery> = queries.iter().map(with_literals_alone).collect();
+    let plans = explain::plan_only(&mut session, &queries, &options).await;
     session.close().await;
     Ok(plans)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_that_are_written_out_are_sent_to_the_source() {
+        for literal in [
+            "1",
+            "-1.5",
+            "'a''b'",
+            "NULL",
+            "true",
+            "'2026-01-01'::date",
+            "'1'::numeric(10, 2)",
+            "ARRAY[1, 2]::int[]",
+            "'x'::double precision",
+            "'y'::public.\"Mood\"",
+            "'a'::character varying(3)",
+        ] {
+            assert!(is_literal(literal), "{literal}");
+        }
+        for other in [
+            "now()",
+            "pg_terminate_backend(1)",
+            "current_user",
+            "(SELECT 1)",
+            "1 + f(2)",
+            "'a'::regclass::text || f('x')",
+            "ARRAY[f(1)]",
+            "'1'::numeric(f(1))",
+            "\"f\"(1)",
+            "public.f('a')",
+            "'x'::text, f(1)",
+            "1::int, (2)",
+        ] {
+            assert!(!is_literal(other), "{other}");
+        }
+    }
 }

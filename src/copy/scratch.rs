@@ -210,6 +210,7 @@ async fn set_as_in_the_source(
     session: &mut Session,
     database: &str,
     origin: &OriginSettings,
+    production: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, ScratchError> {
     let mut notes = Vec::new();
     for (name, value) in &origin.settings {
@@ -222,7 +223,8 @@ async fn set_as_in_the_source(
         if !role::exists(session, role).await? {
             continue;
         }
-        for (name, value) in settings {
+        // What is said of production for everybody stands above it.
+        for (name, value) in settings.iter().filter(|(name, _)| !production.contains_key(*name)) {
             if let Err(error) = session.execute(&alter(database, Some(role), name, value)).await {
                 let why = error.message;
                 notes.push(format!("the source has {name} = {value} for role {role}, which is not taken here: {why}"));
@@ -250,7 +252,7 @@ pub(super) async fn set_as_in_production(
     roles: &Roles,
 ) -> Result<Vec<String>, ScratchError> {
     let mut notes = roles.origin.notes.clone();
-    notes.extend(set_as_in_the_source(session, database, &roles.origin).await?);
+    notes.extend(set_as_in_the_source(session, database, &roles.origin, &roles.settings).await?);
     let everybody = roles.settings.iter().map(|(name, value)| (None, name, value));
     let single = roles
         .role_settings

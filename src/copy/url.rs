@@ -20,6 +20,14 @@ pub struct SecretUrl {
 /// Why a URL does not say where the database is. The URL itself is never repeated.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum UrlError {
+    /// What only libpq can follow.
+    #[error(
+        "the URL says where its server is by {how}, which only pg_dump can follow: name one host (and its port) in it"
+    )]
+    Elsewhere {
+        /// In which way.
+        how: &'static str,
+    },
     /// A `%` that no two hexadecimal digits follow.
     #[error("the source URL's {part} has a `%` without two hexadecimal digits: write `%25` for a percent sign")]
     Escape {
@@ -140,7 +148,7 @@ impl SecretUrl {
         )
     }
 
-    /// What a connection of our own needs. Of several hosts it is the first.
+    /// What a connection of our own needs: it must be certain to reach the server that pg_dump does.
     ///
     /// # Errors
     /// Broken percent-encoding.
@@ -149,7 +157,11 @@ impl SecretUrl {
             let value = self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| decode(value, "host"));
             value.transpose()
         };
-        let first = self.hosts.split(',').next().unwrap_or_default();
+        let how = ["service", "hostaddr"].into_iter().find(|name| self.parameters.iter().any(|(key, _)| key == name));
+        if let Some(how) = how.or_else(|| self.hosts.contains(',').then_some("several hosts")) {
+            return Err(UrlError::Elsewhere { how });
+        }
+        let first = self.hosts.as_str();
         let (host, port) = match first.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port),
             _ => (first, ""),
@@ -309,7 +321,7 @@ mod tests {
     #[test]
     fn a_connection_finds_host_port_and_user_in_every_spelling() {
         for (text, host, port) in [
-            ("postgres://u:p@db:5433,other/d", Some("db"), Some(5433)),
+            ("postgres://u:p@db:5433/d", Some("db"), Some(5433)),
             ("postgres://u:p@/d?host=/run/pg&port=5434", Some("/run/pg"), Some(5434)),
             ("postgres://u:p@%2Frun%2Fpg/d", Some("/run/pg"), None),
             ("postgres://u:p@[::1]:1/d", Some("::1"), Some(1)),
@@ -320,6 +332,14 @@ mod tests {
             let reach = reach.unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!((reach.host.as_deref(), reach.port), (host, port), "{text}");
             assert_eq!((reach.user.as_deref(), reach.password.as_deref()), (Some("u"), Some("p")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_only_pg_dump_finds_is_no_place_for_a_connection_of_ours() {
+        for text in ["postgres://u@db,other/d", "postgres:///d?service=shop", "postgres://u@db/d?hostaddr=10.0.0.1"] {
+            let refused = SecretUrl::parse(text).expect("a URL").parts().err();
+            assert!(matches!(refused, Some(UrlError::Elsewhere { .. })), "{text}: {refused:?}");
         }
     }
 

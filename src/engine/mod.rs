@@ -61,7 +61,9 @@ impl ServerError {
     /// Whether nobody refused anything: the session or the server is gone, its disk is full, its files are damaged. What
     /// was sent says nothing then, and what became of it is not known.
     pub fn is_outage(&self) -> bool {
-        self.sqlstate.is_empty() || OUTAGES.iter().any(|(code, _)| *code == self.sqlstate)
+        // A table of locks that is full is the migration's doing; memory of the machine that is used up is not.
+        let memory = self.sqlstate == "53200" && !self.message.contains("shared memory");
+        self.sqlstate.is_empty() || memory || OUTAGES.iter().any(|(code, _)| *code == self.sqlstate)
     }
 
     /// What to do about an outage, to be put behind the message; empty where it is none, or only the session is gone.
@@ -71,11 +73,13 @@ impl ServerError {
 }
 
 /// SQLSTATEs of outages, and what to do about each.
-pub const OUTAGES: [(&str, &str); 7] = [
+pub const OUTAGES: [(&str, &str); 8] = [
     // admin_shutdown, crash_shutdown, cannot_connect_now
     ("57P01", "; it was ended from outside, perhaps for want of memory: run again"),
     ("57P02", "; it was ended from outside, perhaps for want of memory: run again"),
     ("57P03", "; it was ended from outside, perhaps for want of memory: run again"),
+    // too_many_connections
+    ("53300", "; others take all its sessions: run again when there are fewer"),
     // disk_full
     ("53100", "; free some space (seatrial clean), or give --cache-dir on a bigger disk"),
     // io_error

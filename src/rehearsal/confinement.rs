@@ -25,7 +25,7 @@ pub(super) async fn notes(plan: &Plan<'_>) -> Vec<String> {
         false => None,
     };
     let allowed = &plan.settings.extensions;
-    let allowed = (!allowed.is_empty()).then(|| {
+    let allowed = (!allowed.is_empty() && plan.base.is_private()).then(|| {
         format!(
             "extensions = {allowed:?}: creating them is allowed as to a superuser, and what they can do with a server's \
              files and connections the migration can"

@@ -19,6 +19,7 @@ impl Base {
     ///
     /// # Errors
     /// As [`Self::obtain`], and the server's.
+    #[expect(clippy::too_many_arguments, reason = "what a base on any server is made of, and who is told")]
     pub async fn obtain_on(
         server: &ExistingServer,
         state: &StateDir,

@@ -24,7 +24,7 @@ use crate::engine::postgres::session::{Endpoint, Reach, Remote, Session, quote_i
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who makes clones. A further one is a variant here with its file.
@@ -133,6 +133,8 @@ struct Inner {
     open: Mutex<BTreeMap<String, (Record, ClaimedFile)>>,
     /// Made to see what clones are like, and not used yet.
     first: Mutex<Option<Fresh>>,
+    /// Whether its address is a superuser's.
+    of_superuser: AtomicBool,
     remarks: Mutex<Vec<String>>,
 }
 
@@ -207,18 +209,20 @@ impl Clones {
             numbers: AtomicU32::new(0),
             open: Mutex::default(),
             first: Mutex::default(),
+            of_superuser: AtomicBool::new(false),
             remarks: Mutex::default(),
         };
         let clones = Self { inner: Arc::new(inner) };
         keep(clones.clone());
         let (fresh, facts) = clones.fresh().await?;
+        clones.inner.of_superuser.store(fresh.abilities.has(Ability::Superuser), Ordering::Relaxed);
         *locked(&clones.inner.first) = Some(fresh);
         Ok((clones, facts))
     }
 
     /// Whether the address of a clone is a superuser's, as the first one's is.
     pub fn are_of_superusers(&self) -> bool {
-        locked(&self.inner.first).as_ref().is_some_and(|fresh| fresh.abilities.has(Ability::Superuser))
+        self.inner.of_superuser.load(Ordering::Relaxed)
     }
 
     /// What was put back, or has to be looked at; each once.

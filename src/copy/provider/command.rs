@@ -69,7 +69,12 @@ impl Commands {
         tool.directory.clone_from(&self.directory);
         // The shell is not the command.
         tool.with_its_children = true;
-        tool.env = std::env::vars_os().collect();
+        // What it needs for its own service it finds as ever; what is for us is not for a program of the change.
+        let ours = |name: &std::ffi::OsStr| {
+            let name = name.to_string_lossy();
+            name.starts_with("SEATRIAL_") || name == super::neon::TOKEN
+        };
+        tool.env = std::env::vars_os().filter(|(name, _)| !ours(name)).collect();
         tool.env.extend(environment.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         let output = match tokio::time::timeout(limit, run_tool(tool)).await {
             Err(_) => {

@@ -244,7 +244,7 @@ mod tests {
         let run = RunDir::create(&state).expect("a run");
         run.announce(&state, record("shop"), true).expect("announced");
         let [copy] = state.living_copies().expect("a list").try_into().expect("one");
-        assert!(run.is_wanted() && copy.is("shop") && copy.is(&run.id()));
+        assert!(run.is_wanted() && copy.is("shop") && copy.is(run.id()));
         let keeper = std::thread::spawn(move || {
             while run.is_wanted() {
                 std::thread::yield_now();

@@ -59,10 +59,16 @@ impl StateDir {
 fn remove_unused(path: &Path) -> Result<bool, StateError> {
     let Some(_no_maker) = if_free(&path.with_extension("lock"))? else { return Ok(false) };
     if path.extension().is_some() {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-            _ => Ok(true),
-        };
+        // With the settings of its server beside it.
+        for file in [path.to_owned(), path.with_extension("settings")] {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &file)(error));
+                }
+                _ => {}
+            }
+        }
+        return Ok(true);
     }
     let Some(_no_users) = if_free(&lock_of_users(path))? else { return Ok(false) };
     remove_folder(path)?;

@@ -240,14 +240,13 @@ impl CopyIn<'_> {
 
 /// Host, port and encryption of a server of others; the rest is the client's default until it is said.
 fn place(reach: &Reach) -> Result<PgConnectOptions, ServerError> {
-    let mut options = PgConnectOptions::new();
-    match reach.host.as_deref() {
+    // Where the address names no place it is the usual one, as for pg_dump, which is not handed PGHOST and PGPORT either.
+    let usual = || ["/var/run/postgresql", "/tmp"].into_iter().find(|folder| std::path::Path::new(folder).is_dir());
+    let mut options = PgConnectOptions::new().port(reach.port.unwrap_or(5432));
+    match reach.host.as_deref().or_else(usual) {
         Some(folder) if folder.starts_with('/') => options = options.socket(folder),
         Some(host) => options = options.host(host),
-        None => {}
-    }
-    if let Some(port) = reach.port {
-        options = options.port(port);
+        None => options = options.host("localhost"),
     }
     if let Some(mode) = &reach.ssl_mode {
         let mode = mode.parse::<PgSslMode>();

@@ -42,7 +42,9 @@ pub async fn single_user(
     let input = open_script(&path, &script).map_err(|error| ClusterError::file("write", &path, error))?;
 
     let mut tool = Tool::new(binaries.postgres());
-    tool.args = ["--single", "-c", "exit_on_error=on", "-D"].map(OsString::from).to_vec();
+    // Unqualified names mean the server's own: nothing that lies in the cluster is called by them.
+    let safe = "search_path=pg_catalog,pg_temp";
+    tool.args = ["--single", "-c", "exit_on_error=on", "-c", safe, "-D"].map(OsString::from).to_vec();
     tool.args.extend([data_dir.into(), database.into()]);
     tool.run_as = RunAs::ServerUser;
     tool.directory = data_dir.to_owned();
@@ -50,7 +52,12 @@ pub async fn single_user(
     tool.death_signal = Signal::SIGKILL;
     let ability = confine::ability(&binaries.postgres()).await;
     let shared = settings::shares_memory_in_files();
-    tool.confinement = Some(ability.for_server(&binaries.postgres(), &[data_dir, run.socket_dir()], shared));
+    let mut confinement = ability.for_server(&binaries.postgres(), &[data_dir, run.socket_dir()], shared);
+    if let Some(files) = &mut confinement.files {
+        // Unlike a server it asks who it is.
+        files.read.extend(["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"].map(Into::into));
+    }
+    tool.confinement = Some(confinement);
     let output = run_tool(tool).await?;
     if !output.status.success() {
         let (version, said) = (binaries.version.clone(), complaints(&output.stderr));
