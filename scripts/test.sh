@@ -43,7 +43,7 @@ fi
 eighteen=${SEATRIAL_TEST_POSTGRES:-/var/cache/seatrial-test-postgres}/18/bin
 [ "$(id -u)" = 0 ] || eighteen=${SEATRIAL_TEST_POSTGRES:-${XDG_CACHE_HOME:-$HOME/.cache}/seatrial-test-postgres}/18/bin
 if [ "$#" = 0 ] && [ -x "$eighteen/postgres" ]; then
-  SEATRIAL_POSTGRES_BIN=$eighteen "${run[@]}" --test server --test explain --test settle --test draw --test rollback --test rollback_random --test rollback_shared --test catalog_net --test locks --test demo --test queries --test command --test safer --test beside
+  SEATRIAL_POSTGRES_BIN=$eighteen "${run[@]}" --test server --test explain --test settle --test draw --test rollback --test rollback_random --test rollback_shared --test catalog_net --test locks --test demo --test queries --test command --test safer --test beside --test datadir --test sources --test calibrate --test hostile
   SEATRIAL_POSTGRES_BIN=$eighteen "${run[@]}" --test scenarios -- queue_ stall_ retry_
 elif [ "${CI:-}" = true ]; then
   echo 'PostgreSQL 18 is missing: half of what CI promises was not tested.' >&2

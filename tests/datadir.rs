@@ -372,8 +372,8 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
         ("SELECT count(*) FROM pg_auth_members WHERE member = 10 OR roleid = 10", "0"),
         ("SELECT roleid::regrole FROM pg_auth_members WHERE member = 'postgres'::regrole", "\"Ödd \"\"role\\\""),
         ("SELECT evtenabled FROM pg_event_trigger WHERE evtname = 'watch'", "A"),
-        ("SELECT count(*) FROM watched", "0"),
-        ("SELECT count(*) FROM kept", "3"),
+        ("SELECT count(*) FROM public.watched", "0"),
+        ("SELECT count(*) FROM public.kept", "3"),
         ("SELECT count(*) FROM pg_largeobject_metadata", "1"),
     ] {
         assert_eq!(value(&mut session, sql).await, expected, "{sql}");
@@ -397,11 +397,11 @@ async fn a_directory_is_copied_as_it_is_and_left_alone() {
         let copy = base.copy(&place.run, Vec::new()).await.expect("a copy");
         let mut session = Session::observer(copy.endpoint(), "shop", "test").await.unwrap();
         assert_eq!(value(&mut session, STATISTICS).await, statistics);
-        assert_eq!(value(&mut session, "SELECT count(*) FROM customers").await, customers);
-        assert_eq!(value(&mut session, "SELECT count(*) FROM kept").await, kept);
+        assert_eq!(value(&mut session, "SELECT count(*) FROM public.customers").await, customers);
+        assert_eq!(value(&mut session, "SELECT count(*) FROM public.kept").await, kept);
         session.close().await;
         copy.destroy().await.unwrap();
-        assert!(base.record.warnings.iter().any(|line| line.contains("unlogged table kept is empty")));
+        assert!(base.record.warnings.iter().any(|line| line.contains("unlogged table public.kept is empty")));
         assert_eq!(before, digest(source));
     }
     // Its log ends before the backup does.

@@ -163,9 +163,14 @@ fn is_literal(value: &str) -> bool {
         .filter(|token| !token.kind.is_trivia())
         .map(|token| (token.kind, &value[token.span]))
         .collect();
-    let mut cast = false;
+    let (mut cast, mut modifier) = (false, false);
     tokens.iter().enumerate().all(|(at, (kind, text))| {
         let before = at.checked_sub(1).map(|before| tokens[before].1);
+        if modifier {
+            // As in numeric(10, 2): a type's, never a call's.
+            modifier = *text != ")";
+            return !modifier || *kind == TokenKind::Number || *text == ",";
+        }
         match kind {
             TokenKind::Number | TokenKind::String => true,
             TokenKind::Word | TokenKind::QuotedIdentifier => {
@@ -179,8 +184,7 @@ fn is_literal(value: &str) -> bool {
                     "::" => cast = true,
                     "," => cast = false,
                     "[" | "]" | "-" | "+" | "." => {}
-                    // As in numeric(10, 2): a type's, never a call's.
-                    "(" | ")" => return cast,
+                    "(" if cast => modifier = true,
                     _ => return false,
                 }
                 true
