@@ -125,9 +125,11 @@ fn a_copy_lives_on_its_own_until_it_is_told_to_end() {
     assert_eq!(asked(&url, "SELECT count(*) FROM reports.t"), Ok("0".into()));
 
     let list = place.run(&["copy", "list"]).stdout;
-    for part in ["look", &id, DATABASE, "empty", "in 7 h 5", &url] {
+    for part in ["look", &id, DATABASE, "empty", &url] {
         assert!(list.contains(part), "{part}: {list}");
     }
+    // A fast machine asks within the second in which it was made.
+    assert!(list.contains("in 7 h 5") || list.contains("in 8 h"), "{list}");
     assert_eq!(place.run(&["copy", "list", "--urls"]).stdout, format!("{url}\n"));
     let doctor = place.run(&["doctor"]);
     assert!(doctor.code == Some(0) && doctor.stdout.contains("Copies by hand\n  look  of empty"), "{}", doctor.stdout);

@@ -68,14 +68,12 @@ impl OriginError {
     }
 }
 
-/// A session with a running server that only reads. Unqualified names mean the server's own: whoever may create something
-/// there could otherwise be called under the name of an operator.
+/// A session with a running server that only reads. Names mean what they mean to an application.
 ///
 /// # Errors
 /// It cannot be reached.
 pub async fn connect(url: &SecretUrl) -> Result<Session, OriginError> {
-    let settings: Vec<(&str, &str)> = LIMITS.into_iter().chain([("search_path", "pg_catalog,pg_temp")]).collect();
-    open(url, &settings).await
+    open(url, &LIMITS).await
 }
 
 async fn open(url: &SecretUrl, settings: &[(&str, &str)]) -> Result<Session, OriginError> {
@@ -106,7 +104,10 @@ impl OriginSettings {
 
     async fn try_ask(url: &SecretUrl) -> Result<Self, OriginError> {
         let refused = |error: ServerError| OriginError::of(url, &error);
-        let mut session = connect(url).await?;
+        // Unqualified names mean the server's own here: whoever may create something there could otherwise be called under
+        // the name of an operator, every time.
+        let safe: Vec<(&str, &str)> = LIMITS.into_iter().chain([("search_path", "pg_catalog,pg_temp")]).collect();
+        let mut session = open(url, &safe).await?;
         let known = NAMES.map(quote_literal).join(", ");
         let of_the_server = session
             .query(&format!(
@@ -204,8 +205,7 @@ pub async fn plans(
     queries: &[HotQuery],
     search_path: Option<&str>,
 ) -> Result<Vec<PlanCapture>, OriginError> {
-    // Names in the queries mean what they mean to an application.
-    let mut session = open(url, &LIMITS).await?;
+    let mut session = connect(url).await?;
     if let Some(path) = search_path {
         let set = format!("SET search_path TO {path}");
         session.execute(&set).await.map_err(|error| OriginError::of(url, &error))?;

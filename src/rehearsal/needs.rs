@@ -38,7 +38,10 @@ pub(super) fn weaker(abilities: Abilities) -> Vec<String> {
             Ability::StatisticsTransplant,
             "columns that lost their statistics got a fresh sample, and changed plans were not tried under other samples",
         ),
-        (Ability::EventTriggers, "event triggers of the source are not part of the copy"),
+        (
+            Ability::EventTriggers,
+            "event triggers of the source are missing on the copy, or fire for Seatrial's own sessions as well",
+        ),
     ];
     let lacking = ways.into_iter().filter(|(ability, _)| !abilities.has(*ability));
     lacking.map(|(ability, way)| format!("{way}: {}", ability.lacking())).collect()
