@@ -136,7 +136,8 @@ async fn file_copy(base: &Path, run: &RunDir) -> Duration {
     copy_data_dir(base, &data_dir).unwrap();
     let server = Server::start(&binaries, &data_dir, run, &ServerMode::Measuring.into()).await.unwrap();
     let mut session = Session::observer(server.endpoint(), "seatrial", "bench").await.unwrap();
-    session.execute("CREATE DATABASE keeper").await.unwrap();
+    // A base has no other database, and its own may have no session while it is copied.
+    session.execute("CREATE DATABASE keeper TEMPLATE seatrial STRATEGY FILE_COPY").await.unwrap();
     session.close().await;
     let mut session = Session::observer(server.endpoint(), "keeper", "bench").await.unwrap();
     let mut times = Vec::new();

@@ -75,6 +75,11 @@ async fn a_regression_is_one_where_the_source_plans_as_the_copy_and_a_prediction
     let ran = rehearse(&place, "stale", &[]);
     let report = ran.report();
     let notes = report["source"]["fidelity_notes"].to_string();
+    if report["source"]["fidelity"] == "logical_with_statistics" {
+        // From 18 on a dump brings the source's own statistics, stale as they are.
+        assert!(place.major() >= 18 && notes.contains("the source makes the same 1 plan"), "{notes}");
+        return;
+    }
     assert!(notes.contains("calibrated: of 1 plan of hot queries the source makes 1 in another way"), "{notes}");
     assert!(findings(&report, "plan/regressed").is_empty(), "{:#}", report["findings"]);
     let predicted = findings(&report, "plan/predicted");
@@ -106,3 +111,4 @@ async fn a_regression_is_one_where_the_source_plans_as_the_copy_and_a_prediction
     assert!(notes.contains("not permitted to log in"), "{notes}");
     assert_eq!(findings(&report, "plan/regressed").len(), 1, "{:#}", report["findings"]);
 }
+
