@@ -111,4 +111,3 @@ async fn a_regression_is_one_where_the_source_plans_as_the_copy_and_a_prediction
     assert!(notes.contains("not permitted to log in"), "{notes}");
     assert_eq!(findings(&report, "plan/regressed").len(), 1, "{:#}", report["findings"]);
 }
-
