@@ -381,7 +381,7 @@ impl Plan<'_> {
         let statements = migrations.iter().flat_map(|migration| &migration.statements);
         let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
         let message = Redactor { show_values: self.settings.show_values }.error_message(&error, sql);
-        format!("{message} (SQLSTATE {})", error.sqlstate)
+        format!("{message} ({})", error.code())
     }
 
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {

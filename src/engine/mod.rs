@@ -1,16 +1,20 @@
 //! The only code that talks to databases. What every engine tells the rest of the program is defined here.
 
 pub mod postgres;
+pub mod sqlite;
 
 use thiserror::Error;
 
 /// What a server said when it refused a statement. Values of user data may stand in `detail`, `context` and `message`: as
 /// text it is [`Self::without_values`], and all the rest goes through the redactor of `report`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Error)]
-#[error("{} (SQLSTATE {sqlstate})", self.without_values())]
+#[error("{} ({})", self.without_values(), self.code())]
 pub struct ServerError {
     /// Five characters; empty when the client or the connection failed.
     pub sqlstate: String,
+    /// SQLite's own name of its result code, such as `SQLITE_CONSTRAINT_UNIQUE`; `None` for a server, which has none. Its
+    /// `sqlstate` is that of the same trouble.
+    pub result_code: Option<&'static str>,
     /// The primary message.
     pub message: String,
     /// `DETAIL`, often with values.
@@ -58,6 +62,11 @@ impl ServerError {
 }
 
 impl ServerError {
+    /// The engine's own code of it, for people: `SQLSTATE 23505`, `SQLITE_CONSTRAINT_UNIQUE`.
+    pub fn code(&self) -> String {
+        self.result_code.map_or_else(|| format!("SQLSTATE {}", self.sqlstate), str::to_owned)
+    }
+
     /// Whether nobody refused anything: the session or the server is gone, its disk is full, its files are damaged. What
     /// was sent says nothing then, and what became of it is not known.
     pub fn is_outage(&self) -> bool {

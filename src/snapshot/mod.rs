@@ -5,6 +5,7 @@ pub mod net;
 pub mod object;
 pub mod plan;
 pub mod shared;
+pub mod sqlite;
 pub mod write;
 
 use std::collections::BTreeMap;

@@ -283,6 +283,7 @@ fn server_error(error: sqlx::Error) -> ServerError {
     };
     let owned = |text: Option<&str>| text.map(str::to_owned);
     ServerError {
+        result_code: None,
         sqlstate: database.code().to_owned(),
         message: database.message().to_owned(),
         detail: owned(database.detail()),

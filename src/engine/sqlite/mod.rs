@@ -1,0 +1,7 @@
+//! SQLite, compiled in. Everything here is synchronous: whoever waits for it runs it on a thread of its own
+//! ([`worker::run`]), and ends it from outside with a [`connection::Stop`].
+
+pub mod connection;
+pub mod error;
+pub mod schema;
+pub mod worker;
