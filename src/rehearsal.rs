@@ -8,10 +8,13 @@ pub mod budget;
 mod calibrate;
 pub(crate) mod cause;
 pub mod command;
+mod compare;
 mod confinement;
+mod course;
 pub(crate) mod cut_short;
 mod doubt;
 mod draw;
+mod engine;
 pub(crate) mod foreign;
 mod ground;
 mod needs;
@@ -19,6 +22,7 @@ mod on_request;
 mod parts;
 mod passes;
 mod pending;
+mod postgres;
 mod prefixes;
 mod production;
 mod prove;
@@ -36,13 +40,13 @@ mod wanted;
 mod watchdog;
 pub(crate) mod writes;
 
+pub use course::Course;
+pub use engine::{Engine, Passes};
 pub use parts::{Cause, Destroyed, IndexEntry, Pass, PlanChange, SourceFacts};
 pub(crate) use ready::Ready;
 
-use crate::config::Settings;
 use crate::copy::base::Base;
 use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
-use crate::copy::state::RunDir;
 use crate::copy::url::SecretUrl;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::plan::SelfTest;
@@ -52,12 +56,9 @@ use crate::engine::postgres::apply::Failure;
 use crate::engine::postgres::settle::RepairedColumn;
 use crate::engine::postgres::violators::Violators;
 use crate::migration::MigrationError;
-use crate::migration::git::Changed;
-use crate::migration::layout::MigrationTree;
 use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::observation::traffic::Traffic;
-use crate::progress::{Activity, Progress};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Confinement, PassName};
 use crate::rollback::Rollback;
@@ -66,7 +67,7 @@ use crate::snapshot::plan::PlanCapture;
 use crate::snapshot::{Oid, Snapshot};
 use crate::suggest::Suggestion;
 use crate::workload::HotQuery;
-use budget::{Budget, Load, VIOLATORS};
+use budget::VIOLATORS;
 use schedule::{NOT_ASKED_FOR, budget_only, skip, timed, within_time};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -350,40 +351,27 @@ impl Rehearsal {
     }
 }
 
-/// What a run works with.
+/// What a PostgreSQL run works with, besides its [`Course`].
 pub struct Plan<'run> {
-    /// Resolved options.
-    pub settings: &'run Settings,
-    /// Migrations on disk, as each layout that could be theirs reads them; empty where a command is their tool.
-    pub trees: Vec<MigrationTree>,
-    /// What git says is new, if that was asked.
-    pub changed: Option<Changed>,
+    /// What every engine's run works with.
+    pub course: Course<'run>,
     /// The source restored once.
     pub base: Base,
     /// The source, where it is a running server that may be asked.
     pub origin: Option<SecretUrl>,
-    /// Where copies live.
-    pub run: &'run RunDir,
     /// Roles on every copy.
     pub roles: Roles,
-    /// For people.
-    pub progress: Progress,
-    /// Limits of time and disk.
-    pub budget: Budget,
-    /// The statement that runs now, for whoever waits.
-    pub activity: Activity,
+}
+
+impl<'run> std::ops::Deref for Plan<'run> {
+    type Target = Course<'run>;
+
+    fn deref(&self) -> &Course<'run> {
+        &self.course
+    }
 }
 
 impl Plan<'_> {
-    /// A migration's refusal as it may be told: without values of rows, unless they are asked for.
-    fn tellable(&self, migrations: &[Migration], failure: Failure) -> String {
-        let Failure { statement, error } = failure;
-        let statements = migrations.iter().flat_map(|migration| &migration.statements);
-        let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
-        let message = Redactor { show_values: self.settings.show_values }.error_message(&error, sql);
-        format!("{message} ({})", error.code())
-    }
-
     async fn bare_copy(&self) -> Result<ScratchDatabase, RehearsalError> {
         self.bare_copy_with(&[]).await
     }
@@ -401,53 +389,37 @@ impl Plan<'_> {
 ///
 /// # Errors
 /// See [`RehearsalError`]. A migration that fails is not one.
-pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let wanted = Wanted::new(&plan.settings.passes);
+pub async fn rehearse<E: Engine>(engine: &E, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
+    let course = engine.course();
+    let wanted = Wanted::new(&course.settings.passes);
     let asked_for: Vec<PassName> =
         wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
-    let load = Load {
-        several: !matches!(plan.settings.migrations.as_slice(), [one] if one.is_file()),
-        downs: plan.trees.iter().flat_map(|tree| &tree.files).any(|file| file.down.is_some()),
-    };
-    plan.budget.room_for_the_first()?;
-    plan.progress.say(&plan.budget.estimate(&asked_for, load, &budget::on_request(plan.settings)));
+    course.budget.room_for_the_first()?;
+    course.progress.say(&course.budget.estimate(&asked_for, course.load(), &budget::on_request(course.settings)));
 
-    let copy = plan.bare_copy().await?;
-    rehearsal.role.clone_from(&copy.target.role);
-    rehearsal.confinement = confinement::in_force(copy.confined(), plan.base.makes_roles());
-    if let Some(source) = &mut rehearsal.source {
-        source.fidelity_notes.extend(copy.notes.iter().cloned());
-        source.fidelity_notes.extend(needs::weaker(copy.abilities()));
-    }
-    let abilities = copy.abilities();
-    // What comes first may take long, too.
-    let ready = within_time(plan, pending::find(plan, &copy, rehearsal)).await?;
-    rehearsal.notes.extend(confinement::notes(plan).await);
+    let mut passes = engine.begin(rehearsal).await?;
     for note in &rehearsal.notes {
-        plan.progress.say(note);
+        course.progress.say(note);
     }
     if rehearsal.migrations.is_empty() {
-        copy.destroy().await?;
+        passes.discard().await?;
         rehearsal.complete = true;
         return Ok(());
     }
-    let plan = &ready;
 
     if wanted.measure {
-        timed(plan, rehearsal, PassName::Measure, async |each| passes::measure(plan, copy, each).await).await?;
+        timed(course, rehearsal, PassName::Measure, async |each| passes.measure(each).await).await?;
         if rehearsal.failure.is_some() {
-            match plan.budget.too_long(VIOLATORS, rehearsal) {
-                Some(why) => plan.progress.say(&format!("the rows in its way are not counted: {why}")),
-                None => {
-                    within_time(plan, passes::count_violators(plan, rehearsal)).await.or_else(|error| match error {
-                        error if error.is_spent_budget() => Ok(()),
-                        error => Err(error),
-                    })?
-                }
+            match course.budget.too_long(VIOLATORS, rehearsal) {
+                Some(why) => course.progress.say(&format!("the rows in its way are not counted: {why}")),
+                None => within_time(course, passes.count_violators(rehearsal)).await.or_else(|error| match error {
+                    error if error.is_spent_budget() => Ok(()),
+                    error => Err(error),
+                })?,
             }
         }
     } else {
-        copy.destroy().await?;
+        passes.discard().await?;
         skip(rehearsal, PassName::Measure, NOT_ASKED_FOR, false);
     }
 
@@ -455,29 +427,28 @@ pub async fn rehearse(plan: &Plan<'_>, rehearsal: &mut Rehearsal) -> Result<(), 
         skip(rehearsal, PassName::Prove, NOT_ASKED_FOR, false);
     } else if rehearsal.before.is_none() {
         skip(rehearsal, PassName::Prove, "needs the measure pass", false);
-    } else if let Some(why) = needs::lacking(abilities, needs::needs(PassName::Prove)) {
+    } else if let Some(why) = passes.lacking(PassName::Prove) {
         skip(rehearsal, PassName::Prove, &why, false);
-    } else if let Some(why) = plan.budget.in_the_way(PassName::Prove, rehearsal) {
+    } else if let Some(why) = course.budget.in_the_way(PassName::Prove, rehearsal) {
         skip(rehearsal, PassName::Prove, &why, true);
     } else {
-        let proved = timed(plan, rehearsal, PassName::Prove, async |each| prove::prove(plan, each).await).await;
-        budget_only(plan, proved)?;
+        let proved = timed(course, rehearsal, PassName::Prove, async |each| passes.prove(each).await).await;
+        budget_only(course, proved)?;
     }
 
     if wanted.attribute == Some(false) {
         skip(rehearsal, PassName::Attribute, NOT_ASKED_FOR, false);
     } else if !rehearsal.plans.iter().any(|change| change.needs_cause()) {
         skip(rehearsal, PassName::Attribute, "no plan changed", false);
-    } else if let Some(why) = plan.budget.in_the_way(PassName::Attribute, rehearsal) {
+    } else if let Some(why) = course.budget.in_the_way(PassName::Attribute, rehearsal) {
         skip(rehearsal, PassName::Attribute, &why, true);
     } else {
-        let blamed =
-            timed(plan, rehearsal, PassName::Attribute, async |each| attribute::attribute(plan, each).await).await;
-        budget_only(plan, blamed)?;
+        let blamed = timed(course, rehearsal, PassName::Attribute, async |each| passes.attribute(each).await).await;
+        budget_only(course, blamed)?;
     }
 
-    trials::run(plan, rehearsal, &wanted, abilities).await?;
-    on_request::measure(plan, rehearsal, abilities).await;
+    trials::run(course, &mut passes, rehearsal, &wanted).await?;
+    passes.on_request(rehearsal).await;
     rehearsal.complete = !rehearsal.passes.iter().any(|pass| pass.crashed || pass.out_of_budget);
     Ok(())
 }

@@ -7,12 +7,13 @@ use crate::config::Settings;
 use crate::copy::base::Base;
 use crate::copy::fidelity::Grade;
 use crate::copy::provider::Provider;
+use crate::copy::scratch::ScratchError;
 use crate::copy::source::Source;
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
 use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget::{self, Budget};
-use crate::rehearsal::{Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
+use crate::rehearsal::{Course, Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
 use crate::report::redact::Redactor;
 use crate::report::v1::{Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, Shown, build};
@@ -245,23 +246,18 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
         let base = base.map_err(Stop::environment)?;
         rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies, settings.fidelity));
         let roles = roles(settings, &base, rehearsal.queries.iter());
-        let limits = (settings.max_time, settings.max_disk);
-        let budget = Budget::new(&base, bases.state.root(), limits, deadline).map_err(Stop::environment)?;
+        let bytes = base.copied_bytes().map_err(ScratchError::from).map_err(Stop::environment)?;
+        let budget = Budget::new(bytes, bases.state.root(), (settings.max_time, settings.max_disk), deadline);
+        let (run, activity) = (&bases.run, activity.clone());
         let plan = Plan {
-            settings,
-            trees,
-            changed,
+            course: Course { settings, trees, changed, run, progress, budget, activity },
             base,
             origin: match &source {
                 // Where clones are handed out it is only asked whether one is it.
                 Some(Source::Url(url)) if !matches!(settings.copies, Provider::Clones(_)) => Some(url.clone()),
                 _ => None,
             },
-            run: &bases.run,
             roles,
-            progress,
-            budget,
-            activity: activity.clone(),
         };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };

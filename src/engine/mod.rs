@@ -1,5 +1,6 @@
 //! The only code that talks to databases. What every engine tells the rest of the program is defined here.
 
+pub mod applied;
 pub mod postgres;
 pub mod sqlite;
 

@@ -1,7 +1,7 @@
 //! The pass that finds out which statement changed which plan, and whether the plan would have changed anyway.
 
 use super::sample::Sampling;
-use super::{Ready, Rehearsal, RehearsalError, cause, passes};
+use super::{Ready, Rehearsal, RehearsalError, cause, compare, passes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
@@ -43,9 +43,9 @@ pub(super) async fn attribute(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Re
     superuser.close().await;
     copy.destroy().await?;
     rehearsal.samples = (before, after);
-    passes::judge(plan, rehearsal);
+    compare::judge(plan, rehearsal);
     cause::assign(rehearsal, &attributor.steps);
-    passes::tell(rehearsal);
+    compare::tell(rehearsal);
     Ok(())
 }
 

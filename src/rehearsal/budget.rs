@@ -2,7 +2,6 @@
 
 use super::{Rehearsal, RehearsalError};
 use crate::config::Settings;
-use crate::copy::base::Base;
 use crate::diff::catalog::CatalogChange;
 use crate::migration::Migration;
 use crate::progress::{Activity, Running, Word};
@@ -101,19 +100,15 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For copies of `base` that stand below `cache`; the deadline is [`Budget::deadline`]'s.
-    ///
-    /// # Errors
-    /// The base cannot be read.
+    /// For copies of so many bytes that stand below `cache`; the deadline is [`Budget::deadline`]'s.
     pub fn new(
-        base: &Base,
+        copy_bytes: u64,
         cache: &Path,
         limits: (Option<Duration>, Option<u64>),
         deadline: Option<Instant>,
-    ) -> Result<Self, RehearsalError> {
+    ) -> Self {
         let (max_time, max_disk) = limits;
-        let copy_bytes = base.copied_bytes().map_err(crate::copy::scratch::ScratchError::from)?;
-        Ok(Self { deadline, max_time, max_disk, copy_bytes, cache: cache.to_owned(), copied: Mutex::default() })
+        Self { deadline, max_time, max_disk, copy_bytes, cache: cache.to_owned(), copied: Mutex::default() }
     }
 
     /// When the time is spent.

@@ -1,12 +1,9 @@
 //! The passes of a rehearsal, each on a copy of its own.
 
-use super::{IndexEntry, PlanChange, Ready, Rehearsal, RehearsalError, calibrate, command, doubt, story};
+use super::compare::{compare, worse_right_after};
+use super::{Ready, Rehearsal, RehearsalError, calibrate, command};
 use crate::copy::scratch::ScratchDatabase;
-use crate::diff;
 use crate::diff::plan::baseline::Baseline;
-use crate::diff::plan::render::Values;
-use crate::diff::plan::sentence::Story;
-use crate::diff::plan::verdict::Verdict;
 use crate::engine::ServerError;
 use crate::engine::postgres::apply::{Failure, apply};
 use crate::engine::postgres::explain::{self, CaptureOptions};
@@ -170,21 +167,6 @@ pub(super) async fn sessions<'a>(
     Ok(sessions)
 }
 
-/// Queries with a plan that does more work right after the run than before it.
-fn worse_right_after<'a>(plan: &Ready<'_>, rehearsal: &'a Rehearsal) -> Vec<&'a HotQuery> {
-    let (Some(before), Some(right_after)) = (&rehearsal.before, &rehearsal.right_after) else { return Vec::new() };
-    let moments = diff::plan::Moments::between(before, right_after);
-    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), Values::Redacted, |_| {
-        diff::plan::Doubt::default()
-    });
-    let worse: BTreeSet<&str> = diffs
-        .iter()
-        .filter(|diff| diff.verdict.verdict.is_worse() && diff.verdict.verdict != Verdict::Broken)
-        .map(|diff| diff.key.query.as_str())
-        .collect();
-    rehearsal.queries.iter().filter(|query| worse.contains(query.name.as_str())).collect()
-}
-
 /// Tables whose rows or files the migration changed, under the names they have now.
 fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
     let mut tables: BTreeSet<Oid> = BTreeSet::new();
@@ -214,64 +196,6 @@ fn touched(rehearsal: &Rehearsal, catalog: &Catalog) -> BTreeSet<Oid> {
     let created =
         |oid: &Oid| rehearsal.before.as_ref().is_some_and(|before| !before.catalog.relations.contains_key(oid));
     catalog.relations.keys().copied().filter(|oid| catalog.is_within(*oid, &locked) || created(oid)).collect()
-}
-
-/// Before against after, without a database.
-fn compare(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
-    let (Some(before), Some(right_after), Some(settled)) =
-        (&rehearsal.before, &rehearsal.right_after, &rehearsal.settled)
-    else {
-        return;
-    };
-    rehearsal.changes = diff::catalog::compare(&before.catalog, &right_after.catalog);
-    let indexes = diff::index::compare_indexes(before, settled);
-    rehearsal.indexes = indexes
-        .into_iter()
-        .map(|change| IndexEntry { statement: super::cause::statement_of_index(rehearsal, &change), change })
-        .collect();
-    judge(plan, rehearsal);
-    tell(rehearsal);
-}
-
-/// Puts what is known besides the plans into the first sentence of each diff.
-pub(super) fn tell(rehearsal: &mut Rehearsal) {
-    let stories: Vec<Story> = rehearsal.plans.iter().map(|change| story::of(rehearsal, change)).collect();
-    for (change, story) in rehearsal.plans.iter_mut().zip(&stories) {
-        change.diff.tell(story);
-    }
-}
-
-/// The verdict of every plan, from all that was captured so far.
-pub(super) fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
-    let (Some(before), Some(_)) = (&rehearsal.before, &rehearsal.settled) else { return };
-    let moments = diff::plan::Moments {
-        before,
-        again: &rehearsal.again,
-        right_after: rehearsal.right_after.as_ref(),
-        vacuumed: &rehearsal.vacuumed,
-        settled: rehearsal.settled.as_ref(),
-        samples: (&rehearsal.samples.0, &rehearsal.samples.1),
-    };
-    let values = if plan.settings.show_values { Values::Shown } else { Values::Redacted };
-    let noisy = rehearsal.self_test().is_noisy();
-    let predicts = calibrate::of_the_source(rehearsal);
-    let doubt = |capture: &PlanCapture| diff::plan::Doubt {
-        predicts: rehearsal.calibration.differing.get(&capture.key).map(String::as_str).or(predicts).map(str::to_owned),
-        lowers: doubt::of(capture, &rehearsal.repaired, &rehearsal.disturbed, noisy),
-        forbids: doubt::of_triggers(rehearsal, capture),
-    };
-    let diffs = diff::plan::compare_plans(moments, &rehearsal.queries, &thresholds(plan), values, doubt);
-    rehearsal.plans = diffs.into_iter().map(|diff| PlanChange { diff, cause: super::Cause::default() }).collect();
-}
-
-fn thresholds(plan: &Ready<'_>) -> diff::plan::verdict::Thresholds {
-    let thresholds = &plan.settings.thresholds;
-    diff::plan::verdict::Thresholds {
-        buffers_ratio: thresholds.plan_ratio,
-        buffers_floor: thresholds.plan_blocks,
-        buffers_a_minute: thresholds.plan_blocks_per_minute,
-        ..Default::default()
-    }
 }
 
 /// On a fresh copy, up to the failing statement, and there counts what keeps it from running.

@@ -2,13 +2,13 @@
 
 use super::budget::{self, Load, needs};
 use super::watchdog::Watchdog;
-use super::{Pass, Plan, Ready, Rehearsal, RehearsalError};
+use super::{Course, Pass, Rehearsal, RehearsalError};
 use crate::report::v1::PassName;
 use std::time::{Duration, Instant};
 
 /// Runs a pass under the budget and notes how long it took.
 pub(super) async fn timed(
-    plan: &Ready<'_>,
+    plan: &Course<'_>,
     rehearsal: &mut Rehearsal,
     name: PassName,
     pass: impl AsyncFnOnce(&mut Rehearsal) -> Result<(), RehearsalError>,
@@ -42,7 +42,7 @@ pub(super) async fn timed(
 /// Within the budgets of time and disk. Dropping the work drops its copy, and with it the server and whatever runs there:
 /// no setting, no handler of errors and no transaction of a migration's own outlives that.
 pub(super) async fn within_time<T>(
-    plan: &Plan<'_>,
+    plan: &Course<'_>,
     work: impl Future<Output = Result<T, RehearsalError>>,
 ) -> Result<T, RehearsalError> {
     let left = plan.budget.deadline().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
@@ -54,7 +54,7 @@ pub(super) async fn within_time<T>(
 }
 
 /// A pass after the measured one that breaks leaves its answer unknown and says so; only a spent budget ends the run.
-pub(super) fn budget_only(plan: &Ready<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
+pub(super) fn budget_only(plan: &Course<'_>, result: Result<(), RehearsalError>) -> Result<(), RehearsalError> {
     match result {
         Err(error) if error.is_spent_budget() => Err(error),
         Err(error) => {

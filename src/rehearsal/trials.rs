@@ -2,32 +2,27 @@
 
 use super::schedule::{NOT_ASKED_FOR, budget_only, skip, timed};
 use super::wanted::Wanted;
-use super::{Ready, Rehearsal, RehearsalError, beside, needs, retry};
-use crate::engine::postgres::abilities::Abilities;
+use super::{Course, Passes, Rehearsal, RehearsalError, beside, retry};
 use crate::report::v1::PassName;
 
 /// Runs them, one after the other.
 pub(super) async fn run(
-    plan: &Ready<'_>,
+    plan: &Course<'_>,
+    passes: &mut impl Passes,
     rehearsal: &mut Rehearsal,
     wanted: &Wanted,
-    abilities: Abilities,
 ) -> Result<(), RehearsalError> {
     for (name, wanted) in wanted.trials() {
         if !wanted {
             skip(rehearsal, name, NOT_ASKED_FOR, false);
         } else if let Some(why) = in_the_way(name, rehearsal) {
             skip(rehearsal, name, why, false);
-        } else if let Some(why) = needs::lacking(abilities, needs::needs(name)) {
+        } else if let Some(why) = passes.lacking(name) {
             skip(rehearsal, name, &why, false);
         } else if let Some(why) = plan.budget.in_the_way(name, rehearsal) {
             skip(rehearsal, name, &why, true);
         } else {
-            let tried = timed(plan, rehearsal, name, async |each| match name {
-                PassName::Queue => beside::queue(plan, each).await,
-                PassName::Retry => retry::retry(plan, each).await,
-                _ => beside::traffic(plan, each).await,
-            });
+            let tried = timed(plan, rehearsal, name, async |each| passes.trial(name, each).await);
             let tried = tried.await;
             budget_only(plan, tried)?;
         }

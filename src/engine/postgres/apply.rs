@@ -7,6 +7,7 @@ use super::extension::Allowed;
 use super::sample::is_crowded_out;
 use super::session::{Endpoint, Session};
 use crate::engine::ServerError;
+pub use crate::engine::applied::{Applied, Failure};
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::script::{self, StatementKind};
 use crate::migration::{Migration, Statement, TransactionMode};
@@ -150,28 +151,6 @@ impl Watch for Unwatched {
     async fn transaction_ended(&mut self, _: &mut Session, _: bool) -> Result<(), ServerError> {
         Ok(())
     }
-}
-
-/// The statement that ended the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// [`Statement::index`]; the last one of the migration when its `COMMIT` failed.
-    pub statement: usize,
-    /// What the server said.
-    pub error: ServerError,
-}
-
-/// How far a run came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The refusal that ended it, if one did.
-    pub failure: Option<Failure>,
-    /// Indexes of the statements whose effect is committed.
-    pub committed: Vec<usize>,
-    /// The last statement of each transaction that was committed.
-    pub commits: Vec<usize>,
-    /// How many migrations are applied as a whole.
-    pub migrations: usize,
 }
 
 /// Runs `migrations` in order and stops at the first refusal, as runners do. `stop_after` ends the run once that

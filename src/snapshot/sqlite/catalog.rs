@@ -198,9 +198,10 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
     };
     catalog.indexes.insert(oid, told);
     let has_expressions = index.columns.iter().any(|(name, ..)| name.is_none());
-    let attributes = index.columns.iter().map(|(name, ..)| {
-        name.as_ref().and_then(|name| identities.column(table, name)).unwrap_or_default()
-    });
+    let attributes = index
+        .columns
+        .iter()
+        .map(|(name, ..)| name.as_ref().and_then(|name| identities.column(table, name)).unwrap_or_default());
     let detail = catalog::IndexDetail {
         ready: true,
         has_expressions,
