@@ -22,6 +22,7 @@ pub mod room;
 pub mod scratch;
 pub mod settle;
 pub mod source;
+pub mod sqlite;
 pub mod state;
 pub mod statements;
 pub mod stdin;

@@ -1,6 +1,7 @@
 //! Table-level lock modes and their conflict matrix, as data.
 //!
-//! Source of the matrix: PostgreSQL documentation, "Explicit Locking", table "Conflicting Lock Modes".
+//! Source of the matrix: PostgreSQL documentation, "Explicit Locking", table "Conflicting Lock Modes". SQLite's own modes
+//! are about the whole database: SQLite, "File Locking And Concurrency" and "Write-Ahead Logging".
 
 /// A table-level lock mode, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,14 +22,19 @@ pub enum LockMode {
     Exclusive,
     /// Most forms of `ALTER TABLE`, `DROP`, `TRUNCATE`.
     AccessExclusive,
+    /// SQLite's lock of whoever writes, on the whole database: one at a time has it, and others go on reading.
+    Reserved,
+    /// SQLite's lock of whoever writes to the database file itself: nobody else reads. In WAL mode only few ever take it.
+    FileExclusive,
 }
 
 use LockMode::{
-    AccessExclusive, AccessShare, Exclusive, RowExclusive, RowShare, Share, ShareRowExclusive, ShareUpdateExclusive,
+    AccessExclusive, AccessShare, Exclusive, FileExclusive, Reserved, RowExclusive, RowShare, Share, ShareRowExclusive,
+    ShareUpdateExclusive,
 };
 
-/// Every mode with its name in `pg_locks`, weakest first.
-pub const LOCK_MODES: [(LockMode, &str); 8] = [
+/// Every mode with its name in `pg_locks`, weakest first; then SQLite's, as its documentation spells them.
+pub const LOCK_MODES: [(LockMode, &str); 10] = [
     (AccessShare, "AccessShareLock"),
     (RowShare, "RowShareLock"),
     (RowExclusive, "RowExclusiveLock"),
@@ -37,15 +43,22 @@ pub const LOCK_MODES: [(LockMode, &str); 8] = [
     (ShareRowExclusive, "ShareRowExclusiveLock"),
     (Exclusive, "ExclusiveLock"),
     (AccessExclusive, "AccessExclusiveLock"),
+    (Reserved, "RESERVED"),
+    (FileExclusive, "EXCLUSIVE"),
 ];
 
 impl LockMode {
     /// From the spelling in `pg_locks`; `None` for a mode this table does not know.
     pub fn from_pg_locks(name: &str) -> Option<Self> {
-        LOCK_MODES.iter().find(|(_, known)| *known == name).map(|(mode, _)| *mode)
+        LOCK_MODES[..8].iter().find(|(_, known)| *known == name).map(|(mode, _)| *mode)
     }
 
-    /// The spelling in `pg_locks`.
+    /// Whether it is SQLite's, on a whole database.
+    pub fn is_of_the_file(self) -> bool {
+        matches!(self, Reserved | FileExclusive)
+    }
+
+    /// The engine's own spelling.
     pub fn name(self) -> &'static str {
         LOCK_MODES[self as usize].1
     }
@@ -64,8 +77,13 @@ impl LockMode {
             Exclusive => {
                 &[RowShare, RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive, Exclusive, AccessExclusive]
             }
-            AccessExclusive => return true,
+            AccessExclusive | FileExclusive => return true,
+            Reserved => return !matches!(other, AccessShare | RowShare),
         };
+        // On SQLite's side everything that writes asks for the same.
+        if matches!(other, Reserved | FileExclusive) {
+            return other.conflicts_with(self);
+        }
         conflicts.contains(&other)
     }
 
@@ -96,11 +114,14 @@ mod tests {
     fn names_round_trip_and_plain_words_follow_the_matrix() {
         for (mode, name) in LOCK_MODES {
             assert_eq!(mode.name(), name);
-            assert_eq!(LockMode::from_pg_locks(name), Some(mode));
+            let known = !matches!(mode, Reserved | FileExclusive);
+            assert_eq!(LockMode::from_pg_locks(name), known.then_some(mode));
         }
         assert_eq!(LockMode::from_pg_locks("SIReadLock"), None);
         assert_eq!(AccessExclusive.blocks(), ["reads", "writes"]);
         assert_eq!(Share.blocks(), ["writes"]);
         assert!(ShareUpdateExclusive.blocks().is_empty());
+        assert_eq!(Reserved.blocks(), ["writes"]);
+        assert_eq!(FileExclusive.blocks(), ["reads", "writes"]);
     }
 }

@@ -1,5 +1,6 @@
 //! What was measured while one statement ran.
 
+pub mod embedded;
 pub mod lock;
 pub mod traffic;
 
@@ -120,6 +121,8 @@ pub struct Observation {
     pub lock_timeout_ms: u64,
     /// `statement_timeout` in effect before it, in milliseconds; 0 is none.
     pub statement_timeout_ms: u64,
+    /// What only an embedded engine tells.
+    pub embedded: Option<embedded::Embedded>,
 }
 
 #[cfg(test)]
@@ -145,6 +148,7 @@ impl Observation {
             committed_within: false,
             lock_timeout_ms: 0,
             statement_timeout_ms: 0,
+            embedded: None,
         }
     }
 }

@@ -527,6 +527,7 @@ impl Watch for Observer<'_> {
             committed_within: false,
             lock_timeout_ms: self.lock_timeout_ms,
             statement_timeout_ms: self.statement_timeout_ms,
+            embedded: None,
         };
         if inside {
             self.probe_inside(session, &told, &mut observation, at.kind, ran.started).await?;

@@ -6,7 +6,7 @@ use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -26,6 +26,69 @@ impl Stop {
     /// Whether it is time to end.
     pub fn is_due(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a statement asks for while it is prepared, as SQLite itself understands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Rows of a table are inserted.
+    Insert(String),
+    /// Rows of a table are updated.
+    Update(String),
+    /// Rows of a table are deleted.
+    Delete(String),
+    /// `ALTER TABLE`.
+    Alter(String),
+    /// `CREATE INDEX`.
+    CreateIndex {
+        /// Its name.
+        index: String,
+        /// Its table.
+        table: String,
+    },
+    /// `REINDEX`, of one index.
+    Reindex(String),
+    /// `PRAGMA`, with its value where one is given.
+    Pragma(String, Option<String>),
+    /// `VACUUM`, seen by the temporary file it attaches.
+    Vacuum,
+}
+
+/// Notes down what statements ask for; taken by whoever watches them.
+#[derive(Debug, Clone, Default)]
+pub struct Asking(Arc<Mutex<Vec<Asked>>>);
+
+impl Asking {
+    /// What was asked for since the last time.
+    pub fn take(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, context: &AuthContext<'_>) {
+        // What triggers do is counted where it happens, and temporary objects are nobody's.
+        if context.accessor.is_some() || context.database_name == Some("temp") {
+            return;
+        }
+        let asked = match context.action {
+            AuthAction::Insert { table_name } => Asked::Insert(table_name.to_owned()),
+            AuthAction::Update { table_name, .. } => Asked::Update(table_name.to_owned()),
+            AuthAction::Delete { table_name } => Asked::Delete(table_name.to_owned()),
+            AuthAction::AlterTable { table_name, .. } => Asked::Alter(table_name.to_owned()),
+            AuthAction::CreateIndex { index_name, table_name } => {
+                Asked::CreateIndex { index: index_name.to_owned(), table: table_name.to_owned() }
+            }
+            AuthAction::Reindex { index_name } => Asked::Reindex(index_name.to_owned()),
+            AuthAction::Pragma { pragma_name, pragma_value } => {
+                Asked::Pragma(pragma_name.to_ascii_lowercase(), pragma_value.map(str::to_owned))
+            }
+            AuthAction::Attach { filename: "" } => Asked::Vacuum,
+            _ => return,
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.contains(&asked) {
+            all.push(asked);
+        }
     }
 }
 
@@ -49,6 +112,19 @@ const BUSY: Duration = Duration::from_secs(5);
 /// # Errors
 /// No database, a damaged one, or no right to read it.
 pub fn open(path: &Path, purpose: Purpose, stop: &Stop) -> Result<rusqlite::Connection, ServerError> {
+    open_noting(path, purpose, stop, None)
+}
+
+/// The same, noting down what its statements ask for.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_noting(
+    path: &Path,
+    purpose: Purpose,
+    stop: &Stop,
+    asking: Option<Asking>,
+) -> Result<rusqlite::Connection, ServerError> {
     let access = match purpose {
         Purpose::Migration { .. } => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Purpose::Observer => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -65,13 +141,18 @@ pub fn open(path: &Path, purpose: Purpose, stop: &Stop) -> Result<rusqlite::Conn
     }
     let ends = stop.clone();
     connection.progress_handler(LOOK_EVERY, Some(move || ends.is_due()))?;
-    connection.authorizer(Some(confine))?;
+    connection.authorizer(Some(move |asked: AuthContext<'_>| {
+        if let Some(asking) = &asking {
+            asking.note(&asked);
+        }
+        confine(&asked)
+    }))?;
     Ok(connection)
 }
 
 /// Refuses what leaves the copy: other files and loaded code. `VACUUM` attaches a database without a name, which is its
 /// own temporary file.
-fn confine(asked: AuthContext<'_>) -> Authorization {
+fn confine(asked: &AuthContext<'_>) -> Authorization {
     match asked.action {
         AuthAction::Attach { filename } if !matches!(filename, "" | ":memory:") => Authorization::Deny,
         AuthAction::Function { function_name }

@@ -1,7 +1,11 @@
 //! SQLite, compiled in. Everything here is synchronous: whoever waits for it runs it on a thread of its own
 //! ([`worker::run`]), and ends it from outside with a [`connection::Stop`].
 
+pub mod apply;
+pub mod checks;
 pub mod connection;
 pub mod error;
+pub mod observe;
 pub mod schema;
+pub mod sizes;
 pub mod worker;

@@ -284,7 +284,7 @@ closed! {
 }
 
 closed! {
-    /// A table-level lock mode, weakest first, spelled as in `pg_locks`.
+    /// A table-level lock mode, weakest first, spelled as in `pg_locks`; then SQLite's.
     LockMode {
         /// `SELECT`.
         AccessShare = "AccessShareLock",
@@ -302,6 +302,10 @@ closed! {
         Exclusive = "ExclusiveLock",
         /// Most forms of `ALTER TABLE`, `DROP`, `TRUNCATE`.
         AccessExclusive = "AccessExclusiveLock",
+        /// SQLite, on the whole database: whoever writes.
+        Reserved = "RESERVED",
+        /// SQLite, on the whole database: whoever writes to the file itself.
+        FileExclusive = "EXCLUSIVE",
     }
 }
 
@@ -316,6 +320,8 @@ impl From<lock::LockMode> for LockMode {
             lock::LockMode::ShareRowExclusive => Self::ShareRowExclusive,
             lock::LockMode::Exclusive => Self::Exclusive,
             lock::LockMode::AccessExclusive => Self::AccessExclusive,
+            lock::LockMode::Reserved => Self::Reserved,
+            lock::LockMode::FileExclusive => Self::FileExclusive,
         }
     }
 }
