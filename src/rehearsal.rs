@@ -42,7 +42,7 @@ pub(crate) mod writes;
 
 pub use course::Course;
 pub use engine::{Engine, Passes};
-pub use parts::{Cause, Destroyed, IndexEntry, Pass, PlanChange, SourceFacts};
+pub use parts::{Cause, Destroyed, EmbeddedFacts, IndexEntry, Pass, PlanChange, SourceFacts};
 pub(crate) use ready::Ready;
 
 use crate::copy::base::Base;
@@ -60,7 +60,7 @@ use crate::migration::{Migration, Statement};
 use crate::observation::Observation;
 use crate::observation::traffic::Traffic;
 use crate::report::redact::Redactor;
-use crate::report::v1::{Confinement, PassName};
+use crate::report::v1::{Confinement, EngineName, PassName};
 use crate::rollback::Rollback;
 use crate::rollback::prove::DownProof;
 use crate::snapshot::plan::PlanCapture;
@@ -164,6 +164,8 @@ pub struct Rehearsal {
     pub started: Instant,
     /// Every pass that was asked for came to its end.
     pub complete: bool,
+    /// What it runs on.
+    pub engine: EngineName,
     /// The copy's server version.
     pub engine_version: String,
     /// Planner and memory settings the plans were made under.
@@ -244,6 +246,8 @@ pub struct Rehearsal {
     pub rollbacks: Vec<Rollback>,
     /// What the hand-written down scripts of the same migrations bring back, where there are any; empty when none was run.
     pub downs: Vec<Option<DownProof>>,
+    /// What only an embedded engine tells.
+    pub embedded: Option<EmbeddedFacts>,
     /// Hides values of user data.
     pub redactor: Redactor,
 }
@@ -255,6 +259,7 @@ impl Rehearsal {
             started_at: jiff::Timestamp::now(),
             started: Instant::now(),
             complete: false,
+            engine: EngineName::Postgresql,
             engine_version: String::new(),
             engine_settings: BTreeMap::new(),
             confinement: Vec::new(),
@@ -295,6 +300,7 @@ impl Rehearsal {
             rollback: None,
             rollbacks: Vec::new(),
             downs: Vec::new(),
+            embedded: None,
             redactor,
         }
     }

@@ -3,9 +3,10 @@
 
 use super::copies::CopyKeys;
 use super::production::ProductionKeys;
+use super::sqlite::SqliteKeys;
 use super::value::{
-    Amount, AnswerWord, AnyText, DatabaseName, DurationText, FidelityWord, FilePath, FindingId, FormatText, LayoutWord,
-    Level, PassWord, Ratio, SeverityWord, SizeText, Text, TransactionWord,
+    Amount, AnswerWord, AnyText, DatabaseName, DurationText, EngineWord, FidelityWord, FilePath, FindingId, FormatText,
+    LayoutWord, Level, PassWord, Ratio, SeverityWord, SizeText, Text, TransactionWord,
 };
 use super::{Over, over};
 use schemars::generate::SchemaSettings;
@@ -224,6 +225,10 @@ keys! {
     severity: Severities,
     /// Where copies are made, if not on servers of the run's own.
     copies: CopyKeys,
+    /// postgresql or sqlite; left out: what the source is.
+    engine: EngineWord,
+    /// What is known of applications on SQLite.
+    sqlite: SqliteKeys,
     /// What is known of production; docs/production.sql prints it.
     production: ProductionKeys,
 }

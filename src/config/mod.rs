@@ -4,10 +4,12 @@ mod copies;
 mod file;
 mod place;
 pub mod production;
+mod sqlite;
 mod value;
 
 pub use file::{Thresholds, json_schema};
 pub use production::Production;
+pub use sqlite::Sqlite;
 
 use crate::cli::{CheckArgs, FailOn, PlaceArgs};
 use crate::copy::base::MAX_CACHE;
@@ -17,7 +19,7 @@ use crate::migration::SourceFile;
 use crate::migration::layout::LayoutOptions;
 use crate::migration::recorded::{Command, URL};
 use crate::migration::source_file::{SourceFileError, git_root};
-use crate::report::v1::Severity;
+use crate::report::v1::{EngineName, Severity};
 use file::{Databases, Entry, File};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -146,6 +148,10 @@ pub struct Settings {
     pub layout_options: LayoutOptions,
     /// Where copies are made.
     pub copies: Provider,
+    /// The engine, if given.
+    pub engine: Option<EngineName>,
+    /// How applications open an SQLite database.
+    pub sqlite: Sqlite,
     /// What is known of production.
     pub production: Production,
     /// Names in reports are relative to this folder.
@@ -325,12 +331,13 @@ impl Config {
     /// `file` is this one, or what it is for one of its entries, which is called `name`.
     fn settings(&self, args: &CheckArgs, file: File, name: Option<String>) -> Result<Settings, ConfigError> {
         let beside = |path: value::FilePath| self.folder.join(path.0);
-        if let Some(engine) = args.engine.as_deref().filter(|engine| *engine != "postgresql") {
-            return Err(ConfigError::Value {
+        let engine = args.engine.as_deref().map(|engine| {
+            EngineName::from_name(engine).ok_or_else(|| ConfigError::Value {
                 option: "--engine",
-                message: format!("`{engine}` is not available in this version; use postgresql"),
-            });
-        }
+                message: format!("`{engine}` is not an engine; known: postgresql, sqlite"),
+            })
+        });
+        let engine = engine.transpose()?.or(file.engine.as_ref().map(|engine| engine.0));
         let known = |pass: &String| pass == "all" || PASSES.contains(&pass.as_str());
         if let Some(pass) = args.passes.iter().find(|pass| !known(pass)) {
             let message = format!("`{pass}` is not a pass this version can run; known: {}, all", PASSES.join(", "));
@@ -415,6 +422,8 @@ impl Config {
                 out_of_order: file.out_of_order,
             },
             copies,
+            engine,
+            sqlite: file.sqlite.unwrap_or_default().into(),
             production: file.production.unwrap_or_default().into(),
             root: self.root.clone(),
             name,
@@ -449,7 +458,9 @@ fn parse(source: &SourceFile) -> Result<File, ConfigError> {
 
 /// A source that is a file is named relative to the configuration file.
 fn relative_source(source: &str, folder: &Path) -> String {
-    if ["empty", "-"].contains(&source) || source.contains("://") || source.starts_with("sqlite:") {
+    if let Some(file) = source.strip_prefix("sqlite:").filter(|file| !file.starts_with("//")) {
+        format!("sqlite:{}", folder.join(file).display())
+    } else if ["empty", "-"].contains(&source) || source.contains("://") {
         source.to_owned()
     } else {
         folder.join(source).to_string_lossy().into_owned()

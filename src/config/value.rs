@@ -7,7 +7,7 @@ use crate::cli::FailOn;
 use crate::copy::fidelity::Grade;
 use crate::migration::TransactionMode;
 use crate::report::Format;
-use crate::report::v1::{Layout, Severity};
+use crate::report::v1::{EngineName, Layout, Severity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use std::borrow::Cow;
@@ -170,6 +170,15 @@ from_text!(
     /// What a `[[database]]` entry is called, and the folder its artefacts go to.
     DatabaseName(String), "a string", folder_name,
     { "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$", "maxLength": 64 }
+);
+from_word!(
+    /// An engine.
+    EngineWord(EngineName), EngineName::NAMES, |word| EngineName::from_name(word).unwrap_or(EngineName::Postgresql)
+);
+from_text!(
+    /// A version of SQLite, as `sqlite_version()` tells it.
+    SqliteVersionText((u32, u32, u32)), "a string with a version of SQLite, such as \"3.31\" or \"3.31.1\"", sqlite_version,
+    { "type": "string", "pattern": "^3[.][0-9]+([.][0-9]+)?$" }
 );
 from_word!(
     /// A pass.
@@ -352,6 +361,18 @@ impl Over for bool {}
 impl Over for u64 {}
 impl Over for usize {}
 impl<T> Over for Vec<T> {}
+
+/// `3.31.1`: the library's own versions have three numbers.
+fn sqlite_version(text: &str) -> Result<(u32, u32, u32), String> {
+    let numbers: Vec<Option<u32>> = text.trim().split('.').map(|number| number.parse().ok()).collect();
+    match numbers.as_slice() {
+        [Some(3), Some(minor)] => Ok((3, *minor, 0)),
+        [Some(3), Some(minor), Some(patch)] => Ok((3, *minor, *patch)),
+        _ => Err(format!(
+            "`{text}` is not a version of SQLite; write what `sqlite3 --version` begins with, such as 3.31.1"
+        )),
+    }
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -1,6 +1,7 @@
 //! Where real data comes from: what `--source` names, recognised by content rather than by name.
 
 use crate::copy::data_directory::{DataDirectoryError, tar_format};
+use crate::copy::sqlite::file::MAGIC;
 use crate::copy::unpack::Packing;
 use crate::copy::url::{SecretUrl, UrlError};
 use std::fs::File;
@@ -97,6 +98,15 @@ pub enum SourceError {
         /// What works today.
         instead: &'static str,
     },
+    /// A database of the other engine.
+    #[error(
+        "source {path} is an SQLite database, and this is about PostgreSQL: leave out what says so, or give a dump or a \
+         postgres:// URL", path = path.display()
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
     /// A data directory that cannot be copied.
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
@@ -125,10 +135,7 @@ impl Source {
             return Ok(Self::Url(SecretUrl::parse(text)?));
         }
         if let Some(file) = text.strip_prefix("sqlite:") {
-            return Err(SourceError::Unsupported {
-                what: format!("sqlite:{file}"),
-                instead: "give a PostgreSQL dump, a postgres:// URL, or `empty`",
-            });
+            return Err(SourceError::Sqlite { path: file.into() });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             // The rest may carry a password: only the scheme is repeated.
@@ -223,9 +230,7 @@ pub(super) fn recognise(path: &Path) -> Result<Source, SourceError> {
         [0xfd, b'7', b'z', b'X', b'Z', ..] => unsupported("xz", "unpack it with `unxz` first"),
         [b'P', b'K', 3, 4, ..] => unsupported("zip", "unpack it with `unzip` first"),
         [0x04, 0x22, 0x4d, 0x18, ..] => unsupported("lz4", "unpack it with `lz4 -d` first"),
-        head if head.starts_with(b"SQLite format 3\0") => {
-            unsupported("an SQLite database", "give a PostgreSQL dump, a postgres:// URL, or `empty`")
-        }
+        head if head.starts_with(MAGIC) => Err(SourceError::Sqlite { path: path.into() }),
         head => {
             check_text(head).map_err(not_a_dump)?;
             Ok(Source::Plain { path: path.into(), packing: None })
@@ -256,7 +261,7 @@ fn recognise_directory(path: &Path) -> Result<Source, SourceError> {
     }))
 }
 
-fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     reader.take(8192).read_to_end(&mut head)?;
     Ok(head)
@@ -333,11 +338,11 @@ mod tests {
         assert!(message("a.tar.zst", &zstd(&tar("toc.dat"))).contains("unpack it with `zstd -d`"));
         assert!(message("a.sql.gz.zst", &zstd(&gzipped(b"SELECT 1;"))).contains("compressed twice"));
         assert!(message("a.sql.zst", &zstd(b"")).contains("holds nothing once unpacked"));
-        assert!(message("a.db", b"SQLite format 3\0").contains("not supported yet"));
+        assert!(message("a.db", b"SQLite format 3\0").contains("is an SQLite database"));
         for (given, expected) in [
             ("", "--source is empty"),
             ("/nowhere/at/all.sql", "does not exist"),
-            ("sqlite:app.db", "not supported yet"),
+            ("sqlite:app.db", "app.db is an SQLite database"),
             ("mysql://u:secret@h/d", "mysql://…"),
         ] {
             let message = Source::parse(given).expect_err("refused").to_string();

@@ -2,7 +2,11 @@
 
 use crate::diff::index::IndexChange;
 use crate::diff::plan::PlanDiff;
+use crate::observation::embedded::Checks;
 use crate::report::v1::{Fidelity, PassName, SourceKind};
+use crate::snapshot::sqlite::Schema;
+use crate::snapshot::sqlite::identity::Identities;
+use std::collections::BTreeSet;
 
 /// A pass and how it went.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,4 +86,27 @@ pub struct Destroyed {
     pub rows: u64,
     /// The statement that did it.
     pub statement: Option<usize>,
+}
+
+/// What is known of a run on SQLite besides what every engine tells.
+#[derive(Debug, Clone, Default)]
+pub struct EmbeddedFacts {
+    /// The schema before the run.
+    pub before: Schema,
+    /// The schema right after it.
+    pub after: Schema,
+    /// Numbers of everything before, as in the catalogs.
+    pub numbers_before: Identities,
+    /// The same after; what took the place of a table that is gone has its number.
+    pub numbers_after: Identities,
+    /// What the database's own checks said before.
+    pub checks_before: Checks,
+    /// What they say after; `None` where the run ended before that.
+    pub checks_after: Option<Checks>,
+    /// Rows of `sqlite_stat1` by table and index, in lower case; the index is empty for a table alone.
+    pub statistics_before: BTreeSet<(String, String)>,
+    /// The same right after.
+    pub statistics_after: BTreeSet<(String, String)>,
+    /// The oldest version of SQLite that runs the migrations, if anybody said so.
+    pub oldest_version: Option<(u32, u32, u32)>,
 }

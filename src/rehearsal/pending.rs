@@ -1,6 +1,6 @@
 //! What is rehearsed: which layout it is, and what its runner would run now.
 
-use super::{Plan, Ready, Rehearsal, RehearsalError, command};
+use super::{Course, Plan, Ready, Rehearsal, RehearsalError, command};
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::postgres::session::Session;
 use crate::migration::Migration;
@@ -9,6 +9,24 @@ use crate::migration::layout::{MigrationTree, detect};
 use crate::report::human;
 use crate::report::v1::SourceKind;
 use std::collections::BTreeMap;
+
+/// Whoever can be asked what migration tools have noted down on the copy.
+pub(super) trait Histories {
+    /// Tables that bear a history table's name.
+    async fn tables(&mut self, name: &str) -> Result<Vec<FoundTable>, RehearsalError>;
+    /// The rows of one.
+    async fn rows(&mut self, shape: &HistoryShape, table: &FoundTable) -> Result<Vec<Row>, RehearsalError>;
+}
+
+impl Histories for Session {
+    async fn tables(&mut self, name: &str) -> Result<Vec<FoundTable>, RehearsalError> {
+        Ok(history::parse_found(&self.query(&history::find_query(name)).await?.rows)?)
+    }
+
+    async fn rows(&mut self, shape: &HistoryShape, table: &FoundTable) -> Result<Vec<Row>, RehearsalError> {
+        Ok(self.query(&shape.rows_query(table)).await?.rows)
+    }
+}
 
 /// Finds what is pending and makes the copy ready for it.
 pub(super) async fn find<'run>(
@@ -25,39 +43,58 @@ pub(super) async fn find<'run>(
         ready.set_up(copy).await?;
         return Ok(ready);
     }
-    let (tree, rows) = choose_tree(plan, copy).await?;
+    // As the migration's role sees it: the history table is found along its search path.
+    let mut session = copy.target.session("history").await?;
+    let Found { setup, earlier } = by_history(plan, &mut session, rehearsal).await?;
+    session.close().await;
+    let ready = Ready { plan, setup, earlier, open_ms: BTreeMap::new() };
+    ready.set_up(copy).await?;
+    Ok(ready)
+}
+
+/// What comes before what is rehearsed.
+pub(super) struct Found {
+    /// What the runner sends before anything else.
+    pub setup: Vec<String>,
+    /// Pending, but not what is rehearsed.
+    pub earlier: Vec<Migration>,
+}
+
+/// Finds what is pending by the history on a copy, and notes it down in `rehearsal`.
+pub(super) async fn by_history(
+    plan: &Course<'_>,
+    histories: &mut impl Histories,
+    rehearsal: &mut Rehearsal,
+) -> Result<Found, RehearsalError> {
+    let (tree, rows) = choose_tree(plan, histories).await?;
     let pending = pending(plan, &tree, rows.as_deref(), rehearsal)?;
     let create_history = tree.create_history.iter().filter(|_| rows.is_none());
     let setup = tree.setup.iter().chain(create_history).cloned().collect();
-    let ready = Ready { plan, setup, earlier: pending.earlier, open_ms: BTreeMap::new() };
-    ready.set_up(copy).await?;
     rehearsal.edited = pending.edited.iter().map(|edited| (edited.version.clone(), edited.file.name.clone())).collect();
-    rehearsal.migrations = up_to(pending.migrations, to)?;
+    rehearsal.migrations = up_to(pending.migrations, plan.settings.to.as_deref())?;
     rehearsal.notes = vec![announce(&tree, rehearsal)];
     rehearsal.notes.extend(pending.notes);
-    Ok(ready)
+    Ok(Found { setup, earlier: pending.earlier })
 }
 
 /// The one of the trees whose history the copy has, with that history's rows. A single tree needs no history.
 async fn choose_tree(
-    plan: &Plan<'_>,
-    copy: &ScratchDatabase,
+    plan: &Course<'_>,
+    session: &mut impl Histories,
 ) -> Result<(MigrationTree, Option<Vec<Row>>), RehearsalError> {
-    // As the migration's role sees it: the history table is found along its search path.
-    let mut session = copy.target.session("history").await?;
     // Names alone are a weak reason: where their tool has no history here, another one's may.
     let others: Vec<MigrationTree> =
         plan.trees.iter().take(1).flat_map(|tree| detect::alternatives(tree, &plan.settings.root)).collect();
     let alone = plan.trees.len() == 1 && others.is_empty();
-    let mut found = histories(&mut session, &plan.trees, alone).await?;
+    let mut found = histories(session, &plan.trees, alone).await?;
     let several = plan.trees.len() > 1 || (found.is_empty() && !others.is_empty());
     if found.is_empty() {
-        found = histories(&mut session, &others, false).await?;
+        found = histories(session, &others, false).await?;
     }
     let chosen = match (found.len(), plan.trees.as_slice()) {
         (1, _) => {
             let (mut tree, shape, table) = found.remove(0);
-            let rows = session.query(&shape.rows_query(&table)).await?.rows;
+            let rows = session.rows(&shape, &table).await?;
             if !table.visible {
                 tree.notes.push(format!("history read from {}, which is not on the search path", table.name));
                 tree.history = Some((table.name, shape));
@@ -69,7 +106,7 @@ async fn choose_tree(
         }
         (0, [only]) => {
             // What is said of another tool's table here stays said when no other tool's is found.
-            histories(&mut session, std::slice::from_ref(only), true).await?;
+            histories(session, std::slice::from_ref(only), true).await?;
             (only.clone(), None)
         }
         _ => {
@@ -81,21 +118,20 @@ async fn choose_tree(
             return Err(detect::ambiguous(&path, names.into_iter()).into());
         }
     };
-    session.close().await;
     Ok(chosen)
 }
 
 /// The trees whose history table is on the copy, each with that table. Another tool's table of the same name only speaks
 /// against a tree that is `alone`.
 async fn histories(
-    session: &mut Session,
+    session: &mut impl Histories,
     trees: &[MigrationTree],
     alone: bool,
 ) -> Result<Vec<(MigrationTree, HistoryShape, FoundTable)>, RehearsalError> {
     let mut found = Vec::new();
     for tree in trees {
         let Some((table, shape)) = &tree.history else { continue };
-        let tables = history::parse_found(&session.query(&history::find_query(table)).await?.rows)?;
+        let tables = session.tables(table).await?;
         let chosen = match shape.choose(tree.layout, &tables) {
             Ok(chosen) => chosen,
             Err(error) if alone => return Err(error.into()),
@@ -110,7 +146,7 @@ async fn histories(
 
 /// What the runner would run now, by the history on the copy.
 fn pending(
-    plan: &Plan<'_>,
+    plan: &Course<'_>,
     tree: &MigrationTree,
     rows: Option<&[Row]>,
     rehearsal: &Rehearsal,

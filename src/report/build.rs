@@ -36,7 +36,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
         verdict: v1::Verdict::of(&reported),
         answers: answers_of(rehearsal, findings),
         engine: v1::Engine {
-            name: v1::EngineName::Postgresql,
+            name: rehearsal.engine,
             version: rehearsal.engine_version.clone(),
             settings: rehearsal.engine_settings.clone(),
             role: rehearsal.role.clone(),

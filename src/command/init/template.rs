@@ -166,6 +166,15 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   provider = "server"
 #   url = "postgres://ci@localhost:5432/postgres"
 
+# The engine, where the source does not say: postgresql or sqlite. And what no SQLite file tells of the applications that
+# open it: whether the connection that runs migrations enforces foreign keys, the oldest version of SQLite that runs them,
+# and how long applications wait for the write lock.
+#   engine = "sqlite"
+#   [sqlite]
+#   foreign_keys = true
+#   version = "3.31"
+#   busy_timeout_ms = 5000
+
 # What is known of production: copies get its settings, and a report says how far they are from it. Seatrial's
 # docs/production.sql prints this section, read-only and without values of user data:
 #     psql -XqAt -f docs/production.sql "$PRODUCTION_URL"
@@ -298,7 +307,7 @@ mod tests {
         let text = render(&Found::default());
         let schema = json_schema();
         let keys = |of: &serde_json::Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        let tables = ["thresholds", "severity", "copies", "production", "placeholders", "database"];
+        let tables = ["thresholds", "severity", "copies", "sqlite", "production", "placeholders", "database"];
         for key in keys(&schema["properties"]).into_iter().filter(|key| !tables.contains(&key.as_str())) {
             let there = [format!("#{key} = "), format!("#   {key} = ")];
             assert!(there.iter().any(|line| text.contains(line.as_str())), "{key}");
@@ -306,9 +315,16 @@ mod tests {
         for key in keys(&schema["$defs"]["ThresholdKeys"]["properties"]) {
             assert!(text.contains(&format!("#{key} = ")), "{key}");
         }
-        for table in
-            ["[thresholds]", "[severity]", "[placeholders]", "[copies]", "[production]", "[[database]]", "database = "]
-        {
+        for table in [
+            "[thresholds]",
+            "[severity]",
+            "[placeholders]",
+            "[copies]",
+            "[sqlite]",
+            "[production]",
+            "[[database]]",
+            "database = ",
+        ] {
             assert!(text.contains(table), "{table}");
         }
     }

@@ -63,12 +63,7 @@ const CACHE: u64 = 2000 << 10;
 
 impl Observer {
     /// For a run on a copy whose schema and sizes are known.
-    pub fn new(
-        schema: Schema,
-        identities: Identities,
-        sizes: BTreeMap<Oid, RelationSize>,
-        activity: Activity,
-    ) -> Self {
+    pub fn new(schema: Schema, identities: Identities, sizes: BTreeMap<Oid, RelationSize>, activity: Activity) -> Self {
         let old = numbers(&schema, &identities).collect();
         Self {
             observations: Vec::new(),
@@ -168,8 +163,11 @@ impl Observer {
         embedded.gone = before.difference(&now).copied().collect();
         embedded.made = now.difference(&before).copied().collect();
         let others = texts_of(&self.schema, &self.identities);
-        embedded.rewritten_text =
-            others.iter().filter(|(oid, sql)| texts.get(oid).is_some_and(|was| was != *sql)).map(|(oid, _)| *oid).collect();
+        embedded.rewritten_text = others
+            .iter()
+            .filter(|(oid, sql)| texts.get(oid).is_some_and(|was| was != *sql))
+            .map(|(oid, _)| *oid)
+            .collect();
         Ok(())
     }
 
@@ -364,7 +362,8 @@ impl Watch for Observer {
     fn transaction_ended(&mut self, connection: &Connection, ended: Ended) -> Result<(), ServerError> {
         let wal = self.in_wal_mode();
         let frames = self.frames_now(connection)?;
-        let in_file: u64 = connection.query_row("PRAGMA main.page_count", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+        let in_file: u64 =
+            connection.query_row("PRAGMA main.page_count", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
         let page_size = self.schema.header.page_size.max(1);
         let pages = match (wal, frames >= self.frames) {
             (true, true) => frames - self.frames,
@@ -392,7 +391,9 @@ impl Watch for Observer {
                 last.wal_bytes = pages * page_size;
             }
         }
-        if !ended.committed && let Some((schema, identities)) = self.begun.take() {
+        if !ended.committed
+            && let Some((schema, identities)) = self.begun.take()
+        {
             (self.schema, self.identities) = (schema, identities);
             self.schema_version = connection.query_row("PRAGMA main.schema_version", [], |row| row.get(0))?;
         }
