@@ -14,6 +14,7 @@ mod course;
 pub(crate) mod cut_short;
 mod doubt;
 mod draw;
+pub mod embedded;
 mod engine;
 pub(crate) mod foreign;
 mod ground;
@@ -47,6 +48,7 @@ pub(crate) use ready::Ready;
 
 use crate::copy::base::Base;
 use crate::copy::scratch::{Roles, ScratchDatabase, ScratchError};
+use crate::copy::sqlite::base::SqliteBaseError;
 use crate::copy::url::SecretUrl;
 use crate::diff::catalog::CatalogChange;
 use crate::diff::plan::SelfTest;
@@ -119,6 +121,12 @@ pub enum RehearsalError {
     /// A copy cannot be made.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    /// A copy of an SQLite database cannot be made.
+    #[error(transparent)]
+    Sqlite(#[from] SqliteBaseError),
+    /// The project's own tool would need a server to connect to.
+    #[error("a `command` is rehearsed on PostgreSQL alone: name the migration files, or leave `command` out")]
+    NoCommand,
     /// A server refuses what the tool itself asks.
     #[error("the copy's server {did}: {0}{advice}", did = if .0.is_outage() { "failed" } else { "refused" }, advice = .0.advice())]
     Server(#[from] ServerError),

@@ -9,6 +9,8 @@ use crate::copy::provider::clones::{Clones, Service};
 use crate::copy::provider::server::ExistingServer;
 use crate::copy::scratch::Roles;
 use crate::copy::source::Source;
+use crate::copy::sqlite::base::SqliteBaseError;
+use crate::copy::sqlite::{self, SqliteSource};
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::progress::{Activity, Progress};
@@ -107,6 +109,12 @@ impl Bases {
         };
         let copies = settings.copies.clone();
         Ok(Self { state, run, request, options, progress, activity, copies, elsewhere })
+    }
+
+    /// The base of an SQLite database, taken if it is not in the cache.
+    pub async fn obtain_sqlite(&self, source: &SqliteSource) -> Result<sqlite::base::Base, SqliteBaseError> {
+        let mut say = |text: &str| self.progress.say(text);
+        sqlite::base::Base::obtain(&self.state, &self.run, source, &self.activity, &mut say).await
     }
 
     /// The base of a source, restored if it is not in the cache; or what stands for it where copies are made elsewhere.

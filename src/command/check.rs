@@ -9,13 +9,14 @@ use crate::copy::fidelity::Grade;
 use crate::copy::provider::Provider;
 use crate::copy::scratch::ScratchError;
 use crate::copy::source::Source;
+use crate::copy::sqlite::{self, SqliteSource};
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
 use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget::{self, Budget};
-use crate::rehearsal::{Course, Plan, Rehearsal, RehearsalError, SourceFacts, rehearse};
+use crate::rehearsal::{Course, Plan, Rehearsal, RehearsalError, SourceFacts, embedded, rehearse};
 use crate::report::redact::Redactor;
-use crate::report::v1::{Fidelity, Report, Severity, SourceKind};
+use crate::report::v1::{EngineName, Fidelity, Report, Severity, SourceKind};
 use crate::report::{self, Output, Shown, build};
 use crate::workload::source::{Loaded, WorkloadError};
 use crate::workload::{self, HotQuery};
@@ -37,7 +38,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     };
     // All of them before the first takes its time: what is wrong with the last is known at once.
     let jobs = databases.into_iter().map(Job::prepare).collect::<Result<Vec<_>, _>>()?;
-    if jobs.iter().filter(|job| job.source == Some(Source::Stdin)).count() > 1 {
+    if jobs.iter().filter(|job| job.source == Some(DataSource::Postgres(Source::Stdin))).count() > 1 {
         return Err(Stop::usage(anyhow!(
             "standard input can be read once, and several databases have `-` as their source: save the dump to a file, or \
              choose one of them with --database"
@@ -86,7 +87,7 @@ struct Job {
     trees: Vec<MigrationTree>,
     changed: Option<Changed>,
     /// None is needed where clones are handed out.
-    source: Option<Source>,
+    source: Option<DataSource>,
     outputs: Vec<Output>,
 }
 
@@ -111,19 +112,10 @@ impl Job {
         };
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
-        let clones = matches!(settings.copies, Provider::Clones(_));
-        let source = match &settings.source {
-            None if clones => None,
-            _ => Some(named_source(&settings)?),
-        };
-        if let Some(source) = source.as_ref().filter(|source| clones && !matches!(source, Source::Url(_))) {
-            return Err(Stop::usage(anyhow!(
-                "--source {}: copies are clones that [copies] hands out, so nothing is restored; leave the source out, or \
-                 name the database they are clones of by its postgres:// address, so that it is never taken for one",
-                source.name()
-            )));
-        }
-        if let (Some(Source::Empty), [_, _, ..]) = (&source, trees.as_slice()) {
+        let source = data_source(&settings)?;
+        if let (Some(source), [_, _, ..]) = (&source, trees.as_slice())
+            && source.is_empty()
+        {
             // An empty database has no history that could tell them apart.
             let names = trees.iter().map(|tree| (tree.layout, tree.detected.as_deref().unwrap_or_default()));
             return Err(Stop::usage(detect::ambiguous(&paths[0], names)));
@@ -139,6 +131,56 @@ impl Job {
         }
         Ok(Self { settings, queries, passed_over, trees, changed, source, outputs })
     }
+}
+
+/// Where the data comes from, and so what it runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum DataSource {
+    Postgres(Source),
+    Sqlite(SqliteSource),
+}
+
+impl DataSource {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Postgres(Source::Empty) | Self::Sqlite(SqliteSource::Empty))
+    }
+}
+
+/// What the settings name, recognised; `None` where clones are handed out and nothing has to be named.
+fn data_source(settings: &Settings) -> Result<Option<DataSource>, Stop> {
+    let clones = matches!(settings.copies, Provider::Clones(_));
+    if let Some(text) = &settings.source
+        && let Some(source) = SqliteSource::parse(text, settings.engine).map_err(Stop::usage)?
+    {
+        if settings.copies != Provider::Private {
+            return Err(Stop::usage(anyhow!(
+                "--source {}: copies of an SQLite database are files of this run, made here: leave [copies] out",
+                source.name()
+            )));
+        }
+        return Ok(Some(DataSource::Sqlite(source)));
+    }
+    if settings.engine == Some(EngineName::Sqlite) {
+        return Err(Stop::usage(match &settings.source {
+            Some(source) if !source.contains("://") => anyhow!(
+                "--source {source}: for --engine sqlite name a database, a dump made with `.dump` of the sqlite3 shell, or `empty`"
+            ),
+            Some(_) => anyhow!("--engine sqlite: a URL is no SQLite database; name the file"),
+            None => anyhow!("--source is missing: name an SQLite database, a dump of one, or `empty`"),
+        }));
+    }
+    let source = match &settings.source {
+        None if clones => None,
+        _ => Some(named_source(settings)?),
+    };
+    if let Some(source) = source.as_ref().filter(|source| clones && !matches!(source, Source::Url(_))) {
+        return Err(Stop::usage(anyhow!(
+            "--source {}: copies are clones that [copies] hands out, so nothing is restored; leave the source out, or \
+             name the database they are clones of by its postgres:// address, so that it is never taken for one",
+            source.name()
+        )));
+    }
+    Ok(source.map(DataSource::Postgres))
 }
 
 /// What ends a run from outside. One for all databases: a signal between two of them is not lost.
@@ -238,27 +280,40 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     let work = async {
         let bases = Bases::open(settings, progress, activity.clone(), elsewhere.clone())?;
         let started = Instant::now();
-        let obtaining = bases.obtain(source.as_ref());
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(started));
         let so_far = || budget::waiting_for("base:", started, &activity);
-        let obtained = progress.while_waiting(tokio::time::timeout(left, obtaining), so_far).await;
-        let Ok(base) = obtained else { return Ok(Err(RehearsalError::OutOfTime)) };
+        let course = |bytes: u64| {
+            let budget = Budget::new(bytes, bases.state.root(), (settings.max_time, settings.max_disk), deadline);
+            Course { settings, trees, changed, run: &bases.run, progress, budget, activity: activity.clone() }
+        };
+        if let Some(DataSource::Sqlite(source)) = &source {
+            let obtaining = tokio::time::timeout(left, bases.obtain_sqlite(source));
+            let Ok(base) = progress.while_waiting(obtaining, so_far).await else {
+                return Ok(Err(RehearsalError::OutOfTime));
+            };
+            let base = base.map_err(Stop::environment)?;
+            rehearsal.source = Some(sqlite_facts(source, &base, settings.fidelity));
+            let plan = embedded::Plan { course: course(base.copied_bytes()), base };
+            return Ok(rehearse(&plan, &mut rehearsal).await);
+        }
+        let source = source.and_then(|source| match source {
+            DataSource::Postgres(source) => Some(source),
+            DataSource::Sqlite(_) => None,
+        });
+        let obtaining = tokio::time::timeout(left, bases.obtain(source.as_ref()));
+        let Ok(base) = progress.while_waiting(obtaining, so_far).await else {
+            return Ok(Err(RehearsalError::OutOfTime));
+        };
         let base = base.map_err(Stop::environment)?;
         rehearsal.source = Some(facts(source.as_ref(), &base, &settings.copies, settings.fidelity));
         let roles = roles(settings, &base, rehearsal.queries.iter());
         let bytes = base.copied_bytes().map_err(ScratchError::from).map_err(Stop::environment)?;
-        let budget = Budget::new(bytes, bases.state.root(), (settings.max_time, settings.max_disk), deadline);
-        let (run, activity) = (&bases.run, activity.clone());
-        let plan = Plan {
-            course: Course { settings, trees, changed, run, progress, budget, activity },
-            base,
-            origin: match &source {
-                // Where clones are handed out it is only asked whether one is it.
-                Some(Source::Url(url)) if !matches!(settings.copies, Provider::Clones(_)) => Some(url.clone()),
-                _ => None,
-            },
-            roles,
+        let origin = match &source {
+            // Where clones are handed out it is only asked whether one is it.
+            Some(Source::Url(url)) if !matches!(settings.copies, Provider::Clones(_)) => Some(url.clone()),
+            _ => None,
         };
+        let plan = Plan { course: course(bytes), base, origin, roles };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.
@@ -268,7 +323,10 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             Ok(Ok(())) => Ok(End::Complete),
             Ok(Err(error)) if error.is_spent_budget() => Ok(End::OutOfBudget(error.to_string())),
             Ok(Err(
-                error @ (RehearsalError::Migration(_) | RehearsalError::NoHistory { .. } | RehearsalError::UnknownVersion { .. }),
+                error @ (RehearsalError::Migration(_)
+                | RehearsalError::NoHistory { .. }
+                | RehearsalError::UnknownVersion { .. }
+                | RehearsalError::NoCommand),
             )) => Err(Stop::usage(error)),
             Ok(Err(error)) => Ok(End::Broken(error.into())),
         },
@@ -371,6 +429,39 @@ fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<G
         fidelity: Fidelity::from_name(grade.name()).unwrap_or(Fidelity::SchemaOnly),
         fidelity_notes: notes,
         restore_warnings: base.record.warnings.clone(),
+    }
+}
+
+fn sqlite_facts(source: &SqliteSource, base: &sqlite::base::Base, said: Option<Grade>) -> SourceFacts {
+    let known = base.record.grade;
+    let grade = said.map_or(known, |said| said.min(known));
+    let mut notes = base.record.notes.clone();
+    if grade < known {
+        notes.push(format!("graded `{}` because the configuration says so (fidelity)", grade.name()));
+    }
+    match (grade, source) {
+        (_, SqliteSource::Script { .. }) => {
+            notes.push("made from a dump: free pages, the order of pages and what is not in a dump are gone".to_owned())
+        }
+        (Grade::Subset, _) => notes.push(
+            "a subset, or changed values: row counts, durations and plans are not production's, and rows that break a \
+             migration may be missing"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    SourceFacts {
+        kind: source.kind(),
+        name: source.name(),
+        rows: Some(base.record.rows),
+        bytes: Some(base.record.bytes),
+        taken_at: jiff::Timestamp::try_from(base.taken_at)
+            .ok()
+            .filter(|_| matches!(source, SqliteSource::File(_)))
+            .map(|moment| moment.to_string()),
+        fidelity: Fidelity::from_name(grade.name()).unwrap_or(Fidelity::SchemaOnly),
+        fidelity_notes: notes,
+        restore_warnings: Vec::new(),
     }
 }
 

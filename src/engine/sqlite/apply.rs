@@ -7,6 +7,7 @@ use super::connection::{Asking, Purpose, Stop, open_noting};
 use crate::engine::ServerError;
 use crate::engine::applied::{Applied, Failure};
 use crate::migration::{Migration, Statement, TransactionMode};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, StatementStatus};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +19,9 @@ use std::time::{Duration, Instant};
 pub struct Target {
     /// The copy.
     pub path: PathBuf,
-    /// `PRAGMA foreign_keys`, as the runner's connection has it.
-    pub foreign_keys: bool,
+    /// `PRAGMA foreign_keys`, where the project says how the runner's connection has it; else it is as the runner sets it, and
+    /// off where that does not.
+    pub foreign_keys: Option<bool>,
 }
 
 /// Sees every statement before and after it runs.
@@ -128,8 +130,16 @@ pub fn apply(
 ) -> Result<Applied, ServerError> {
     let Some(first) = migrations.first() else { return Ok(Applied::default()) };
     let (connection, ends) = connect(target, first, stop, watch)?;
-    let mut run =
-        Run { connection, ends, watch, applied: Applied::default(), by_runner: false, open: Vec::new(), whole: 0 };
+    let mut run = Run {
+        connection,
+        foreign_keys: target.foreign_keys,
+        ends,
+        watch,
+        applied: Applied::default(),
+        by_runner: false,
+        open: Vec::new(),
+        whole: 0,
+    };
     let mut stopped = false;
     for (at, migration) in migrations.iter().enumerate() {
         let goes_on = at > 0 && migrations[at - 1].version == migration.version;
@@ -159,7 +169,7 @@ fn connect(
     watch: &mut dyn Watch,
 ) -> Result<(Connection, Ends), ServerError> {
     let (asking, ends) = (Asking::default(), Ends::default());
-    let purpose = Purpose::Migration { foreign_keys: target.foreign_keys };
+    let purpose = Purpose::Migration { foreign_keys: target.foreign_keys.unwrap_or(false) };
     let mut connection = open_noting(&target.path, purpose, stop, Some(asking.clone()))?;
     let (commits, began) = (Arc::clone(&ends.commits), Arc::clone(&ends.began));
     let mut journal = target.path.clone().into_os_string();
@@ -170,22 +180,26 @@ fn connect(
         commits.fetch_add(1, Ordering::Relaxed);
         false
     }))?;
-    set_up(&connection, migration)?;
+    set_up(&connection, migration, target.foreign_keys)?;
     watch.connected(&mut connection, &asking)?;
     Ok((connection, ends))
 }
 
 /// What the driver and the tool's configuration set.
-fn set_up(connection: &Connection, migration: &Migration) -> Result<(), ServerError> {
+fn set_up(connection: &Connection, migration: &Migration, foreign_keys: Option<bool>) -> Result<(), ServerError> {
     let session = migration.session.iter().map(String::as_str);
     for setting in std::iter::once(migration.connection.settings).chain(session).filter(|text| !text.is_empty()) {
         connection.execute_batch(setting)?;
+    }
+    if let Some(foreign_keys) = foreign_keys {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, foreign_keys)?;
     }
     Ok(())
 }
 
 struct Run<'watch> {
     connection: Connection,
+    foreign_keys: Option<bool>,
     ends: Ends,
     watch: &'watch mut dyn Watch,
     applied: Applied,
@@ -250,7 +264,7 @@ impl Run<'_> {
         }
         if !migration.connection.reset.is_empty() {
             self.connection.execute_batch(migration.connection.reset)?;
-            set_up(&self.connection, migration)?;
+            set_up(&self.connection, migration, self.foreign_keys)?;
         }
         if let Some(history) = history.filter(|history| history.in_transaction || together) {
             self.note_down(&history.applied, last)?;

@@ -233,7 +233,7 @@ fn keys(index: &Index) -> Vec<String> {
 }
 
 /// What stands between the commas of the first parentheses of `CREATE INDEX`.
-fn written_keys(sql: &str) -> Vec<String> {
+pub(crate) fn written_keys(sql: &str) -> Vec<String> {
     let Some((inside, _)) = parenthesised(sql) else { return Vec::new() };
     let (mut found, mut depth, mut from) = (Vec::new(), 0usize, 0usize);
     for word in crate::migration::script::words::words(inside) {
@@ -254,7 +254,12 @@ fn written_keys(sql: &str) -> Vec<String> {
 
 /// The `WHERE` of a partial index.
 fn predicate(index: &Index) -> Option<String> {
-    let (_, rest) = parenthesised(index.sql.as_deref().filter(|_| index.partial)?)?;
+    written_predicate(index.sql.as_deref().filter(|_| index.partial)?)
+}
+
+/// What stands behind `WHERE` in `CREATE INDEX`.
+pub(crate) fn written_predicate(sql: &str) -> Option<String> {
+    let (_, rest) = parenthesised(sql)?;
     let rest = rest.trim_start();
     let predicate = rest.get(..5).filter(|word| word.eq_ignore_ascii_case("WHERE")).and_then(|_| rest.get(5..))?;
     Some(predicate.trim().to_owned())
