@@ -1,6 +1,8 @@
 //! What kind of statement a text is, told from its leading words.
 
+use super::Dialect;
 use super::lexer::{Lexer, TokenKind};
+use super::sqlite::{self, SqliteStatement};
 
 /// What a statement does, as far as running and observing it must know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +103,49 @@ pub enum StatementKind {
     Explain,
     /// Anything else: its leading words in capitals, at most two.
     Other(String),
+}
+
+/// Tells what `sql` (one statement) is in the SQL of an engine. Of SQLite's statements only what PostgreSQL has as well is
+/// told apart; [`sqlite::kind`] says all of it.
+pub fn kind_in(sql: &str, dialect: Dialect) -> StatementKind {
+    match dialect {
+        Dialect::PostgreSql => kind(sql),
+        Dialect::Sqlite => of_sqlite(sql),
+    }
+}
+
+fn of_sqlite(sql: &str) -> StatementKind {
+    match sqlite::kind(sql) {
+        SqliteStatement::Begin => StatementKind::Begin,
+        SqliteStatement::Commit => StatementKind::Commit,
+        SqliteStatement::Rollback => StatementKind::Rollback,
+        SqliteStatement::RollbackTo { .. } => StatementKind::RollbackTo,
+        SqliteStatement::Savepoint { .. } => StatementKind::Savepoint,
+        SqliteStatement::Release { .. } => StatementKind::Release,
+        SqliteStatement::Vacuum => StatementKind::Vacuum,
+        SqliteStatement::Reindex => StatementKind::Reindex { concurrently: false, many_tables: false },
+        SqliteStatement::Analyze => StatementKind::Analyze,
+        SqliteStatement::AlterTable { .. } => StatementKind::AlterTable { detach_concurrently: false },
+        SqliteStatement::CreateIndex { .. } => StatementKind::CreateIndex { concurrently: false },
+        SqliteStatement::DropIndex { .. } => StatementKind::DropIndex { concurrently: false },
+        SqliteStatement::Insert { .. } => StatementKind::Insert,
+        SqliteStatement::Update { .. } => StatementKind::Update,
+        SqliteStatement::Delete { .. } => StatementKind::Delete,
+        SqliteStatement::Select => StatementKind::Select,
+        SqliteStatement::Explain => StatementKind::Explain,
+        SqliteStatement::Pragma { .. } => StatementKind::Other("PRAGMA".to_owned()),
+        SqliteStatement::Detach => StatementKind::Other("DETACH".to_owned()),
+        SqliteStatement::Attach => StatementKind::Other("ATTACH".to_owned()),
+        SqliteStatement::CreateTable { .. } | SqliteStatement::CreateVirtualTable { .. } => {
+            StatementKind::Other("CREATE TABLE".to_owned())
+        }
+        SqliteStatement::DropTable { .. } => StatementKind::Other("DROP TABLE".to_owned()),
+        SqliteStatement::CreateTrigger { .. } => StatementKind::Other("CREATE TRIGGER".to_owned()),
+        SqliteStatement::DropTrigger { .. } => StatementKind::Other("DROP TRIGGER".to_owned()),
+        SqliteStatement::CreateView { .. } => StatementKind::Other("CREATE VIEW".to_owned()),
+        SqliteStatement::DropView { .. } => StatementKind::Other("DROP VIEW".to_owned()),
+        SqliteStatement::Other(leading) => StatementKind::Other(leading),
+    }
 }
 
 /// Tells what `sql` (one statement) is. Comments and opening parentheses before it are skipped.

@@ -3,6 +3,9 @@
 //! Every byte belongs to exactly one token and nothing is an error: what the server would refuse comes out as
 //! punctuation, what never ends as a token that stays open at the end of the text.
 
+mod sqlite;
+
+use super::Dialect;
 use std::ops::Range;
 
 /// What a token is.
@@ -18,13 +21,13 @@ pub enum TokenKind {
     String,
     /// `$tag$…$tag$`.
     DollarString,
-    /// `"…"`, also `U&"…"`.
+    /// `"…"`, also `U&"…"`; in SQLite `` `…` `` and `[…]` as well.
     QuotedIdentifier,
     /// A keyword or an unquoted name.
     Word,
     /// A number without its sign.
     Number,
-    /// `$1`.
+    /// `$1`; in SQLite `?`, `?1`, `:name`, `@name` and `$name`.
     Parameter,
     /// A run of operator characters.
     Operator,
@@ -68,6 +71,8 @@ pub enum Open {
     },
     /// A quoted identifier.
     Identifier,
+    /// A quoted identifier of SQLite's that ends with this: a backtick, or a closing bracket, which nothing doubles.
+    Quoted(char),
     /// A dollar-quoted string that ends with this tag, dollar signs included.
     Dollar(String),
 }
@@ -78,9 +83,20 @@ pub struct Carry {
     open: Open,
     /// An `E''` string just ended: a string after a line end continues it, backslashes and all.
     after_escapes: AfterEscapes,
+    dialect: Dialect,
 }
 
 impl Carry {
+    /// Before the first piece of a text.
+    pub fn begin(dialect: Dialect) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+
+    /// Whose SQL it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// What is unfinished.
     pub fn open(&self) -> &Open {
         &self.open
@@ -107,6 +123,11 @@ impl<'a> Lexer<'a> {
     /// Begins with nothing open.
     pub fn new(text: &'a str) -> Self {
         Self::resume(text, Carry::default())
+    }
+
+    /// The same in the SQL of an engine.
+    pub fn new_in(text: &'a str, dialect: Dialect) -> Self {
+        Self::resume(text, Carry::begin(dialect))
     }
 
     /// Goes on where an earlier piece of text ended. Pieces must end at line ends.
@@ -139,6 +160,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn begin(&mut self) -> TokenKind {
+        if self.carry.dialect.is_sqlite() {
+            return self.begin_sqlite();
+        }
         let first = self.rest().first().copied().unwrap_or_default();
         let second = self.byte(self.at + 1);
         match first {
@@ -256,6 +280,12 @@ impl<'a> Lexer<'a> {
             Open::Comment { depth } => (TokenKind::BlockComment, self.read_comment(depth)),
             Open::String { escapes } => (TokenKind::String, self.read_quotes(b'\'', escapes, open)),
             Open::Identifier => (TokenKind::QuotedIdentifier, self.read_quotes(b'"', false, open)),
+            Open::Quoted('`') => (TokenKind::QuotedIdentifier, self.read_quotes(b'`', false, open)),
+            Open::Quoted(end) => {
+                let found = self.text.get(self.at..).unwrap_or_default().find(end);
+                self.at = found.map_or(self.text.len(), |found| self.at + found + end.len_utf8());
+                (TokenKind::QuotedIdentifier, if found.is_some() { Open::Nothing } else { open })
+            }
             Open::Dollar(delimiter) => {
                 let end = self.text.get(self.at..).unwrap_or_default().find(&delimiter);
                 self.at = end.map_or(self.text.len(), |end| self.at + end + delimiter.len());
@@ -268,7 +298,13 @@ impl<'a> Lexer<'a> {
 
     fn read_comment(&mut self, mut depth: usize) -> Open {
         while let Some(step) = self.rest().windows(2).position(|pair| pair == b"/*" || pair == b"*/") {
-            depth = if self.byte(self.at + step) == Some(b'/') { depth + 1 } else { depth - 1 };
+            let opens = self.byte(self.at + step) == Some(b'/');
+            // SQLite's comments do not nest: of a slash and a star inside one, the star may begin its end.
+            if opens && self.carry.dialect.is_sqlite() {
+                self.at += step + 1;
+                continue;
+            }
+            depth = if opens { depth + 1 } else { depth - 1 };
             self.at += step + 2;
             if depth == 0 {
                 return Open::Nothing;
@@ -294,6 +330,9 @@ impl<'a> Lexer<'a> {
 
     /// Remembers whether a string that follows would continue an `E''` string.
     fn note_escapes(&mut self, token: &Token, opened_escapes: bool) {
+        if self.carry.dialect.is_sqlite() {
+            return;
+        }
         let text = &self.text[token.span.clone()];
         self.carry.after_escapes = match (token.kind, self.carry.after_escapes) {
             (TokenKind::String, _) if opened_escapes => AfterEscapes::SameLine,

@@ -1,8 +1,11 @@
 //! Cutting text into statements: all at once, or resumable for dumps fed line by line.
 
+mod trigger;
+
 use super::lexer::{Carry, Lexer, Open, Token, TokenKind};
-use super::{ScriptError, ScriptErrorKind, StatementKind, kind};
+use super::{Dialect, ScriptError, ScriptErrorKind, StatementKind, kind};
 use std::ops::Range;
+use trigger::Trigger;
 
 /// The byte span of every statement, without its semicolon and without comments and whitespace around it.
 ///
@@ -11,38 +14,48 @@ use std::ops::Range;
 /// # Errors
 /// Something begins and never ends, a psql command, `COPY … FROM STDIN`, or a zero byte.
 pub fn split(text: &str) -> Result<Vec<Range<usize>>, ScriptError> {
+    split_in(text, Dialect::PostgreSql)
+}
+
+/// The same in the SQL of an engine. SQLite's semicolons end a statement wherever they stand outside quotes and the body
+/// of a trigger, by the rule of `sqlite3_complete`.
+///
+/// # Errors
+/// As [`split`]; a command of the `sqlite3` shell.
+pub fn split_in(text: &str, dialect: Dialect) -> Result<Vec<Range<usize>>, ScriptError> {
     if let Some(offset) = text.find('\0') {
         return Err(ScriptError { offset, kind: ScriptErrorKind::ZeroByte });
     }
     let mut spans = Vec::new();
-    let mut grouping = Grouping::default();
+    let mut grouping = Grouping::new(dialect);
     let mut current: Option<Range<usize>> = None;
-    let mut lexer = Lexer::new(text);
+    let mut lexer = Lexer::new_in(text, dialect);
     while let Some(token) = lexer.next() {
-        if let Some(kind) = unterminated(lexer.open()) {
+        if let Some(kind) = unterminated(lexer.open(), dialect) {
             return Err(ScriptError { offset: token.span.start, kind });
         }
         match grouping.see(&token, text) {
             Step::Trivia => {}
             Step::Part => {
-                if let Some(kind) = meta_command(&token, text) {
+                if let Some(kind) = command(&token, text, dialect, current.is_none()) {
                     return Err(ScriptError { offset: token.span.start, kind });
                 }
                 current.get_or_insert(token.span.clone()).end = token.span.end;
             }
             Step::End => {
-                grouping = Grouping::default();
-                spans.extend(complete(current.take(), text)?);
+                grouping = Grouping::new(dialect);
+                spans.extend(complete(current.take(), text, dialect)?);
             }
         }
     }
-    spans.extend(complete(current.take(), text)?);
+    spans.extend(complete(current.take(), text, dialect)?);
     Ok(spans)
 }
 
 /// Refuses a statement whose rows would follow it in the text: what comes next would not be SQL.
-fn complete(span: Option<Range<usize>>, text: &str) -> Result<Option<Range<usize>>, ScriptError> {
+fn complete(span: Option<Range<usize>>, text: &str, dialect: Dialect) -> Result<Option<Range<usize>>, ScriptError> {
     match span {
+        Some(span) if dialect.is_sqlite() => Ok(Some(span)),
         Some(span) if kind(&text[span.clone()]) == (StatementKind::Copy { from_stdin: true }) => {
             Err(ScriptError { offset: span.start, kind: ScriptErrorKind::CopyFromStdin })
         }
@@ -50,9 +63,12 @@ fn complete(span: Option<Range<usize>>, text: &str) -> Result<Option<Range<usize
     }
 }
 
-fn unterminated(open: &Open) -> Option<ScriptErrorKind> {
+fn unterminated(open: &Open, dialect: Dialect) -> Option<ScriptErrorKind> {
     match open {
         Open::Nothing => None,
+        // The end of the text ends it there.
+        Open::Comment { .. } if dialect.is_sqlite() => None,
+        Open::Quoted(end) => Some(ScriptErrorKind::UnterminatedQuote(*end)),
         Open::Comment { .. } => Some(ScriptErrorKind::UnterminatedComment),
         Open::String { .. } => Some(ScriptErrorKind::UnterminatedString),
         Open::Identifier => Some(ScriptErrorKind::UnterminatedIdentifier),
@@ -60,13 +76,18 @@ fn unterminated(open: &Open) -> Option<ScriptErrorKind> {
     }
 }
 
-/// A backslash outside strings is never SQL.
-fn meta_command(token: &Token, text: &str) -> Option<ScriptErrorKind> {
-    if token.kind != TokenKind::Punctuation || !text[token.span.clone()].starts_with('\\') {
-        return None;
+/// A backslash outside strings is never SQL, and neither is a dot at the beginning of a statement.
+fn command(token: &Token, text: &str, dialect: Dialect, is_first: bool) -> Option<ScriptErrorKind> {
+    let starts = |sign| token.kind == TokenKind::Punctuation && text[token.span.clone()].starts_with(sign);
+    let written = || {
+        let command = text[token.span.start..].split(char::is_whitespace).next().unwrap_or_default();
+        command.chars().take(40).collect()
+    };
+    match dialect {
+        Dialect::PostgreSql if starts('\\') => Some(ScriptErrorKind::MetaCommand(written())),
+        Dialect::Sqlite if starts('.') && is_first => Some(ScriptErrorKind::ShellCommand(written())),
+        _ => None,
     }
-    let command = text[token.span.start..].split(char::is_whitespace).next().unwrap_or("\\");
-    Some(ScriptErrorKind::MetaCommand(command.chars().take(40).collect()))
 }
 
 /// What a token does to the statement it stands in.
@@ -87,6 +108,8 @@ struct Grouping {
     /// Levels of `BEGIN ATOMIC` and the `CASE`s inside it.
     atomic: usize,
     previous: Previous,
+    /// Where SQLite's triggers end; `None` for PostgreSQL's text.
+    trigger: Option<Trigger>,
 }
 
 /// How far the statement's first words go towards `CREATE [OR REPLACE] FUNCTION | PROCEDURE`.
@@ -112,9 +135,17 @@ enum Previous {
 }
 
 impl Grouping {
+    fn new(dialect: Dialect) -> Self {
+        Self { trigger: dialect.is_sqlite().then(Trigger::default), ..Self::default() }
+    }
+
     fn see(&mut self, token: &Token, text: &str) -> Step {
         if token.kind.is_trivia() {
             return Step::Trivia;
+        }
+        if let Some(trigger) = &mut self.trigger {
+            let ends = trigger.see(token.kind, &text[token.span.clone()]);
+            return if ends { Step::End } else { Step::Part };
         }
         let text = &text[token.span.clone()];
         let mut previous = Previous::Other;
@@ -210,15 +241,23 @@ impl Splitter {
         Self::default()
     }
 
+    /// Before the first line of text in the SQL of an engine.
+    pub fn new_in(dialect: Dialect) -> Self {
+        Self { carry: Carry::begin(dialect), grouping: Grouping::new(dialect), ..Self::default() }
+    }
+
     /// Takes the next line, its line ending included, and returns the statements that end in it.
     ///
     /// `number` is the line's 1-based number in the caller's file: lines kept back do not disturb the count.
     ///
     /// # Errors
-    /// A psql command; look for those with [`Splitter::is_between_statements`] before pushing.
+    /// A psql command, or one of the `sqlite3` shell; look for those with [`Splitter::is_between_statements`] before
+    /// pushing.
     pub fn push(&mut self, number: usize, line: &str) -> Result<Vec<LineStatement>, LineError> {
+        let dialect = self.carry.dialect();
         let mut complete = Vec::new();
-        let mut lexer = Lexer::resume(line, std::mem::take(&mut self.carry));
+        let carry = std::mem::replace(&mut self.carry, Carry::begin(dialect));
+        let mut lexer = Lexer::resume(line, carry);
         // The line's first byte that belongs to the current statement.
         let mut from = 0;
         while let Some(token) = lexer.next() {
@@ -228,7 +267,7 @@ impl Splitter {
             match self.grouping.see(&token, line) {
                 Step::Trivia => {}
                 Step::Part => {
-                    if let Some(kind) = meta_command(&token, line) {
+                    if let Some(kind) = command(&token, line, dialect, self.line.is_none()) {
                         return Err(LineError { line: number, kind });
                     }
                     if self.line.is_none() {
@@ -262,14 +301,14 @@ impl Splitter {
     /// # Errors
     /// Something begins and never ends.
     pub fn finish(mut self) -> Result<Option<LineStatement>, LineError> {
-        match unterminated(self.carry.open()) {
+        match unterminated(self.carry.open(), self.carry.dialect()) {
             Some(kind) => Err(LineError { line: self.open_line, kind }),
             None => Ok(self.take()),
         }
     }
 
     fn take(&mut self) -> Option<LineStatement> {
-        self.grouping = Grouping::default();
+        self.grouping = Grouping::new(self.carry.dialect());
         let line = self.line.take()?;
         self.buffer.truncate(self.end);
         Some(LineStatement { text: std::mem::take(&mut self.buffer), line })

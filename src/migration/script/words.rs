@@ -1,5 +1,6 @@
 //! A statement as the tokens that matter, for whoever reads a few clauses of it.
 
+use super::Dialect;
 use super::lexer::{Lexer, TokenKind};
 
 /// One token that matters.
@@ -38,8 +39,13 @@ pub fn folded(name: &str) -> String {
 
 /// The tokens of a text, comments and spaces left out, each with its depth; a bracket has the depth it stands at.
 pub fn words(sql: &str) -> Vec<Word<'_>> {
+    words_in(sql, Dialect::PostgreSql)
+}
+
+/// The same in the SQL of an engine. Names of SQLite are spelled by [`super::sqlite::unquoted`], not by [`Word::name`].
+pub fn words_in(sql: &str, dialect: Dialect) -> Vec<Word<'_>> {
     let mut depth = 0_usize;
-    Lexer::new(sql)
+    Lexer::new_in(sql, dialect)
         .filter(|token| !token.kind.is_trivia())
         .map(|token| {
             let start = token.span.start;
