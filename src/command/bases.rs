@@ -16,7 +16,7 @@ use crate::engine::postgres::binaries::BinaryRequest;
 use crate::progress::{Activity, Progress};
 use crate::workload::HotQuery;
 use anyhow::anyhow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,12 +95,7 @@ impl Bases {
             progress.say(&line);
         }
         let run = RunDir::create(&state).map_err(Stop::environment)?;
-        let mut request = BinaryRequest::from_environment(
-            settings.postgres_bin.as_ref().map(PathBuf::from),
-            None,
-            Some(state.root().to_path_buf()),
-        );
-        request.preferred_major = settings.production.major;
+        let request = binary_request(settings, Some(state.root()));
         let options = BaseOptions {
             database: settings.database.clone(),
             refresh: settings.refresh,
@@ -148,6 +143,14 @@ impl Bases {
             }
         }
     }
+}
+
+/// Which server binaries the settings ask for; `cache` is where fetched ones are.
+pub(super) fn binary_request(settings: &Settings, cache: Option<&Path>) -> BinaryRequest {
+    let given = settings.postgres_bin.as_ref().map(PathBuf::from);
+    let mut request = BinaryRequest::from_environment(given, None, cache.map(Path::to_owned));
+    request.preferred_major = settings.production.major;
+    request
 }
 
 /// The project's settings for what needs one copy of one database and applies no migrations.

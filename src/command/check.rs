@@ -10,6 +10,8 @@ use crate::copy::provider::Provider;
 use crate::copy::scratch::ScratchError;
 use crate::copy::source::Source;
 use crate::copy::sqlite::{self, SqliteSource};
+use crate::copy::state::StateDir;
+use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
 use crate::progress::{Activity, Progress};
@@ -31,7 +33,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
     let cwd = std::env::current_dir().map_err(|error| Stop::usage(anyhow!("no working directory: {error}")))?;
     let databases = if demo {
         let mut settings = Settings::resolve_top(args, &cwd).map_err(Stop::usage)?;
-        sample(&mut settings, &cwd)?;
+        sample(&mut settings, &cwd, args.quiet)?;
         vec![settings]
     } else {
         Settings::resolve(args, &cwd).map_err(Stop::usage)?
@@ -253,20 +255,54 @@ enum End {
     Broken(anyhow::Error),
 }
 
-/// The repository's own sample data and migrations.
-fn sample(settings: &mut Settings, cwd: &Path) -> Result<(), Stop> {
+/// The repository's own sample data and migrations: on PostgreSQL where there is a server for it, else on SQLite, which needs
+/// none.
+fn sample(settings: &mut Settings, cwd: &Path, quiet: bool) -> Result<(), Stop> {
     let home = cwd.ancestors().find(|folder| folder.join("sample-data/shop.sql").is_file()).ok_or_else(|| {
         Stop::usage(anyhow!(
             "`demo` runs on the sample data of Seatrial's own repository: run it inside a clone of that, or use \
              `seatrial check` on your own"
         ))
     })?;
-    settings.source = Some(home.join("sample-data/shop.sql").to_string_lossy().into_owned());
-    settings.migrations = vec![home.join("migrations")];
-    settings.queries = vec![home.join("sample-data/queries")];
+    let say = |text: &str| Progress::new(quiet).say(text);
+    let engine = match settings.engine {
+        Some(engine) => engine,
+        None => match Binaries::find(&server_request(settings)?) {
+            Ok(found) => {
+                say(&format!(
+                    "on PostgreSQL {}, which is in {}; `--engine sqlite` shows the same on SQLite",
+                    found.version,
+                    found.postgres().parent().unwrap_or(Path::new("/")).display()
+                ));
+                EngineName::Postgresql
+            }
+            Err(_) => {
+                say(
+                    "on SQLite, which is compiled in: no PostgreSQL server was found on this machine (`seatrial doctor` says how \
+                     to get one)",
+                );
+                EngineName::Sqlite
+            }
+        },
+    };
+    settings.engine = Some(engine);
+    let data = home.join("sample-data");
+    let (data, migrations) = match engine {
+        EngineName::Postgresql => (data, home.join("migrations")),
+        EngineName::Sqlite => (data.join("sqlite"), data.join("sqlite/migrations")),
+    };
+    settings.source = Some(data.join("shop.sql").to_string_lossy().into_owned());
+    settings.migrations = vec![migrations];
+    settings.queries = vec![data.join("queries")];
     settings.layout = Some("sqlx".to_owned());
     settings.root = home.to_path_buf();
     Ok(())
+}
+
+/// Servers on this machine, those fetched into the cache among them.
+fn server_request(settings: &Settings) -> Result<BinaryRequest, Stop> {
+    let state = StateDir::open(settings.cache_dir.as_deref()).map_err(Stop::environment)?;
+    Ok(super::bases::binary_request(settings, Some(state.root())))
 }
 
 async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Rehearsal, End), Stop> {

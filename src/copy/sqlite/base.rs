@@ -8,14 +8,14 @@ use crate::copy::state::{BaseSlot, PartialBase, ReadyBase, RunDir, StateDir, Sta
 use crate::engine::ServerError;
 use crate::engine::sqlite::connection::{self, Purpose, Stop};
 use crate::engine::sqlite::{checks, schema, sizes, worker};
+use crate::migration::script::{Dialect, LineError, LineStatement, Splitter};
 use crate::observation::embedded::Checks;
 use crate::progress::{Activity, Unit};
 use crate::snapshot::sqlite::TableKind;
-use rusqlite::fallible_iterator::FallibleIterator;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,14 +41,22 @@ pub enum SqliteBaseError {
     #[error("the copy of the source cannot be used: {0}")]
     Sqlite(#[from] ServerError),
     /// SQL text that SQLite refuses.
-    #[error("{path}: statement {statement} of the dump is refused: {error}; was it made with `.dump` of the sqlite3 shell?", path = path.display())]
+    #[error("{path}:{line}: {error}; was the dump made with `.dump` of the sqlite3 shell?", path = path.display())]
     Script {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
-        statement: usize,
+        /// 1-based, where the statement begins.
+        line: usize,
         /// What SQLite says.
         error: ServerError,
+    },
+    /// Text that cannot be cut into statements.
+    #[error("{path}: {error}", path = path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: LineError,
     },
     /// The operating system refused.
     #[error("cannot {action} {path}: {error}", path = path.display())]
@@ -216,14 +224,12 @@ fn make(source: &SqliteSource, path: &Path, stop: &Stop) -> Result<Record, Sqlit
     if let SqliteSource::Script { path: script, packing } = source {
         std::fs::remove_file(path).map_err(failed("remove", path))?;
         let file = File::open(script).map_err(failed("open", script))?;
-        let mut text = String::new();
-        let read = match packing {
-            Some(packing) => packing.unpack(file).read_to_string(&mut text),
-            None => io::BufReader::new(file).read_to_string(&mut text),
+        let text: Box<dyn Read> = match packing {
+            Some(packing) => packing.unpack(file),
+            None => Box::new(file),
         };
-        read.map_err(failed("read", script))?;
         drop(File::create_new(path).map_err(failed("create", path))?);
-        run_script(script, &text, path, stop)?;
+        run_script(script, BufReader::with_capacity(1 << 17, text), path, stop)?;
     }
     let opened = connection::open(path, Purpose::Migration { foreign_keys: false }, stop)?;
     // Whatever log or journal came along goes into the file now.
@@ -267,27 +273,75 @@ fn make(source: &SqliteSource, path: &Path, stop: &Stop) -> Result<Record, Sqlit
     Ok(Record { format: FORMAT, rows, bytes, grade, notes, checks, source })
 }
 
-/// Runs a dump into an empty database.
-fn run_script(script: &Path, text: &str, path: &Path, stop: &Stop) -> Result<(), SqliteBaseError> {
+/// Runs a dump into an empty database, statement by statement as it is read.
+fn run_script(script: &Path, mut text: impl BufRead, path: &Path, stop: &Stop) -> Result<(), SqliteBaseError> {
     let opened = connection::open(path, Purpose::Migration { foreign_keys: false }, stop)?;
     // Nobody needs it after a crash.
     opened.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(ServerError::from)?;
-    let refused = |statement: usize, error: rusqlite::Error| SqliteBaseError::Script {
+    let refused = |line: usize, error: rusqlite::Error| SqliteBaseError::Script {
         path: script.to_owned(),
-        statement,
+        line,
         error: error.into(),
     };
-    let mut batch = rusqlite::Batch::new(&opened, text);
-    let mut number = 0;
+    let run = |statement: LineStatement| -> Result<(), SqliteBaseError> {
+        let refused = |error| refused(statement.line, error);
+        let mut prepared = opened.prepare(&statement.text).map_err(refused)?;
+        let mut rows = prepared.query([]).map_err(refused)?;
+        while rows.next().map_err(refused)?.is_some() {}
+        Ok(())
+    };
+    let cut = |error: LineError| SqliteBaseError::Text { path: script.to_owned(), error };
+    let (mut splitter, mut line, mut number) = (Splitter::new_in(Dialect::Sqlite), String::new(), 0);
     loop {
+        line.clear();
         number += 1;
-        let Some(mut statement) = batch.next().map_err(|error| refused(number, error))? else { break };
-        let mut rows = statement.query([]).map_err(|error| refused(number, error))?;
-        while rows.next().map_err(|error| refused(number, error))?.is_some() {}
+        if text.read_line(&mut line).map_err(failed("read", script))? == 0 {
+            break;
+        }
+        let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+        splitter.push(number, line).map_err(cut)?.into_iter().try_for_each(run)?;
     }
+    splitter.finish().map_err(cut)?.map_or(Ok(()), run)?;
     if !opened.is_autocommit() {
         opened.execute_batch("COMMIT").map_err(|error| refused(number, error))?;
     }
     opened.execute_batch("PRAGMA journal_mode = DELETE").map_err(ServerError::from)?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<i64, SqliteBaseError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy.db");
+        File::create_new(&path).unwrap();
+        run_script(Path::new("app.sql"), text.as_bytes(), &path, &Stop::default())?;
+        let opened = connection::open(&path, Purpose::Observer, &Stop::default()).unwrap();
+        Ok(opened.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap())
+    }
+
+    #[test]
+    fn a_dump_of_the_shell_is_loaded_line_by_line() {
+        let dump = "\u{feff}PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE t (a, b TEXT);\n\
+                    INSERT INTO t VALUES (1, 'a;\nb');INSERT INTO t VALUES (2, 'c');\n\
+                    CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END;\nCOMMIT";
+        assert_eq!(load(dump).unwrap(), 2);
+        // One that was cut off in its last transaction is what it is.
+        assert_eq!(load("BEGIN; CREATE TABLE t (a); INSERT INTO t VALUES (1);").unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_refused_is_told_with_its_line() {
+        for (text, told) in [
+            ("CREATE TABLE t (a);\nINSERT INTO u VALUES (1);\n", "app.sql:2: no such table: u"),
+            ("CREATE TABLE t (a);\n.mode csv\n", "app.sql: line 2"),
+            ("CREATE TABLE t (a);\nINSERT INTO t VALUES ('a", "app.sql: line 2"),
+        ] {
+            let refused = load(text).unwrap_err().to_string();
+            assert!(refused.starts_with(told), "{refused}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Reads the schema of a copy.
 
 use crate::engine::ServerError;
+use crate::migration::script::Dialect;
+use crate::migration::script::words::words_in;
 use crate::snapshot::sqlite::{
     Column, ColumnKind, ForeignKey, Header, Index, IndexOrigin, Schema, Table, TableKind, Trigger, View, is_internal,
     quote,
@@ -132,7 +134,7 @@ fn read_table(
 
 /// Whether a word stands in a statement, outside strings, quoted names and comments.
 fn has_word(sql: &str, word: &str) -> bool {
-    crate::migration::script::words::words(sql).iter().any(|each| each.is(word))
+    words_in(sql, Dialect::Sqlite).iter().any(|each| each.is(word))
 }
 
 fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>, ServerError> {

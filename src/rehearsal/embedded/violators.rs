@@ -6,6 +6,7 @@ use crate::engine::postgres::violators::Violators;
 use crate::engine::sqlite::apply::{Watch, apply};
 use crate::engine::sqlite::worker;
 use crate::migration::Statement;
+use crate::migration::script::sqlite::{SqliteStatement, kind};
 use crate::rehearsal::{Rehearsal, RehearsalError};
 use crate::snapshot::catalog::qualify;
 use crate::snapshot::sqlite::catalog::{MAIN, written_keys, written_predicate};
@@ -38,10 +39,7 @@ impl Watch for Counter {
         if statement.index != self.statement {
             return Ok(());
         }
-        let words = crate::migration::script::words::words(statement.sql());
-        let Some(table) = words.iter().position(|w| w.is("ON")).and_then(|at| words.get(at + 1)?.name()) else {
-            return Ok(());
-        };
+        let SqliteStatement::CreateIndex { table, .. } = kind(statement.sql()) else { return Ok(()) };
         let keys = written_keys(statement.sql());
         let only = written_predicate(statement.sql()).map_or_else(String::new, |only| format!(" AND ({only})"));
         // Nulls are never equal to each other.

@@ -2,6 +2,8 @@
 
 use super::identity::{Identities, Kind};
 use super::{ColumnKind, Index, IndexOrigin, Schema, Table, TableKind};
+use crate::migration::script::Dialect;
+use crate::migration::script::words::{Word, words_in};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{self, Catalog, Constraint, Relation, RelationDetail, RelationKind, qualify};
 use crate::snapshot::object::TableObject;
@@ -236,7 +238,7 @@ fn keys(index: &Index) -> Vec<String> {
 pub(crate) fn written_keys(sql: &str) -> Vec<String> {
     let Some((inside, _)) = parenthesised(sql) else { return Vec::new() };
     let (mut found, mut depth, mut from) = (Vec::new(), 0usize, 0usize);
-    for word in crate::migration::script::words::words(inside) {
+    for word in words(inside) {
         let at = word.start;
         match word.text {
             "(" => depth += 1,
@@ -265,10 +267,14 @@ pub(crate) fn written_predicate(sql: &str) -> Option<String> {
     Some(predicate.trim().to_owned())
 }
 
+fn words(sql: &str) -> Vec<Word<'_>> {
+    words_in(sql, Dialect::Sqlite)
+}
+
 /// The text inside the first parentheses of a statement, and the text behind them.
 fn parenthesised(sql: &str) -> Option<(&str, &str)> {
     let (mut depth, mut from) = (0usize, None);
-    for word in crate::migration::script::words::words(sql) {
+    for word in words(sql) {
         let at = word.start;
         match word.text {
             "(" => {
