@@ -309,7 +309,7 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if !settings.migrations.is_empty() {
         return Ok(settings.migrations.clone());
     }
-    let homes = detect::homes(&settings.root).map_err(Stop::usage)?;
+    let homes = detect::homes(&settings.root, settings.layout_options.dialect).map_err(Stop::usage)?;
     let names: Vec<String> = homes
         .iter()
         .map(|home| {

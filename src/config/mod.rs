@@ -413,6 +413,7 @@ impl Config {
                 placeholders: file.placeholders.unwrap_or_default().0,
                 transaction: file.transaction.map(|mode| mode.0),
                 out_of_order: file.out_of_order,
+                ..LayoutOptions::default()
             },
             copies,
             production: file.production.unwrap_or_default().into(),

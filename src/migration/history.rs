@@ -1,5 +1,7 @@
 //! What the runner's history table says: which files are pending, which were edited after they ran.
 
+pub mod sqlite;
+
 use super::git::Changed;
 use super::layout::{self, Layout, MigrationFile, MigrationTree, cut};
 use super::{Down, Migration, MigrationError, SourceFile};
@@ -241,8 +243,9 @@ pub fn flag(
     odd: &'static str,
 ) -> Result<bool, MigrationError> {
     match value(row, column, missing)? {
-        "t" | "true" => Ok(true),
-        "f" | "false" => Ok(false),
+        // SQLite's are numbers.
+        "t" | "true" | "1" => Ok(true),
+        "f" | "false" | "0" => Ok(false),
         _ => Err(MigrationError::HistoryRow { row: row.0 + 1, reason: odd }),
     }
 }
@@ -387,7 +390,7 @@ fn migrations(
             name: file.name.clone(),
             layout: tree.layout,
             transaction: grouping.transaction,
-            connection: layout.connection(),
+            connection: layout.connection(tree),
             session: tree.session.clone(),
             statements,
             down,
