@@ -14,6 +14,7 @@ use crate::copy::state::StateDir;
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
 use crate::migration::git::Changed;
 use crate::migration::layout::{self, MigrationTree, Request, detect};
+use crate::migration::script::Dialect;
 use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget::{self, Budget};
 use crate::rehearsal::{Course, Plan, Rehearsal, RehearsalError, SourceFacts, embedded, rehearse};
@@ -99,7 +100,11 @@ impl Job {
         Self::read(settings).map_err(|stop| stop.of(name.as_deref()))
     }
 
-    fn read(settings: Settings) -> Result<Self, Stop> {
+    fn read(mut settings: Settings) -> Result<Self, Stop> {
+        let source = data_source(&settings)?;
+        if let Some(DataSource::Sqlite(_)) = source {
+            settings.layout_options.dialect = Dialect::Sqlite;
+        }
         let loaded = if settings.queries.is_empty() {
             Loaded::default()
         } else {
@@ -114,7 +119,6 @@ impl Job {
         };
         let changed = settings.base.as_ref().map(|base| Changed::since(base, &settings.root));
         let changed = changed.transpose().map_err(Stop::usage)?;
-        let source = data_source(&settings)?;
         if let (Some(source), [_, _, ..]) = (&source, trees.as_slice())
             && source.is_empty()
         {
@@ -399,7 +403,7 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
     if !settings.migrations.is_empty() {
         return Ok(settings.migrations.clone());
     }
-    let homes = detect::homes(&settings.root).map_err(Stop::usage)?;
+    let homes = detect::homes(&settings.root, settings.layout_options.dialect).map_err(Stop::usage)?;
     let names: Vec<String> = homes
         .iter()
         .map(|home| {

@@ -420,6 +420,7 @@ impl Config {
                 placeholders: file.placeholders.unwrap_or_default().0,
                 transaction: file.transaction.map(|mode| mode.0),
                 out_of_order: file.out_of_order,
+                ..LayoutOptions::default()
             },
             copies,
             engine,

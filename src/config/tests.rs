@@ -56,6 +56,7 @@ fn what_the_layout_is_told_is_kept() {
         placeholders: [("schema".to_owned(), "shop".to_owned())].into(),
         transaction: Some(TransactionMode::AllPending),
         out_of_order: Some(true),
+        ..LayoutOptions::default()
     };
     assert_eq!(settings.layout_options, expected);
     assert_eq!(one("").layout_options, LayoutOptions::default());

@@ -144,6 +144,16 @@ pub enum MigrationError {
         /// What, and the next step.
         reason: String,
     },
+    /// A tool whose migrations another engine than the source's runs.
+    #[error(
+        "layout {layout}: that tool knows nothing of {engine}, which the source is: name the layout of the tool that runs these files there with --layout, or `--layout plain` for files without a tool"
+    )]
+    OtherEngine {
+        /// The layout's name.
+        layout: &'static str,
+        /// The engine.
+        engine: &'static str,
+    },
     /// The runner looks at its history and the files, and stops.
     #[error("{layout} refuses to go on: {reason}")]
     Refused {

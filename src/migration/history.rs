@@ -243,6 +243,7 @@ pub fn flag(
     odd: &'static str,
 ) -> Result<bool, MigrationError> {
     match value(row, column, missing)? {
+        // SQLite's are numbers.
         "t" | "true" | "1" => Ok(true),
         "f" | "false" | "0" => Ok(false),
         _ => Err(MigrationError::HistoryRow { row: row.0 + 1, reason: odd }),
@@ -389,7 +390,7 @@ fn migrations(
             name: file.name.clone(),
             layout: tree.layout,
             transaction: grouping.transaction,
-            connection: layout.connection(),
+            connection: layout.connection(tree),
             session: tree.session.clone(),
             statements,
             down,

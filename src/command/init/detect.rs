@@ -2,6 +2,7 @@
 
 use crate::migration::layout::site::Strength;
 use crate::migration::layout::{LayoutOptions, Request, Site, detect};
+use crate::migration::script::Dialect;
 use crate::migration::source_file::name_below;
 use crate::report::human;
 use crate::workload::source;
@@ -212,14 +213,14 @@ struct Seen {
 
 /// What reads a folder, or whose it could be; and why.
 fn layout_of(root: &Path, folder: &Path) -> Option<Seen> {
-    let directory = match detect::dialect_of(folder) {
+    let directory = match detect::dialect_of(folder, Dialect::PostgreSql) {
         Ok(below) => below.map_or_else(|| folder.to_owned(), |(below, _)| below),
         // Only for other databases.
         Err(_) => return None,
     };
     let site = Site::new(&[directory]).ok()?;
     let named = folder.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("migrat"));
-    let mut candidates = detect::candidates(&site);
+    let mut candidates = detect::candidates(&site, Dialect::PostgreSql);
     // Any folder of .sql files may be read somehow: its name or the tool says that it is meant.
     candidates.retain(|each| match each.evidence.strength {
         Strength::Marker => true,

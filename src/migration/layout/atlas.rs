@@ -208,10 +208,10 @@ impl Layout for Atlas {
         Ok(selection)
     }
 
-    fn cut(&self, _tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+    fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         match delimiter::of(&script.file)? {
-            Some(delimiter) => Ok(delimiter.cut(&script.file)),
-            None => super::cut::cut(script),
+            Some(delimiter) => Ok(delimiter.cut(&script.file, tree.dialect())),
+            None => super::cut::cut(script, tree.dialect()),
         }
     }
 
@@ -224,7 +224,7 @@ impl Layout for Atlas {
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
         if !cuts.is_empty() {
-            file.refuse_byte_order_mark(self.name())?;
+            tree.refuse_byte_order_mark(file)?;
         }
         let transaction = mode(tree, file)?;
         let mut notes = Vec::new();
@@ -244,7 +244,7 @@ impl Layout for Atlas {
         Ok(Grouping { transaction, history: Some(history_write(tree, file, cuts.len(), transaction)), notes })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         Connection { settings: LIB_PQ, ..Connection::default() }
     }
 }

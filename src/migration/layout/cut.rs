@@ -1,7 +1,7 @@
 //! Cutting scripts into the statements the runner sends, with what they say once placeholders are filled in.
 
 use super::tree::Script;
-use crate::migration::script::{self, StatementKind, kind};
+use crate::migration::script::{self, Dialect, StatementKind};
 use crate::migration::{MigrationError, SourceFile, Statement};
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub struct Cut {
     pub span: Range<usize>,
     /// What is sent where that is not what the file says.
     pub rendered: Option<String>,
+    /// Whose SQL it is.
+    pub dialect: Dialect,
 }
 
 impl Cut {
@@ -23,23 +25,23 @@ impl Cut {
 
     /// What it is, by its first words.
     pub fn kind(&self, file: &SourceFile) -> StatementKind {
-        kind(self.sql(file))
+        script::kind_in(self.sql(file), self.dialect)
     }
 }
 
-/// The statements of a script as the server itself tells them apart.
+/// The statements of a script as the engine itself tells them apart.
 ///
 /// # Errors
 /// Text that cannot be cut, with file and line.
-pub fn cut(script: &Script) -> Result<Vec<Cut>, MigrationError> {
+pub fn cut(script: &Script, dialect: Dialect) -> Result<Vec<Cut>, MigrationError> {
     let mut cuts = Vec::new();
     for part in &script.parts {
-        let spans = script::split(&script.file.text[part.clone()]).map_err(|mut error| {
+        let spans = script::split_in(&script.file.text[part.clone()], dialect).map_err(|mut error| {
             error.offset += part.start;
             MigrationError::in_script(&script.file, error)
         })?;
         let moved = spans.into_iter().map(|span| span.start + part.start..span.end + part.start);
-        cuts.extend(moved.map(|span| Cut { span, rendered: None }));
+        cuts.extend(moved.map(|span| Cut { span, rendered: None, dialect }));
     }
     Ok(cuts)
 }
@@ -61,6 +63,7 @@ pub struct Rendered<'a> {
     file: &'a SourceFile,
     text: String,
     pieces: Vec<Piece>,
+    dialect: Dialect,
 }
 
 /// A stretch of rendered text.
@@ -77,7 +80,13 @@ struct Piece {
 impl<'a> Rendered<'a> {
     /// Nothing yet.
     pub fn new(file: &'a SourceFile) -> Self {
-        Self { file, text: String::new(), pieces: Vec::new() }
+        Self { file, text: String::new(), pieces: Vec::new(), dialect: Dialect::default() }
+    }
+
+    /// Says whose SQL it is.
+    pub fn in_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// Adds bytes of the file as they are.
@@ -98,7 +107,7 @@ impl<'a> Rendered<'a> {
     /// # Errors
     /// Text that cannot be cut, with file and line.
     pub fn cut(&self) -> Result<Vec<Cut>, MigrationError> {
-        let spans = script::split(&self.text).map_err(|mut error| {
+        let spans = script::split_in(&self.text, self.dialect).map_err(|mut error| {
             error.offset = self.source(error.offset).start;
             MigrationError::in_script(self.file, error)
         })?;
@@ -111,7 +120,7 @@ impl<'a> Rendered<'a> {
         let source = self.source(span.start).start..last.end;
         let text = &self.text[span];
         let rendered = (self.file.text.get(source.clone()) != Some(text)).then(|| text.to_owned());
-        Cut { span: source, rendered }
+        Cut { span: source, rendered, dialect: self.dialect }
     }
 
     /// The rendered text.

@@ -4,7 +4,7 @@ use super::golang_migrate::LIB_PQ;
 use super::sections::{Broken, lines};
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
-    found, literal, sent_as_one_string,
+    found, literal, quoted, sent_as_one_string, sqlite,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -67,11 +67,14 @@ impl Layout for Dbmate {
         let mut tree = MigrationTree::new(self.name(), request);
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let named = Site::new(request.paths)?.dotenv("DBMATE_MIGRATIONS_TABLE");
-        let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "schema_migrations".to_owned()));
+        let named = named.unwrap_or_else(|| "schema_migrations".to_owned());
+        // On SQLite all of it is one name.
+        let table = tree.keep_history(HISTORY, if request.dialect().is_sqlite() { quoted(&named) } else { named });
         // Only a schema that is missing is created, after a first try without.
-        let schema = table.rsplit_once('.').map(|(schema, _)| format!("create schema if not exists {schema}"));
-        tree.create_history.extend(schema);
-        tree.create_history.push(format!("create table if not exists {table} (version varchar primary key)"));
+        let schema = table.rsplit_once('.').filter(|_| !tree.is_sqlite());
+        tree.create_history.extend(schema.map(|(schema, _)| format!("create schema if not exists {schema}")));
+        let length = if tree.is_sqlite() { "(128)" } else { "" };
+        tree.create_history.push(format!("create table if not exists {table} (version varchar{length} primary key)"));
         // Files named one by one come in any order.
         for (file_name, path) in files.into_iter().collect::<BTreeSet<_>>() {
             match version(&file_name) {
@@ -127,9 +130,9 @@ impl Layout for Dbmate {
         Ok(selection)
     }
 
-    fn cut(&self, _tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+    fn cut(&self, tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         Broken::refuse(file)?;
-        super::cut::cut(script)
+        super::cut::cut(script, tree.dialect())
     }
 
     fn grouping(
@@ -143,6 +146,16 @@ impl Layout for Dbmate {
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let is_bare = file.attribute(BARE).is_some();
         let mut notes = Vec::new();
+        if tree.is_sqlite() {
+            let (transaction, in_transaction) = match is_bare {
+                true => (sqlite::one_by_one(source, cuts), false),
+                false => {
+                    let is_open = sqlite::within_runners("dbmate", source, cuts, &mut notes);
+                    (TransactionMode::PerMigration, is_open)
+                }
+            };
+            return Ok(Grouping { transaction, history: history_write(tree, file, in_transaction), notes });
+        }
         // A BEGIN within the transaction is no more than a warning; an end ends it.
         let end = kinds.iter().position(|kind| matches!(kind, StatementKind::Commit | StatementKind::Rollback));
         let transaction = match end {
@@ -164,15 +177,7 @@ impl Layout for Dbmate {
                 source.name
             ));
         }
-        let table = tree.history_table();
-        let version = literal(&file.version);
-        let history = file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
-            table: table.to_owned(),
-            applied: vec![format!("insert into {table} (version) values ({version})")],
-            in_transaction: !is_bare && end.is_none(),
-            undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
-            ..HistoryWrite::default()
-        });
+        let history = history_write(tree, file, !is_bare && end.is_none());
         Ok(Grouping { transaction, history, notes })
     }
 
@@ -195,9 +200,22 @@ impl Layout for Dbmate {
         (Some(grouping.transaction), grouping.history.is_some_and(|history| history.in_transaction))
     }
 
-    fn connection(&self) -> Connection {
-        Connection { settings: LIB_PQ, ..Connection::default() }
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        // Of foreign keys its driver for SQLite says nothing unless the URL does.
+        Connection { settings: if tree.is_sqlite() { "" } else { LIB_PQ }, ..Connection::default() }
     }
+}
+
+/// What is noted down with the last section of a file.
+fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: bool) -> Option<HistoryWrite> {
+    let (table, version) = (tree.history_table(), literal(&file.version));
+    file.attribute(CONTINUES).is_none().then(|| HistoryWrite {
+        table: table.to_owned(),
+        applied: vec![format!("insert into {table} (version) values ({version})")],
+        in_transaction,
+        undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
+        ..HistoryWrite::default()
+    })
 }
 
 /// A pair of sections.

@@ -3,16 +3,16 @@
 
 use super::site::{Strength, folders_in};
 use super::{Evidence, LAYOUTS, Layout, MigrationError, MigrationTree, Request, Site, plain, sqlx};
+use crate::migration::script::Dialect;
 use crate::migration::source_file::name_below;
 use std::path::{Path, PathBuf};
 
-/// Folders in which projects keep the same migrations for several databases: ours, and everybody else's.
+/// Folders in which projects keep the same migrations for several databases: those of each engine, and everybody else's.
 const POSTGRES: [&str; 5] = ["postgres", "postgresql", "pg", "psql", "pgsql"];
-const OTHERS: [&str; 14] = [
+const SQLITE: [&str; 2] = ["sqlite", "sqlite3"];
+const OTHERS: [&str; 12] = [
     "mysql",
     "mariadb",
-    "sqlite",
-    "sqlite3",
     "mssql",
     "sqlserver",
     "oracle",
@@ -25,14 +25,30 @@ const OTHERS: [&str; 14] = [
     "h2",
 ];
 
-/// Whether a folder or a part of a file name stands for PostgreSQL.
-pub(super) fn is_ours(name: &str) -> bool {
-    POSTGRES.iter().any(|known| name.eq_ignore_ascii_case(known))
+/// Whether a folder or a part of a file name stands for this engine.
+pub(super) fn is_ours(name: &str, dialect: Dialect) -> bool {
+    let names: &[&str] = match dialect {
+        Dialect::PostgreSql => &POSTGRES,
+        Dialect::Sqlite => &SQLITE,
+    };
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether a folder or a part of a file name stands for another database.
-pub(super) fn is_others(name: &str) -> bool {
-    OTHERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+pub(super) fn is_others(name: &str, dialect: Dialect) -> bool {
+    let all = POSTGRES.iter().chain(&SQLITE).chain(&OTHERS);
+    !is_ours(name, dialect) && all.into_iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Refuses a tool that knows nothing of the engine.
+///
+/// # Errors
+/// It does not.
+pub(super) fn refuse_unsupported(layout: &dyn Layout, dialect: Dialect) -> Result<(), MigrationError> {
+    if layout.supports(dialect) {
+        return Ok(());
+    }
+    Err(MigrationError::OtherEngine { layout: layout.name(), engine: dialect.engine() })
 }
 
 /// Tools whose lines are known and whose files are not read.
@@ -47,9 +63,11 @@ pub struct Detected {
 }
 
 /// The layouts for which most speaks; several when nothing on disk tells them apart.
-pub fn candidates(site: &Site) -> Vec<Detected> {
+pub fn candidates(site: &Site, dialect: Dialect) -> Vec<Detected> {
     let mut found: Vec<Detected> =
         LAYOUTS.into_iter().filter_map(|layout| Some(Detected { layout, evidence: layout.detect(site)? })).collect();
+    // Names alone may always be another tool's, one that knows the engine.
+    found.retain(|each| each.evidence.strength > Strength::Names || each.layout.supports(dialect));
     let strongest = found.iter().map(|each| each.evidence.strength).max();
     found.retain(|each| Some(each.evidence.strength) == strongest);
     found
@@ -68,15 +86,15 @@ pub struct Home {
 ///
 /// # Errors
 /// A folder that cannot be read.
-pub fn homes(root: &Path) -> Result<Vec<Home>, MigrationError> {
+pub fn homes(root: &Path, dialect: Dialect) -> Result<Vec<Home>, MigrationError> {
     let mut names: Vec<&str> = LAYOUTS.into_iter().flat_map(Layout::homes).copied().collect();
     names.sort_unstable();
     names.dedup();
     let mut found: Vec<Home> = Vec::new();
     for directory in names.into_iter().map(|name| (name, root.join(name))).filter(|(_, path)| path.is_dir()) {
         let (name, directory) = directory;
-        let below = dialect_of(&directory).ok().flatten().map(|(below, _)| below);
-        let mut candidates = candidates(&Site::new(&[below.unwrap_or_else(|| directory.clone())])?);
+        let below = dialect_of(&directory, dialect).ok().flatten().map(|(below, _)| below);
+        let mut candidates = candidates(&Site::new(&[below.unwrap_or_else(|| directory.clone())])?, dialect);
         // What merely looks like a tool's files has to lie where that tool looks for them.
         candidates.retain(|each| each.evidence.strength >= Strength::Contents || each.layout.homes().contains(&name));
         candidates.retain(|each| each.evidence.strength > Strength::Fallback);
@@ -92,13 +110,13 @@ pub(super) fn detect(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrat
     if let [directory] = request.paths
         && directory.is_dir()
     {
-        return match dialect_of(directory)? {
+        return match dialect_of(directory, request.dialect())? {
             Some((below, note)) => {
                 let mut trees = in_directory(&Request { paths: &[below], ..*request })?;
                 trees.iter_mut().for_each(|tree| tree.notes.push(note.clone()));
                 Ok(trees)
             }
-            None => match home_below(directory)? {
+            None => match home_below(directory, request.dialect())? {
                 Some(home) => {
                     let note = kept_in(&home);
                     let mut trees = in_directory(&Request { paths: &[home], ..*request })?;
@@ -161,14 +179,14 @@ fn in_several<'a>(directory: &Path, homes: impl Iterator<Item = &'a PathBuf>) ->
 
 /// The one folder in which the project in `directory` keeps migrations, when `directory` itself holds none: scripts
 /// that bear no tool's names or lines, such as a dump, do not count.
-fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
+fn home_below(directory: &Path, dialect: Dialect) -> Result<Option<PathBuf>, MigrationError> {
     let site = Site::new(&[directory.to_owned()])?;
     if site.tool_by_contents().is_some()
-        || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Fallback)
+        || candidates(&site, dialect).iter().any(|each| each.evidence.strength > Strength::Fallback)
     {
         return Ok(None);
     }
-    let mut found = homes(directory)?;
+    let mut found = homes(directory, dialect)?;
     match found.len() {
         0 => Ok(None),
         1 => Ok(Some(found.remove(0).directory)),
@@ -178,17 +196,22 @@ fn home_below(directory: &Path) -> Result<Option<PathBuf>, MigrationError> {
 
 fn in_directory(request: &Request<'_>) -> Result<Vec<MigrationTree>, MigrationError> {
     let site = Site::new(request.paths)?;
-    refuse_unread(&site, request.root)?;
-    let candidates = candidates(&site);
+    refuse_unread(&site, request)?;
+    let candidates = candidates(&site, request.dialect());
     // Where the history may still say that it is another tool, it is asked first.
     if let [Detected { layout, evidence }] = candidates.as_slice()
         && evidence.strength > Strength::Names
     {
         layout.understands().check(layout.name(), request.options)?;
     }
+    if let Some(first) = candidates.first()
+        && !candidates.iter().any(|each| each.layout.supports(request.dialect()))
+    {
+        refuse_unsupported(first.layout, request.dialect())?;
+    }
     let mut trees = Vec::new();
     let mut refusals = Vec::new();
-    for Detected { layout, evidence } in candidates {
+    for Detected { layout, evidence } in candidates.into_iter().filter(|each| each.layout.supports(request.dialect())) {
         match layout.read(request) {
             Ok(tree) => trees.push(MigrationTree { detected: Some(below(&evidence.why, request.root)), ..tree }),
             Err(error) => refusals.push(error),
@@ -217,7 +240,7 @@ fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrati
     if folders.len() != 1 || request.paths.iter().any(|path| path.is_dir()) {
         for path in request.paths {
             let site = Site::new(std::slice::from_ref(path))?;
-            refuse_unread(&site, request.root)?;
+            refuse_unread(&site, request)?;
             if let Some((tool, why)) = site.tool_by_contents() {
                 return Err(foreign(request, tool, why));
             }
@@ -225,12 +248,13 @@ fn named_one_by_one(request: &Request<'_>) -> Result<Vec<MigrationTree>, Migrati
         return plain();
     }
     let site = Site::new(request.paths)?;
-    refuse_unread(&site, request.root)?;
-    let mut certain = candidates(&site);
+    refuse_unread(&site, request)?;
+    let mut certain = candidates(&site, request.dialect());
     certain.retain(|each| each.evidence.strength >= Strength::Contents);
     match certain.as_slice() {
         [] => plain(),
         [Detected { layout, evidence }] => {
+            refuse_unsupported(*layout, request.dialect())?;
             layout.understands().check(layout.name(), request.options)?;
             let tree = layout.read(request)?;
             Ok(vec![MigrationTree { detected: Some(below(&evidence.why, request.root)), ..tree }])
@@ -251,12 +275,12 @@ pub fn alternatives(tree: &MigrationTree, root: &Path) -> Vec<MigrationTree> {
     let Ok(site) = Site::new(paths) else { return Vec::new() };
     if tree.options.pattern.is_some()
         || site.tool_by_contents().is_some()
-        || candidates(&site).iter().any(|each| each.evidence.strength > Strength::Names)
+        || candidates(&site, tree.dialect()).iter().any(|each| each.evidence.strength > Strength::Names)
     {
         return Vec::new();
     }
     let request = Request { paths, root, options: &tree.options };
-    let others = LAYOUTS.into_iter().filter(|layout| layout.name() != tree.layout);
+    let others = LAYOUTS.into_iter().filter(|layout| layout.name() != tree.layout && layout.supports(tree.dialect()));
     others.filter_map(|layout| layout.read(&request).ok()).filter(|other| other.history.is_some()).collect()
 }
 
@@ -275,11 +299,12 @@ fn foreign(request: &Request<'_>, tool: &str, why: &str) -> MigrationError {
 }
 
 /// What no layout reads is refused, and so is what only the fallback would read although it bears a tool's lines.
-fn refuse_unread(site: &Site, root: &Path) -> Result<(), MigrationError> {
-    let fallback = || candidates(site).iter().all(|each| each.evidence.strength == Strength::Fallback);
+fn refuse_unread(site: &Site, request: &Request<'_>) -> Result<(), MigrationError> {
+    let fallback =
+        || candidates(site, request.dialect()).iter().all(|each| each.evidence.strength == Strength::Fallback);
     match site.tool_by_contents() {
         Some((tool, why)) if UNREAD.contains(&tool) || fallback() => Err(MigrationError::ForeignLayout {
-            found: name_below(&site.directory, root),
+            found: name_below(&site.directory, request.root),
             tool: tool.to_owned(),
             why: why.to_owned(),
         }),
@@ -293,21 +318,22 @@ pub fn ambiguous<'a>(path: &Path, candidates: impl Iterator<Item = (&'a str, &'a
     MigrationError::Ambiguous { path: path.to_owned(), candidates: candidates.join(" or ") }
 }
 
-/// The folder for PostgreSQL below one that holds nothing but folders for several databases, and what to say about it.
+/// The folder for an engine below one that holds nothing but folders for several databases, and what to say about it.
 ///
 /// # Errors
 /// Folders for other databases only.
-pub fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, MigrationError> {
+pub fn dialect_of(directory: &Path, dialect: Dialect) -> Result<Option<(PathBuf, String)>, MigrationError> {
     if super::files_in(directory)?.iter().any(|(name, _)| name.ends_with(".sql")) {
         return Ok(None);
     }
     let folders = folders_in(directory)?;
-    let others: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_others(name)).collect();
-    let ours: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_ours(name)).collect();
+    let others: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_others(name, dialect)).collect();
+    let ours: Vec<&str> = folders.iter().map(String::as_str).filter(|name| is_ours(name, dialect)).collect();
     match (ours.as_slice(), others.as_slice()) {
         ([ours], _) => {
             let beside = if others.is_empty() { String::new() } else { format!("; {} left alone", others.join(", ")) };
-            Ok(Some((directory.join(ours), format!("{ours}/ is PostgreSQL's part of {}{beside}", directory.display()))))
+            let engine = dialect.engine();
+            Ok(Some((directory.join(ours), format!("{ours}/ is {engine}'s part of {}{beside}", directory.display()))))
         }
         ([], []) => Ok(None),
         ([], others) => Err(MigrationError::NoMigrations {
@@ -316,7 +342,7 @@ pub fn dialect_of(directory: &Path) -> Result<Option<(PathBuf, String)>, Migrati
         }),
         (several, _) => Err(MigrationError::NoMigrations {
             path: directory.to_owned(),
-            hint: format!("several folders could be PostgreSQL's: {}; name one of them", several.join(", ")),
+            hint: format!("several folders could be {}'s: {}; name one of them", dialect.engine(), several.join(", ")),
         }),
     }
 }

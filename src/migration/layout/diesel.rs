@@ -2,7 +2,7 @@
 
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version,
+    Understands, in_runners_transaction, literal, migration_folders, sent_as_one_string, sort_by_version, sqlite,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection};
 use crate::migration::script::StatementKind;
@@ -77,6 +77,7 @@ impl Layout for Diesel {
             "CREATE TABLE IF NOT EXISTS {table} (\n       version VARCHAR(50) PRIMARY KEY NOT NULL,\n       \
              run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n)"
         )];
+        sqlite::note_bundled(&mut tree, &Site::new(request.paths)?, "Diesel");
         let paths = match request.paths {
             [all] if all.is_dir() => vec![directory(&Site::new(request.paths)?)?],
             several => several.to_vec(),
@@ -112,11 +113,12 @@ impl Layout for Diesel {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         if source.text.is_empty() {
             return Err(MigrationError::EmptyFile { file: source.name.clone() });
         }
-        if cuts.is_empty() {
+        // On SQLite nothing of it reaches the server, which has nothing against it.
+        if cuts.is_empty() && !tree.is_sqlite() {
             return Err(MigrationError::Content {
                 file: source.name.clone(),
                 line: 1,
@@ -125,7 +127,16 @@ impl Layout for Diesel {
         }
         let mut notes = Vec::new();
         let in_transaction = file.attribute(IN_TRANSACTION) != Some("false");
-        let transaction = if in_transaction {
+        let mut row_in_transaction = in_transaction;
+        let transaction = if tree.is_sqlite() {
+            match in_transaction {
+                true => {
+                    row_in_transaction = sqlite::within_runners("Diesel", source, cuts, &mut notes);
+                    TransactionMode::PerMigration
+                }
+                false => sqlite::one_by_one(source, cuts),
+            }
+        } else if in_transaction {
             in_runners_transaction("Diesel", source, cuts, &mut notes)
         } else {
             let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
@@ -142,14 +153,17 @@ impl Layout for Diesel {
         let history = HistoryWrite {
             table: table.to_owned(),
             applied: vec![format!("INSERT INTO {table} (\"version\") VALUES ({version})")],
-            in_transaction,
+            in_transaction: row_in_transaction,
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        if tree.is_sqlite() {
+            return sqlite::connection(tree);
+        }
         Connection { settings: "SET TIME ZONE 'UTC'", ..Connection::default() }
     }
 }

@@ -111,7 +111,7 @@ impl Layout for Drizzle {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         let mut notes = Vec::new();
         let commits = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
         let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {

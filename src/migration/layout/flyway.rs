@@ -116,11 +116,11 @@ impl Layout for Flyway {
 
     fn cut(&self, tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         if file.attribute("placeholderReplacement") == Some("false") {
-            return cut::cut(script);
+            return cut::cut(script, tree.dialect());
         }
         let mut cuts = Vec::new();
         for part in &script.parts {
-            cuts.extend(fill_in(tree, script, part)?.cut()?);
+            cuts.extend(fill_in(tree, script, part)?.in_dialect(tree.dialect()).cut()?);
         }
         Ok(cuts)
     }
@@ -164,7 +164,7 @@ impl Layout for Flyway {
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         Connection {
             fresh_for_each: false,
             // What its driver asks for; the time zone is the one of the machine Flyway runs on.
@@ -355,7 +355,7 @@ fn fill_in<'a>(
 ) -> Result<cut::Rendered<'a>, MigrationError> {
     let settings = Settings::new(&tree.attributes);
     if !settings.flag("placeholderReplacement", true) {
-        let mut rendered = cut::Rendered::new(&script.file);
+        let mut rendered = cut::Rendered::new(&script.file).in_dialect(tree.dialect());
         rendered.copy(part.clone());
         return Ok(rendered);
     }

@@ -2,10 +2,10 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, found, sent_as_one_string,
+    files_in, found, sent_as_one_string, sqlite,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
-use crate::migration::script::StatementKind;
+use crate::migration::script::{Dialect, StatementKind};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,12 +28,12 @@ struct Name<'a> {
     /// Without the database it is for.
     identifier: &'a str,
     is_down: bool,
-    dialect: Dialect<'a>,
+    database: Database<'a>,
 }
 
 /// Which database a name says it is for: `7_orders.postgres.up.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect<'a> {
+enum Database<'a> {
     Any,
     Ours,
     Other(&'a str),
@@ -41,21 +41,22 @@ enum Dialect<'a> {
 
 impl<'a> Name<'a> {
     /// `None` for files that golang-migrate passes over. Their ending is free.
-    fn parse(file_name: &'a str) -> Option<Self> {
+    fn parse(file_name: &'a str, dialect: Dialect) -> Option<Self> {
         let (version, rest) = file_name.split_once('_')?;
         let is_number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
         let version = version.parse().ok().filter(|_| is_number)?;
         let (up, down) = (rest.rfind(".up."), rest.rfind(".down."));
         let identifier = &rest[..up.max(down)?];
         let parts = || identifier.split('.').enumerate().skip(1);
-        let dialect = parts().find_map(|(_, part)| match part {
-            part if super::detect::is_ours(part) => Some(Dialect::Ours),
-            part if super::detect::is_others(part) => Some(Dialect::Other(part)),
+        let database = parts().find_map(|(_, part)| match part {
+            part if super::detect::is_ours(part, dialect) => Some(Database::Ours),
+            part if super::detect::is_others(part, dialect) => Some(Database::Other(part)),
             _ => None,
         });
-        let dialect = dialect.unwrap_or(Dialect::Any);
-        let identifier = if dialect == Dialect::Any { identifier } else { identifier.split('.').next().unwrap_or("") };
-        Some(Self { version, identifier, is_down: down > up, dialect })
+        let database = database.unwrap_or(Database::Any);
+        let identifier =
+            if database == Database::Any { identifier } else { identifier.split('.').next().unwrap_or("") };
+        Some(Self { version, identifier, is_down: down > up, database })
     }
 }
 
@@ -79,7 +80,7 @@ impl Layout for GolangMigrate {
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // Ent has Atlas write these files, directives and sums included.
         if site.tool_by_contents().is_some_and(|(tool, _)| tool != "atlas")
-            || !site.every_script(|name| Name::parse(name).is_some())
+            || !site.every_script(|name| Name::parse(name, Dialect::default()).is_some())
         {
             return None;
         }
@@ -93,9 +94,15 @@ impl Layout for GolangMigrate {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let table = tree.keep_history(HISTORY, "schema_migrations");
-        tree.create_history = vec![format!(
-            "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
-        )];
+        tree.create_history = match request.dialect() {
+            Dialect::PostgreSql => vec![format!(
+                "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary key, dirty boolean not null)"
+            )],
+            Dialect::Sqlite => vec![
+                format!("CREATE TABLE IF NOT EXISTS {table} (version uint64,dirty bool)"),
+                format!("CREATE UNIQUE INDEX IF NOT EXISTS version_unique ON {table} (version)"),
+            ],
+        };
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         collect(files, &folder, &mut tree)?;
         tree.refuse_empty(&directory, "files named <number>_<title>.up.sql")?;
@@ -130,8 +137,8 @@ impl Layout for GolangMigrate {
 
     fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         match tree.options.transaction {
-            Some(TransactionMode::None) => Ok(cut_at_semicolons(script)),
-            _ => super::cut::cut(script),
+            Some(TransactionMode::None) if !tree.is_sqlite() => Ok(cut_at_semicolons(script)),
+            _ => super::cut::cut(script, tree.dialect()),
         }
     }
 
@@ -144,31 +151,41 @@ impl Layout for GolangMigrate {
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
         if !cuts.is_empty() {
-            file.refuse_byte_order_mark(self.name())?;
+            tree.refuse_byte_order_mark(file)?;
         }
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
+        let mut notes = Vec::new();
         let transaction = match tree.options.transaction {
+            // As `x-no-tx-wrap` says.
+            Some(TransactionMode::None) if tree.is_sqlite() => sqlite::one_by_one(source, cuts),
+            _ if tree.is_sqlite() => {
+                sqlite::within_runners("golang-migrate", source, cuts, &mut notes);
+                TransactionMode::PerMigration
+            }
             Some(TransactionMode::None) if !kinds.iter().any(StatementKind::is_transaction_control) => {
                 TransactionMode::None
             }
             Some(TransactionMode::None) => TransactionMode::Explicit,
             _ => sent_as_one_string(&kinds),
         };
-        let history = Some(history_write(tree.history_table(), &file.version, previous));
-        Ok(Grouping { transaction, history, notes: Vec::new() })
+        let history = Some(history_write(tree, &file.version, previous));
+        Ok(Grouping { transaction, history, notes })
     }
 
-    fn connection(&self) -> Connection {
-        Connection { settings: LIB_PQ, ..Connection::default() }
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        // Of foreign keys its drivers for SQLite say nothing unless the URL does.
+        Connection { settings: if tree.is_sqlite() { "" } else { LIB_PQ }, ..Connection::default() }
     }
 }
 
 /// The row is written anew before and after each file, each time in a transaction of its own.
-fn history_write(table: &str, version: &str, previous: Option<&str>) -> HistoryWrite {
+fn history_write(tree: &MigrationTree, version: &str, previous: Option<&str>) -> HistoryWrite {
+    let table = tree.history_table();
+    let empty = if tree.is_sqlite() { "DELETE FROM" } else { "TRUNCATE" };
     let set = |dirty: bool| {
         vec![
             "BEGIN".to_owned(),
-            format!("TRUNCATE {table}"),
+            format!("{empty} {table}"),
             format!("INSERT INTO {table} (version, dirty) VALUES ({version}, {dirty})"),
             "COMMIT".to_owned(),
         ]
@@ -194,7 +211,7 @@ fn cut_at_semicolons(script: &Script) -> Vec<Cut> {
             let sql = piece.trim_end_matches(';').trim();
             if !sql.is_empty() {
                 let start = at + (piece.len() - piece.trim_start().len());
-                cuts.push(Cut { span: start..start + sql.len(), rendered: None });
+                cuts.push(Cut { span: start..start + sql.len(), rendered: None, dialect: Dialect::PostgreSql });
             }
             at += piece.len();
         }
@@ -221,7 +238,7 @@ fn collect(files: Vec<(String, PathBuf)>, folder: &Folder, tree: &mut MigrationT
     let mut pairs: BTreeMap<u64, Pair> = BTreeMap::new();
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for (file_name, path) in files {
-        let Some(name) = Name::parse(&file_name) else {
+        let Some(name) = Name::parse(&file_name, tree.dialect()) else {
             if file_name.ends_with(".sql") {
                 tree.notes.push(format!(
                     "{file_name}: passed over as golang-migrate does: not named <number>_<title>.up.sql, with a number below 2^64"
@@ -229,12 +246,12 @@ fn collect(files: Vec<(String, PathBuf)>, folder: &Folder, tree: &mut MigrationT
             }
             continue;
         };
-        if let Dialect::Other(dialect) = name.dialect {
-            *others.entry(dialect.to_owned()).or_default() += 1;
+        if let Database::Other(other) = name.database {
+            *others.entry(other.to_owned()).or_default() += 1;
             continue;
         }
         let pair = pairs.entry(name.version).or_default();
-        let is_ours = name.dialect == Dialect::Ours;
+        let is_ours = name.database == Database::Ours;
         let side = if name.is_down { &mut pair.down } else { &mut pair.up };
         if side.as_ref().is_some_and(|there| there.is_ours && !is_ours) {
             continue;

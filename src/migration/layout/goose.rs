@@ -3,10 +3,10 @@
 use super::sections::{Broken, lines, trimmed};
 use super::{
     Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands, files_in,
-    found, sort_by_version,
+    found, sort_by_version, sqlite,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, flag, value};
-use crate::migration::script::{ScriptErrorKind, StatementKind};
+use crate::migration::script::{Dialect, ScriptErrorKind, StatementKind, split_in};
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -103,7 +103,7 @@ impl Layout for Goose {
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let named = Site::new(request.paths)?.dotenv("GOOSE_TABLE");
         let table = tree.keep_history(HISTORY, named.unwrap_or_else(|| "goose_db_version".to_owned()));
-        tree.create_history = create_history(&table);
+        tree.create_history = create_history(&table, tree.dialect());
         let mut read = Vec::new();
         let mut code = Vec::new();
         for (file_name, path) in files {
@@ -179,9 +179,12 @@ impl Layout for Goose {
         Broken::refuse(file)?;
         let mut cuts = Vec::new();
         for chunk in interpolate::chunks(script, &tree.options.placeholders)? {
+            let chunk = chunk.in_dialect(tree.dialect());
             let whole = trimmed(chunk.text(), 0..chunk.text().len());
             match chunk.cut() {
-                Ok(several) if several.len() > 1 && file.attribute(BARE).is_some() => cuts.push(chunk.place(whole)),
+                Ok(several) if several.len() > 1 && file.attribute(BARE).is_some() && !tree.is_sqlite() => {
+                    cuts.push(chunk.place(whole))
+                }
                 Ok(statements) => cuts.extend(statements),
                 // Cut in the wrong place: that is what goose sends, and the server's to refuse.
                 Err(MigrationError::Script { kind, .. }) if is_cut_off(&kind) => cuts.push(chunk.place(whole)),
@@ -203,14 +206,27 @@ impl Layout for Goose {
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let control = kinds.iter().position(StatementKind::is_transaction_control);
         let is_bare = file.attribute(BARE).is_some();
+        let torn = |cut: &&Cut| {
+            let sql = cut.sql(source);
+            split_in(sql, cut.dialect).is_err() || cut.dialect.is_sqlite() && sqlite::is_torn(sql)
+        };
+        let torn = cuts.iter().find(torn);
+        let mut row_in_transaction = !is_bare && control.is_none();
         let transaction = match control {
+            _ if tree.is_sqlite() && is_bare => sqlite::one_by_one(source, cuts),
+            _ if tree.is_sqlite() => {
+                let mut said = Vec::new();
+                row_in_transaction = sqlite::within_runners("goose", source, cuts, &mut said);
+                // The END of a trigger that is cut off ends no transaction.
+                notes.extend(said.into_iter().filter(|_| torn.is_none()));
+                TransactionMode::PerMigration
+            }
             Some(0) => TransactionMode::Explicit,
             Some(_) if is_bare => TransactionMode::Explicit,
             None if is_bare => TransactionMode::None,
             _ => TransactionMode::PerMigration,
         };
-        let torn = cuts.iter().find(|cut| crate::migration::script::split(cut.sql(source)).is_err());
-        if let Some(at) = control.filter(|_| !is_bare && torn.is_none()) {
+        if let Some(at) = control.filter(|_| !is_bare && torn.is_none() && !tree.is_sqlite()) {
             let line = source.position(cuts[at].span.start).line;
             notes.push(format!(
                 "{}:{line}: the script commits by itself, so goose writes its history row outside the script's transaction",
@@ -226,13 +242,14 @@ impl Layout for Goose {
         }
         let table = tree.history_table();
         let version = &file.version;
+        let max = if tree.is_sqlite() { "max" } else { "pg_catalog.max" };
         let history = HistoryWrite {
             table: table.to_owned(),
             applied: vec![format!("INSERT INTO {table} (version_id, is_applied) VALUES ({version}, true)")],
-            in_transaction: !is_bare && control.is_none(),
+            in_transaction: row_in_transaction,
             // Rows of earlier ups and downs may stay.
             undo: vec![format!(
-                "DELETE FROM {table} WHERE id = (SELECT pg_catalog.max(id) FROM {table} WHERE version_id = {version})"
+                "DELETE FROM {table} WHERE id = (SELECT {max}(id) FROM {table} WHERE version_id = {version})"
             )],
             ..HistoryWrite::default()
         };
@@ -254,14 +271,20 @@ fn applied(rows: &[Row]) -> Result<HashSet<i64>, MigrationError> {
     Ok(applied)
 }
 
-fn create_history(table: &str) -> Vec<String> {
+fn create_history(table: &str, dialect: Dialect) -> Vec<String> {
+    let columns = match dialect {
+        Dialect::PostgreSql => {
+            "id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,\n    version_id bigint NOT NULL,\n    \
+             is_applied boolean NOT NULL,\n    tstamp timestamp NOT NULL DEFAULT now()"
+        }
+        Dialect::Sqlite => {
+            "id INTEGER PRIMARY KEY AUTOINCREMENT,\n    version_id INTEGER NOT NULL,\n    \
+             is_applied INTEGER NOT NULL,\n    tstamp TIMESTAMP DEFAULT (datetime('now'))"
+        }
+    };
     vec![
         "BEGIN".to_owned(),
-        format!(
-            "CREATE TABLE {table} (\n    id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,\n    \
-             version_id bigint NOT NULL,\n    is_applied boolean NOT NULL,\n    \
-             tstamp timestamp NOT NULL DEFAULT now()\n)"
-        ),
+        format!("CREATE TABLE {table} (\n    {columns}\n)"),
         format!("INSERT INTO {table} (version_id, is_applied) VALUES (0, true)"),
         "COMMIT".to_owned(),
     ]
@@ -273,6 +296,7 @@ fn is_cut_off(kind: &ScriptErrorKind) -> bool {
         ScriptErrorKind::UnterminatedComment
             | ScriptErrorKind::UnterminatedString
             | ScriptErrorKind::UnterminatedIdentifier
+            | ScriptErrorKind::UnterminatedQuote(_)
             | ScriptErrorKind::UnterminatedDollarQuote(_)
     )
 }

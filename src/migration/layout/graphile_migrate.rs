@@ -10,6 +10,7 @@ use super::{
     files_in, hex, in_runners_transaction, literal, one_directory, sent_as_one_string,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::script::Dialect;
 use crate::migration::script::StatementKind;
 use crate::migration::{HistoryWrite, MigrationError, SourceFile};
 use settings::Settings;
@@ -45,6 +46,10 @@ impl Layout for GraphileMigrate {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn supports(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::PostgreSql
     }
 
     fn understands(&self) -> Understands {
@@ -152,7 +157,7 @@ impl Layout for GraphileMigrate {
         let source = file.file();
         let mut notes = Vec::new();
         if file.attribute(CURRENT).is_some() {
-            file.refuse_byte_order_mark(self.name())?;
+            tree.refuse_byte_order_mark(file)?;
             notes.push(format!(
                 "{}: not committed yet, so `graphile-migrate migrate` leaves it alone: rehearsed as {}.sql, which `commit` will make of it",
                 source.name, file.version

@@ -205,7 +205,7 @@ impl Layout for Liquibase {
         let mut cuts = Vec::new();
         for piece in pieces {
             // The driver tells statements apart as the server does, in whatever Liquibase hands it.
-            let spans = script::split(&rendered.text()[piece.clone()]).map_err(|error| {
+            let spans = script::split_in(&rendered.text()[piece.clone()], tree.dialect()).map_err(|error| {
                 let at = piece.start + error.offset;
                 let cut_through = piece.end < rendered.text().len()
                     && matches!(error.kind, ScriptErrorKind::UnterminatedDollarQuote(_));
@@ -261,7 +261,7 @@ impl Layout for Liquibase {
         write::files(tree, replaced).map(Some)
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         // What the JDBC driver asks for, whatever the role has set; its time zone is that of its machine.
         Connection { settings: "SET DateStyle TO 'ISO'; SET extra_float_digits TO 3", ..Connection::default() }
     }
@@ -399,7 +399,7 @@ fn name_apart(files: &mut [MigrationFile]) -> Result<(), MigrationError> {
 
 /// A script's text with properties filled in; what has no value stays.
 fn render<'a>(tree: &MigrationTree, script: &'a Script) -> Rendered<'a> {
-    let mut rendered = Rendered::new(&script.file);
+    let mut rendered = Rendered::new(&script.file).in_dialect(tree.dialect());
     for part in &script.parts {
         let mut at = part.start;
         let text = &script.file.text[..part.end];

@@ -22,6 +22,7 @@ pub mod refinery;
 mod sections;
 pub mod site;
 pub mod sqitch;
+mod sqlite;
 pub mod sqlx;
 pub mod supabase;
 pub mod tern;
@@ -37,7 +38,7 @@ pub(crate) use tree::ANY_TRANSACTION;
 pub use tree::{LayoutOptions, MigrationFile, MigrationTree, Request, Script, Understands};
 
 use super::history::{Row, Selection};
-use super::script::StatementKind;
+use super::script::{Dialect, StatementKind};
 use super::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use sha2::Digest;
 use writing::{File, Replacement};
@@ -73,8 +74,8 @@ pub trait Layout: Sync {
     ///
     /// # Errors
     /// Text that cannot be cut, a placeholder without a value.
-    fn cut(&self, _tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
-        cut::cut(script)
+    fn cut(&self, tree: &MigrationTree, _file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+        cut::cut(script, tree.dialect())
     }
 
     /// How the tool runs one pending file and what it notes down. `previous` is the version that is the newest when it
@@ -115,8 +116,13 @@ pub trait Layout: Sync {
         Ok(None)
     }
 
+    /// Whether the tool runs migrations of an engine.
+    fn supports(&self, _dialect: Dialect) -> bool {
+        true
+    }
+
     /// How the tool connects.
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         Connection::default()
     }
 }
@@ -184,6 +190,7 @@ pub fn read(request: &Request<'_>, layout: Option<&str>) -> Result<Vec<Migration
         }),
         (Some(name), _) => {
             let layout = named(name)?;
+            detect::refuse_unsupported(layout, request.dialect())?;
             layout.understands().check(layout.name(), request.options)?;
             Ok(vec![detect::as_asked(layout, request)?])
         }

@@ -6,6 +6,7 @@ use super::{
     cut, files_in, found, literal,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection};
+use crate::migration::script::Dialect;
 use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
@@ -37,6 +38,10 @@ impl Layout for NodePgMigrate {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations"]
+    }
+
+    fn supports(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::PostgreSql
     }
 
     fn understands(&self) -> Understands {
@@ -91,7 +96,7 @@ impl Layout for NodePgMigrate {
         }
     }
 
-    fn cut(&self, _tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
+    fn cut(&self, tree: &MigrationTree, file: &MigrationFile, script: &Script) -> Result<Vec<Cut>, MigrationError> {
         if file.attribute(IS_CODE).is_some() {
             return Err(MigrationError::FileName {
                 file: script.file.name.clone(),
@@ -100,7 +105,7 @@ impl Layout for NodePgMigrate {
                     .to_owned(),
             });
         }
-        cut::cut(script)
+        cut::cut(script, tree.dialect())
     }
 
     fn grouping(
@@ -113,7 +118,7 @@ impl Layout for NodePgMigrate {
         let source = file.file();
         let begin = file.up.parts.first().map_or(0, |part| part.start);
         if source.text[..begin].trim().is_empty() {
-            file.refuse_byte_order_mark(self.name())?;
+            tree.refuse_byte_order_mark(file)?;
         }
         let mut notes = Vec::new();
         if begin == 0 && file.down.as_ref().is_some_and(|down| Arc::ptr_eq(&down.file, source)) && runs_its_undo(file) {

@@ -1,4 +1,4 @@
-//! Plain SQL files, run as `psql -f` runs them: each statement commits by itself unless the script says otherwise.
+//! Plain SQL files, run as `psql -f` or the `sqlite3` shell runs them: each statement commits by itself unless the script says otherwise.
 
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
@@ -82,8 +82,8 @@ impl Layout for Plain {
         Ok(Grouping { transaction, history: None, notes: Vec::new() })
     }
 
-    fn connection(&self) -> Connection {
-        // `psql -f` opens a connection for each file.
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
+        // `psql -f` opens a connection for each file, and so does the `sqlite3` shell, which leaves foreign keys off.
         Connection { fresh_for_each: true, ..Connection::default() }
     }
 }
@@ -93,6 +93,9 @@ impl Layout for Plain {
 /// # Errors
 /// A transaction that is begun and never ended.
 pub(super) fn own_transactions(source: &SourceFile, cuts: &[Cut]) -> Result<TransactionMode, MigrationError> {
+    if cuts.iter().any(|cut| cut.dialect.is_sqlite()) {
+        return super::sqlite::own_transactions(source, cuts);
+    }
     let mut is_explicit = false;
     let mut open = None;
     for cut in cuts {

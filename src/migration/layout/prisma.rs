@@ -145,7 +145,7 @@ impl Layout for Prisma {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let mut notes = Vec::new();
         let transaction = if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {

@@ -2,10 +2,11 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, found, in_runners_transaction, literal, sort_by_version,
+    files_below, found, in_runners_transaction, literal, sort_by_version, sqlite,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing, value};
-use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::script::Dialect;
+use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use siphasher::sip::SipHasher13;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -107,6 +108,7 @@ impl Layout for Refinery {
         if site.depends_on(&[ASYNC]).is_some() {
             tree.attributes.insert(ASYNC.to_owned(), "true".to_owned());
         }
+        sqlite::note_bundled(&mut tree, &site, "refinery");
         let table = tree.keep_history(HISTORY, "refinery_schema_history");
         tree.create_history = vec![format!(
             "CREATE TABLE IF NOT EXISTS {table}(\n             version {} PRIMARY KEY,\n             \
@@ -166,9 +168,16 @@ impl Layout for Refinery {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         let mut notes = Vec::new();
-        let transaction = match in_runners_transaction("refinery", source, cuts, &mut notes) {
+        let own = match tree.is_sqlite() {
+            true => {
+                sqlite::within_runners("refinery", source, cuts, &mut notes);
+                TransactionMode::PerMigration
+            }
+            false => in_runners_transaction("refinery", source, cuts, &mut notes),
+        };
+        let transaction = match own {
             TransactionMode::PerMigration if tree.options.transaction == Some(TransactionMode::AllPending) => {
                 TransactionMode::AllPending
             }
@@ -177,18 +186,29 @@ impl Layout for Refinery {
         let (table, version) = (tree.history_table(), &file.version);
         let wide = tree.attributes.contains_key(WIDE).then(|| file.attribute(WIDE_CHECKSUM)).flatten();
         let checksum = wide.or(file.checksum.as_deref()).unwrap_or_default();
+        let now = match tree.dialect() {
+            Dialect::PostgreSql => "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+            Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+        };
         let history = HistoryWrite {
             table: table.to_owned(),
             applied: vec![format!(
-                "INSERT INTO {table} (version, name, applied_on, checksum) VALUES ({version}, {}, \
-                 to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '{checksum}')",
+                "INSERT INTO {table} (version, name, applied_on, checksum) VALUES ({version}, {}, {now}, '{checksum}')",
                 literal(&file.name)
             )],
-            in_transaction: tree.attributes.contains_key(ASYNC),
+            // With rusqlite a row alone is a transaction, unless all is one.
+            in_transaction: match tree.is_sqlite() {
+                true => transaction == TransactionMode::AllPending,
+                false => tree.attributes.contains_key(ASYNC),
+            },
             undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        sqlite::connection(tree)
     }
 }
 

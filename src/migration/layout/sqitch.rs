@@ -199,7 +199,7 @@ impl Layout for Sqitch {
         write::files(tree, replaced).map(Some)
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         // Each script is a psql of its own.
         Connection { fresh_for_each: true, ..Connection::default() }
     }

@@ -2,10 +2,10 @@
 
 use super::{
     Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_in, hex, one_directory, sort_by_version, take_back,
+    files_in, hex, one_directory, sort_by_version, sqlite, take_back,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, flag, missing, refuse_missing, value};
-use crate::migration::script::StatementKind;
+use crate::migration::script::{Dialect, StatementKind};
 use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
@@ -111,9 +111,12 @@ impl Layout for Sqlx {
         };
         let mut tree = MigrationTree::new(self.name(), request);
         let table = tree.keep_history(HISTORY, migrate.table_name.as_deref().unwrap_or("_sqlx_migrations"));
-        tree.setup =
-            migrate.create_schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
-        tree.create_history = vec![create_table(&table)];
+        if tree.is_sqlite() {
+            refuse_schemas(&migrate)?;
+        }
+        let schemas = migrate.create_schemas.iter().filter(|_| !tree.is_sqlite());
+        tree.setup = schemas.map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")).collect();
+        tree.create_history = vec![create_table(&table, tree.dialect())];
         let Found { directory, files, folder } = match directory {
             Some(_) => Found::within(&configured, request.root, files_in)?,
             None => Found::named(request),
@@ -149,7 +152,7 @@ impl Layout for Sqlx {
         _previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         if source.text.is_empty() {
             return Err(MigrationError::EmptyFile { file: source.name.clone() });
         }
@@ -157,6 +160,19 @@ impl Layout for Sqlx {
         let opted_out = source.text.starts_with(NO_TRANSACTION);
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let controls = kinds.iter().position(StatementKind::is_transaction_control);
+        if tree.is_sqlite() {
+            let (transaction, in_transaction) = match opted_out {
+                // Its driver runs the statements of a text one by one.
+                true => (sqlite::one_by_one(source, cuts), false),
+                false => {
+                    let is_open = sqlite::within_runners("sqlx", source, cuts, &mut notes);
+                    (TransactionMode::PerMigration, is_open)
+                }
+            };
+            notes.extend(opt_out_note(source, opted_out));
+            let history = history_write(file, tree, in_transaction);
+            return Ok(Grouping { transaction, history: Some(history), notes });
+        }
         let transaction = match controls {
             // The script's first BEGIN falls into the runner's transaction, and its COMMIT ends both.
             Some(at) => {
@@ -177,18 +193,16 @@ impl Layout for Sqlx {
             }
             None => TransactionMode::None,
         };
-        if !opted_out && let Some(at) = late_opt_out(&source.text) {
-            let line = source.position(at).line;
-            notes.push(format!(
-                "{}:{line}: `{NO_TRANSACTION}` only counts as the very first bytes of the file: this file runs in a transaction",
-                source.name
-            ));
-        }
+        notes.extend(opt_out_note(source, opted_out));
         let in_transaction = !opted_out && controls.is_none();
-        Ok(Grouping { transaction, history: Some(history_write(file, tree.history_table(), in_transaction)), notes })
+        Ok(Grouping { transaction, history: Some(history_write(file, tree, in_transaction)), notes })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        if tree.is_sqlite() {
+            // Its driver says so on every connection, unless the program that opens it says otherwise.
+            return Connection { settings: sqlite::FOREIGN_KEYS, ..Connection::default() };
+        }
         // What sqlx's driver asks for, whatever the role has set.
         Connection { settings: "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, MDY'", ..Connection::default() }
     }
@@ -210,14 +224,42 @@ fn late_opt_out(text: &str) -> Option<usize> {
     None
 }
 
-fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> HistoryWrite {
+/// What to say of an opt-out that does not count.
+fn opt_out_note(source: &SourceFile, opted_out: bool) -> Option<String> {
+    let line = source.position(late_opt_out(&source.text).filter(|_| !opted_out)?).line;
+    Some(format!(
+        "{}:{line}: `{NO_TRANSACTION}` only counts as the very first bytes of the file: this file runs in a transaction",
+        source.name
+    ))
+}
+
+/// A schema of SQLite's is a database that is attached, which sqlx does not do.
+fn refuse_schemas(migrate: &Migrate) -> Result<(), MigrationError> {
+    let is_there = |schema: &&String| ["main", "temp"].iter().any(|known| schema.eq_ignore_ascii_case(known));
+    match migrate.create_schemas.iter().find(|schema| !is_there(schema)) {
+        Some(schema) => Err(MigrationError::Refused {
+            layout: "sqlx",
+            reason: format!(
+                "create-schemas of sqlx.toml names {schema}, and SQLite has no schemas but its files: take it out"
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn history_write(file: &MigrationFile, tree: &MigrationTree, in_transaction: bool) -> HistoryWrite {
+    let table = tree.history_table();
     let (version, checksum) = (&file.version, file.checksum.as_deref().unwrap_or_default());
+    let checksum = match tree.is_sqlite() {
+        true => format!("x'{checksum}'"),
+        false => format!("decode('{checksum}', 'hex')"),
+    };
     let description = super::literal(&file.name);
     HistoryWrite {
         table: table.to_owned(),
         applied: vec![format!(
             "INSERT INTO {table} ( version, description, success, checksum, execution_time ) \
-             VALUES ( {version}, {description}, TRUE, decode('{checksum}', 'hex'), -1 )"
+             VALUES ( {version}, {description}, TRUE, {checksum}, -1 )"
         )],
         in_transaction,
         finished: vec![format!("UPDATE {table} SET execution_time = 0 WHERE version = {version}")],
@@ -226,11 +268,15 @@ fn history_write(file: &MigrationFile, table: &str, in_transaction: bool) -> His
     }
 }
 
-fn create_table(table: &str) -> String {
+fn create_table(table: &str, dialect: Dialect) -> String {
+    let (moment, now, bytes) = match dialect {
+        Dialect::PostgreSql => ("TIMESTAMPTZ", "now()", "BYTEA"),
+        Dialect::Sqlite => ("TIMESTAMP", "CURRENT_TIMESTAMP", "BLOB"),
+    };
     format!(
         "CREATE TABLE IF NOT EXISTS {table} (\n    version BIGINT PRIMARY KEY,\n    description TEXT NOT NULL,\n    \
-         installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),\n    success BOOLEAN NOT NULL,\n    \
-         checksum BYTEA NOT NULL,\n    execution_time BIGINT NOT NULL\n)"
+         installed_on {moment} NOT NULL DEFAULT {now},\n    success BOOLEAN NOT NULL,\n    \
+         checksum {bytes} NOT NULL,\n    execution_time BIGINT NOT NULL\n)"
     )
 }
 

@@ -6,6 +6,7 @@ use super::{
     found, literal, sort_by_version,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, missing, refuse_missing};
+use crate::migration::script::Dialect;
 use crate::migration::script::{self, StatementKind, kind};
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
@@ -54,6 +55,10 @@ impl Layout for Supabase {
 
     fn homes(&self) -> &'static [&'static str] {
         &["supabase/migrations"]
+    }
+
+    fn supports(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::PostgreSql
     }
 
     fn understands(&self) -> Understands {
@@ -172,7 +177,7 @@ impl Layout for Supabase {
         Ok(Grouping { transaction, history, notes: Vec::new() })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         // It keeps its session and begins each file with RESET ALL.
         Connection { fresh_for_each: true, ..Connection::default() }
     }

@@ -5,6 +5,7 @@ use super::{
     files_in, found, in_runners_transaction, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::script::Dialect;
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
@@ -48,6 +49,10 @@ impl Layout for Tern {
 
     fn homes(&self) -> &'static [&'static str] {
         &["migrations", "."]
+    }
+
+    fn supports(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::PostgreSql
     }
 
     fn understands(&self) -> Understands {
@@ -168,7 +173,7 @@ impl Layout for Tern {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let source = file.file();
-        file.refuse_byte_order_mark(self.name())?;
+        tree.refuse_byte_order_mark(file)?;
         let mut notes = Vec::new();
         let opted_out = opts_out(&file.up);
         let controls = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
@@ -195,7 +200,7 @@ impl Layout for Tern {
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 
-    fn connection(&self) -> Connection {
+    fn connection(&self, _tree: &MigrationTree) -> Connection {
         Connection { reset: "reset all", ..Connection::default() }
     }
 }

@@ -1,6 +1,7 @@
 //! What a layout finds on disk, before anybody looks at a database.
 
 use crate::migration::history::HistoryShape;
+use crate::migration::script::Dialect;
 use crate::migration::{MigrationError, SourceFile, TransactionMode};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,6 +21,8 @@ pub struct LayoutOptions {
     pub transaction: Option<TransactionMode>,
     /// Whether the runner was told to run what is older than the newest applied migration.
     pub out_of_order: Option<bool>,
+    /// Whose SQL it is, and so which of a tool's drivers runs it. The engine of the source decides.
+    pub dialect: Dialect,
 }
 
 /// Which of the user's decisions mean anything to a tool.
@@ -64,6 +67,13 @@ pub struct Request<'a> {
     pub root: &'a Path,
     /// What the user decides.
     pub options: &'a LayoutOptions,
+}
+
+impl Request<'_> {
+    /// Whose SQL the scripts are.
+    pub fn dialect(&self) -> Dialect {
+        self.options.dialect
+    }
 }
 
 /// Everything a layout found.
@@ -117,6 +127,27 @@ impl MigrationTree {
         let table = self.options.history_table.clone().unwrap_or_else(|| by_default.into());
         self.history = Some((table.clone(), shape));
         table
+    }
+
+    /// Whose SQL its scripts are.
+    pub fn dialect(&self) -> Dialect {
+        self.options.dialect
+    }
+
+    /// Whether SQLite runs it.
+    pub fn is_sqlite(&self) -> bool {
+        self.dialect().is_sqlite()
+    }
+
+    /// For a tool that sends a byte order mark along, at which PostgreSQL's server stops; SQLite passes over it.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn refuse_byte_order_mark(&self, file: &MigrationFile) -> Result<(), MigrationError> {
+        if !file.byte_order_mark || self.is_sqlite() {
+            return Ok(());
+        }
+        Err(MigrationError::ByteOrderMark { file: file.file().name.clone(), layout: self.layout })
     }
 
     /// Refuses a place where the tool finds nothing, which may be one level too high. `wanted` is what was looked for.
@@ -176,17 +207,6 @@ impl MigrationFile {
     /// The file that applies it.
     pub fn file(&self) -> &Arc<SourceFile> {
         &self.up.file
-    }
-
-    /// For a tool that sends a byte order mark along, at which the server stops.
-    ///
-    /// # Errors
-    /// There is one.
-    pub fn refuse_byte_order_mark(&self, layout: &'static str) -> Result<(), MigrationError> {
-        if !self.byte_order_mark {
-            return Ok(());
-        }
-        Err(MigrationError::ByteOrderMark { file: self.file().name.clone(), layout })
     }
 
     /// An attribute its layout read.

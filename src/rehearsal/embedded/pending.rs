@@ -4,7 +4,8 @@ use super::super::pending::{self, Found, Histories};
 use super::{Before, Plan};
 use crate::engine::ServerError;
 use crate::engine::sqlite::connection::{self, Purpose, Stop};
-use crate::migration::history::{FoundTable, HistoryShape, Row, sqlite};
+use crate::migration::history::{FoundTable, HistoryShape, Row, parse_found, sqlite};
+use crate::migration::layout::hex;
 use crate::rehearsal::{Rehearsal, RehearsalError};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -44,13 +45,13 @@ fn text(value: ValueRef<'_>) -> Option<String> {
         ValueRef::Integer(number) => Some(number.to_string()),
         ValueRef::Real(number) => Some(number.to_string()),
         ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(bytes) => Some(format!("\\x{}", crate::migration::layout::hex(bytes))),
+        ValueRef::Blob(bytes) => Some(format!("\\x{}", hex(bytes))),
     }
 }
 
 impl Histories for Asked {
     async fn tables(&mut self, name: &str) -> Result<Vec<FoundTable>, RehearsalError> {
-        Ok(sqlite::parse_found(&self.query(&sqlite::find_query(name))?)?)
+        Ok(parse_found(&self.query(&sqlite::find_query(name))?)?)
     }
 
     async fn rows(&mut self, shape: &HistoryShape, table: &FoundTable) -> Result<Vec<Row>, RehearsalError> {

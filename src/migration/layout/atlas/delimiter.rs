@@ -3,6 +3,7 @@
 use super::super::sections::trimmed;
 use super::directive;
 use crate::migration::layout::Cut;
+use crate::migration::script::{Dialect, split_in};
 use crate::migration::{MigrationError, SourceFile};
 
 /// What ends a statement, and where the statements begin.
@@ -34,7 +35,7 @@ pub(super) fn of(file: &SourceFile) -> Result<Option<Delimiter>, MigrationError>
 
 impl Delimiter {
     /// The statements, delimiters left out. Quotes, parentheses, dollar quotes and comments keep theirs.
-    pub fn cut(&self, file: &SourceFile) -> Vec<Cut> {
+    pub fn cut(&self, file: &SourceFile, dialect: Dialect) -> Vec<Cut> {
         let text = &file.text;
         let mut cuts = Vec::new();
         let skip = |at: usize| at + (text[at..].len() - text[at..].trim_start().len());
@@ -43,10 +44,10 @@ impl Delimiter {
         let mut depth = 0usize;
         let mut end = |range: std::ops::Range<usize>| {
             let span = trimmed(text, range);
-            if crate::migration::script::split(&text[span.clone()]).is_ok_and(|found| found.is_empty()) {
+            if split_in(&text[span.clone()], dialect).is_ok_and(|found| found.is_empty()) {
                 return;
             }
-            cuts.push(Cut { span, rendered: None });
+            cuts.push(Cut { span, rendered: None, dialect });
         };
         while let Some(character) = text[at..].chars().next() {
             let rest = &text[at..];
@@ -66,7 +67,7 @@ impl Delimiter {
                     begin = skip(at + self.text.len());
                     begin
                 }
-                '$' => match dollar_quote(rest) {
+                '$' if dialect == Dialect::PostgreSql => match dollar_quote(rest) {
                     Some(tag) => after(text, at + tag.len(), tag),
                     None => next,
                 },

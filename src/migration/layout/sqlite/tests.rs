@@ -1,0 +1,271 @@
+//! Every layout whose tool runs on SQLite, run there: the history it writes is the history it reads.
+
+use super::*;
+use crate::migration::history::{self, Pending, Row, pending};
+use crate::migration::layout::tests::folder;
+use crate::migration::layout::{LAYOUTS, LayoutOptions, Request, named, read as read_any};
+use crate::migration::script::Dialect;
+use crate::migration::{Migration, TransactionMode};
+use rusqlite::Connection as Sqlite;
+
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+fn options() -> LayoutOptions {
+    LayoutOptions { dialect: Dialect::Sqlite, ..LayoutOptions::default() }
+}
+
+fn read_with(options: &LayoutOptions, layout: Option<&str>, files: Files<'_>) -> Result<MigrationTree, MigrationError> {
+    let folder = folder(files);
+    let paths = [folder.path().to_owned()];
+    read_any(&Request { paths: &paths, root: folder.path(), options }, layout).map(|mut trees| trees.remove(0))
+}
+
+fn read(layout: &str, files: Files<'_>) -> MigrationTree {
+    read_with(&options(), Some(layout), files).expect("readable")
+}
+
+fn open() -> Sqlite {
+    let connection = Sqlite::open_in_memory().expect("SQLite");
+    connection.execute_batch("PRAGMA foreign_keys = OFF").expect("a setting");
+    connection
+}
+
+fn run<'a>(connection: &Sqlite, statements: impl IntoIterator<Item = &'a String>) {
+    for sql in statements {
+        connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
+/// The rows of a query as text.
+fn query(connection: &Sqlite, sql: &str) -> Vec<Row> {
+    let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| (0..columns).map(|at| row.get(at)).collect::<Result<Row, _>>();
+    statement.query_map([], row).expect("a query").collect::<Result<_, _>>().expect("rows of text")
+}
+
+/// The history as whoever has the copy reads it.
+fn rows(connection: &Sqlite, tree: &MigrationTree) -> Option<Vec<Row>> {
+    let (table, shape) = tree.history.as_ref().expect("a history");
+    let found = history::parse_found(&query(connection, &history::sqlite::find_query(table))).expect("tables");
+    let chosen = shape.choose(tree.layout, &found).expect("its own")?;
+    Some(query(connection, &history::sqlite::rows_query(shape, chosen)))
+}
+
+/// Runs migrations as their runner would.
+fn migrate(connection: &Sqlite, migrations: &[Migration]) {
+    let end = || connection.execute_batch("COMMIT").expect("commits");
+    for migration in migrations {
+        let history = migration.history.as_ref().expect("a history");
+        run(connection, &history.begun);
+        let groups = matches!(migration.transaction, TransactionMode::PerMigration | TransactionMode::AllPending);
+        if groups && connection.is_autocommit() {
+            connection.execute_batch("BEGIN").expect("begins");
+        }
+        for statement in &migration.statements {
+            connection.execute_batch(statement.sql()).unwrap_or_else(|error| panic!("{}: {error}", statement.sql()));
+        }
+        if !history.in_transaction && !connection.is_autocommit() {
+            end();
+        }
+        run(connection, &history.applied);
+        if migration.transaction != TransactionMode::AllPending && !connection.is_autocommit() {
+            end();
+        }
+        run(connection, &history.finished);
+    }
+    if !connection.is_autocommit() {
+        end();
+    }
+}
+
+/// The versions that are pending, and those that were edited.
+fn told(pending: &Pending) -> (Vec<&str>, Vec<&str>) {
+    let migrations = pending.migrations.iter().map(|migration| migration.version.as_str()).collect();
+    (migrations, pending.edited.iter().map(|edited| edited.version.as_str()).collect())
+}
+
+/// What every tool must get right: nothing there, all pending; all run, none pending and none edited; the last one's row
+/// taken back, it alone pending.
+fn round_trip(layout: &str, files: Files<'_>) -> (MigrationTree, Sqlite) {
+    let (tree, connection) = (read(layout, files), open());
+    assert!(rows(&connection, &tree).is_none(), "{layout}");
+    let all = pending(&tree, None, None).expect("all pending");
+    let versions: Vec<&str> = tree.files.iter().map(|file| file.version.as_str()).collect();
+    assert_eq!(told(&all), (versions.clone(), vec![]), "{layout}");
+    run(&connection, tree.setup.iter().chain(&tree.create_history));
+    assert_eq!(pending(&tree, rows(&connection, &tree).as_deref(), None).expect("pending").migrations.len(), 2);
+    migrate(&connection, &all.migrations);
+    let after = rows(&connection, &tree);
+    assert!(after.is_some(), "{layout}");
+    assert_eq!(told(&pending(&tree, after.as_deref(), None).expect("none")), (vec![], vec![]), "{layout}");
+    let last = all.migrations.last().expect("a migration");
+    run(&connection, &last.history.as_ref().expect("a history").undo);
+    let back = pending(&tree, rows(&connection, &tree).as_deref(), None).expect("one");
+    assert_eq!(told(&back), (vec![*versions.last().expect("two")], vec![]), "{layout}");
+    migrate(&connection, &back.migrations[..0]);
+    run(&connection, &back.migrations[0].history.as_ref().expect("a history").applied);
+    (tree, connection)
+}
+
+const TABLE: &str = "CREATE TABLE [my t] (a INTEGER PRIMARY KEY, \"b;\" TEXT);";
+const TRIGGER: &str = "CREATE TRIGGER tr AFTER INSERT ON [my t] BEGIN\n  UPDATE [my t] SET \"b;\" = CASE WHEN new.a > 1 THEN 'x;' ELSE '' END;\nEND;\nINSERT INTO [my t] VALUES (1, 'it''s'); -- end";
+
+#[test]
+fn sqlx_reads_what_it_wrote() {
+    let (tree, connection) = round_trip("sqlx", &[("1_a.sql", TABLE), ("2_it's_b.sql", TRIGGER)]);
+    let kept = query(
+        &connection,
+        "SELECT typeof(checksum), typeof(installed_on), CAST(success AS TEXT), description FROM _sqlx_migrations",
+    );
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(kept[0], [text("blob"), text("text"), text("1"), text("a")]);
+    assert_eq!(kept[1][3].as_deref(), Some("it's b"));
+    connection.execute_batch("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").expect("an edit");
+    let edited = pending(&tree, rows(&connection, &tree).as_deref(), None).expect("pending");
+    assert_eq!(told(&edited).1, ["1"]);
+    let migration = &pending(&tree, None, None).expect("all").migrations[0];
+    assert_eq!(migration.connection.settings, FOREIGN_KEYS);
+}
+
+#[test]
+fn diesel_reads_what_it_wrote() {
+    let files = [("2026-01-01-000000_a/up.sql", TABLE), ("2026-01-02-000000_b/up.sql", TRIGGER)];
+    let (tree, _) = round_trip("diesel", &files);
+    assert_eq!(pending(&tree, None, None).expect("all").migrations[0].connection.settings, "");
+    let bundled = "[dependencies]\ndiesel = \"2\"\nlibsqlite3-sys = { version = \"0.30\", features = [\"bundled\"] }\n";
+    let tree = read("diesel", &[files[0], ("Cargo.toml", bundled)][..]);
+    assert_eq!(pending(&tree, None, None).expect("all").migrations[0].connection.settings, FOREIGN_KEYS);
+    assert!(tree.notes[0].starts_with("Cargo.toml names bundled: the SQLite that Diesel brings"), "{:?}", tree.notes);
+}
+
+#[test]
+fn refinery_reads_what_it_wrote() {
+    let (_, connection) = round_trip("refinery", &[("V1__a.sql", TABLE), ("V2__b.sql", TRIGGER)]);
+    let when = query(&connection, "SELECT applied_on FROM refinery_schema_history")[0][0].clone().expect("a moment");
+    assert!(when.parse::<jiff::Timestamp>().is_ok(), "{when}");
+}
+
+#[test]
+fn goose_reads_what_it_wrote() {
+    let up =
+        |sql: &str| format!("-- +goose Up\n-- +goose StatementBegin\n{sql}\n-- +goose StatementEnd\n-- +goose Down\n");
+    let (table, trigger) = (up(TABLE), up(TRIGGER));
+    let (tree, _) = round_trip("goose", &[("1_a.sql", &table), ("2_b.sql", &trigger)]);
+    let several = pending(&tree, None, None).expect("all").migrations[1].statements.len();
+    assert_eq!(several, 2, "its driver takes a block's statements one by one");
+    let torn = format!("-- +goose Up\n{TRIGGER}\n");
+    let tree = read("goose", &[("1_a.sql", &torn)]);
+    let notes = pending(&tree, None, None).expect("all").notes;
+    assert!(notes[0].contains("put this one between `-- +goose StatementBegin`"), "{notes:?}");
+}
+
+#[test]
+fn dbmate_reads_what_it_wrote() {
+    let both = |sql: &str| format!("-- migrate:up\n{sql}\n-- migrate:down\nSELECT 1;\n");
+    let (tree, _) = round_trip("dbmate", &[("1_a.sql", &both(TABLE)), ("2_b.sql", &both(TRIGGER))]);
+    assert_eq!(tree.history_table(), "\"schema_migrations\"");
+    let bare = "-- migrate:up transaction:false\nPRAGMA foreign_keys = ON;\nVACUUM;\n-- migrate:down\n";
+    let tree = read("dbmate", &[("1_a.sql", bare)]);
+    let migration = &pending(&tree, None, None).expect("all").migrations[0];
+    assert_eq!((migration.transaction, migration.connection.settings), (TransactionMode::None, ""));
+}
+
+#[test]
+fn golang_migrate_reads_what_it_wrote() {
+    let files = [("1_a.up.sql", TABLE), ("2_b.sqlite3.up.sql", TRIGGER), ("2_b.postgres.up.sql", "SELECT 1::int")];
+    let (tree, connection) = round_trip("golang_migrate", &files);
+    assert_eq!(query(&connection, "SELECT name FROM sqlite_schema WHERE name = 'version_unique'").len(), 1);
+    assert_eq!(tree.notes, ["1 files for other databases left alone: postgres"]);
+    connection.execute_batch("UPDATE schema_migrations SET dirty = 1").expect("an edit");
+    assert!(matches!(pending(&tree, rows(&connection, &tree).as_deref(), None), Err(MigrationError::Dirty { .. })));
+    let bare = LayoutOptions { transaction: Some(TransactionMode::None), ..options() };
+    let tree = read_with(&bare, Some("golang_migrate"), &[("1_a.up.sql", TRIGGER)]).expect("readable");
+    let migration = &pending(&tree, None, None).expect("all").migrations[0];
+    assert_eq!((migration.transaction, migration.statements.len()), (TransactionMode::None, 2));
+}
+
+#[test]
+fn plain_files_run_as_the_shell_runs_them() {
+    let mode = |text: &str| {
+        let tree = read("plain", &[("a.sql", text)]);
+        pending(&tree, None, None).map(|pending| pending.migrations[0].transaction).map_err(|error| error.to_string())
+    };
+    assert_eq!(mode(TRIGGER), Ok(TransactionMode::None));
+    assert_eq!(mode("BEGIN; SELECT 1; END"), Ok(TransactionMode::Explicit));
+    assert_eq!(mode("SAVEPOINT \"a\"; SELECT 1; RELEASE A"), Ok(TransactionMode::Explicit));
+    assert_eq!(mode("BEGIN; SAVEPOINT a; RELEASE a; COMMIT"), Ok(TransactionMode::Explicit));
+    assert!(mode("SELECT 1;\nSAVEPOINT a;\nRELEASE b").expect_err("open").starts_with("a.sql:2: this BEGIN"));
+    assert!(mode(".read b.sql").expect_err("a command").contains(".read is a command of the sqlite3 shell"));
+    assert_eq!(mode("\u{feff}SELECT 1 /* open"), Ok(TransactionMode::None));
+}
+
+#[test]
+fn what_a_script_does_to_its_runners_transaction_is_said() {
+    let within = |text: &str| {
+        let pending = pending(&read("sqlx", &[("1_a.sql", text)]), None, None).expect("pending");
+        let history = pending.migrations[0].history.as_ref().expect("a row").in_transaction;
+        (pending.migrations[0].transaction, history, pending.notes.join("\n"))
+    };
+    let (mode, in_transaction, notes) = within("BEGIN;\nSELECT 1;\nCOMMIT;");
+    assert_eq!((mode, in_transaction), (TransactionMode::PerMigration, false));
+    assert!(
+        notes.starts_with("1_a.sql:1: sqlx opened a transaction, and SQLite begins none within another"),
+        "{notes}"
+    );
+    // The way around that people take for pragmas that do nothing within a transaction.
+    let around = "COMMIT;\nPRAGMA foreign_keys = OFF;\nBEGIN;\nSELECT 1;\nCOMMIT;\nPRAGMA foreign_keys = ON;\nBEGIN;";
+    let (mode, in_transaction, notes) = within(around);
+    assert_eq!((mode, in_transaction), (TransactionMode::PerMigration, true));
+    assert_eq!(notes, "1_a.sql:1: the script ends the transaction sqlx opened, and begins another at its end");
+    let (_, in_transaction, notes) = within("SELECT 1;\nCOMMIT;");
+    assert!(
+        !in_transaction && notes.starts_with("1_a.sql:2: ") && notes.contains("sqlx's own COMMIT finds none"),
+        "{notes}"
+    );
+    assert_eq!(within("SAVEPOINT a; SELECT 1; RELEASE a").1, true);
+    let (mode, in_transaction, notes) = within("-- no-transaction\nVACUUM; SELECT 1;");
+    assert_eq!((mode, in_transaction, notes.as_str()), (TransactionMode::None, false, ""));
+}
+
+#[test]
+fn tools_that_know_no_sqlite_are_refused_in_plain_words() {
+    for layout in ["supabase", "graphile_migrate", "tern", "node_pg_migrate"] {
+        let error = read_with(&options(), Some(layout), &[("1_a.sql", "SELECT 1")]).expect_err(layout).to_string();
+        assert!(error.starts_with(&format!("layout {layout}: that tool knows nothing of SQLite")), "{error}");
+        assert!(!named(layout).expect("a layout").supports(Dialect::Sqlite));
+    }
+    assert_eq!(LAYOUTS.iter().filter(|layout| layout.supports(Dialect::Sqlite)).count(), 13);
+    let certain =
+        read_with(&options(), None, &[("001_a.sql", "SELECT 1\n---- create above / drop below ----\nSELECT 2")]);
+    assert!(certain.expect_err("tern's").to_string().starts_with("layout tern: "));
+}
+
+#[test]
+fn the_folder_for_sqlite_is_told_from_those_for_other_databases() {
+    let files = [("postgres/1_a.sql", "SELECT 1::int"), ("sqlite3/1_a.sql", "SELECT 1")];
+    let tree = read_with(&options(), None, &files).expect("SQLite's");
+    assert_eq!(tree.files[0].file().name, "sqlite3/1_a.sql");
+    assert!(tree.notes[0].starts_with("sqlite3/ is SQLite's part of "), "{:?}", tree.notes);
+    let error = read_with(&options(), None, &files[..1]).expect_err("PostgreSQL's").to_string();
+    assert!(error.contains("these are for other databases: postgres"), "{error}");
+}
+
+#[test]
+fn a_history_is_found_as_sqlite_compares_names() {
+    let connection = open();
+    connection
+        .execute_batch("CREATE TABLE \"My \"\"Table\"(VERSION, b); CREATE VIEW v AS SELECT 1; CREATE TEMP TABLE x (a)")
+        .expect("a schema");
+    let found =
+        |table: &str| history::parse_found(&query(&connection, &history::sqlite::find_query(table))).expect("tables");
+    for spelled in ["\"my \"\"table\"", "main.[My \"Table]", "`My \"Table`"] {
+        let tables = found(spelled);
+        assert_eq!(tables.len(), 1, "{spelled}");
+        assert_eq!((tables[0].name.as_str(), tables[0].visible), ("\"main\".\"My \"\"Table\"", true));
+        assert_eq!(tables[0].columns, ["version", "b"]);
+    }
+    for none in ["v", "x", "temp.x", "other.t", "it's"] {
+        assert!(found(none).is_empty(), "{none}");
+    }
+}
