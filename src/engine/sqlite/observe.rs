@@ -121,9 +121,10 @@ impl Observer {
         observation: &mut Observation,
     ) {
         let mut seen = std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner));
-        seen.retain(|table, _| !is_internal(table));
-        let total = connection.total_changes();
         let counted: u64 = seen.values().flatten().sum();
+        // A table that is dropped is emptied first where foreign keys are enforced; it is gone either way.
+        seen.retain(|table, _| !is_internal(table) && self.schema.table(table).is_some());
+        let total = connection.total_changes();
         let rest = total.saturating_sub(self.total_changes).saturating_sub(counted);
         self.total_changes = total;
         let named = asked.iter().find_map(|asked| match asked {
@@ -132,7 +133,9 @@ impl Observer {
             Asked::Delete(table) => Some((table, 2)),
             _ => None,
         });
-        if let Some((table, what)) = named.filter(|(table, _)| rest > 0 && !is_internal(table)) {
+        if let Some((table, what)) =
+            named.filter(|(table, _)| rest > 0 && !is_internal(table) && self.schema.table(table).is_some())
+        {
             seen.entry(table.clone()).or_default()[what] += rest;
         }
         for (table, [inserted, updated, deleted]) in seen {
