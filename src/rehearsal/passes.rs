@@ -267,9 +267,11 @@ pub(super) fn judge(plan: &Ready<'_>, rehearsal: &mut Rehearsal) {
 fn thresholds(plan: &Ready<'_>) -> diff::plan::verdict::Thresholds {
     let thresholds = &plan.settings.thresholds;
     diff::plan::verdict::Thresholds {
-        buffers_ratio: thresholds.plan_ratio,
+        work_ratio: thresholds.plan_ratio,
         buffers_floor: thresholds.plan_blocks,
         buffers_a_minute: thresholds.plan_blocks_per_minute,
+        steps_floor: thresholds.plan_steps,
+        steps_a_minute: thresholds.plan_steps_per_minute,
         ..Default::default()
     }
 }

@@ -3,5 +3,6 @@
 
 pub mod connection;
 pub mod error;
+pub mod explain;
 pub mod schema;
 pub mod worker;

@@ -15,11 +15,10 @@ use std::collections::BTreeMap;
 pub fn read(connection: &Connection) -> Result<Schema, ServerError> {
     let mut schema = Schema { header: header(connection)?, ..Schema::default() };
     let kinds = table_kinds(connection)?;
-    let rows = all(
-        connection,
-        "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid",
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?.unwrap_or(0), row.get(4)?)),
-    )?;
+    let rows =
+        all(connection, "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema ORDER BY rowid", |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?.unwrap_or(0), row.get(4)?))
+        })?;
     let mut indexes = Vec::new();
     for (kind, name, table, root_page, sql) in rows {
         let (kind, name, table, sql): (String, String, String, Option<String>) = (kind, name, table, sql);

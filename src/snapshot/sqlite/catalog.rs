@@ -175,9 +175,9 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
             Some(constraint)
         }
     };
-    let body = format!(
-        "ON {} ({}){}",
-        qualify(MAIN, &index.table),
+    let table_name = qualify(MAIN, &index.table);
+    let what = format!(
+        "({}){}",
         keys(index).join(", "),
         predicate(index).map_or_else(String::new, |predicate| format!(" WHERE {predicate}"))
     );
@@ -185,8 +185,9 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
     let told = catalog::Index {
         oid,
         table,
-        definition: format!("CREATE {unique}INDEX {} {body}", qualify(MAIN, &index.name)),
-        shape: format!("CREATE {unique}INDEX _ {body}"),
+        definition: format!("CREATE {unique}INDEX {} ON {table_name} {what}", qualify(MAIN, &index.name)),
+        // With a method, as a server spells it: what compares plans leaves out the table in front of it.
+        shape: format!("CREATE {unique}INDEX _ ON {table_name} USING btree {what}"),
         keys: keys(index),
         key_count: index.columns.len(),
         unique: index.unique,
@@ -198,9 +199,10 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
     };
     catalog.indexes.insert(oid, told);
     let has_expressions = index.columns.iter().any(|(name, ..)| name.is_none());
-    let attributes = index.columns.iter().map(|(name, ..)| {
-        name.as_ref().and_then(|name| identities.column(table, name)).unwrap_or_default()
-    });
+    let attributes = index
+        .columns
+        .iter()
+        .map(|(name, ..)| name.as_ref().and_then(|name| identities.column(table, name)).unwrap_or_default());
     let detail = catalog::IndexDetail {
         ready: true,
         has_expressions,

@@ -71,7 +71,9 @@ impl Identities {
         let mut end = self.clone();
         let alive: BTreeSet<Oid> = self.now.values().copied().collect();
         for (key, oid) in &first.now {
-            let Some(now) = self.now.get(key).copied().filter(|now| now != oid && !alive.contains(oid)) else { continue };
+            let Some(now) = self.now.get(key).copied().filter(|now| now != oid && !alive.contains(oid)) else {
+                continue;
+            };
             end.now.insert(key.clone(), *oid);
             let Some((columns, highest)) = first.columns.get(oid) else { continue };
             let (mut numbers, mut highest) = (BTreeMap::new(), *highest);
