@@ -98,7 +98,7 @@ fn recordings_keep_the_rules_of_the_contract() {
 }
 
 /// Keys that came after the first reports were saved: without them a report is still read.
-const ADDED_LATER: [&str; 12] = [
+const ADDED_LATER: [&str; 13] = [
     "notes",
     "lasts",
     "note",
@@ -111,6 +111,7 @@ const ADDED_LATER: [&str; 12] = [
     "queued",
     "broken_off",
     "retries",
+    "steps",
 ];
 
 /// Every other key of the schema is required wherever its object stands: taking any one away must be refused, by name.
@@ -161,6 +162,8 @@ fn a_missing_key_is_refused_and_named_with_its_place() {
             &mut older
         } else if older["queries"][0].get(key).is_some() {
             &mut older["queries"][0]
+        } else if older["queries"][0]["before"].get(key).is_some() {
+            &mut older["queries"][0]["before"]
         } else {
             &mut older["migrations"][0]["statements"][0]
         };

@@ -6,6 +6,7 @@ use crate::diff::plan::PlanSide;
 use crate::diff::plan::gate::Missed;
 use crate::diff::plan::verdict::{Lasts, PlanConfidence, Verdict};
 use crate::rehearsal::{PlanChange, Rehearsal, foreign, story};
+use crate::snapshot::plan::Unit;
 use serde_json::{Value, json};
 
 /// What this file finds.
@@ -30,8 +31,9 @@ const REGRESSED: Kind = Kind::new(
     "
         A hot query has another plan and does more work: at least `thresholds.plan_ratio` times as many blocks as before
         (1.5) and at least `thresholds.plan_blocks` more (100), or `thresholds.plan_blocks_per_minute` more by its weight
-        (1,000,000), after the growth of its tables is taken out; or far more temporary blocks. A changed plan alone is never
-        one. What cannot be run, because it writes, is judged by its estimated cost and marked as predicted.
+        (1,000,000), after the growth of its tables is taken out; or far more temporary blocks. SQLite counts steps of its
+        virtual machine instead of blocks (`thresholds.plan_steps`, 50,000). A changed plan alone is never one. What cannot be
+        run, because it writes, is judged by its estimated cost and marked as predicted.
     ",
 )
 .with(examples!("plan/regressed"));
@@ -51,8 +53,8 @@ const OVER_BUDGET: Kind = Kind::new(
     Severity::Error,
     Answer::Slower,
     "
-        A hot query does what its header rules out: it touches more blocks than `max_buffers`, does not use an index named in
-        `must_use_index`, or reads a table of more than `no_seq_scan_over` rows from end to end. These are absolute: the finding
+        A hot query does what its header rules out: it touches more blocks than `max_buffers`, takes more of SQLite's VM steps
+        than `max_steps`, does not use an index named in `must_use_index`, or reads a table of more than `no_seq_scan_over` rows from end to end. These are absolute: the finding
         is raised where the state before missed them too, and says so.
     ",
 )
@@ -162,7 +164,11 @@ fn severity(kind: &Kind, change: &PlanChange, weight: f64, thresholds: &Threshol
     if *kind == OVER_BUDGET && change.diff.verdict.confidence == PlanConfidence::Predicted {
         return Severity::Warning;
     }
-    let much = *kind == SLOWER_SAME_PLAN && added_a_minute(change, weight) >= thresholds.plan_blocks_per_minute;
+    let floor = match change.diff.before.captured.work().map(|work| work.unit()) {
+        Some(Unit::VmSteps) => thresholds.plan_steps_per_minute,
+        Some(Unit::Blocks) | None => thresholds.plan_blocks_per_minute,
+    };
+    let much = *kind == SLOWER_SAME_PLAN && added_a_minute(change, weight) >= floor;
     if much { Severity::Error } else { kind.severity }
 }
 
@@ -259,12 +265,16 @@ fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
         finding.confidence = crate::report::v1::Confidence::Predicted;
     }
     finding.query = Some(name.clone());
+    let counted = match diff.before.captured.work().map(|work| work.unit()) {
+        Some(Unit::VmSteps) => ["vm_steps_before", "vm_steps_after", "vm_steps_after_settling"],
+        Some(Unit::Blocks) | None => ["buffers_before", "buffers_after", "buffers_after_settling"],
+    };
     finding.with(json!({
         "parameter_set": diff.key.parameter_set,
         "factor": diff.verdict.factor,
-        "buffers_before": buffers(Some(&diff.before)),
-        "buffers_after": buffers(diff.right_after.as_ref()),
-        "buffers_after_settling": buffers(diff.settled.as_ref()),
+        counted[0]: amount(Some(&diff.before)),
+        counted[1]: amount(diff.right_after.as_ref()),
+        counted[2]: amount(diff.settled.as_ref()),
         "lasts": diff.verdict.lasts.map(Lasts::name),
         "missed": diff.verdict.missed.iter().map(Missed::key).collect::<Vec<_>>(),
         "statements": change.cause.statements,
@@ -294,8 +304,8 @@ fn transient_advice(change: &PlanChange) -> String {
     story::mend(change).map_or_else(String::new, |line| format!("run right after the migration: {line}"))
 }
 
-fn buffers(side: Option<&PlanSide>) -> Value {
-    side.and_then(|side| side.captured.work()).map_or(Value::Null, |work| json!(work.buffers))
+fn amount(side: Option<&PlanSide>) -> Value {
+    side.and_then(|side| side.captured.work()).map_or(Value::Null, |work| json!(work.amount()))
 }
 
 /// `50 → 2,093 blocks`, or how much the estimate grew where nothing was run.
@@ -305,7 +315,9 @@ fn works(change: &PlanChange) -> String {
     let before = diff.before.captured.work();
     let after = shown.as_ref().and_then(|side| side.captured.work());
     match (before, after) {
-        (Some(before), Some(after)) => format!("{} → {} blocks", count(before.buffers), count(after.buffers)),
+        (Some(before), Some(after)) => {
+            format!("{} → {} {}", count(before.amount()), count(after.amount()), after.unit().name())
+        }
         _ => diff
             .verdict
             .factor
@@ -331,7 +343,7 @@ mod tests {
             key: PlanKey { query: "q".to_owned(), parameter_set: set.to_owned(), mode: PlanMode::Custom },
             captured: Captured::Measured(
                 QueryPlan::from_explain_json(include_str!("../../tests/plans/15/index_scan.json")).expect("a plan"),
-                Work { buffers, temp_blocks: 0 },
+                Work::blocks(buffers, 0),
             ),
         };
         let snapshot = |small, large| Snapshot {

@@ -88,6 +88,10 @@ thresholds! {
     plan_blocks: u64 => u64 = 100;
     /// Or so many more blocks a minute, by its weight; from here on slower-same-plan is an error, too.
     plan_blocks_per_minute: Amount => f64 = 1000000.0;
+    /// On SQLite instead of blocks: so many more steps of its virtual machine.
+    plan_steps: u64 => u64 = 50000;
+    /// Or so many more of these a minute.
+    plan_steps_per_minute: Amount => f64 = 500000000.0;
     /// A hot query that waits for the migration longer than this is reported, in milliseconds.
     stall_ms: Amount => f64 = 500.0;
     /// How long the transactions last behind which the queue pass lets the migration wait, in milliseconds.

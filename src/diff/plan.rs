@@ -205,8 +205,8 @@ pub fn compare_plans(
                 Captured::AsBefore(_) => work,
                 captured => captured.work(),
             };
-            let missed = ground_after.missed(&query.gates, after.captured(), now.map(|work| work.buffers));
-            let missed_before = ground_before.missed(&query.gates, &capture.captured, work.map(|work| work.buffers));
+            let missed = ground_after.missed(&query.gates, after.captured(), now);
+            let missed_before = ground_before.missed(&query.gates, &capture.captured, work);
             verdict = verdict.with_budget(missed, !missed_before.is_empty());
         }
         diffs.push(plan_diff(&evidence, verdict, values));

@@ -165,16 +165,17 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     turns
 }
 
-/// Whether a query that was run did a tenth more or less work, and more than a few blocks.
+/// Whether a query that was run did a tenth more or less work, and more than a trifle.
 fn other_work(before: Seen<'_>, after: Seen<'_>) -> bool {
     let (Some(was), Some(now)) = (before.captured().work(), after.captured().work()) else { return false };
-    let other = |was: u64, now: u64| was.abs_diff(now) >= 20 && 10 * was.abs_diff(now) >= was.min(now);
-    other(was.buffers, now.buffers) || other(was.temp_blocks, now.temp_blocks)
+    let trifle = was.unit().trifle();
+    let other = |was: u64, now: u64| was.abs_diff(now) >= trifle && 10 * was.abs_diff(now) >= was.min(now);
+    other(was.amount(), now.amount()) || other(was.temp_blocks, now.temp_blocks)
 }
 
 fn harm(before: Seen<'_>, after: Seen<'_>) -> f64 {
     match (before.captured().work(), after.captured().work()) {
-        (Some(was), Some(now)) => now.buffers as f64 - was.buffers as f64,
+        (Some(was), Some(now)) => now.amount() as f64 - was.amount() as f64,
         _ => cost(after) - cost(before),
     }
 }

@@ -60,9 +60,11 @@ pub(super) fn judge(course: &Course<'_>, rehearsal: &mut Rehearsal) {
 fn thresholds(course: &Course<'_>) -> diff::plan::verdict::Thresholds {
     let thresholds = &course.settings.thresholds;
     diff::plan::verdict::Thresholds {
-        buffers_ratio: thresholds.plan_ratio,
+        work_ratio: thresholds.plan_ratio,
         buffers_floor: thresholds.plan_blocks,
         buffers_a_minute: thresholds.plan_blocks_per_minute,
+        steps_floor: thresholds.plan_steps,
+        steps_a_minute: thresholds.plan_steps_per_minute,
         ..Default::default()
     }
 }

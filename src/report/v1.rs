@@ -9,7 +9,7 @@ mod trials;
 mod words;
 
 pub use measured::*;
-pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest};
+pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest, Steps};
 pub use trials::*;
 pub use words::*;
 

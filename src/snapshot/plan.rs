@@ -3,9 +3,12 @@
 pub mod expression;
 mod json;
 mod name;
+pub mod sqlite;
+mod work;
 
 pub use json::PlanError;
 pub use name::{RelationName, quote_identifier_if_needed};
+pub use work::{Steps, Unit, Work};
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,15 +51,6 @@ pub struct QueryPlan {
     pub root: PlanNode,
     /// `Settings`: planner settings that differ from the built-in defaults.
     pub settings: BTreeMap<String, String>,
-}
-
-/// Work of one execution: deterministic, unlike time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Work {
-    /// Shared and local blocks hit and read by execution; planning left out.
-    pub buffers: u64,
-    /// Temporary blocks read and written.
-    pub temp_blocks: u64,
 }
 
 /// How a capture ended.
@@ -130,7 +124,8 @@ pub struct IndexUse {
 }
 
 /// Fields that name things or choose between fixed words: all other text may hold values from the query.
-const NAME_FIELDS: [&str; 25] = [
+const NAME_FIELDS: [&str; 27] = [
+    sqlite::ACCESS_PATH,
     "Alias",
     "CTE Name",
     "Cache Mode",
@@ -138,6 +133,7 @@ const NAME_FIELDS: [&str; 25] = [
     "Conflict Arbiter Indexes",
     "Conflict Resolution",
     "Custom Plan Provider",
+    sqlite::DETAIL,
     "Full-sort Groups",
     "Function Name",
     "Index Name",
@@ -312,7 +308,7 @@ impl QueryPlan {
     /// What the execution did; `None` when the plan was not made with `ANALYZE, BUFFERS`.
     pub fn work(&self) -> Option<Work> {
         self.root.actual_loops()?;
-        Some(Work { buffers: self.root.buffers()?, temp_blocks: self.root.temp_blocks()? })
+        Some(Work::blocks(self.root.buffers()?, self.root.temp_blocks()?))
     }
 
     /// A copy in which every literal of every expression is `?`: fit for artefacts.

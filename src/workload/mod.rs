@@ -106,6 +106,8 @@ pub fn has_plan(sql: &str) -> Result<(), String> {
 pub struct Gates {
     /// Shared and local blocks one execution may touch.
     pub max_buffers: Option<u64>,
+    /// Steps of SQLite's virtual machine that one execution may take.
+    pub max_steps: Option<u64>,
     /// Indexes, bare or schema-qualified, each of which its plan must read.
     pub must_use_index: Vec<String>,
     /// Its plan may read no table of more rows than this from end to end.
@@ -119,6 +121,8 @@ pub struct Limits {
     pub plan_ratio: Option<f64>,
     /// And at least so many more blocks.
     pub plan_blocks: Option<u64>,
+    /// Or so many more steps of SQLite's virtual machine.
+    pub plan_steps: Option<u64>,
     /// Longest it may run, in milliseconds.
     pub query_ms: Option<u64>,
 }

@@ -144,6 +144,9 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #plan_blocks = 100
 # Or so many more blocks a minute, by its weight (calls a minute). From here on slower-same-plan is an error, too.
 #plan_blocks_per_minute = 1000000.0
+# On SQLite instead of blocks: so many more steps of its virtual machine, or so many more a minute.
+#plan_steps = 50000
+#plan_steps_per_minute = 500000000.0
 # A hot query that waits for the migration longer than this is reported, in milliseconds (traffic and queue passes).
 #stall_ms = 500.0
 # How long the transactions last that the queue pass puts in front, in milliseconds.

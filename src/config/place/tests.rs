@@ -30,7 +30,7 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | plan-ratio = 2
        | ^^^^^^^^^^
 
-    seatrial.toml:2:1: unknown key `colour`; known are rows, bytes, hot_tables, held_ms, lock_wait_ms, update_rows, tables, key_share, plan_ratio, plan_blocks, plan_blocks_per_minute, stall_ms, transaction_ms and query_ms
+    seatrial.toml:2:1: unknown key `colour`; known are rows, bytes, hot_tables, held_ms, lock_wait_ms, update_rows, tables, key_share, plan_ratio, plan_blocks, plan_blocks_per_minute, plan_steps, plan_steps_per_minute, stall_ms, transaction_ms and query_ms
      2 | colour = 2
        | ^^^^^^
 

@@ -6,7 +6,7 @@
 
 use super::fingerprint::hash;
 use super::reader::{Level, Reader, is_append, is_bitmap_part, reads};
-use crate::snapshot::plan::PlanNode;
+use crate::snapshot::plan::{PlanNode, sqlite};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node as one line of a picture of its plan. Bitmaps belong to their heap scan's line, `Hash` to its join's,
@@ -140,7 +140,7 @@ fn class(node: &PlanNode) -> &str {
         "Gather" | "Gather Merge" => "gather",
         "Append" | "Merge Append" => "append",
         "Sort" | "Incremental Sort" => "sort",
-        other => other,
+        other => sqlite::class(other).unwrap_or(other),
     }
 }
 

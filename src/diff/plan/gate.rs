@@ -3,7 +3,9 @@
 use crate::report::human::count;
 use crate::snapshot::Snapshot;
 use crate::snapshot::catalog::{Catalog, Relation};
-use crate::snapshot::plan::{Captured, IndexUse, QueryPlan, RelationName, quote_identifier_if_needed};
+use crate::snapshot::plan::{
+    Captured, IndexUse, QueryPlan, RelationName, Unit, Work, quote_identifier_if_needed, sqlite,
+};
 use crate::workload::Gates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,6 +19,13 @@ pub enum Missed {
         limit: u64,
         /// Blocks touched.
         buffers: u64,
+    },
+    /// One execution took more VM steps.
+    MaxSteps {
+        /// `max_steps`.
+        limit: u64,
+        /// VM steps taken.
+        steps: u64,
     },
     /// The plan does without the index.
     MustUseIndex {
@@ -33,6 +42,8 @@ pub enum Missed {
         relation: String,
         /// Its rows, as the statistics count them.
         rows: u64,
+        /// The engine's word for such a scan.
+        scan: &'static str,
     },
 }
 
@@ -41,6 +52,7 @@ impl Missed {
     pub fn key(&self) -> &'static str {
         match self {
             Missed::MaxBuffers { .. } => "max_buffers",
+            Missed::MaxSteps { .. } => "max_steps",
             Missed::MustUseIndex { .. } => "must_use_index",
             Missed::NoSeqScanOver { .. } => "no_seq_scan_over",
         }
@@ -53,14 +65,17 @@ impl fmt::Display for Missed {
             Missed::MaxBuffers { limit, buffers } => {
                 write!(f, "{} blocks, max_buffers is {}", count(*buffers), count(*limit))
             }
+            Missed::MaxSteps { limit, steps } => {
+                write!(f, "{} VM steps, max_steps is {}", count(*steps), count(*limit))
+            }
             Missed::MustUseIndex { index, exists: true } => {
                 write!(f, "its plan does not use {index} (must_use_index)")
             }
             Missed::MustUseIndex { index, exists: false } => {
                 write!(f, "there is no index {index}, which its plan must use (must_use_index)")
             }
-            Missed::NoSeqScanOver { limit, relation, rows } => {
-                write!(f, "Seq Scan on {relation} with {} rows, no_seq_scan_over is {}", count(*rows), count(*limit))
+            Missed::NoSeqScanOver { limit, relation, rows, scan } => {
+                write!(f, "{scan} on {relation} with {} rows, no_seq_scan_over is {}", count(*rows), count(*limit))
             }
         }
     }
@@ -88,15 +103,18 @@ impl<'a> Ground<'a> {
         ground
     }
 
-    /// Budgets that a capture of that moment misses. `buffers`: what one execution touched, where that is known.
-    pub fn missed(&self, gates: &Gates, captured: &Captured, buffers: Option<u64>) -> Vec<Missed> {
+    /// Budgets that a capture of that moment misses. `work`: what one execution did, where that is known.
+    pub fn missed(&self, gates: &Gates, captured: &Captured, work: Option<Work>) -> Vec<Missed> {
         let Some(plan) = captured.plan() else { return Vec::new() };
         let mut missed = Vec::new();
-        if let (Some(limit), Some(buffers)) = (gates.max_buffers, buffers)
-            && buffers > limit
-        {
-            missed.push(Missed::MaxBuffers { limit, buffers });
-        }
+        let over = |limit: Option<u64>, unit: Unit| {
+            let amount = work.filter(|work| work.unit() == unit)?.amount();
+            limit.filter(|limit| amount > *limit).map(|limit| (limit, amount))
+        };
+        let blocks = over(gates.max_buffers, Unit::Blocks);
+        missed.extend(blocks.map(|(limit, buffers)| Missed::MaxBuffers { limit, buffers }));
+        let steps = over(gates.max_steps, Unit::VmSteps);
+        missed.extend(steps.map(|(limit, steps)| Missed::MaxSteps { limit, steps }));
         let used = plan.indexes();
         let unused = gates.must_use_index.iter().filter(|index| !used.iter().any(|used| self.is(used, index)));
         missed.extend(unused.map(|index| Missed::MustUseIndex { index: index.clone(), exists: self.exists(index) }));
@@ -129,7 +147,8 @@ impl<'a> Ground<'a> {
     }
 
     fn largest_scan(&self, plan: &QueryPlan, limit: u64) -> Option<Missed> {
-        let scans = plan.nodes().into_iter().filter(|node| node.node_type == "Seq Scan");
+        // An index that is read from end to end is no shorter than its table.
+        let scans = plan.nodes().into_iter().filter(|node| node.node_type == "Seq Scan" || sqlite::is_full_scan(node));
         let scanned: BTreeSet<RelationName> = scans.filter_map(|node| node.relation_name()).collect();
         // Partitions add up.
         let mut tables: BTreeMap<String, u64> = BTreeMap::new();
@@ -137,7 +156,8 @@ impl<'a> Ground<'a> {
             *tables.entry(self.root(relation)).or_default() += self.rows.get(relation).copied().unwrap_or(0);
         }
         let largest = tables.into_iter().max_by_key(|(_, rows)| *rows).filter(|(_, rows)| *rows > limit);
-        largest.map(|(relation, rows)| Missed::NoSeqScanOver { limit, relation, rows })
+        let scan = if plan.root.node_type == sqlite::ROOT { "SCAN" } else { "Seq Scan" };
+        largest.map(|(relation, rows)| Missed::NoSeqScanOver { limit, relation, rows, scan })
     }
 
     /// The partitioned table a partition belongs to at the top, or the table itself.
@@ -202,7 +222,8 @@ mod tests {
     }
 
     fn keys(gates: Gates, captured: &Captured, buffers: Option<u64>) -> Vec<&'static str> {
-        ground(&catalog()).missed(&gates, captured, buffers).iter().map(Missed::key).collect()
+        let work = buffers.map(|buffers| Work::blocks(buffers, 0));
+        ground(&catalog()).missed(&gates, captured, work).iter().map(Missed::key).collect()
     }
 
     #[test]
@@ -258,7 +279,7 @@ mod tests {
         let over = |limit| Gates { no_seq_scan_over: Some(limit), ..Gates::default() };
         let missed = ground.missed(&over(4_999), &both, None);
         let relation = "public.orders_idx".to_owned();
-        assert_eq!(missed, [Missed::NoSeqScanOver { limit: 4_999, relation, rows: 5_000 }]);
+        assert_eq!(missed, [Missed::NoSeqScanOver { limit: 4_999, relation, rows: 5_000, scan: "Seq Scan" }]);
         assert!(ground.missed(&over(5_000), &both, None).is_empty());
         let gates = Gates { must_use_index: vec!["gone_idx".to_owned()], ..Gates::default() };
         let told = ground.missed(&gates, &both, None)[0].to_string();

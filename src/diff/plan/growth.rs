@@ -1,13 +1,15 @@
 //! How much larger relations became: work that grows with its table is no regression.
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName};
+use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, sqlite};
 use std::collections::BTreeMap;
 
 /// Blocks after divided by blocks before, by the relation's name before; never below 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SizeGrowth {
     ratios: BTreeMap<RelationName, f64>,
+    /// Rows before, and rows after divided by them: plans of SQLite say nothing of blocks.
+    rows: BTreeMap<RelationName, (f64, f64)>,
 }
 
 impl SizeGrowth {
@@ -18,7 +20,11 @@ impl SizeGrowth {
             let (Some(now), Some(relation)) = (after.sizes.get(oid), before.catalog.relations.get(oid)) else {
                 continue;
             };
-            growth.set(RelationName::new(&relation.schema, &relation.name), was.blocks, now.blocks);
+            let name = RelationName::new(&relation.schema, &relation.name);
+            if let (Some(was), Some(now)) = (was.rows, now.rows) {
+                growth.set_rows(name.clone(), was, now);
+            }
+            growth.set(name, was.blocks, now.blocks);
         }
         growth
     }
@@ -30,6 +36,11 @@ impl SizeGrowth {
         self.ratios.insert(relation, ratio);
     }
 
+    /// Notes how many rows one relation has.
+    pub fn set_rows(&mut self, relation: RelationName, before: f64, after: f64) {
+        self.rows.insert(relation, (before.max(1.0), (after / before.max(1.0)).max(1.0)));
+    }
+
     /// Growth of one relation; 1 when not known.
     pub fn of(&self, relation: &RelationName) -> f64 {
         self.ratios.get(relation).copied().unwrap_or(1.0)
@@ -38,6 +49,9 @@ impl SizeGrowth {
     /// By how much the plan's work is expected to have grown with its relations: each scan's own blocks weigh its
     /// relation. For a plan that was not run, the growth of the relation that grew most.
     pub fn factor(&self, plan: &QueryPlan) -> f64 {
+        if plan.root.node_type == sqlite::ROOT {
+            return self.by_rows(plan);
+        }
         let mut most = 1.0_f64;
         let mut expected = 0.0;
         self.walk(&plan.root, None, &mut |own, ratio| {
@@ -49,6 +63,19 @@ impl SizeGrowth {
             Some(_) => 1.0,
             None => most,
         }
+    }
+
+    /// By the rows of the tables that are read, each by how many it has: VM steps are counted for the whole execution
+    /// alone. Where one row is looked up, more rows around it cost nothing.
+    fn by_rows(&self, plan: &QueryPlan) -> f64 {
+        let scans = plan.nodes().into_iter().filter(|node| sqlite::is_access(node) && !sqlite::finds_one_row(node));
+        let sizes = scans.filter_map(|node| self.rows.get(&node.relation_name()?));
+        let (mut rows, mut expected) = (0.0, 0.0);
+        for (before, ratio) in sizes {
+            rows += before;
+            expected += before * ratio;
+        }
+        if rows > 0.0 { expected / rows } else { 1.0 }
     }
 
     fn walk(&self, node: &PlanNode, enclosing: Option<&RelationName>, visit: &mut impl FnMut(u64, f64)) {

@@ -3,7 +3,7 @@
 use super::align::Line;
 use super::reader::{KEY_FIELDS, Reader, bitmap_indexes, is_bitmap_part};
 use crate::snapshot::plan::expression::mask;
-use crate::snapshot::plan::{PlanNode, quote_identifier_if_needed};
+use crate::snapshot::plan::{PlanNode, quote_identifier_if_needed, sqlite};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -53,6 +53,9 @@ pub(super) fn table(node: &PlanNode, reader: &Reader<'_>) -> Option<String> {
 
 /// The type of the node as EXPLAIN's text names it: `Parallel Seq Scan`, `Partial HashAggregate`, `Hash Left Join`.
 pub(super) fn kind(node: &PlanNode) -> String {
+    if let Some(kind) = sqlite::kind(node) {
+        return if node.text("Join Type") == Some("Left") { format!("{kind} LEFT-JOIN") } else { kind };
+    }
     let mut text = String::new();
     if node.fields.get("Parallel Aware").and_then(Value::as_bool) == Some(true) {
         text.push_str("Parallel ");
@@ -91,7 +94,11 @@ pub(super) fn index_names(node: &PlanNode, partitions: bool, reader: &Reader<'_>
             index.index_name().map(quote_identifier_if_needed)
         }
     };
-    bitmap_indexes(node).into_iter().filter_map(name).collect()
+    let mut names: Vec<String> = bitmap_indexes(node).into_iter().filter_map(name).collect();
+    if names.is_empty() {
+        names.extend(node.text(sqlite::ACCESS_PATH).map(str::to_owned));
+    }
+    names
 }
 
 /// One condition or order: its name, the text to show and a form to compare.
@@ -113,6 +120,9 @@ pub(super) fn conditions(line: &Line<'_>, reader: &Reader<'_>, definitions: bool
         let condition = index.list("Index Cond").map(|condition| ("Index Cond", condition));
         definition.into_iter().chain(condition)
     });
+    // Ways of SQLite to a row without an index of the schema.
+    let by_path = indexes.is_empty().then(|| node.list("Index Cond")).flatten();
+    let of_indexes = of_indexes.chain(by_path.map(|condition| ("Index Cond", condition)));
     let own = OWN.iter().chain(&KEY_FIELDS).filter_map(|field| Some((*field, node.list(field)?)));
     let conditions = of_indexes.chain(own).map(|(name, shown)| {
         // A definition is in one form already.
@@ -122,12 +132,18 @@ pub(super) fn conditions(line: &Line<'_>, reader: &Reader<'_>, definitions: bool
     conditions.collect()
 }
 
-/// Blocks of the line itself, without those below it.
+/// Blocks of the line itself, without those below it; of SQLite the VM steps of the whole execution, which are its root's.
 pub(super) fn own_blocks(line: &Line<'_>) -> u64 {
     let bitmaps = |node: &PlanNode| {
         node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>()
     };
-    line.nodes.iter().map(|node| node.own_buffers().unwrap_or_default() + bitmaps(node)).sum()
+    let own = |node: &PlanNode| node.own_buffers().or_else(|| steps(node)).unwrap_or_default();
+    line.nodes.iter().map(|node| own(node) + bitmaps(node)).sum()
+}
+
+/// What SQLite counted.
+pub(super) fn steps(node: &PlanNode) -> Option<u64> {
+    node.fields.get(sqlite::VM_STEPS)?.as_u64()
 }
 
 /// Rows and blocks, `before → after` where they differ.
@@ -136,9 +152,12 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     let now = Rows::of(after);
     let was = before.map(Rows::of);
     let executed = now.measured && was.as_ref().is_none_or(|was| was.measured);
+    // SQLite neither counts nor estimates rows.
+    let told = after.nodes.iter().any(|node| node.number("Plan Rows").is_some() || node.actual_rows().is_some());
     let name = if executed { "rows" } else { "estimated rows" };
     let now_text = now.shown(executed);
     match was.filter(|was| !was.may_equal(&now, executed)) {
+        _ if !told => {}
         Some(was) => {
             let _infallible = write!(text, "  {name}={} → {now_text}", was.shown(executed));
         }
@@ -146,14 +165,16 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
             let _infallible = write!(text, "  {name}={now_text}");
         }
     }
-    if let Some(estimate) = now.misestimate(after.cut_short).filter(|_| executed) {
+    if let Some(estimate) = now.misestimate(after.cut_short).filter(|_| executed && told) {
         let _infallible = write!(text, " (estimated {})", grouped(estimate));
     }
     let sum = |line: &Line<'_>, of: fn(&PlanNode) -> Option<u64>| {
         let blocks: Vec<u64> = line.nodes.iter().filter_map(|node| of(node)).collect();
         (!blocks.is_empty()).then(|| blocks.iter().sum::<u64>())
     };
-    for (name, of) in [("blocks", PlanNode::buffers as fn(&PlanNode) -> Option<u64>), ("temp", PlanNode::temp_blocks)] {
+    let counted: [(&str, fn(&PlanNode) -> Option<u64>); 3] =
+        [("blocks", PlanNode::buffers), ("temp", PlanNode::temp_blocks), ("VM steps", steps)];
+    for (name, of) in counted {
         let was = before.map(|before| sum(before, of));
         match (was, sum(after, of)) {
             (Some(Some(0)) | None, Some(0)) if name == "temp" => {}

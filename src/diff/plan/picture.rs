@@ -4,7 +4,7 @@
 
 use super::align::{Alignment, Line, lines, rows};
 use super::names::Names;
-use super::node::{conditions, label, own_blocks, row_counts};
+use super::node::{conditions, label, own_blocks, row_counts, steps};
 use super::reader::Reader;
 use super::render::{Picture, Side};
 use crate::snapshot::plan::{PlanNode, QueryPlan};
@@ -45,6 +45,8 @@ pub struct Node {
     pub blocks: Option<u64>,
     /// Blocks it touched itself.
     pub own_blocks: Option<u64>,
+    /// VM steps of the whole execution, at the root; `None` for servers, and when it was only planned.
+    pub steps: Option<u64>,
     /// Temporary blocks read and written, with what is below it.
     pub temp_blocks: Option<u64>,
 }
@@ -118,6 +120,7 @@ fn node(line: &Line<'_>, reader: &Reader<'_>, depth: usize) -> Node {
         loops: line.node().actual_loops().filter(|_| line.nodes.len() == 1),
         blocks,
         own_blocks: blocks.map(|_| own_blocks(line)),
+        steps: sum(steps),
         temp_blocks: sum(PlanNode::temp_blocks),
     }
 }

@@ -3,7 +3,7 @@
 use super::fingerprint::Access;
 use super::names::Names;
 use crate::snapshot::plan::expression::{Renaming, conjuncts, normalise};
-use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, quote_identifier_if_needed};
+use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, quote_identifier_if_needed, sqlite};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
             relation: relation.map(|relation| self.names.known_as(&relation).qualified()),
             relation_before: before,
             access: self.signature(node),
-            title: format!("{}{direction}{using}", node.node_type),
+            title: sqlite_title(node).unwrap_or_else(|| format!("{}{direction}{using}", node.node_type)),
             indexes: indexes.iter().filter_map(|index| self.definition(node, index)).collect(),
             // A scan's children are its bitmaps, or subplans that are scans of their own.
             buffers: node.own_buffers().unwrap_or_default()
@@ -199,6 +199,12 @@ impl<'a> Reader<'a> {
             self.conditions(node, &["TID Cond"]),
             self.conditions(node, &["Filter"])
         );
+        if sqlite::is_covering(node) {
+            text.push_str(" covering");
+        }
+        if let Some(path) = node.text(sqlite::ACCESS_PATH) {
+            let _infallible = write!(text, " by {path} [{}]", self.conditions(node, &["Index Cond"]));
+        }
         text
     }
 
@@ -269,6 +275,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Kind of scan and what it goes through, of SQLite.
+fn sqlite_title(node: &PlanNode) -> Option<String> {
+    let kind = sqlite::kind(node)?;
+    let way = node.index_name().map(quote_identifier_if_needed);
+    let way = way.or_else(|| node.text(sqlite::ACCESS_PATH).map(str::to_owned));
+    Some(way.map_or_else(|| kind.clone(), |way| format!("{kind} using {way}")))
+}
+
 /// `a = b` with its sides in one fixed order, where both are plain names.
 fn turned(part: &str) -> String {
     let bare = part.strip_prefix('(').and_then(|part| part.strip_suffix(')')).unwrap_or(part);
@@ -293,7 +307,8 @@ fn is_backward(node: &PlanNode) -> bool {
 /// Whether the node reads something under an alias of its own. A ModifyTable names its target, which the scan below it
 /// reads; a Subquery Scan reads nothing itself.
 pub(super) fn reads(node: &PlanNode) -> bool {
-    node.node_type.ends_with("Scan") && !is_bitmap_part(node) && node.node_type != "Subquery Scan"
+    sqlite::is_access(node)
+        || node.node_type.ends_with("Scan") && !is_bitmap_part(node) && node.node_type != "Subquery Scan"
 }
 
 /// `Bitmap Index Scan`, `BitmapAnd`, `BitmapOr`.

@@ -7,7 +7,7 @@ use super::node::{grouped, kind, table};
 use super::reader::Reader;
 use super::verdict::Lasts;
 use crate::report::visible::visible;
-use crate::snapshot::plan::{Captured, PlanNode, QueryPlan, quote_identifier_if_needed};
+use crate::snapshot::plan::{Captured, PlanNode, QueryPlan, quote_identifier_if_needed, sqlite};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -150,6 +150,9 @@ fn tree_change((old, before): (&QueryPlan, Seen<'_>), (new, after): (&QueryPlan,
     let turned = || {
         let (old, _) = matched().find(|(old, new)| is_turned(&old_lines, &new_lines, (*old, *new), &alignment))?;
         let node = old_lines[old].node();
+        if node.node_type == sqlite::ROOT {
+            return Some(format!("Loops{} in another order", over(node, &old_reader)));
+        }
         Some(format!("{}{} has its inputs swapped", kind(node), over(node, &old_reader)))
     };
     let partitions = || {
@@ -202,12 +205,13 @@ fn work_clause(old: &Captured, new: &Captured) -> String {
     };
     match (old.work(), now) {
         (Some(was), Some(now)) => {
-            if was.buffers == now.buffers {
-                let _infallible = write!(clause, "; {} blocks as before", grouped(was.buffers));
+            let unit = now.unit().name();
+            if was.amount() == now.amount() {
+                let _infallible = write!(clause, "; {} {unit} as before", grouped(was.amount()));
             } else {
-                let factor = times(was.buffers as f64, now.buffers as f64);
-                let (was, now) = (grouped(was.buffers), grouped(now.buffers));
-                let _infallible = write!(clause, "; {was} blocks became {now}{factor}");
+                let factor = times(was.amount() as f64, now.amount() as f64);
+                let (was, now) = (grouped(was.amount()), grouped(now.amount()));
+                let _infallible = write!(clause, "; {was} {unit} became {now}{factor}");
             }
             if was.temp_blocks != now.temp_blocks {
                 let (was, now) = (grouped(was.temp_blocks), grouped(now.temp_blocks));
@@ -218,7 +222,12 @@ fn work_clause(old: &Captured, new: &Captured) -> String {
             let cost = |side: &Captured| side.plan().map_or(0.0, |plan| plan.root.total_cost());
             let (was, now) = (cost(old), cost(new));
             let (was_text, now_text) = (grouped(was.round() as u64), grouped(now.round() as u64));
-            if was_text == now_text {
+            // SQLite tells no cost.
+            let told =
+                [old, new].into_iter().filter_map(Captured::plan).any(|plan| plan.root.node_type != sqlite::ROOT);
+            if !told {
+                clause.push_str("; only planned");
+            } else if was_text == now_text {
                 let _infallible = write!(clause, "; estimated cost {was_text} as before");
             } else {
                 let factor = times(was, now);

@@ -18,7 +18,7 @@ fn capture(captured: Captured) -> PlanCapture {
 
 /// The plan as it was measured, with other work.
 fn measured(text: &str, buffers: u64, temp_blocks: u64) -> PlanCapture {
-    capture(Captured::Measured(plan(text), Work { buffers, temp_blocks }))
+    capture(Captured::Measured(plan(text), Work::blocks(buffers, temp_blocks)))
 }
 
 fn planned(text: &str, cost: f64) -> PlanCapture {
@@ -161,7 +161,7 @@ fn a_read_is_never_judged_by_cost() {
     let dear = |text: &str| {
         let mut plan = plan(text);
         plan.root.fields.insert("Total Cost".to_owned(), 1e9.into());
-        capture(Captured::Measured(plan, Work { buffers: 200, temp_blocks: 0 }))
+        capture(Captured::Measured(plan, Work::blocks(200, 0)))
     };
     assert_eq!(Case::new(measured(INDEX, 200, 0), dear(INDEX)).verdict(), Verdict::Unchanged);
     assert_eq!(Case::new(measured(INDEX, 200, 0), dear(SEQ)).verdict(), Verdict::PlanChanged);

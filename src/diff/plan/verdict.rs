@@ -1,13 +1,13 @@
 //! What became of one query: decided by work done, never by cost or clock.
 //!
-//! Blocks touched by a warm execution are the same in every run; estimated costs change with every ANALYZE and time
-//! with everything. Cost decides only between plans that cannot be run: writes, and runs cut off on both sides.
+//! Blocks touched by a warm execution, and the steps of SQLite's virtual machine, are the same in every run; estimated costs
+//! change with every ANALYZE and time with everything. Cost decides only between plans that cannot be run: writes, and runs cut off on both sides.
 
 use super::Seen;
 use super::fingerprint::Fingerprints;
 use super::gate::Missed;
 use super::growth::SizeGrowth;
-use crate::snapshot::plan::{Captured, QueryPlan, Work};
+use crate::snapshot::plan::{Captured, QueryPlan, Unit, Work};
 use crate::workload::HotQuery;
 
 /// The contract's classes.
@@ -33,7 +33,7 @@ pub enum Verdict {
     DidNotFinish,
     /// Worked before, refused now.
     Broken,
-    /// More blocks than its registered budget allows.
+    /// More work than its registered budget allows.
     OverBudget,
 }
 
@@ -121,11 +121,15 @@ impl Lasts {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// Work after, divided by work before and by growth.
-    pub buffers_ratio: f64,
+    pub work_ratio: f64,
     /// Blocks more than before and growth in one execution.
     pub buffers_floor: u64,
     /// Or so many more a minute: a trifle that is called often enough is none.
     pub buffers_a_minute: f64,
+    /// VM steps more than before and growth in one execution.
+    pub steps_floor: u64,
+    /// Or so many more a minute.
+    pub steps_a_minute: f64,
     /// Executions a minute ([`crate::workload::HotQuery::weight`]).
     pub weight: f64,
     /// Temporary blocks after, divided by those before.
@@ -143,9 +147,11 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            buffers_ratio: 1.5,
+            work_ratio: 1.5,
             buffers_floor: 100,
             buffers_a_minute: 1_000_000.0,
+            steps_floor: 50_000,
+            steps_a_minute: 500_000_000.0,
             weight: 1.0,
             temp_ratio: 2.0,
             temp_floor: 128,
@@ -160,10 +166,19 @@ impl Thresholds {
     /// The same with what a query sets for itself.
     pub fn of(self, query: &HotQuery) -> Self {
         Self {
-            buffers_ratio: query.limits.plan_ratio.unwrap_or(self.buffers_ratio),
+            work_ratio: query.limits.plan_ratio.unwrap_or(self.work_ratio),
             buffers_floor: query.limits.plan_blocks.unwrap_or(self.buffers_floor),
+            steps_floor: query.limits.plan_steps.unwrap_or(self.steps_floor),
             weight: query.weight,
             ..self
+        }
+    }
+
+    /// How much more of a unit counts in one execution, and in a minute.
+    fn floors(&self, unit: Unit) -> (f64, f64) {
+        match unit {
+            Unit::Blocks => (self.buffers_floor as f64, self.buffers_a_minute),
+            Unit::VmSteps => (self.steps_floor as f64, self.steps_a_minute),
         }
     }
 }
@@ -382,10 +397,10 @@ impl PlanVerdict {
         self
     }
 
-    /// More blocks a minute than before, from how often the query runs; 0 where nothing was measured.
+    /// More work a minute than before, from how often the query runs; 0 where nothing was measured.
     pub fn added_a_minute(&self, before: Option<Work>, after: Option<Work>, weight: f64) -> f64 {
         let (Some(before), Some(after)) = (before, after) else { return 0.0 };
-        (after.buffers as f64 - before.buffers as f64 * self.growth).max(0.0) * weight
+        (after.amount() as f64 - before.amount() as f64 * self.growth).max(0.0) * weight
     }
 }
 
@@ -458,23 +473,24 @@ fn compare(before: Seen<'_>, after: Seen<'_>, growth: &SizeGrowth, thresholds: &
 }
 
 fn by_work(was: Work, now: Work, growth: f64, change: Change, thresholds: &Thresholds) -> Comparison {
-    let (before, after) = (was.buffers as f64, now.buffers as f64);
+    let (before, after) = (was.amount() as f64, now.amount() as f64);
     let expected = before * growth;
     let temp = |now: u64, was: u64| {
         let (now, was) = (now as f64, was as f64);
         now >= thresholds.temp_ratio * was && now - was >= thresholds.temp_floor as f64
     };
-    let blocks = |now: f64, was: f64| {
-        let often = (now - was) * thresholds.weight >= thresholds.buffers_a_minute;
-        now >= thresholds.buffers_ratio * was && (now - was >= thresholds.buffers_floor as f64 || often)
+    let (floor, a_minute) = thresholds.floors(now.unit());
+    let more = |now: f64, was: f64| {
+        let often = (now - was) * thresholds.weight >= a_minute;
+        now >= thresholds.work_ratio * was && (now - was >= floor || often)
     };
     let temp_before = (was.temp_blocks as f64 * growth) as u64;
-    let worse = blocks(after, expected) || temp(now.temp_blocks, temp_before);
-    let better = blocks(before, after) || temp(was.temp_blocks, now.temp_blocks);
+    let worse = more(after, expected) || temp(now.temp_blocks, temp_before);
+    let better = more(before, after) || temp(was.temp_blocks, now.temp_blocks);
     let factor = after / expected.max(1.0);
     let explained = growth > 1.0 + thresholds.tolerance
         && after > before * 1.1
-        && (blocks(after, before) || (factor - 1.0).abs() <= 0.1);
+        && (more(after, before) || (factor - 1.0).abs() <= 0.1);
     let verdict = match (worse, change) {
         (true, Change::None) => Verdict::SlowerSamePlan,
         (true, _) => Verdict::Regressed,
@@ -554,7 +570,7 @@ pub(super) fn steady(before: Seen<'_>, again: Seen<'_>, thresholds: &Thresholds)
             let near = |one: u64, other: u64| {
                 one.abs_diff(other) as f64 <= (one.max(other) as f64 * thresholds.tolerance).max(1.0)
             };
-            near(one.buffers, other.buffers) && near(one.temp_blocks, other.temp_blocks)
+            near(one.amount(), other.amount()) && near(one.temp_blocks, other.temp_blocks)
         }
         (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
     };

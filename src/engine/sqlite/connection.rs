@@ -6,26 +6,94 @@ use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Virtual machine instructions between two looks at [`Stop`]: some hundred microseconds.
 const LOOK_EVERY: i32 = 20_000;
 
-/// Ends what connections do, from another thread.
+/// Ends what connections do: from another thread, or when their time is up.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    ended: Arc<AtomicBool>,
+    run: Arc<Run>,
+}
+
+/// One run with a time limit.
+#[derive(Debug, Default)]
+struct Run {
+    /// Looks since it began.
+    looks: AtomicU64,
+    /// When it has to end, in microseconds of [`CLOCK`]; 0 for never.
+    deadline: AtomicU64,
+    /// It did not end before.
+    expired: AtomicBool,
+}
+
+/// What deadlines are counted from.
+static CLOCK: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn microseconds() -> u64 {
+    u64::try_from(CLOCK.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
 
 impl Stop {
     /// Every statement under way ends with `SQLITE_INTERRUPT`, and so does every later one.
     pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is time to end.
     pub fn is_due(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Ends together with this one, and has time limits of its own: for a connection that works beside others.
+    pub fn beside(&self) -> Self {
+        Self { ended: Arc::clone(&self.ended), run: Arc::default() }
+    }
+
+    /// Whatever connections with this stop run until the value is dropped ends with `SQLITE_INTERRUPT` after `limit`.
+    pub fn limit(&self, limit: Duration) -> Limit<'_> {
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        self.run.looks.store(0, Ordering::Relaxed);
+        self.run.expired.store(false, Ordering::Relaxed);
+        self.run.deadline.store(microseconds().saturating_add(limit).max(1), Ordering::Relaxed);
+        Limit(&self.run)
+    }
+
+    /// One look: whether to end now.
+    fn look(&self) -> bool {
+        self.run.looks.fetch_add(1, Ordering::Relaxed);
+        let deadline = self.run.deadline.load(Ordering::Relaxed);
+        if deadline > 0 && microseconds() >= deadline {
+            self.run.expired.store(true, Ordering::Relaxed);
+            return true;
+        }
+        self.is_due()
+    }
+}
+
+/// A time limit, for as long as it lives.
+#[derive(Debug)]
+pub struct Limit<'a>(&'a Run);
+
+impl Limit<'_> {
+    /// Whether something ended because of it.
+    pub fn is_over(&self) -> bool {
+        self.0.expired.load(Ordering::Relaxed)
+    }
+
+    /// Virtual machine instructions since it began, to the last look.
+    pub fn instructions(&self) -> u64 {
+        self.0.looks.load(Ordering::Relaxed).saturating_mul(LOOK_EVERY.unsigned_abs().into())
+    }
+}
+
+impl Drop for Limit<'_> {
+    fn drop(&mut self) {
+        self.0.deadline.store(0, Ordering::Relaxed);
     }
 }
 
@@ -140,7 +208,7 @@ pub fn open_noting(
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     }
     let ends = stop.clone();
-    connection.progress_handler(LOOK_EVERY, Some(move || ends.is_due()))?;
+    connection.progress_handler(LOOK_EVERY, Some(move || ends.look()))?;
     connection.authorizer(Some(move |asked: AuthContext<'_>| {
         if let Some(asking) = &asking {
             asking.note(&asked);
@@ -228,5 +296,24 @@ mod tests {
         let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
         let ended = ServerError::from(connection.query_row(endless, [], |_| Ok(())).expect_err("ended"));
         assert_eq!(ended.result_code, Some("SQLITE_INTERRUPT"));
+    }
+
+    #[test]
+    fn a_limit_ends_what_runs_and_nothing_after_it() {
+        let (_folder, path) = copy();
+        let stop = Stop::default();
+        let other = stop.beside();
+        let connection = open(&path, Purpose::Observer, &stop).expect("open");
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        let limit = stop.limit(Duration::from_millis(20));
+        let ended = ServerError::from(connection.query_row(endless, [], |_| Ok(())).expect_err("ended"));
+        assert_eq!(ended.result_code, Some("SQLITE_INTERRUPT"));
+        assert!(limit.is_over() && limit.instructions() > 0);
+        drop(limit);
+        let some = endless.replace("FROM n)", "FROM n LIMIT 100000)");
+        assert_eq!(connection.query_row(&some, [], |row| row.get::<_, i64>(0)), Ok(100_000));
+        assert!(!other.is_due());
+        stop.now();
+        assert!(other.is_due());
     }
 }

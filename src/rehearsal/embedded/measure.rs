@@ -95,7 +95,7 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
         sizes: sizes::read(&looking, &schema, &identities)?,
         plans: explain::capture(&looking, &schema, &queries, &work.options, stop)?,
     };
-    let again = explain::capture(&looking, &schema, &queries, &work.options, stop)?;
+    let again = explain::capture_again(&looking, &schema, &queries, &work.options, &first.plans, stop)?;
     let saved = Saved::read(&looking)?;
     let statistics_before = listed(&looking)?;
     drop(looking);

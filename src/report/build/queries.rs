@@ -6,7 +6,7 @@ use crate::diff::plan::PlanSide;
 use crate::diff::plan::verdict::Lasts;
 use crate::engine::postgres::settle::RepairMethod;
 use crate::rehearsal::{PlanChange, Rehearsal};
-use crate::snapshot::plan::{Captured, PlanMode, QueryPlan};
+use crate::snapshot::plan::{Captured, PlanMode, QueryPlan, Unit};
 use serde_json::Value;
 
 pub(super) fn query(rehearsal: &Rehearsal, change: &PlanChange) -> v1::Query {
@@ -49,6 +49,7 @@ pub(crate) fn verdict(change: &PlanChange) -> QueryVerdict {
 
 fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummary> {
     let work = side.captured.work();
+    let blocks = work.filter(|work| work.unit() == Unit::Blocks);
     let plan: &QueryPlan = match &side.captured {
         Captured::Failed { .. } => return None,
         captured => captured.plan()?,
@@ -56,8 +57,14 @@ fn plan_summary(rehearsal: &Rehearsal, side: &PlanSide) -> Option<v1::PlanSummar
     let plan = if rehearsal.redactor.show_values { plan.clone() } else { plan.redacted() };
     Some(v1::PlanSummary {
         total_cost: plan.root.total_cost(),
-        buffers: work.map(|work| work.buffers),
-        temp_blocks: work.map(|work| work.temp_blocks),
+        buffers: blocks.map(|work| work.buffers),
+        temp_blocks: blocks.map(|work| work.temp_blocks),
+        steps: work.and_then(|work| work.steps).map(|steps| v1::Steps {
+            vm_steps: steps.vm,
+            full_scan_steps: steps.full_scan,
+            sorts: steps.sorts,
+            automatic_indexes: steps.automatic_indexes,
+        }),
         fingerprint: side.shape().unwrap_or_default().to_owned(),
         plan: match plan.to_json() {
             Value::Object(plan) => plan,

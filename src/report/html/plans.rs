@@ -126,10 +126,11 @@ fn side(moment: &'static str, sign: char, node: Node, most: u64) -> Side {
         _ => "",
     };
     let cost = node.cost.map(human::cost);
-    let glance = match (node.blocks, &cost) {
-        (Some(blocks), _) => format!("{} blocks", human::count(blocks)),
-        (None, Some(cost)) => format!("cost {cost}"),
-        (None, None) => String::new(),
+    let glance = match (node.blocks, node.steps, &cost) {
+        (Some(blocks), ..) => format!("{} blocks", human::count(blocks)),
+        (None, Some(steps), _) => format!("{} VM steps", human::count(steps)),
+        (None, None, Some(cost)) => format!("cost {cost}"),
+        (None, None, None) => String::new(),
     };
     let mut facts = Vec::new();
     if let (Some(own), Some(all)) = (node.own_blocks, node.blocks) {

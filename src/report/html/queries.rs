@@ -6,6 +6,7 @@ use super::{budget, fitting, human, more, plans, view, written};
 use crate::diff::plan::render;
 use crate::report::measured;
 use crate::report::v1::{PlanSummary, Query, QueryConfidence, QueryVerdict, Report};
+use crate::snapshot::plan::{Unit, sqlite};
 use askama::Template;
 use serde_json::Value;
 
@@ -24,6 +25,10 @@ struct Queries<'r> {
     more: Option<String>,
     unchanged: Option<String>,
     rows: Vec<Row<'r>>,
+    /// What `work` of the rows is counted in.
+    unit: &'static str,
+    /// Whether there are estimated costs.
+    costs: bool,
     more_rows: Option<String>,
     notes: Vec<String>,
 }
@@ -97,26 +102,35 @@ pub(super) fn section(report: &Report) -> Option<String> {
     });
     let unchanged: Vec<&Query> =
         report.queries.iter().filter(|query| query.verdict == QueryVerdict::Unchanged).collect();
+    // One engine ran all of them.
+    let of_sqlite = |query: &&Query| query.before.as_ref().or(query.after.as_ref()).is_some_and(is_sqlite);
+    let steps = report.queries.iter().any(|query| of_sqlite(&query));
     Some(written(&Queries {
         changed: changed.len(),
         cards,
         more: more(left, "hot query"),
         unchanged: view::unchanged(report),
-        rows: unchanged.iter().take(UNCHANGED).map(|query| row(query)).collect(),
+        rows: unchanged.iter().take(UNCHANGED).map(|query| row(query, steps)).collect(),
+        unit: if steps { Unit::VmSteps } else { Unit::Blocks }.name(),
+        costs: !steps,
         more_rows: more(unchanged.len().saturating_sub(UNCHANGED), "plan"),
         notes: report.query_notes.iter().take(budget::SENTENCES).map(|note| prose(note)).collect(),
     }))
 }
 
-fn row(query: &Query) -> Row<'_> {
+fn row(query: &Query, steps: bool) -> Row<'_> {
     let plan = query.after_settling.as_ref().or(query.after.as_ref()).or(query.before.as_ref());
     Row {
         label: name(&view::query_label(query)),
         owner: query.owner.as_deref().unwrap_or_default(),
         measured: query.confidence == QueryConfidence::Measured,
-        work: plan.and_then(|plan| plan.buffers).map(human::count).unwrap_or_default(),
-        cost: plan.map(|plan| human::cost(plan.total_cost)).unwrap_or_default(),
+        work: plan.and_then(PlanSummary::amount).map(|(amount, _)| human::count(amount)).unwrap_or_default(),
+        cost: plan.filter(|_| !steps).map(|plan| human::cost(plan.total_cost)).unwrap_or_default(),
     }
+}
+
+fn is_sqlite(plan: &PlanSummary) -> bool {
+    plan.plan.get("Plan").and_then(|plan| plan.get("Node Type")).and_then(Value::as_str) == Some(sqlite::ROOT)
 }
 
 /// The plan to hold against the one before: the settled one, but for what passes with settling.
@@ -167,13 +181,14 @@ fn works(query: &Query) -> Vec<Work> {
             .filter_map(|(name, plan)| Some((name, plan.as_ref()?)))
             .collect();
     if let [_, (_, after), (name, settled)] = moments.as_mut_slice()
-        && (after.buffers, after.total_cost) == (settled.buffers, settled.total_cost)
+        && (after.amount(), after.total_cost) == (settled.amount(), settled.total_cost)
     {
         *name = "after";
         moments.remove(1);
     }
-    let counted = moments.iter().all(|(_, plan)| plan.buffers.is_some());
-    let work = |plan: &PlanSummary| if counted { plan.buffers.unwrap_or_default() as f64 } else { plan.total_cost };
+    let counted = moments.iter().all(|(_, plan)| plan.amount().is_some());
+    let amount = |plan: &PlanSummary| plan.amount().filter(|_| counted);
+    let work = |plan: &PlanSummary| amount(plan).map_or(plan.total_cost, |(amount, _)| amount as f64);
     let most = moments.iter().map(|(_, plan)| work(plan)).fold(0.0, f64::max);
     if moments.len() < 2 || most.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) || !most.is_finite() {
         return Vec::new();
@@ -182,8 +197,8 @@ fn works(query: &Query) -> Vec<Work> {
     moments
         .iter()
         .map(|(name, plan)| {
-            let told = match plan.buffers.filter(|_| counted) {
-                Some(blocks) => format!("{} blocks", human::count(blocks)),
+            let told = match amount(plan) {
+                Some((amount, unit)) => format!("{} {}", human::count(amount), unit.name()),
                 None => format!("estimated cost {}", human::cost(plan.total_cost)),
             };
             let worse = work(plan) >= 1.5 * first && *name != "before";

@@ -1,6 +1,7 @@
 //! Hot queries in a report, and what shows how far they can be trusted.
 
 use super::{Lasts, PlanMode, QueryConfidence, QueryVerdict, StatisticsMethod, Time, Writes, nullable};
+use crate::snapshot::plan::Unit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -80,7 +81,7 @@ pub struct SelfTest {
 /// One capture of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanSummary {
-    /// The planner's estimate for the whole plan, in its own unit.
+    /// The planner's estimate for the whole plan, in its own unit; 0 for SQLite, which tells none.
     pub total_cost: f64,
     /// Blocks touched by running it; null when it was only planned.
     #[serde(deserialize_with = "nullable")]
@@ -88,10 +89,34 @@ pub struct PlanSummary {
     /// Temporary blocks read and written; null when it was only planned.
     #[serde(deserialize_with = "nullable")]
     pub temp_blocks: Option<u64>,
+    /// What SQLite counted; null for a server, and when it was only planned. Older reports have none.
+    #[serde(default)]
+    pub steps: Option<Steps>,
     /// Equal for plans of equal shape.
     pub fingerprint: String,
     /// EXPLAIN's own object.
     pub plan: Map<String, Value>,
+}
+
+/// SQLite's counters of one execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Steps {
+    /// Instructions of the virtual machine.
+    pub vm_steps: u64,
+    /// Rows stepped over in scans of whole tables.
+    pub full_scan_steps: u64,
+    /// Sorts.
+    pub sorts: u64,
+    /// Rows put into indexes made for this one execution.
+    pub automatic_indexes: u64,
+}
+
+impl PlanSummary {
+    /// What one execution did, and what that is counted in; `None` when it was only planned.
+    pub fn amount(&self) -> Option<(u64, Unit)> {
+        let steps = self.steps.map(|steps| (steps.vm_steps, Unit::VmSteps));
+        steps.or_else(|| self.buffers.map(|blocks| (blocks, Unit::Blocks)))
+    }
 }
 
 /// What changed a plan.

@@ -1,7 +1,7 @@
 //! What every format for people says of hot queries.
 
 use super::super::human;
-use super::super::v1::{Lasts, PlanMode, Query, QueryConfidence, QueryVerdict, Report, StatisticsMethod};
+use super::super::v1::{Lasts, PlanMode, PlanSummary, Query, QueryConfidence, QueryVerdict, Report, StatisticsMethod};
 use super::{statement_label, words};
 
 /// Hot queries worth a line: all but the unchanged, worst first, then by weight.
@@ -46,9 +46,9 @@ pub fn query_headline(query: &Query) -> String {
     // What passes is over in the settled state: there the state right after is the news.
     let after = if query.verdict == QueryVerdict::Transient { query.after.as_ref() } else { after };
     if let (Some(before), Some(after)) = (&query.before, after) {
-        let (unit, old, new, ratio) = match (before.buffers, after.buffers) {
-            (Some(old), Some(new)) => {
-                ("blocks", human::count(old), human::count(new), human::times(old as f64, new as f64))
+        let (unit, old, new, ratio) = match (before.amount(), after.amount()) {
+            (Some((old, _)), Some((new, unit))) => {
+                (unit.name(), human::count(old), human::count(new), human::times(old as f64, new as f64))
             }
             _ => (
                 "estimated cost",
@@ -61,19 +61,19 @@ pub fn query_headline(query: &Query) -> String {
         out.push_str(&match unit {
             // Not run again, at the same cost.
             "estimated cost" if old == new => String::new(),
-            "blocks" if old == new => format!(": {new} blocks as before"),
-            "blocks" => format!(": {new} blocks instead of {old}{ratio}"),
-            unit => format!(": {unit} {new} instead of {old}{ratio}"),
+            "estimated cost" => format!(": {unit} {new} instead of {old}{ratio}"),
+            unit if old == new => format!(": {new} {unit} as before"),
+            unit => format!(": {new} {unit} instead of {old}{ratio}"),
         });
         if query.verdict == QueryVerdict::Transient
-            && let Some(settled) = query.after_settling.as_ref().and_then(|plan| plan.buffers)
+            && let Some(settled) = query.after_settling.as_ref().and_then(PlanSummary::amount)
         {
             let settling = match query.lasts {
                 Some(Lasts::UntilVacuum) => "VACUUM",
                 Some(Lasts::UntilAnalyze) => "ANALYZE",
                 None => "VACUUM and ANALYZE",
             };
-            out.push_str(&format!(", {} after {settling}", human::count(settled)));
+            out.push_str(&format!(", {} after {settling}", human::count(settled.0)));
         }
     }
     if query.confidence != QueryConfidence::Measured {

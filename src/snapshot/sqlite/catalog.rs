@@ -177,9 +177,9 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
             Some(constraint)
         }
     };
-    let body = format!(
-        "ON {} ({}){}",
-        qualify(MAIN, &index.table),
+    let table_name = qualify(MAIN, &index.table);
+    let what = format!(
+        "({}){}",
         keys(index).join(", "),
         predicate(index).map_or_else(String::new, |predicate| format!(" WHERE {predicate}"))
     );
@@ -187,8 +187,9 @@ fn add_index(catalog: &mut Catalog, schema: &Schema, index: &Index, identities: 
     let told = catalog::Index {
         oid,
         table,
-        definition: format!("CREATE {unique}INDEX {} {body}", qualify(MAIN, &index.name)),
-        shape: format!("CREATE {unique}INDEX _ {body}"),
+        definition: format!("CREATE {unique}INDEX {} ON {table_name} {what}", qualify(MAIN, &index.name)),
+        // With a method, as a server spells it: what compares plans leaves out the table in front of it.
+        shape: format!("CREATE {unique}INDEX _ ON {table_name} USING btree {what}"),
         keys: keys(index),
         key_count: index.columns.len(),
         unique: index.unique,

@@ -31,16 +31,18 @@ pub(super) struct Header {
 
 const NAME: &str = "name";
 const PARAMS: &str = "params";
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     NAME,
     "owner",
     "expect",
     "weight",
     "max_buffers",
+    "max_steps",
     "must_use_index",
     "no_seq_scan_over",
     "plan_ratio",
     "plan_blocks",
+    "plan_steps",
     "query_ms",
     "role",
     "set",
@@ -219,6 +221,7 @@ impl Header {
                 self.weight.replace(weight).is_some()
             }
             "max_buffers" => self.gates.max_buffers.replace(whole(value, "blocks", "500")?).is_some(),
+            "max_steps" => self.gates.max_steps.replace(whole(value, "VM steps", "50000")?).is_some(),
             "must_use_index" => {
                 let is_second = !self.gates.must_use_index.is_empty();
                 self.gates.must_use_index = names(value)?;
@@ -231,6 +234,7 @@ impl Header {
                 self.limits.plan_ratio.replace(ratio).is_some()
             }
             "plan_blocks" => self.limits.plan_blocks.replace(whole(value, "blocks", "100")?).is_some(),
+            "plan_steps" => self.limits.plan_steps.replace(whole(value, "VM steps", "50000")?).is_some(),
             "query_ms" => self.limits.query_ms.replace(whole(value, "milliseconds", "5000")?).is_some(),
             "set" => {
                 let (name, value) = setting(value)?;

@@ -225,10 +225,12 @@ mod tests {
             -- The customer's own page; note: it is cached.\n\
             -- weight: 120\n\
             -- max_buffers: 500\n\
+            -- max_steps: 9000\n\
             -- must_use_index: orders_status_idx, sales.\"Odd idx\"\n\
             -- no_seq_scan_over: 10_000\n\
             -- plan_ratio: 3\n\
             -- plan_blocks: 20\n\
+            -- plan_steps: 700\n\
             -- query_ms: 5000\n\
             -- role: web\n\
             -- set: work_mem = 8MB\n\
@@ -252,15 +254,16 @@ mod tests {
         assert_eq!(query.sets[1].values, ["2::bigint", "('new')"]);
         assert_eq!(query.owner.as_deref(), Some("checkout"));
         assert_eq!(query.expect.as_deref(), Some("rows"));
-        assert_eq!((query.weight, query.gates.max_buffers), (120.0, Some(500)));
+        assert_eq!((query.weight, query.gates.max_buffers, query.gates.max_steps), (120.0, Some(500), Some(9_000)));
         assert_eq!(query.gates.must_use_index, ["orders_status_idx", "sales.\"Odd idx\""]);
         assert_eq!(query.gates.no_seq_scan_over, Some(10_000));
-        let limits = Limits { plan_ratio: Some(3.0), plan_blocks: Some(20), query_ms: Some(5_000) };
+        let limits =
+            Limits { plan_ratio: Some(3.0), plan_blocks: Some(20), plan_steps: Some(700), query_ms: Some(5_000) };
         assert_eq!(query.limits, limits);
         assert_eq!(query.role.as_deref(), Some("web"));
         assert_eq!(query.settings, [("work_mem".into(), "8MB".into()), ("jit".into(), "off".into())]);
         assert_eq!(query.search_path.as_deref(), Some("shop, public"));
-        assert_eq!(query.file.position(query.offset).line, 20);
+        assert_eq!(query.file.position(query.offset).line, 22);
         assert_eq!((queries[1].name.as_str(), queries[1].weight), ("count-orders", 1.0));
         assert!(queries[1].sets.is_empty());
     }
