@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod checks;
 pub mod connection;
+pub mod digest;
 pub mod error;
 pub mod explain;
 pub mod facts;
