@@ -4,5 +4,7 @@
 pub mod connection;
 pub mod error;
 pub mod explain;
+pub mod facts;
 pub mod schema;
+pub mod statistics;
 pub mod worker;
