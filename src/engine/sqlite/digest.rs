@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn rowids_count_only_where_they_are_seen() {
         let rows = "INSERT INTO t (rowid, a) VALUES";
-        assert_eq!(digest(&format!("CREATE TABLE t (a); {rows} (7, 1)")), digest(&format!("CREATE TABLE t (a); {rows} (9, 1)")));
+        assert_eq!(
+            digest(&format!("CREATE TABLE t (a); {rows} (7, 1)")),
+            digest(&format!("CREATE TABLE t (a); {rows} (9, 1)"))
+        );
         let keyed = "CREATE TABLE t (id INTEGER PRIMARY KEY, a)";
         assert_ne!(digest(&format!("{keyed}; {rows} (7, 1)")), digest(&format!("{keyed}; {rows} (9, 1)")));
         let text = "CREATE VIRTUAL TABLE t USING fts5(a)";
