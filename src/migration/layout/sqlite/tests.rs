@@ -46,10 +46,8 @@ fn query(connection: &Sqlite, sql: &str) -> Vec<Row> {
 
 /// The history as whoever has the copy reads it.
 fn rows(connection: &Sqlite, tree: &MigrationTree) -> Option<Vec<Row>> {
-    let (table, shape) = tree.history.as_ref().expect("a history");
-    let found = history::parse_found(&query(connection, &history::sqlite::find_query(table))).expect("tables");
-    let chosen = shape.choose(tree.layout, &found).expect("its own")?;
-    Some(query(connection, &history::sqlite::rows_query(shape, chosen)))
+    assert!(tree.history.is_some(), "a history");
+    history::sqlite::read(tree, |sql| Ok::<_, MigrationError>(query(connection, sql))).expect("its own")
 }
 
 /// Runs migrations as their runner would.
@@ -338,7 +336,7 @@ fn what_a_script_does_to_its_runners_transaction_is_said() {
         !in_transaction && notes.starts_with("1_a.sql:2: ") && notes.contains("sqlx's own COMMIT finds none"),
         "{notes}"
     );
-    assert_eq!(within("SAVEPOINT a; SELECT 1; RELEASE a").1, true);
+    assert!(within("SAVEPOINT a; SELECT 1; RELEASE a").1);
     let (mode, in_transaction, notes) = within("-- no-transaction\nVACUUM; SELECT 1;");
     assert_eq!((mode, in_transaction, notes.as_str()), (TransactionMode::None, false, ""));
 }
@@ -383,4 +381,13 @@ fn a_history_is_found_as_sqlite_compares_names() {
     for none in ["v", "x", "temp.x", "other.t", "it's"] {
         assert!(found(none).is_empty(), "{none}");
     }
+}
+
+#[test]
+fn another_tools_table_of_the_same_name_is_no_history() {
+    let connection = open();
+    connection.execute_batch("CREATE TABLE schema_migrations (version TEXT, inserted_at TEXT)").expect("Ecto's");
+    let tree = read("dbmate", &[("1_a.sql", "-- migrate:up\n-- migrate:down\n")]);
+    let read = history::sqlite::read(&tree, |sql| Ok::<_, MigrationError>(query(&connection, sql)));
+    assert!(matches!(read, Err(MigrationError::ForeignHistory { .. })), "{read:?}");
 }
