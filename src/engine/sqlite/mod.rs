@@ -7,4 +7,5 @@ pub mod explain;
 pub mod facts;
 pub mod schema;
 pub mod statistics;
+pub mod traffic;
 pub mod worker;
