@@ -12,4 +12,5 @@ pub mod observe;
 pub mod schema;
 pub mod sizes;
 pub mod statistics;
+pub mod traffic;
 pub mod worker;
