@@ -98,7 +98,7 @@ fn recordings_keep_the_rules_of_the_contract() {
 }
 
 /// Keys that came after the first reports were saved: without them a report is still read.
-const ADDED_LATER: [&str; 13] = [
+const ADDED_LATER: [&str; 15] = [
     "notes",
     "lasts",
     "note",
@@ -112,6 +112,8 @@ const ADDED_LATER: [&str; 13] = [
     "broken_off",
     "retries",
     "steps",
+    "code",
+    "sqlite",
 ];
 
 /// Every other key of the schema is required wherever its object stands: taking any one away must be refused, by name.

@@ -1,10 +1,12 @@
 //! Does it run to the end: `apply/*`.
 
-use super::{Answer, Check, Finding, Kind, Severity, count, examples};
+use super::{Answer, Check, Finding, Kind, Severity, count, examples, sqlite};
 use crate::config::Thresholds;
 use crate::copy::policy::created_extension;
 use crate::engine::postgres::violators::Violators;
 use crate::rehearsal::{Rehearsal, foreign};
+use crate::report::v1::EngineName;
+use crate::snapshot::sqlite::catalog::MAIN;
 use serde_json::json;
 
 /// What this file finds.
@@ -21,6 +23,9 @@ const FAILED: Kind = Kind::new(
     ",
 )
 .with(examples!("apply/failed"));
+
+/// What to do about a refusal of which nobody says more.
+const MEND: &str = "mend the statement or the data it meets, then rehearse again";
 
 const VIOLATING_ROWS: Kind = Kind::new(
     "apply/violating-rows",
@@ -40,7 +45,8 @@ const NEEDS_PRIVILEGE: Kind = Kind::new(
     "
         The server said 42501: the unprivileged role on the copy may not do this. Whether production's role may is not known
         here, so the answer is `unknown`, never `no`. Name a role that holds the right with `--role`; an extension that only
-        a superuser may create is named in `extensions` of `seatrial.toml`.
+        a superuser may create is named in `extensions` of `seatrial.toml`. On SQLite: the statement attaches another file,
+        writes one (`VACUUM INTO`) or loads code, which no copy may.
     ",
 )
 .with(examples!("apply/needs-privilege"));
@@ -64,19 +70,38 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     }
     let error = &failure.error;
     let statement = Some(failure.statement);
+    let on_sqlite = rehearsal.engine == EngineName::Sqlite;
     let object = match (&error.schema, &error.table) {
+        (None, Some(table)) if on_sqlite => vec![crate::snapshot::catalog::qualify(MAIN, table)],
         (Some(schema), Some(table)) => vec![crate::snapshot::catalog::qualify(schema, table)],
         _ => Vec::new(),
     };
     // What a script raises itself holds whatever its author put in.
     let hint = error.hint.clone().filter(|_| !error.sqlstate.starts_with("P0"));
-    let evidence = json!({
-        "sqlstate": error.sqlstate,
-        "detail": rehearsal.redactor.error_detail(error),
-        "hint": hint,
-    });
+    let evidence = match error.result_code {
+        Some(code) => json!({ "code": code }),
+        None => json!({
+            "sqlstate": error.sqlstate,
+            "detail": rehearsal.redactor.error_detail(error),
+            "hint": hint,
+        }),
+    };
     let sql = rehearsal.sql(failure.statement).unwrap_or_default();
     let message = rehearsal.redactor.error_message(error, sql);
+    if error.sqlstate == "42501" && on_sqlite {
+        let advice = "a copy reads and writes no other file and loads no code, so what this would do is unknown here: take it \
+                      out of the migration, or try it where the migration runs";
+        return vec![
+            Finding::measured(
+                &NEEDS_PRIVILEGE,
+                statement,
+                object,
+                format!("reaches outside the database, which a copy may not: {message}"),
+                advice.to_owned(),
+            )
+            .with(evidence),
+        ];
+    }
     if error.sqlstate == "42501" {
         let role = &rehearsal.role;
         let advice = match created_extension(sql) {
@@ -111,7 +136,7 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
                 (_, Some(objects)) => format!("fails: {message} ({objects})"),
                 _ => format!("fails: {message}"),
             },
-            hint.clone().unwrap_or_else(|| "mend the statement or the data it meets, then rehearse again".into()),
+            hint.clone().unwrap_or_else(|| sqlite::refused::advice(error).unwrap_or(MEND).to_owned()),
         )
         .with(evidence),
     ];

@@ -6,6 +6,7 @@ use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::script::words::folded;
 use crate::observation::Outcome;
 use crate::rehearsal::Rehearsal;
+use crate::report::v1::EngineName;
 use serde_json::json;
 
 /// What this file finds.
@@ -26,6 +27,10 @@ const IDENTIFIER_TRUNCATED: Kind = Kind::new(
 const KEPT: usize = 63;
 
 fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
+    // SQLite keeps names as they are.
+    if rehearsal.engine == EngineName::Sqlite {
+        return Vec::new();
+    }
     let mut findings = Vec::new();
     for observation in rehearsal.observations.iter().filter(|each| each.outcome == Outcome::Ok) {
         let Some(sql) = rehearsal.sql(observation.statement) else { continue };

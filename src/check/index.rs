@@ -6,7 +6,7 @@ use crate::diff::index::{IndexChangeKind, duplicate_indexes, unindexed_foreign_k
 use crate::diff::plan::verdict::{PlanConfidence, Verdict};
 use crate::rehearsal::{IndexEntry, Rehearsal, cause};
 use crate::report::human;
-use crate::report::v1::Confidence;
+use crate::report::v1::{Confidence, EngineName};
 use serde_json::json;
 
 /// What this file finds.
@@ -250,7 +250,12 @@ fn foreign_keys(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut V
                     key.references,
                     count(rows)
                 ),
-                format!("CREATE INDEX CONCURRENTLY ON {} ({})", key.table, key.columns.join(", ")),
+                match rehearsal.engine {
+                    EngineName::Postgresql => {
+                        format!("CREATE INDEX CONCURRENTLY ON {} ({})", key.table, key.columns.join(", "))
+                    }
+                    EngineName::Sqlite => format!("create an index on {} ({})", key.table, key.columns.join(", ")),
+                },
             )
             .with(json!({ "columns": key.columns, "references": key.references, "rows": rows })),
         );

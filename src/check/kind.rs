@@ -71,9 +71,9 @@ pub struct Examples {
 /// The examples of a finding, which the scenarios write and compare with what they rehearse.
 macro_rules! examples {
     ($id:literal) => {
-        Some(super::kind::Examples {
-            causes: include_str!(concat!("../../docs/examples/", $id, "/causes.md")),
-            avoids: include_str!(concat!("../../docs/examples/", $id, "/avoids.md")),
+        Some($crate::check::kind::Examples {
+            causes: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/", $id, "/causes.md")),
+            avoids: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/", $id, "/avoids.md")),
         })
     };
 }

@@ -1,5 +1,7 @@
 //! Whom does it block: `lock/*`. Objects created in the same run raise nothing.
 
+mod database;
+
 use super::{Answer, Check, Finding, Kind, Severity, count, examples};
 use crate::config::Thresholds;
 use crate::migration::script::words::{Word, words};
@@ -8,6 +10,7 @@ use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, RelationWork};
 use crate::rehearsal::Rehearsal;
 use crate::report::human;
+use crate::report::v1::EngineName;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::names_table;
 use serde_json::json;
@@ -100,9 +103,12 @@ fn find(rehearsal: &Rehearsal, thresholds: &Thresholds) -> Vec<Finding> {
     let mut findings = Vec::new();
     for observation in &rehearsal.observations {
         work_under_lock(rehearsal, observation, thresholds, &mut findings);
-        large_update(observation, thresholds, &mut findings);
+        large_update(rehearsal, observation, thresholds, &mut findings);
     }
-    held_long(rehearsal, thresholds, &mut findings);
+    match rehearsal.engine {
+        EngineName::Postgresql => held_long(rehearsal, thresholds, &mut findings),
+        EngineName::Sqlite => database::held_long(rehearsal, thresholds, &mut findings),
+    }
     no_timeout(rehearsal, thresholds, &mut findings);
     many_tables(rehearsal, thresholds, &mut findings);
     findings
@@ -115,6 +121,10 @@ fn blocking(observation: &Observation) -> impl Iterator<Item = &ObservedLock> {
 
 /// The strongest blocking lock in effect on a table or its indexes while the statement ran, and who waits for it.
 fn strongest(observation: &Observation, name: &str) -> Option<(LockMode, Vec<&'static str>)> {
+    // On the whole database: whatever the table.
+    if let Some(lock) = database::strongest(observation) {
+        return Some((lock.mode, lock.blocks()));
+    }
     // Whoever plans a query of a table waits for its indexes as well.
     let locks = blocking(observation).filter(|lock| lock.table == name);
     locks.max_by_key(|lock| lock.mode).map(|lock| (lock.mode, lock.blocks()))
@@ -156,11 +166,14 @@ fn work_under_lock(
 ) {
     // What an UPDATE or a SELECT reads is its work, no constraint being proven: `lock/held-long` says whom it keeps.
     let about_rows = rehearsal.sql(observation.statement).is_some_and(|sql| reads_rows(&script::kind(sql)));
+    let on_sqlite = rehearsal.engine == EngineName::Sqlite;
+    let rewritten: Vec<RelationWork> =
+        observation.rewritten.iter().cloned().chain(database::rebuilt(rehearsal, observation)).collect();
     let mut told = BTreeSet::new();
     let kinds = [
         (
             &TABLE_REWRITE,
-            &observation.rewritten,
+            &rewritten,
             "add a new column without the expensive part, fill it in batches, then switch over",
         ),
         (
@@ -186,7 +199,7 @@ fn work_under_lock(
             }
             // Reading and building go on under weaker locks as well, where nobody waits; a rewrite never does.
             let rewrite = (LockMode::AccessExclusive, LockMode::AccessExclusive.blocks());
-            let rewrite = Some(rewrite).filter(|_| *kind == TABLE_REWRITE);
+            let rewrite = Some(rewrite).filter(|_| *kind == TABLE_REWRITE && !on_sqlite);
             let Some((mode, waiting)) = strongest(observation, table).or(rewrite) else { continue };
             if !told.insert(table.clone()) {
                 continue;
@@ -199,16 +212,20 @@ fn work_under_lock(
                 _ => (format!("reads all of {table}"), vec![table.clone()]),
             };
             let message = format!(
-                "{verb} ({} rows{}) under {}: {} wait until its transaction ends",
+                "{verb} ({} rows{}) under {}: {}",
                 count(rows),
                 if rows < thresholds.rows { format!(", {}", human::bytes(bytes)) } else { String::new() },
                 mode.name(),
-                waiting.join(" and ")
+                match on_sqlite {
+                    true => database::waiting(mode).to_owned(),
+                    false => format!("{} wait until its transaction ends", waiting.join(" and ")),
+                }
             );
             let advice = match rehearsal.sql(observation.statement) {
                 Some(sql) if *kind == TABLE_REWRITE && is_asked_for(sql) => {
                     "every row is written anew, which is what the statement is for: run it when nobody needs the table"
                 }
+                _ if on_sqlite => database::advice(kind),
                 _ => advice,
             };
             findings
@@ -234,7 +251,12 @@ fn reads_rows(kind: &StatementKind) -> bool {
     matches!(kind, Copy { .. } | Delete | Insert | Merge | Select | Table | Update | Values | With)
 }
 
-fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
+fn large_update(
+    rehearsal: &Rehearsal,
+    observation: &Observation,
+    thresholds: &Thresholds,
+    findings: &mut Vec<Finding>,
+) {
     // Batches that commit are the safe form: what each holds is let go again.
     if observation.committed_within {
         return;
@@ -245,15 +267,16 @@ fn large_update(observation: &Observation, thresholds: &Thresholds, findings: &m
         }
         // One partition alone is named itself.
         let name = if rows == first.rows { &first.name } else { &first.table };
+        let waiting = match rehearsal.engine {
+            EngineName::Postgresql => "other writers of these rows wait until it ends",
+            EngineName::Sqlite => "nobody else can write to the database until it ends",
+        };
         findings.push(
             Finding::measured(
                 &LARGE_UPDATE,
                 Some(observation.statement),
                 vec![name.clone()],
-                format!(
-                    "updates or deletes {} rows of {name} in one transaction: other writers of these rows wait until it ends",
-                    count(rows)
-                ),
+                format!("updates or deletes {} rows of {name} in one transaction: {waiting}", count(rows)),
                 "do it in batches that commit, outside the schema change".into(),
             )
             .with(json!({ "rows": rows, "wal_bytes": observation.wal_bytes, "duration_ms": observation.duration_ms })),

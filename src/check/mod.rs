@@ -17,6 +17,7 @@ mod policy;
 mod retry;
 mod rollback;
 mod schema;
+mod sqlite;
 mod stall;
 
 pub(crate) use downs::told;
@@ -117,6 +118,12 @@ const CHECKS: &[Check] = &[
     schema::CHECK,
     identifier::CHECK,
     key::CHECK,
+    sqlite::foreign_keys::CHECK,
+    sqlite::rebuild::CHECK,
+    sqlite::columns::CHECK,
+    sqlite::rename::CHECK,
+    sqlite::version::CHECK,
+    sqlite::integrity::CHECK,
     rollback::CHECK,
     downs::CHECK,
     config::CHECK,

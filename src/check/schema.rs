@@ -1,10 +1,11 @@
 //! What applications and subscribers notice: `schema/*`.
 
-use super::{Answer, Check, Finding, Kind, Severity, examples};
+use super::{Answer, Check, Finding, Kind, Severity, examples, sqlite};
 use crate::config::Thresholds;
 use crate::diff::catalog::CatalogChange;
 use crate::rehearsal::{Rehearsal, cause};
 use crate::report::human::list;
+use crate::report::v1::EngineName;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{RelationKind, qualify_column};
 use serde_json::json;
@@ -101,6 +102,8 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
             qualify_column(table, column),
             format!("column {column} of {table} is gone: whoever still names it fails"),
         ),
+        // There a type is what values are converted to: `sqlite/affinity-changed` tells where that is another.
+        CatalogChange::ColumnTypeChanged { .. } if rehearsal.engine == EngineName::Sqlite => return None,
         CatalogChange::ColumnTypeChanged { relation, table, column, from, to } => breaking(
             Some(*relation),
             &[column],
@@ -200,6 +203,12 @@ fn finding(rehearsal: &Rehearsal, change: &CatalogChange) -> Option<Finding> {
                 what,
                 "switch it on again in the same migration, or say why nobody needs it",
             )
+        }
+        // Told with the rebuild that lost it.
+        CatalogChange::TriggerOff { relation, trigger, dropped: true, .. }
+            if sqlite::rebuild::has_lost(rehearsal, *relation, trigger) =>
+        {
+            return None;
         }
         CatalogChange::TriggerOff { relation, table, trigger, dropped } => make(
             &PROTECTION_OFF,

@@ -45,6 +45,9 @@ impl ServerError {
         if raised.is_some_and(|line| line.ends_with(" RAISE")) {
             return RAISED.to_owned();
         }
+        if self.result_code == Some("SQLITE_CONSTRAINT_TRIGGER") {
+            return RAISED_BY_TRIGGER.to_owned();
+        }
         let class = self.sqlstate.get(..2).unwrap_or_default();
         // What a function has put into SQL of its own may be a value that it took for a name.
         if self.context.is_some() && matches!(class, "3F" | "42") {
@@ -99,6 +102,7 @@ pub const OUTAGES: [(&str, &str); 8] = [
     ("XX002", "; the copy's files are damaged: remove the cached base with `seatrial clean`, and run again"),
 ];
 
+const RAISED_BY_TRIGGER: &str = "a trigger refused it; its message may hold values and is not shown";
 const RAISED: &str = "a function raised an exception; its message may hold values and is not shown";
 
 /// From the first quotation mark to the last, as a value may hold some itself.

@@ -5,7 +5,9 @@ use super::{Pass, PlanChange, Rehearsal, foreign};
 use crate::check::{Answer as Bears, DROPPED_IN_USE, Finding, PREDICTED, SLOWER_SAME_PLAN, TRANSIENT};
 use crate::diff::plan::verdict::{PlanConfidence, Verdict};
 use crate::migration::Statement;
-use crate::report::v1::{Applies, Blocks, Confidence, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable};
+use crate::report::v1::{
+    Applies, Blocks, Confidence, EngineName, PassName, QueryVerdict, RollbackVerdict, Slower, Undoable,
+};
 
 /// An answer nobody can give, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +73,10 @@ fn behind(rehearsal: &Rehearsal, cut: &CutShort) -> Vec<Unknown> {
     let place = rehearsal.statement(cut.statement).map_or_else(|| "a statement".to_owned(), Statement::place);
     let (reason, advice, objects) = match &cut.obstacle {
         Obstacle::NoRight => (
-            format!("the role `{}` lacks a right on the copy", rehearsal.role),
+            match rehearsal.engine {
+                EngineName::Postgresql => format!("the role `{}` lacks a right on the copy", rehearsal.role),
+                EngineName::Sqlite => format!("{place} reaches outside the database, which no copy may"),
+            },
             "see apply/needs-privilege",
             Vec::new(),
         ),

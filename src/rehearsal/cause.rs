@@ -8,6 +8,7 @@ use crate::diff::plan::verdict::Verdict;
 use crate::diff::plan::{Seen, causing_statements, changed_objects};
 use crate::migration::script::lexer::{Lexer, TokenKind};
 use crate::migration::script::words::folded;
+use crate::observation::embedded::Embedded;
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock};
 use crate::snapshot::Oid;
@@ -198,7 +199,7 @@ fn relations(rehearsal: &Rehearsal, key: &PlanKey) -> BTreeSet<String> {
 }
 
 /// The statement behind an index change: it built the new one, or was the last to lock the old one against everybody.
-pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) -> Option<usize> {
+pub(crate) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) -> Option<usize> {
     let bare = |name: &str| name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_owned();
     let names: Vec<String> =
         std::iter::once(change.name.as_str()).chain(change.name_before.as_deref()).map(bare).collect();
@@ -210,6 +211,10 @@ pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) ->
         return Some(statement);
     }
     let oid = change.oid_before.or(change.oid_after)?;
+    // Where the engine tells what went with each statement, nothing has to be guessed.
+    if let Some(statement) = statement_that_took(rehearsal, oid) {
+        return Some(statement);
+    }
     let takes = |observation: &&Observation| {
         let ours = |lock: &&ObservedLock| lock.relation == oid && lock.mode == LockMode::AccessExclusive;
         rehearsal.committed.contains(&observation.statement) && observation.locks.iter().any(|lock| ours(&lock))
@@ -230,16 +235,55 @@ pub(super) fn statement_of_index(rehearsal: &Rehearsal, change: &IndexChange) ->
 
 /// The statement that built a relation, by its OID.
 pub(crate) fn statement_that_made(rehearsal: &Rehearsal, oid: Oid) -> Option<usize> {
+    // What took the place of something was made under a number of its own.
+    let own = rehearsal.embedded.as_ref().and_then(|facts| facts.numbers_after.in_place_of(oid)).unwrap_or(oid);
     let made = |observation: &&Observation| {
+        if let Some(embedded) = &observation.embedded {
+            return embedded.made.contains(&own) && rehearsal.committed.contains(&observation.statement);
+        }
         observation.indexes_built.iter().any(|work| work.relation == oid)
             || observation.locks.iter().any(|lock| lock.relation == oid && lock.taken_here && lock.created_in_run)
     };
     rehearsal.observations.iter().find(made).map(|observation| observation.statement)
 }
 
+/// The statement a relation, an index or a trigger went with, on an engine that tells.
+fn statement_that_took(rehearsal: &Rehearsal, oid: Oid) -> Option<usize> {
+    let took = |observation: &&Observation| {
+        let gone = observation.embedded.as_ref().is_some_and(|embedded| embedded.gone.contains(&oid));
+        gone && rehearsal.committed.contains(&observation.statement)
+    };
+    rehearsal.observations.iter().rfind(took).map(|observation| observation.statement)
+}
+
+/// The same of [`statement_for`], where the engine tells what each statement made, took away or wrote otherwise: of those the
+/// one that names most of it, the later of several.
+fn statement_that_touched(rehearsal: &Rehearsal, relation: Oid, names: &[&str]) -> Option<usize> {
+    let own = rehearsal.embedded.as_ref()?.numbers_after.in_place_of(relation);
+    let about = |oid: &Oid| *oid == relation || Some(*oid) == own;
+    let touched = |observation: &&Observation| {
+        let told = |embedded: &Embedded| {
+            let mut all = embedded.gone.iter().chain(&embedded.made).chain(&embedded.rewritten_text);
+            all.any(about)
+        };
+        observation.embedded.as_ref().is_some_and(told) && rehearsal.committed.contains(&observation.statement)
+    };
+    let named = |observation: &&Observation| {
+        let sql = rehearsal.sql(observation.statement).unwrap_or_default();
+        // Names mean the same in either case there.
+        let folded = sql.to_ascii_lowercase();
+        names.iter().filter(|name| mentions(&folded, &name.to_ascii_lowercase())).count()
+    };
+    let found = rehearsal.observations.iter().filter(touched).max_by_key(named);
+    found.map(|observation| observation.statement)
+}
+
 /// The statement that changed a relation: one that took a strong lock on it and names what changed, else the first
 /// that took the lock. Of several that name as much, the one with the strongest lock.
 pub(crate) fn statement_for(rehearsal: &Rehearsal, relation: Option<Oid>, names: &[&str]) -> Option<usize> {
+    if let Some(statement) = relation.and_then(|relation| statement_that_touched(rehearsal, relation, names)) {
+        return Some(statement);
+    }
     let committed = |observation: &&Observation| rehearsal.committed.contains(&observation.statement);
     let strongest = |observation: &Observation| {
         let of_it = observation.locks.iter().filter(|lock| Some(lock.relation) == relation);

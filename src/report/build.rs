@@ -2,7 +2,9 @@
 //! the contract's.
 
 use super::human;
-use super::v1::{self, Applies, Blocks, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable};
+use super::v1::{
+    self, Applies, Blocks, EngineName, Observed, QueryVerdict, RollbackVerdict, Slower, Traffic, Undoable,
+};
 use crate::check::Finding;
 use crate::diff::index::IndexChangeKind;
 use crate::migration::history::NOT_NEW;
@@ -112,6 +114,7 @@ fn applies_summary(rehearsal: &Rehearsal) -> String {
                 format!(" at {}:{}", telling_name(&each.file.name), each.start().line)
             });
             let why = match cut_short(rehearsal).map(|cut| cut.obstacle) {
+                Some(Obstacle::NoRight) if rehearsal.engine == EngineName::Sqlite => ": it reaches outside the copy",
                 Some(Obstacle::NoRight) => ": the role lacks a right",
                 Some(Obstacle::OutOfReach(_)) => ": it touches what no copy can reach",
                 None => "",
@@ -159,6 +162,12 @@ fn blocks_summary(rehearsal: &Rehearsal, verdict: Blocks) -> String {
     let longest = told.max_by(|left, right| left.held_ms.total_cmp(&right.held_ms));
     match longest {
         None => "no lock that makes reads or writes wait".to_owned(),
+        Some(lock) if lock.mode.is_of_the_file() => format!(
+            "longest: {} on the whole database makes {} wait for {} or more",
+            lock.mode.name(),
+            human::list(&lock.blocks()),
+            human::duration(lock.held_ms)
+        ),
         Some(lock) => format!(
             "longest: {} on {} makes {} wait for {} or more",
             lock.mode.name(),
@@ -183,6 +192,10 @@ fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
     ];
     let worse = answers::count_queries(rehearsal, &worse);
     let transient = answers::count_queries(rehearsal, &[QueryVerdict::Transient]);
+    let settled = match rehearsal.engine {
+        EngineName::Postgresql => "VACUUM or ANALYZE",
+        EngineName::Sqlite => "ANALYZE",
+    };
     let of = format!("of {} hot queries", human::count(total as u64));
     let invalid = rehearsal.indexes.iter().filter(|index| index.change.kind == IndexChangeKind::Invalid).count();
     match (worse, transient) {
@@ -193,9 +206,9 @@ fn slower_summary(rehearsal: &Rehearsal, verdict: Slower) -> String {
             )
         }
         (0, 0) => format!("none {of} does more work"),
-        (0, some) => format!("{some} {of} until VACUUM or ANALYZE"),
+        (0, some) => format!("{some} {of} until {settled}"),
         (some, 0) => format!("{some} {of}"),
-        (some, other) => format!("{some} {of}, and {other} until VACUUM or ANALYZE"),
+        (some, other) => format!("{some} {of}, and {other} until {settled}"),
     }
 }
 
@@ -374,7 +387,8 @@ fn statement_of(rehearsal: &Rehearsal, migration: &Migration, statement: &Statem
         // What a program sent may hold values that it has read: as it was written down, they do not stand there.
         sql: if migration.layout == recorded::LAYOUT { written } else { statement.sql() }.to_owned(),
         outcome,
-        sqlstate: error.map(|error| error.sqlstate.clone()),
+        sqlstate: error.filter(|error| error.result_code.is_none()).map(|error| error.sqlstate.clone()),
+        code: error.and_then(|error| error.result_code).map(str::to_owned),
         error: error.map(|error| rehearsal.redactor.error_message(error, statement.sql())),
         duration_ms: observation.map_or(0.0, |observation| round(observation.duration_ms)),
         wal_bytes: observation.map_or(0, |observation| observation.wal_bytes),
@@ -393,6 +407,12 @@ fn statement_of(rehearsal: &Rehearsal, migration: &Migration, statement: &Statem
                 observation.scanned.iter().map(scan).collect()
             })
             .unwrap_or_default(),
+        sqlite: observation.and_then(|observation| observation.embedded.as_ref()).map(|embedded| v1::SqliteStatement {
+            in_transaction: embedded.in_transaction,
+            foreign_keys: embedded.foreign_keys,
+            pages_written: embedded.pages_written,
+            vm_steps: embedded.vm_steps,
+        }),
     }
 }
 

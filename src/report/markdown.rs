@@ -317,7 +317,7 @@ fn one_finding(report: &Report, finding: &Finding) -> String {
 /// Sections to fold, most wanted first.
 fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
     let mut sections = Vec::new();
-    sections.extend(refusals(report).map(|body| ("What the server said".to_owned(), body)));
+    sections.extend(refusals(report).map(|body| (view::refusals_heading(report).to_owned(), body)));
     sections.extend(queries(report));
     sections.extend(trials(report));
     sections.extend(writes(report));
@@ -344,9 +344,7 @@ fn refusals(report: &Report) -> Option<String> {
     let refused = view::statements(report).filter(|statement| statement.outcome == Outcome::Failed);
     let body: String = refused
         .map(|statement| {
-            let state = statement.sqlstate.as_deref().unwrap_or("no SQLSTATE");
-            let said = format!("{state}: {}", statement.error.as_deref().unwrap_or("no message"));
-            format!("{}\n\n{}", statement_line(report, statement), code_block("", &said))
+            format!("{}\n\n{}", statement_line(report, statement), code_block("", &view::refusal(statement)))
         })
         .collect();
     (!body.is_empty()).then_some(body)

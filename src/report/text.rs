@@ -426,11 +426,10 @@ fn locks(page: &mut Page, report: &Report) {
 
 fn refusals(page: &mut Page, report: &Report) {
     for statement in view::statements(report).filter(|statement| statement.outcome == Outcome::Failed) {
-        page.heading("What the server said");
+        page.heading(view::refusals_heading(report));
         page.cut("  ", &view::statement_label(report, statement.index), PLAIN);
         page.cut("      ", &view::statement_place(statement), DIM);
-        let state = statement.sqlstate.as_deref().unwrap_or("no SQLSTATE");
-        for line in format!("{state}: {}", statement.error.as_deref().unwrap_or("no message")).lines() {
+        for line in view::refusal(statement).lines() {
             page.paragraph("      ", PLAIN, line, PLAIN);
         }
     }

@@ -3,11 +3,13 @@
 //! Every key is always written. A key whose value may be unknown is `null` then, and reading a report in which a known
 //! key is missing is an error; keys this version does not know are passed over, because later ones may add some.
 
+mod embedded;
 mod measured;
 mod query;
 mod trials;
 mod words;
 
+pub use embedded::SqliteStatement;
 pub use measured::*;
 pub use query::{Cause, ColumnStatistics, PlanSummary, Query, SelfTest, Steps};
 pub use trials::*;
@@ -222,6 +224,9 @@ pub struct Statement {
     /// The server's five characters, if it refused.
     #[serde(deserialize_with = "nullable")]
     pub sqlstate: Option<String>,
+    /// SQLite's own name of its result code, if it refused; its `sqlstate` is null.
+    #[serde(default)]
+    pub code: Option<String>,
     /// The server's message, if it refused; values of user data are left out unless asked for.
     #[serde(deserialize_with = "nullable")]
     pub error: Option<String>,
@@ -247,6 +252,9 @@ pub struct Statement {
     pub rewritten: Vec<String>,
     /// Tables read from end to end.
     pub scanned: Vec<Scan>,
+    /// What only SQLite tells.
+    #[serde(default)]
+    pub sqlite: Option<SqliteStatement>,
 }
 
 /// One lock.

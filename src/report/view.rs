@@ -6,8 +6,10 @@ use super::v1::{
     Report, Rollback, RollbackVerdict, Severity, Slower, SourceKind, Statement, Traffic, Undoable, Verdict,
 };
 use super::visible::{clip, visible};
+pub use engine::{engine, lower_bounds, refusal, refusals_heading, speaker};
 pub use queries::{changed_queries, query_cause, query_headline, query_label, self_test, statistics, unchanged};
 
+mod engine;
 pub mod paged;
 pub mod places;
 mod queries;
@@ -379,14 +381,6 @@ pub fn rehearsed(report: &Report) -> String {
     format!("{pending} on {on} with {} {} in {time}", engine(report), report.engine.version)
 }
 
-/// The engine as it writes itself.
-pub fn engine(report: &Report) -> &'static str {
-    match report.engine.name {
-        super::v1::EngineName::Postgresql => "PostgreSQL",
-        super::v1::EngineName::Sqlite => "SQLite",
-    }
-}
-
 fn source(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Dump => "a dump",
@@ -515,7 +509,7 @@ pub fn backup_sentence(report: &Report) -> Option<String> {
 pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
     let (engine_facts, data) = (&report.engine, &report.source);
     let role = if engine_facts.role.is_empty() { String::new() } else { format!(" as role {}", engine_facts.role) };
-    let mut out = vec![("Server", format!("{} {}{role}", engine(report), engine_facts.version))];
+    let mut out = vec![(engine::label(report), format!("{} {}{role}", engine(report), engine_facts.version))];
     if !engine_facts.settings.is_empty() {
         let settings = engine_facts.settings.iter().map(|(name, value)| format!("{name} = {value}"));
         out.push(("Settings", settings.collect::<Vec<_>>().join(", ")));
@@ -552,7 +546,7 @@ pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
         }
     }
     out.extend(skipped.into_iter().map(|(reason, names)| ("Not run", format!("{}: {reason}", human::list(&names)))));
-    out.push(("Durations", "lower bounds: the copy was idle and ran without fsync".to_owned()));
+    out.push(("Durations", format!("lower bounds: {}", lower_bounds(report))));
     out
 }
 

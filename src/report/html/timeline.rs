@@ -28,6 +28,7 @@ struct Timeline {
     groups: Vec<Group>,
     more: Option<String>,
     stalls: bool,
+    bounds: &'static str,
 }
 
 struct Group {
@@ -50,6 +51,7 @@ struct Row<'r> {
     place: String,
     lines: Vec<String>,
     error: Option<String>,
+    speaker: &'static str,
     sql: Block,
 }
 
@@ -122,7 +124,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
     placed.truncate(DRAWN);
     let (mut rows, _) = fitting(placed.iter(), budget::STATEMENTS, |(_, start, statement)| {
         let waiting = stalls.get(&statement.index).map(Vec::as_slice).unwrap_or_default();
-        written(&row(statement, *start, axis, waiting))
+        written(&row(statement, *start, axis, waiting, view::speaker(report)))
     });
     let mut shown: Vec<((usize, usize), String)> =
         placed.iter().map(|(position, _, statement)| (*position, statement.index)).zip(rows.drain(..)).collect();
@@ -142,6 +144,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         more: more(left, "statement"),
         stalls: !stalls.is_empty(),
+        bounds: view::lower_bounds(report),
     }))
 }
 
@@ -171,7 +174,7 @@ fn blocked(statement: &Statement) -> f64 {
     held.fold(0.0, f64::max)
 }
 
-fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall]) -> Row<'r> {
+fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall], speaker: &'static str) -> Row<'r> {
     let ran = statement.outcome != Outcome::NotRun;
     let mut bars = Vec::new();
     let mut chips = Vec::new();
@@ -217,10 +220,7 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         Outcome::Failed => (Some(Mark::from(view::Tone::Bad)), "failed".to_owned()),
         Outcome::NotRun => (Some(Mark::from(view::Tone::Unknown)), "not run".to_owned()),
     };
-    let error = (statement.outcome == Outcome::Failed).then(|| {
-        let state = statement.sqlstate.as_deref().unwrap_or("no SQLSTATE");
-        format!("{state}: {}", prose(statement.error.as_deref().unwrap_or("no message")))
-    });
+    let error = (statement.outcome == Outcome::Failed).then(|| prose(&view::refusal(statement)));
     let mut stalled: Vec<String> = worst.iter().take(STALLS).map(told).collect();
     if worst.len() > STALLS {
         stalled.push(human::more(worst.len() - STALLS, "hot query"));
@@ -239,6 +239,7 @@ fn row<'r>(statement: &'r Statement, start: f64, axis: Axis, waiting: &[&Stall])
         place: view::statement_place(statement),
         lines,
         error,
+        speaker,
         sql: Block::of(&statement.sql),
     }
 }

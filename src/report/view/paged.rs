@@ -3,7 +3,8 @@
 use super::{Tone, changed_queries, query_headline, sql_line, statement, statements, words};
 use crate::migration::script::words::{Word, words as tokens};
 use crate::report::v1::{
-    Applies, Finding, IndexChange, IndexChangeKind, Query, QueryVerdict, Report, RollbackVerdict, Severity, Stall,
+    Applies, EngineName, Finding, IndexChange, IndexChangeKind, Query, QueryVerdict, Report, RollbackVerdict, Severity,
+    Stall,
 };
 use crate::report::{each, human};
 use std::collections::BTreeSet;
@@ -179,10 +180,17 @@ fn rebuild(report: &Report, index: &IndexChange) -> Option<Step> {
     let own = matches!(before, "CREATE " | "CREATE UNIQUE ") && !after.contains(" ON ONLY ");
     (own && dropped.starts_with("DROP INDEX")).then(|| Step {
         text: format!(
-            "build {} again, which keeps nobody waiting; rollback.sql makes it itself, so drop it again before you run that",
-            index.name
+            "build {} again, which keeps {} waiting; rollback.sql makes it itself, so drop it again before you run that",
+            index.name,
+            match report.engine.name {
+                EngineName::Postgresql => "nobody",
+                EngineName::Sqlite => "whoever writes",
+            }
         ),
-        sql: Some(format!("{before}INDEX CONCURRENTLY {after};")),
+        sql: Some(match report.engine.name {
+            EngineName::Postgresql => format!("{before}INDEX CONCURRENTLY {after};"),
+            EngineName::Sqlite => format!("{definition};"),
+        }),
     })
 }
 

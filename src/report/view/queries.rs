@@ -3,6 +3,7 @@
 use super::super::human;
 use super::super::v1::{Lasts, PlanMode, PlanSummary, Query, QueryConfidence, QueryVerdict, Report, StatisticsMethod};
 use super::{statement_label, words};
+use crate::snapshot::plan::Unit;
 
 /// Hot queries worth a line: all but the unchanged, worst first, then by weight.
 pub fn changed_queries(report: &Report) -> Vec<&Query> {
@@ -71,6 +72,7 @@ pub fn query_headline(query: &Query) -> String {
             let settling = match query.lasts {
                 Some(Lasts::UntilVacuum) => "VACUUM",
                 Some(Lasts::UntilAnalyze) => "ANALYZE",
+                None if settled.1 == Unit::VmSteps => "ANALYZE",
                 None => "VACUUM and ANALYZE",
             };
             out.push_str(&format!(", {} after {settling}", human::count(settled.0)));

@@ -34,6 +34,8 @@ pub struct Identities {
     constraints: BTreeMap<(Oid, String), Oid>,
     /// Numbers of columns by table and name in lower case, and the highest each table ever had.
     columns: BTreeMap<Oid, (BTreeMap<String, i16>, i16)>,
+    /// What took the place of something that is gone: the number it has taken over, and its own while the run was on.
+    places: BTreeMap<Oid, Oid>,
 }
 
 impl Identities {
@@ -75,6 +77,7 @@ impl Identities {
                 continue;
             };
             end.now.insert(key.clone(), *oid);
+            end.places.insert(*oid, now);
             let Some((columns, highest)) = first.columns.get(oid) else { continue };
             let (mut numbers, mut highest) = (BTreeMap::new(), *highest);
             for name in self.columns.get(&now).into_iter().flat_map(|(names, _)| names.keys()) {
@@ -87,6 +90,11 @@ impl Identities {
             end.columns.insert(*oid, (numbers, highest));
         }
         end
+    }
+
+    /// The number under which statements saw what has taken this one's place, where something has: see [`Self::rebuilt`].
+    pub fn in_place_of(&self, oid: Oid) -> Option<Oid> {
+        self.places.get(&oid).copied()
     }
 
     /// Number of a table or view, by its name in any case.
@@ -209,6 +217,7 @@ mod tests {
             let (first, end) = run(SETUP, &statements);
             let oid = first.relation("orders").expect("orders");
             assert_eq!(end.relation("orders"), Some(oid));
+            assert!(end.in_place_of(oid).is_some_and(|now| now != oid) && first.in_place_of(oid).is_none());
             for column in ["id", "total", "note"] {
                 assert_eq!(end.column(oid, column), first.column(oid, column), "{column}");
             }
