@@ -40,7 +40,8 @@ const ANALYZED: &str = "ANALYZE orders; ANALYZE notes";
 fn what_was_not_touched_is_left_alone_and_what_was_never_analysed_stays_so() {
     let (repaired, [before, after, now]) =
         settled(ANALYZED, &["UPDATE orders SET customer_id = 3", "CREATE INDEX late_a ON late (a)"]);
-    assert_eq!((told(&repaired), &before == &now, &after == &now), (Vec::new(), true, true));
+    assert_eq!((told(&repaired), &before), (Vec::new(), &now));
+    assert_eq!(after, now);
     let (repaired, [.., now]) = settled("", &["CREATE TABLE t (a)", "CREATE INDEX t_a ON t (a)"]);
     assert_eq!((repaired, now), (Vec::new(), Saved::default()));
 }
