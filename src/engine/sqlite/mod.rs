@@ -2,6 +2,9 @@
 //! ([`worker::run`]), and ends it from outside with a [`connection::Stop`].
 
 pub mod connection;
+pub mod digest;
 pub mod error;
 pub mod schema;
+pub mod script;
+pub mod sketch;
 pub mod worker;
