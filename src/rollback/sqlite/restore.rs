@@ -195,7 +195,7 @@ impl Save<'_> {
     }
 
     /// Rows of a table that was dropped and has just been made again.
-    pub(super) fn into_new(&self) -> Vec<Step> {
+    pub(super) fn fill_new(&self) -> Vec<Step> {
         match self.kind {
             Kind::Rows => vec![Step::new("", self.put_back(""))],
             _ => Vec::new(),
@@ -257,7 +257,7 @@ fn fill(input: &Input<'_>, pair: &Pair<'_>, after: &Table, save: Option<&Save<'_
         Kind::Columns(columns) => {
             let first = save.key.first().map(|part| part.saved.clone()).unwrap_or_default();
             let value = |column: &Column| {
-                if columns.iter().any(|saved| *saved == column.name) {
+                if columns.contains(&column.name) {
                     format!("CASE WHEN b.{first} IS NULL THEN {} ELSE b.{} END", current(column), quote(&column.name))
                 } else {
                     current(column)

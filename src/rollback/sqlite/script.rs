@@ -316,7 +316,7 @@ impl Whole<'_, '_> {
             let name = &pair.before.name;
             let sql = format!("{};", pair.before.sql.trim_end_matches(';'));
             steps.push(Step::new(format!("{name} is made again, with the saved rows."), sql));
-            steps.extend(self.save_of(name).into_iter().flat_map(Save::into_new));
+            steps.extend(self.save_of(name).into_iter().flat_map(Save::fill_new));
         }
         let rebuilt = self.pairs.iter().filter(|pair| self.plan.rebuilt.contains(pair.before.name.as_str()));
         let mut again: Vec<Step> =
