@@ -18,6 +18,7 @@ pub mod origin;
 mod planner;
 mod privileges;
 pub mod prove;
+pub mod sqlite;
 mod trace;
 
 use crate::engine::ServerError;

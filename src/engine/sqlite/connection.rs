@@ -218,6 +218,17 @@ pub fn open_noting(
     Ok(connection)
 }
 
+/// A database in memory, to try a schema on. What it is given may come from anywhere.
+///
+/// # Errors
+/// No memory.
+pub fn in_memory() -> Result<rusqlite::Connection, ServerError> {
+    let mut connection = rusqlite::Connection::open_in_memory()?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    connection.authorizer(Some(|asked: AuthContext<'_>| confine(&asked)))?;
+    Ok(connection)
+}
+
 /// Refuses what leaves the copy: other files and loaded code. `VACUUM` attaches a database without a name, which is its
 /// own temporary file.
 fn confine(asked: &AuthContext<'_>) -> Authorization {

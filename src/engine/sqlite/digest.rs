@@ -2,7 +2,7 @@
 
 use super::schema::all;
 use crate::engine::ServerError;
-use crate::snapshot::sqlite::{ColumnKind, Schema, Table, TableKind, quote};
+use crate::snapshot::sqlite::{ColumnKind, Schema, Table, TableKind, literal, quote};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -58,16 +58,22 @@ pub fn of_query(connection: &Connection, sql: &str) -> Result<Digest, ServerErro
 
 /// How it is stored is part of a value: 1, 1.0 and '1' are three. So is its length, lest two columns run together.
 fn add(hasher: &mut SipHasher13, value: ValueRef<'_>) {
-    let (tag, bytes): (u8, &[u8]) = match value {
-        ValueRef::Null => (0, &[]),
-        ValueRef::Integer(number) => (1, &number.to_le_bytes()),
-        ValueRef::Real(number) => (2, &number.to_bits().to_le_bytes()),
-        ValueRef::Text(text) => (3, text),
-        ValueRef::Blob(blob) => (4, blob),
-    };
-    hasher.write_u8(tag);
-    hasher.write_u64(bytes.len() as u64);
-    hasher.write(bytes);
+    match value {
+        ValueRef::Null => hasher.write_u8(0),
+        ValueRef::Integer(number) => {
+            hasher.write_u8(1);
+            hasher.write_i64(number);
+        }
+        ValueRef::Real(number) => {
+            hasher.write_u8(2);
+            hasher.write_u64(number.to_bits());
+        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            hasher.write_u8(if matches!(value, ValueRef::Text(_)) { 3 } else { 4 });
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        }
+    }
 }
 
 /// SQLite's own tables of planner statistics that are there: `sqlite_stat1` and `sqlite_stat4`.
@@ -80,7 +86,8 @@ pub fn statistics(connection: &Connection) -> Result<Vec<String>, ServerError> {
     all(connection, sql, |row| row.get(0))
 }
 
-/// The digest of every table of a schema that can be read, by name; those of statistics too. A virtual table whose
+/// The digest of every table of a schema that can be read, by name; those of statistics too, as far as they tell of these
+/// tables. A virtual table whose
 /// module is not there is left out, and so are shadow tables, which show in the tables they belong to.
 ///
 /// # Errors
@@ -94,7 +101,9 @@ pub fn of_all(connection: &Connection, schema: &Schema) -> Result<Vec<(String, D
         found.push((table.name.clone(), of_table(connection, table)?));
     }
     for name in statistics(connection)? {
-        let digest = of_query(connection, &format!("SELECT * FROM main.{}", quote(&name)))?;
+        let known: Vec<String> = schema.tables.keys().map(|table| literal(table)).collect();
+        let about = format!("SELECT * FROM main.{} WHERE tbl COLLATE NOCASE IN ({})", quote(&name), known.join(", "));
+        let digest = of_query(connection, &about)?;
         found.push((name, digest));
     }
     Ok(found)

@@ -22,25 +22,25 @@ pub struct Loss {
 /// no other can be claimed.
 #[derive(Debug, Clone, Default)]
 pub struct RollbackProof {
-    pub(super) schema: Option<Differences>,
-    pub(super) catalog: Option<Differences>,
-    pub(super) rows: Option<RowDifferences>,
+    pub(in crate::rollback) schema: Option<Differences>,
+    pub(in crate::rollback) catalog: Option<Differences>,
+    pub(in crate::rollback) rows: Option<RowDifferences>,
     /// None without hot queries.
-    pub(super) plans: Option<PlanDifferences>,
-    pub(super) reapplied: Option<Vec<String>>,
-    pub(super) failures: Vec<String>,
-    pub(super) unmodelled: Vec<String>,
+    pub(in crate::rollback) plans: Option<PlanDifferences>,
+    pub(in crate::rollback) reapplied: Option<Vec<String>>,
+    pub(in crate::rollback) failures: Vec<String>,
+    pub(in crate::rollback) unmodelled: Vec<String>,
     /// What only the rows of the system catalogs show, a sentence each.
-    pub(super) unmodelled_catalog: Vec<String>,
-    pub(super) losses: Vec<Loss>,
-    pub(super) conditions: Vec<String>,
-    pub(super) restored_rows: u64,
+    pub(in crate::rollback) unmodelled_catalog: Vec<String>,
+    pub(in crate::rollback) losses: Vec<Loss>,
+    pub(in crate::rollback) conditions: Vec<String>,
+    pub(in crate::rollback) restored_rows: u64,
     /// Tables with rows that `rollback.sql` took for changed since, on a copy nobody else writes to.
-    pub(super) left_alone: BTreeSet<String>,
+    pub(in crate::rollback) left_alone: BTreeSet<String>,
     /// Without `prepare.sql` the rows do not come back.
-    pub(super) backup_needed: bool,
-    pub(super) backup_bytes: Option<u64>,
-    pub(super) backup_ms: Option<f64>,
+    pub(in crate::rollback) backup_needed: bool,
+    pub(in crate::rollback) backup_bytes: Option<u64>,
+    pub(in crate::rollback) backup_ms: Option<f64>,
 }
 
 impl RollbackProof {
@@ -88,7 +88,7 @@ impl RollbackProof {
     }
 
     /// Without `prepare.sql` the rollback does not even run.
-    pub(super) fn needs_prepare(&mut self, error: &str) {
+    pub(in crate::rollback) fn needs_prepare(&mut self, error: &str) {
         self.backup_needed = true;
         let condition = format!("prepare.sql must have run: without it rollback.sql fails: {error}");
         if !self.conditions.contains(&condition) {
@@ -98,7 +98,7 @@ impl RollbackProof {
 
     /// Takes out what is told of a migration undone before this one and stays as it is: a column that stands last now,
     /// a sequence that moved on. Adds what is left to what is told.
-    pub(super) fn forget(&mut self, told: &mut BTreeSet<String>) {
+    pub(in crate::rollback) fn forget(&mut self, told: &mut BTreeSet<String>) {
         let orders = [&mut self.schema, &mut self.catalog].into_iter().flatten().map(|part| &mut part.column_order);
         let moved = self.rows.iter_mut().map(|rows| &mut rows.moved_on);
         for list in orders.chain(moved) {

@@ -1,0 +1,3 @@
+-- verdict: exact
+-- migration
+ALTER TABLE orders ADD COLUMN extra TEXT DEFAULT 'x';

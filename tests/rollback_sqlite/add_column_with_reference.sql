@@ -1,0 +1,3 @@
+-- verdict: exact
+-- migration
+ALTER TABLE orders ADD COLUMN friend INTEGER REFERENCES customers (id);

@@ -1,0 +1,3 @@
+-- verdict: exact
+-- migration
+ALTER TABLE orders ADD COLUMN twice REAL AS (total * 2) VIRTUAL;

@@ -1,0 +1,3 @@
+-- verdict: exact
+-- migration
+ANALYZE;

@@ -1,0 +1,5 @@
+-- verdict: exact
+-- stepwise
+-- migration
+PRAGMA auto_vacuum = FULL;
+VACUUM;

@@ -1,0 +1,13 @@
+-- verdict: restored_from_backup
+-- loses: main.b 1
+-- foreign keys on
+-- own schema
+CREATE TABLE a (id INTEGER PRIMARY KEY, b INT REFERENCES b (id) ON DELETE SET NULL);
+CREATE TABLE b (id INTEGER PRIMARY KEY, a INT REFERENCES a (id) ON DELETE SET NULL);
+INSERT INTO a VALUES (1, 1), (2, NULL);
+INSERT INTO b VALUES (1, 1), (2, NULL);
+-- migration
+CREATE TABLE n (id INTEGER PRIMARY KEY, b INT REFERENCES b (id) ON DELETE SET NULL, c TEXT);
+INSERT INTO n (id, b) SELECT id, b FROM a;
+DROP TABLE a;
+ALTER TABLE n RENAME TO a;

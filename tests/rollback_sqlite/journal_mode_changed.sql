@@ -1,0 +1,5 @@
+-- verdict: exact
+-- stepwise
+-- migration
+PRAGMA journal_mode = WAL;
+ALTER TABLE orders ADD COLUMN x;

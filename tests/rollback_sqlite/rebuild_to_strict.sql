@@ -1,0 +1,9 @@
+-- verdict: exact
+-- own schema
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b NUMERIC);
+INSERT INTO t VALUES (1, 'x', 1.5), (2, NULL, 'y');
+-- migration
+CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT, b ANY) STRICT;
+INSERT INTO n SELECT id, a, b FROM t;
+DROP TABLE t;
+ALTER TABLE n RENAME TO t;

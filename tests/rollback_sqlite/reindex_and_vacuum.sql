@@ -1,0 +1,5 @@
+-- verdict: exact
+-- stepwise
+-- migration
+REINDEX;
+VACUUM;

@@ -1,0 +1,5 @@
+-- verdict: restored_from_backup
+-- loses: main.orders.note 2
+-- migration
+ALTER TABLE orders RENAME TO purchases;
+ALTER TABLE purchases DROP COLUMN note;

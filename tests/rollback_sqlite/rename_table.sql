@@ -1,0 +1,3 @@
+-- verdict: exact
+-- migration
+ALTER TABLE orders RENAME TO purchases;

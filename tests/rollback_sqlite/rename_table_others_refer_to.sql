@@ -1,0 +1,4 @@
+-- verdict: exact
+-- foreign keys on
+-- migration
+ALTER TABLE customers RENAME TO people;
