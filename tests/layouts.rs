@@ -8,6 +8,7 @@ mod support;
 
 use seatrial::migration::history::pending;
 use seatrial::migration::layout::{self, LayoutOptions, Request, Site, detect};
+use seatrial::migration::script::Dialect;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -128,7 +129,7 @@ fn prepared(name: &str) -> (Expected, tempfile::TempDir) {
 fn reads(name: &str) {
     let (expected, project) = prepared(name);
     let paths = [project.path().join(&expected.directory)];
-    let detected = detect::candidates(&Site::new(&paths).expect("a folder"));
+    let detected = detect::candidates(&Site::new(&paths).expect("a folder"), Dialect::PostgreSql);
     let found: Vec<&str> = detected.iter().map(|each| each.layout.name()).collect();
     if expected.twins.is_empty() {
         assert_eq!(found, [expected.layout.as_str()], "{}", expected.promise);

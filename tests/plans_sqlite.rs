@@ -1,16 +1,18 @@
 //! What becomes of hot queries on SQLite: pairs of before and after, run for real.
 
 use seatrial::diff::plan::render::Values;
-use seatrial::diff::plan::verdict::{PlanConfidence, Thresholds, Verdict};
+use seatrial::diff::plan::verdict::{Lasts, PlanConfidence, Thresholds, Verdict};
 use seatrial::diff::plan::{Doubt, Moments, PlanDiff, SelfTest, compare_plans};
 use seatrial::engine::sqlite::connection::{Purpose, Stop, open};
 use seatrial::engine::sqlite::explain::{Options, capture};
 use seatrial::engine::sqlite::schema;
+use seatrial::engine::sqlite::statistics::{self, Saved};
 use seatrial::snapshot::sqlite::Schema;
 use seatrial::snapshot::sqlite::catalog::catalog;
 use seatrial::snapshot::sqlite::identity::Identities;
 use seatrial::snapshot::{RelationSize, Snapshot};
 use seatrial::workload::{Gates, HotQuery, Limits, ParameterSet};
+use std::sync::Arc;
 
 /// 20,000 orders of 1,000 customers.
 const SHOP: &str = "
@@ -24,7 +26,7 @@ const SHOP: &str = "
     INSERT INTO customers SELECT DISTINCT customer_id, 'c' || customer_id FROM orders;";
 
 struct Copy {
-    _folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     connection: rusqlite::Connection,
     stop: Stop,
     queries: Vec<HotQuery>,
@@ -39,7 +41,15 @@ impl Copy {
         drop(made);
         let stop = Stop::default();
         let connection = open(&path, Purpose::Migration { foreign_keys: false }, &stop).expect("open");
-        Self { _folder: folder, connection, stop, queries }
+        Self { folder: Arc::new(folder), connection, stop, queries }
+    }
+
+    /// The same file as a new connection sees it.
+    fn reopened(&self) -> Self {
+        let stop = Stop::default();
+        let path = self.folder.path().join("copy.db");
+        let connection = open(&path, Purpose::Observer, &stop).expect("open");
+        Self { folder: Arc::clone(&self.folder), connection, stop, queries: self.queries.clone() }
     }
 
     fn schema(&self) -> Schema {
@@ -273,4 +283,39 @@ fn budgets_and_thresholds_are_in_vm_steps_and_a_scan_is_a_scan() {
     let generous = Limits { plan_steps: Some(10_000_000), ..Limits::default() };
     let copy = Copy::new(vec![HotQuery { limits: generous, weight: 0.01, ..query(BY_CUSTOMER) }]);
     assert_eq!(copy.compared(&["DROP INDEX by_customer"]).remove(0).verdict.verdict, Verdict::PlanChanged);
+}
+
+/// The plan before, right after and once the statistics are settled.
+fn settled(sql: &str, statements: &[&str]) -> PlanDiff {
+    let copy = Copy::new(vec![query(sql)]);
+    copy.connection.execute_batch("ANALYZE").expect("analysed");
+    let old = copy.schema();
+    let first = Identities::of(&old);
+    let before = copy.snapshot(&old, &mut first.clone());
+    let saved = Saved::read(&copy.connection).expect("saved");
+    let mut now = first.clone();
+    for sql in statements {
+        let was = copy.schema();
+        copy.connection.execute_batch(sql).expect(sql);
+        now.follow(&was, &copy.schema());
+    }
+    let new = copy.schema();
+    let mut now = now.rebuilt(&first);
+    let right_after = copy.reopened().snapshot(&new, &mut now);
+    statistics::settle(&copy.connection, &saved, &old, &new).expect("settled");
+    let settled = copy.reopened().snapshot(&new, &mut now);
+    let moments = Moments { settled: Some(&settled), ..Moments::between(&before, &right_after) };
+    let thresholds = Thresholds::default();
+    compare_plans(moments, &copy.queries, &thresholds, Values::Redacted, |_| Doubt::default()).remove(0)
+}
+
+#[test]
+fn a_rebuild_that_loses_statistics_is_worse_until_analyze() {
+    // Of the rows of each status there are many, of each customer few: without statistics both indexes look alike.
+    let sql = "SELECT count(number) FROM orders WHERE status = 'paid' AND total > 0 AND customer_id = 7";
+    let kept = rebuild(COLUMNS, "*", &INDEXES);
+    let diff = settled(sql, &kept.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((diff.verdict.verdict, diff.verdict.lasts), (Verdict::Transient, Some(Lasts::UntilAnalyze)), "{diff:?}");
+    let untouched = settled(sql, &["CREATE TABLE other (a)"]);
+    assert_eq!(untouched.verdict.verdict, Verdict::Unchanged);
 }

@@ -220,7 +220,12 @@ async fn what_is_back_in_every_other_part_is_not_exact_while_it_is_planned_other
         });
         let folder = project();
         std::fs::write(folder.path().join("queries.sql"), QUERIES).unwrap();
-        let queries = seatrial::workload::source::load(&[folder.path().join("queries.sql")], folder.path()).unwrap();
+        let queries = seatrial::workload::source::load(
+            &[folder.path().join("queries.sql")],
+            folder.path(),
+            seatrial::migration::script::Dialect::PostgreSql,
+        )
+        .unwrap();
         let calm = Cell::new(calm);
         let mut ground = Moody { place: &place, queries: &queries, calm: &calm };
         let proof = prove(&mut ground, &scripts, &ProveOptions::default()).await.unwrap();

@@ -108,7 +108,8 @@ impl Job {
         let loaded = if settings.queries.is_empty() {
             Loaded::default()
         } else {
-            workload::source::load_strictly(&settings.queries, &settings.root).map_err(Stop::usage)?
+            workload::source::load_strictly(&settings.queries, &settings.root, settings.layout_options.dialect)
+                .map_err(Stop::usage)?
         };
         let (queries, passed_over) = (loaded.queries, loaded.passed_over);
         let paths = if settings.command.is_some() { Vec::new() } else { migrations(&settings)? };

@@ -67,7 +67,7 @@ pub(super) async fn queue(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
 }
 
 /// Queries that could not be called, those of one reason together.
-fn note_left_out(rehearsal: &mut Rehearsal, pass: &str, seen: &Traffic) {
+pub(super) fn note_left_out(rehearsal: &mut Rehearsal, pass: &str, seen: &Traffic) {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (query, why) in &seen.left_out {
         reasons.entry(why).or_default().push(query);

@@ -39,10 +39,15 @@ impl Course<'_> {
 
     /// A migration's refusal as it may be told: without values of rows, unless they are asked for.
     pub(super) fn tellable(&self, migrations: &[Migration], failure: Failure) -> String {
-        let Failure { statement, error } = failure;
-        let statements = migrations.iter().flat_map(|migration| &migration.statements);
-        let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
-        let message = Redactor { show_values: self.settings.show_values }.error_message(&error, sql);
-        format!("{message} ({})", error.code())
+        tellable(self.settings.show_values, migrations, failure)
     }
+}
+
+/// A migration's refusal as it may be told, for who works on another thread.
+pub(super) fn tellable(show_values: bool, migrations: &[Migration], failure: Failure) -> String {
+    let Failure { statement, error } = failure;
+    let statements = migrations.iter().flat_map(|migration| &migration.statements);
+    let sql = statements.into_iter().find(|each| each.index == statement).map_or("", Statement::sql);
+    let message = Redactor { show_values }.error_message(&error, sql);
+    format!("{message} ({})", error.code())
 }

@@ -107,6 +107,12 @@ pub struct EmbeddedFacts {
     pub statistics_before: BTreeSet<(String, String)>,
     /// The same right after.
     pub statistics_after: BTreeSet<(String, String)>,
+    /// SQLite's own tables of statistics there were before, and those right after.
+    pub statistics_tables: (Vec<String>, Vec<String>),
+    /// After each statement that changed the schema: its index, the schema and the numbers.
+    pub steps: Vec<(usize, Schema, Identities)>,
+    /// `PRAGMA foreign_keys` as migrations ran with it.
+    pub foreign_keys: bool,
     /// The oldest version of SQLite that runs the migrations, if anybody said so.
     pub oldest_version: Option<(u32, u32, u32)>,
 }

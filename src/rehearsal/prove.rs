@@ -145,7 +145,7 @@ async fn each(
     saves: bool,
     trust: &Trust<'_>,
 ) -> Result<Vec<Rollback>, RehearsalError> {
-    let schemas = backup_schemas(&rehearsal.migrations);
+    let schemas = backup_schemas(&rehearsal.migrations, catalog::BACKUP_SCHEMA);
     let tell = |index: usize, schema: &Catalog| {
         let Some(migration) = rehearsal.migrations.get(index) else { return Step::default() };
         let backup_schema = schemas.get(index).cloned().unwrap_or_default();
@@ -161,27 +161,27 @@ async fn each(
 }
 
 /// The migrations that were applied as a whole.
-fn applied(rehearsal: &Rehearsal) -> &[Migration] {
+pub(super) fn applied(rehearsal: &Rehearsal) -> &[Migration] {
     rehearsal.migrations.get(..rehearsal.applied).unwrap_or_default()
 }
 
 /// The migrations that left something in the runner's history: those applied, and the one that failed where the runner
 /// notes down that it begins.
-fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
+pub(super) fn noted_down(rehearsal: &Rehearsal) -> &[Migration] {
     let begun = |migration: &Migration| migration.history.as_ref().is_some_and(|history| !history.begun.is_empty());
     let failed = rehearsal.failure.is_some() && rehearsal.migrations.get(rehearsal.applied).is_some_and(begun);
     rehearsal.migrations.get(..rehearsal.applied + usize::from(failed)).unwrap_or_default()
 }
 
 /// The text of what was committed of these migrations.
-fn committed(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<String> {
+pub(super) fn committed(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<String> {
     let statements = migrations.iter().flat_map(|migration| &migration.statements);
     let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
     committed.map(|statement| statement.sql().to_owned()).collect()
 }
 
 /// What was committed of these migrations, for the comments of the scripts.
-fn origins(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<Origin> {
+pub(super) fn origins(rehearsal: &Rehearsal, migrations: &[&Migration]) -> Vec<Origin> {
     let statements = migrations.iter().flat_map(|migration| &migration.statements);
     let committed = statements.filter(|statement| rehearsal.committed.contains(&statement.index));
     committed.map(|statement| Origin::new(statement.index, statement.place(), statement.sql())).collect()
@@ -192,23 +192,23 @@ fn stepwise(migrations: &[&Migration]) -> bool {
     migrations.iter().any(|migration| !prefixes::points(std::slice::from_ref(migration)).is_empty())
 }
 
-fn title(migration: &Migration) -> String {
+pub(super) fn title(migration: &Migration) -> String {
     format!("{} {}", migration.version, migration.name).trim_end().to_owned()
 }
 
 /// The runner's rows go in the order opposite to the one they came in.
-fn history(migrations: &[Migration]) -> Vec<String> {
+pub(super) fn history(migrations: &[Migration]) -> Vec<String> {
     migrations.iter().rev().filter_map(|each| each.history.as_ref()).flat_map(|history| history.undo.clone()).collect()
 }
 
 /// A schema for the backup of each migration, by its version: they stand side by side until each is cleaned up.
-fn backup_schemas(migrations: &[Migration]) -> Vec<String> {
+pub(super) fn backup_schemas(migrations: &[Migration], begin: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for migration in migrations {
         let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
         // Names of schemas end after 63 bytes.
         let version: String = migration.version.chars().take(40).map(plain).collect();
-        let mut name = format!("{}_{version}", catalog::BACKUP_SCHEMA);
+        let mut name = format!("{begin}_{version}");
         if found.contains(&name) {
             name = format!("{name}_{}", found.len() + 1);
         }
@@ -236,7 +236,7 @@ fn relation_in<'c>(rehearsal: &Rehearsal, schema: &'c Catalog, oid: Oid, name: &
 
 /// What these migrations did to the rows of tables that were there before them, added up over their statements, with the
 /// names the tables have in `schema`.
-fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Vec<ChangedTable> {
+pub(super) fn changed_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Vec<ChangedTable> {
     let mut tables: BTreeMap<&str, ChangedTable> = BTreeMap::new();
     for observation in observed(rehearsal, migrations).filter(|each| rehearsal.committed.contains(&each.statement)) {
         let rows = |works: &[RelationWork], oid: Oid| -> u64 {

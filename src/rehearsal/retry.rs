@@ -78,14 +78,7 @@ pub(super) fn nothing_to_try(rehearsal: &Rehearsal) -> Option<&'static str> {
 
 /// Tries every point.
 pub(super) async fn retry(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result<(), RehearsalError> {
-    let mut points = points(rehearsal);
-    if points.len() > POINTS {
-        let rest = human::plural(points.len() - POINTS, "commit");
-        rehearsal
-            .notes
-            .push(format!("retry: stopped behind each of the first {POINTS} commits, not behind {rest} more"));
-        points.truncate(POINTS);
-    }
+    let points = tried(rehearsal);
     let reference = match rehearsal.failure {
         None => Some(Reached::plain(plan, rehearsal).await?),
         Some(_) => None,
@@ -97,6 +90,19 @@ pub(super) async fn retry(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         rehearsal.retries.push(retried?);
     }
     Ok(())
+}
+
+/// The points that are tried; that some are not is noted.
+pub(super) fn tried(rehearsal: &mut Rehearsal) -> Vec<Stopped> {
+    let mut points = points(rehearsal);
+    if points.len() > POINTS {
+        let rest = human::plural(points.len() - POINTS, "commit");
+        rehearsal
+            .notes
+            .push(format!("retry: stopped behind each of the first {POINTS} commits, not behind {rest} more"));
+        points.truncate(POINTS);
+    }
+    points
 }
 
 /// Commits behind which a run can stop with part of a migration done, and the statement it fails at, if part of that
@@ -140,7 +146,7 @@ fn unit(migrations: &[Migration], at: usize) -> &[Migration] {
 }
 
 /// What a runner begins with when it is started again: the file that is not noted down yet.
-fn rest(migrations: &[Migration], applied: usize) -> Vec<Migration> {
+pub(super) fn rest(migrations: &[Migration], applied: usize) -> Vec<Migration> {
     let version = migrations.get(applied).map(|next| &next.version);
     let done = migrations[..applied].iter().rposition(|each| Some(&each.version) != version);
     migrations[done.map_or(0, |done| done + 1)..].to_vec()
@@ -187,7 +193,7 @@ async fn one(
 }
 
 /// Whether it is what ends a first run, too.
-fn as_at_first(rehearsal: &Rehearsal, failure: &Failure) -> bool {
+pub(super) fn as_at_first(rehearsal: &Rehearsal, failure: &Failure) -> bool {
     let first = rehearsal.failure.as_ref();
     first.is_some_and(|first| first.statement == failure.statement && first.error.sqlstate == failure.error.sqlstate)
 }
@@ -210,7 +216,7 @@ async fn run(
 }
 
 /// The statement in other words.
-fn replace(migrations: &mut [Migration], statement: usize, sql: &[String]) {
+pub(super) fn replace(migrations: &mut [Migration], statement: usize, sql: &[String]) {
     for migration in migrations {
         if let Some(at) = migration.statements.iter().position(|each| each.index == statement) {
             let written = &migration.statements[at];

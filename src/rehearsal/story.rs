@@ -5,6 +5,7 @@ use crate::diff::plan::sentence::Story;
 use crate::diff::plan::verdict::Lasts;
 use crate::migration::Statement;
 use crate::report::human;
+use crate::snapshot::plan::sqlite;
 
 /// Of one query with one parameter set.
 pub(super) fn of(rehearsal: &Rehearsal, change: &PlanChange) -> Story {
@@ -29,8 +30,16 @@ fn places<'run>(statements: impl Iterator<Item = &'run Statement>) -> Vec<String
 
 /// The line of SQL that ends a state which passes by itself.
 pub(crate) fn mend(change: &PlanChange) -> Option<String> {
-    let tables = tables(change).join(", ");
-    Some(match change.diff.verdict.lasts? {
+    let lasts = change.diff.verdict.lasts?;
+    let tables = tables(change);
+    let plan = change.diff.before.captured.plan();
+    if plan.is_some_and(|plan| plan.root.node_type == sqlite::ROOT) {
+        // It takes one name, and has no VACUUM of a table.
+        let each: Vec<String> = tables.iter().map(|table| format!("ANALYZE {table};")).collect();
+        return Some(each.join(" "));
+    }
+    let tables = tables.join(", ");
+    Some(match lasts {
         Lasts::UntilVacuum => format!("VACUUM {tables};"),
         // What needs statistics was rewritten most likely, and lost its visibility map as well.
         Lasts::UntilAnalyze => format!("VACUUM (ANALYZE) {tables};"),

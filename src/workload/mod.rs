@@ -8,6 +8,7 @@ pub mod source;
 
 use crate::migration::SourceFile;
 use crate::migration::script;
+use crate::migration::script::Dialect;
 use crate::migration::script::lexer::Lexer;
 use std::sync::Arc;
 
@@ -85,18 +86,30 @@ impl HotQuery {
 
 /// Whether a statement of this text has a plan; else what it is, for people.
 pub fn has_plan(sql: &str) -> Result<(), String> {
-    const PLANNED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH"];
-    let mut tokens = Lexer::new(sql).filter(|token| !token.kind.is_trivia()).map(|token| &sql[token.span]);
+    has_plan_in(sql, Dialect::PostgreSql)
+}
+
+/// The same in the SQL of an engine.
+pub fn has_plan_in(sql: &str, dialect: Dialect) -> Result<(), String> {
+    const PLANNED: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "VALUES"];
+    let own = match dialect {
+        Dialect::PostgreSql => ["MERGE", "TABLE", "WITH"].as_slice(),
+        Dialect::Sqlite => &["REPLACE", "WITH"],
+    };
+    let is_planned = |word: &str| PLANNED.contains(&word) || own.contains(&word);
+    let tokens = Lexer::new_in(sql, dialect).filter(|token| !token.kind.is_trivia());
+    let mut tokens = tokens.map(|token| &sql[token.span]);
     match tokens.find(|text| *text != "(").map(str::to_ascii_uppercase) {
         // What follows a first statement would run, where the first is only prepared.
-        Some(word) if PLANNED.contains(&word.as_str()) => match script::split(sql) {
+        Some(word) if is_planned(&word) => match script::split_in(sql, dialect) {
             Ok(statements) if statements.len() == 1 => Ok(()),
             Ok(_) => Err("several statements in one text".to_owned()),
             Err(_) => Err("no whole statement".to_owned()),
         },
-        Some(word) if word.starts_with(|first: char| first.is_ascii_alphabetic()) => {
-            Err(format!("{word} is a utility statement, which has no plan"))
-        }
+        Some(word) if word.starts_with(|first: char| first.is_ascii_alphabetic()) => Err(match dialect {
+            Dialect::PostgreSql => format!("{word} is a utility statement, which has no plan"),
+            Dialect::Sqlite => format!("{word} is a statement that has no plan"),
+        }),
         _ => Err("no statement that has a plan".to_owned()),
     }
 }

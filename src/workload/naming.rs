@@ -1,5 +1,6 @@
 //! Names for queries that have none: what they do, to which table, by which columns.
 
+use crate::migration::script::Dialect;
 use crate::migration::script::lexer::{Lexer, TokenKind};
 
 /// Columns a name speaks of at most.
@@ -7,12 +8,18 @@ const COLUMNS: usize = 2;
 
 /// A name such as `select-orders-by-customer_id`: letters, digits, `_` and `-` alone, and not yet unique.
 pub fn name(sql: &str) -> String {
-    let words: Vec<(TokenKind, &str)> =
-        Lexer::new(sql).filter(|token| !token.kind.is_trivia()).map(|token| (token.kind, &sql[token.span])).collect();
+    name_in(sql, Dialect::PostgreSql)
+}
+
+/// The same for the SQL of an engine.
+pub fn name_in(sql: &str, dialect: Dialect) -> String {
+    let tokens = Lexer::new_in(sql, dialect).filter(|token| !token.kind.is_trivia());
+    let words: Vec<(TokenKind, &str)> = tokens.map(|token| (token.kind, &sql[token.span])).collect();
     let is = |at: usize, word: &str| words.get(at).is_some_and(|(_, text)| text.eq_ignore_ascii_case(word));
     let verb = (0..words.len())
         .find(|at| {
-            ["select", "insert", "update", "delete", "merge", "values", "table"].iter().any(|word| is(*at, word))
+            let verbs = ["select", "insert", "update", "delete", "merge", "values", "table"];
+            verbs.iter().any(|word| is(*at, word)) || dialect.is_sqlite() && is(*at, "replace")
         })
         .map_or_else(|| "query".to_owned(), |at| words[at].1.to_lowercase());
     let mut name = verb.clone();
@@ -21,7 +28,9 @@ pub fn name(sql: &str) -> String {
     }
     let mut columns: Vec<String> = Vec::new();
     let from = (0..words.len()).find(|at| is(*at, "where")).unwrap_or(words.len());
-    for (at, (kind, text)) in words.iter().enumerate().skip(from).filter(|_| verb != "insert") {
+    for (at, (kind, text)) in
+        words.iter().enumerate().skip(from).filter(|_| !["insert", "replace"].contains(&verb.as_str()))
+    {
         let column = plain(text);
         let compared = words.get(at + 1).is_some_and(|(kind, text)| {
             *kind == TokenKind::Operator && !text.starts_with('*')
@@ -41,7 +50,7 @@ pub fn name(sql: &str) -> String {
 /// The first table read or written, without its schema.
 fn table(words: &[(TokenKind, &str)], verb: &str) -> Option<String> {
     let before: &[&str] = match verb {
-        "insert" | "merge" => &["into"],
+        "insert" | "merge" | "replace" => &["into"],
         "update" => &["update"],
         "table" => &["table"],
         _ => &["from"],
@@ -67,13 +76,25 @@ fn table(words: &[(TokenKind, &str)], verb: &str) -> Option<String> {
 }
 
 fn plain(text: &str) -> String {
-    let text: String = text.trim_matches('"').chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let text: String = text.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     text.to_lowercase()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{name, name_in};
+    use crate::migration::script::Dialect;
+
+    #[test]
+    fn names_in_any_of_sqlites_quotes_are_read() {
+        for (sql, expected) in [
+            ("SELECT * FROM main.`my orders` WHERE [Id] = $1", "select-myorders-by-id"),
+            ("REPLACE INTO [t] VALUES ($1)", "replace-t"),
+            ("INSERT OR IGNORE INTO \"T\" VALUES ($1)", "insert-t"),
+        ] {
+            assert_eq!(name_in(sql, Dialect::Sqlite), expected, "{sql}");
+        }
+    }
 
     #[test]
     fn names_say_what_is_done_to_which_table_by_which_columns() {

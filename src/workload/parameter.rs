@@ -1,5 +1,9 @@
-//! Parameters of hot queries: `:name`, `@name`, `sqlc.arg(name)` and `$n` become `$n` with names.
+//! Parameters of hot queries: `:name`, `@name`, `sqlc.arg(name)` and `$n` become `$n` with names; in SQLite's SQL `?`, `?n`
+//! and `$name` do as well.
 
+mod sqlite;
+
+use crate::migration::script;
 use crate::migration::script::lexer::{Lexer, Token, TokenKind};
 use std::ops::Range;
 
@@ -44,12 +48,26 @@ pub enum ParameterErrorKind {
 /// What a library's way of writing parameters has of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dialect {
+    /// Whose SQL it is.
+    pub sql: script::Dialect,
     /// HugSQL's and PugSQL's: `:v*:ids`, `:user-id`, and pieces of SQL such as `:i:table`.
     pub hugsql: bool,
     /// PgTyped's: `:name!`.
     pub pgtyped: bool,
     /// PgTyped's parameters that stand for lists and rows, by name.
     pub expansions: Vec<(String, Expansion)>,
+}
+
+impl Dialect {
+    /// The plain way of writing them in the SQL of an engine.
+    pub fn of(sql: script::Dialect) -> Self {
+        Self { sql, ..Self::default() }
+    }
+
+    /// Whose tokens these are: a colon of HugSQL or PgTyped begins more than a name.
+    fn tokens(&self) -> script::Dialect {
+        if self.hugsql || self.pgtyped { script::Dialect::PostgreSql } else { self.sql }
+    }
 }
 
 /// What a parameter of PgTyped becomes. A list is planned with one element.
@@ -96,7 +114,7 @@ pub fn rewrite(sql: &str) -> Result<(String, Vec<String>), ParameterError> {
 /// # Errors
 /// As [`rewrite`], or a piece of SQL that the library puts in only when the program runs.
 pub fn rewrite_as(sql: &str, dialect: &Dialect) -> Result<(String, Vec<String>), ParameterError> {
-    let tokens: Vec<Token> = Lexer::new(sql).collect();
+    let tokens: Vec<Token> = Lexer::new_in(sql, dialect.tokens()).collect();
     let mut rewriter = Rewriter { sql, tokens: &tokens, output: String::new(), names: Names::None, dialect };
     let mut brackets = Brackets::default();
     let mut at = 0;
@@ -166,6 +184,7 @@ impl<'a> Rewriter<'a> {
     fn parameter(&mut self, at: usize, brackets: &Brackets) -> Result<Option<usize>, ParameterError> {
         let next = self.kind(at + 1);
         match (self.kind(at), self.text(at)) {
+            (Some(TokenKind::Parameter), written) if self.dialect.tokens().is_sqlite() => self.sqlite(at, written),
             (Some(TokenKind::Parameter), written) => {
                 self.positional(at, written)?;
                 Ok(Some(at + 1))
@@ -183,7 +202,7 @@ impl<'a> Rewriter<'a> {
                 Some(TokenKind::Word) if self.dialect.hugsql => self.hugsql(at),
                 Some(TokenKind::Word) if self.dialect.pgtyped => self.pgtyped(at),
                 Some(TokenKind::Word) => self.named(at, at + 2, self.text(at + 1).to_owned()),
-                Some(TokenKind::String | TokenKind::QuotedIdentifier) => {
+                Some(TokenKind::String | TokenKind::QuotedIdentifier) if !self.dialect.tokens().is_sqlite() => {
                     let written = format!(":{}", self.text(at + 1));
                     Err(self.error(at, ParameterErrorKind::Interpolation(written)))
                 }
@@ -323,7 +342,12 @@ impl<'a> Rewriter<'a> {
                 return Err(self.error(from, kind));
             }
         };
-        // `SELECT:a` and `:a'x'` are parameters beside words; a number must not grow together with either.
+        self.push(number, to);
+        Ok(Some(to))
+    }
+
+    /// Writes `$n`. `SELECT:a` and `:a'x'` are parameters beside words; a number must not grow together with either.
+    fn push(&mut self, number: usize, to: usize) {
         let joins = |character: char| character.is_alphanumeric() || !character.is_ascii() || "_$'".contains(character);
         if self.output.ends_with(joins) {
             self.output.push(' ');
@@ -332,12 +356,17 @@ impl<'a> Rewriter<'a> {
         if self.text(to).starts_with(joins) {
             self.output.push(' ');
         }
-        Ok(Some(to))
     }
 
     fn positional(&mut self, at: usize, written: &str) -> Result<(), ParameterError> {
-        let number = written[1..].parse().ok().filter(|number| (1..=MOST).contains(number));
-        let Some(number) = number else {
+        self.numbered(at, written, written[1..].parse().ok())?;
+        self.output.push_str(written);
+        Ok(())
+    }
+
+    /// Notes a parameter with a number.
+    fn numbered(&mut self, at: usize, written: &str, number: Option<usize>) -> Result<usize, ParameterError> {
+        let Some(number) = number.filter(|number| (1..=MOST).contains(number)) else {
             return Err(self.error(at, ParameterErrorKind::Number(written.to_owned())));
         };
         self.names = match std::mem::replace(&mut self.names, Names::None) {
@@ -348,8 +377,7 @@ impl<'a> Rewriter<'a> {
                 return Err(self.error(at, ParameterErrorKind::Mixed { found, earlier }));
             }
         };
-        self.output.push_str(written);
-        Ok(())
+        Ok(number)
     }
 }
 
@@ -411,9 +439,9 @@ pub(crate) struct Assignment {
 ///
 /// # Errors
 /// What is wrong, for people, without its place.
-pub(crate) fn assignments(text: &str) -> Result<Vec<Assignment>, String> {
+pub(crate) fn assignments(text: &str, dialect: script::Dialect) -> Result<Vec<Assignment>, String> {
     let mut found = Vec::new();
-    let mut lexer = Lexer::new(text);
+    let mut lexer = Lexer::new_in(text, dialect);
     let tokens: Vec<Token> = lexer.by_ref().filter(|token| !token.kind.is_trivia()).collect();
     if lexer.open() != &crate::migration::script::lexer::Open::Nothing {
         return Err("a quote is opened and never closed: a set stands on one line".to_owned());

@@ -166,7 +166,7 @@ impl<'a> Project<'a> {
             }
             // Together with those before it: a name may be given once in all of them.
             usable.push(path);
-            let count = source::load(&usable, self.root).map(|queries| queries.len() - counted);
+            let count = source::load(&usable, self.root, Dialect::PostgreSql).map(|queries| queries.len() - counted);
             match &count {
                 Ok(more) => counted += more,
                 Err(_) => drop(usable.pop()),

@@ -34,12 +34,16 @@ async fn import_into(args: &ImportArgs, settings: &Settings) -> Result<u8, Stop>
     let text = if to_stdout { String::new() } else { held(&into)? };
     let there = match text.trim().is_empty() {
         true => Vec::new(),
-        false => load_strictly(std::slice::from_ref(&into), &settings.root).map_err(Stop::usage)?.queries,
+        false => {
+            load_strictly(std::slice::from_ref(&into), &settings.root, settings.layout_options.dialect)
+                .map_err(Stop::usage)?
+                .queries
+        }
     };
     let registered = if settings.queries.is_empty() {
         Loaded::default()
     } else {
-        load_each(&settings.queries, &settings.root).unwrap_or_default()
+        load_each(&settings.queries, &settings.root, settings.layout_options.dialect).unwrap_or_default()
     };
     let mut all = Import::default();
     let mut live = None;
@@ -162,7 +166,8 @@ async fn read(
     }
     let path = Path::new(from);
     if path.is_dir() || is_known(from) {
-        let loaded = load_each(&[path.to_path_buf()], &settings.root).map_err(Stop::usage)?;
+        let loaded =
+            load_each(&[path.to_path_buf()], &settings.root, settings.layout_options.dialect).map_err(Stop::usage)?;
         return Ok(of_files(loaded));
     }
     let bytes = std::fs::read(path).map_err(|error| Stop::usage(anyhow!("cannot read {from}: {error}")))?;

@@ -44,7 +44,7 @@ fn registered(settings: &Settings) -> Result<Loaded, Stop> {
             "no hot queries are registered: name a file or folder with --queries, or as `queries` in seatrial.toml"
         )));
     }
-    load_each(&settings.queries, &settings.root).map_err(Stop::usage)
+    load_each(&settings.queries, &settings.root, settings.layout_options.dialect).map_err(Stop::usage)
 }
 
 /// Runs `work` to its end, or until a signal: dropped, it removes what it made.

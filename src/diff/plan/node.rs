@@ -146,6 +146,9 @@ pub(super) fn steps(node: &PlanNode) -> Option<u64> {
     node.fields.get(sqlite::VM_STEPS)?.as_u64()
 }
 
+/// What a node counts of one kind.
+type Count = fn(&PlanNode) -> Option<u64>;
+
 /// Rows and blocks, `before → after` where they differ.
 pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     let mut text = String::new();
@@ -168,11 +171,11 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     if let Some(estimate) = now.misestimate(after.cut_short).filter(|_| executed && told) {
         let _infallible = write!(text, " (estimated {})", grouped(estimate));
     }
-    let sum = |line: &Line<'_>, of: fn(&PlanNode) -> Option<u64>| {
+    let sum = |line: &Line<'_>, of: Count| {
         let blocks: Vec<u64> = line.nodes.iter().filter_map(|node| of(node)).collect();
         (!blocks.is_empty()).then(|| blocks.iter().sum::<u64>())
     };
-    let counted: [(&str, fn(&PlanNode) -> Option<u64>); 3] =
+    let counted: [(&str, Count); 3] =
         [("blocks", PlanNode::buffers), ("temp", PlanNode::temp_blocks), ("VM steps", steps)];
     for (name, of) in counted {
         let was = before.map(|before| sum(before, of));

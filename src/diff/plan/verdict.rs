@@ -7,7 +7,7 @@ use super::Seen;
 use super::fingerprint::Fingerprints;
 use super::gate::Missed;
 use super::growth::SizeGrowth;
-use crate::snapshot::plan::{Captured, QueryPlan, Unit, Work};
+use crate::snapshot::plan::{Captured, QueryPlan, Unit, Work, sqlite};
 use crate::workload::HotQuery;
 
 /// The contract's classes.
@@ -297,7 +297,10 @@ pub fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> Option<PlanVer
     {
         let at_once = comparison(evidence.before, right_after);
         if at_once.verdict.is_worse() {
-            let still = evidence.vacuumed.is_some_and(|after| comparison(evidence.before, after).verdict.is_worse());
+            // SQLite loses nothing but statistics.
+            let of_sqlite = right_after.captured().plan().is_some_and(|plan| plan.root.node_type == sqlite::ROOT);
+            let still = of_sqlite
+                || evidence.vacuumed.is_some_and(|after| comparison(evidence.before, after).verdict.is_worse());
             lasts = Some(if still { Lasts::UntilAnalyze } else { Lasts::UntilVacuum });
             judged = Comparison { verdict: Verdict::Transient, ..at_once };
         }

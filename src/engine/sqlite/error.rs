@@ -1,6 +1,7 @@
 //! What SQLite says when it refuses something, in the words the rest of the program understands.
 
 use crate::engine::ServerError;
+use crate::snapshot::sqlite::catalog::MAIN;
 use rusqlite::Error;
 use rusqlite::ffi;
 
@@ -80,6 +81,7 @@ impl From<Error> for ServerError {
             result_code: Some(result_code),
             message,
             position,
+            schema: table.as_ref().map(|_| MAIN.to_owned()),
             table,
             column,
             ..Self::default()

@@ -196,7 +196,7 @@ fn plan(
 }
 
 /// Values of SQL expressions, each asked for by itself.
-fn evaluate(connection: &Connection, expressions: &[String]) -> Result<Vec<Value>, ServerError> {
+pub(super) fn evaluate(connection: &Connection, expressions: &[String]) -> Result<Vec<Value>, ServerError> {
     let each = expressions.iter().map(|expression| {
         // On a line of its own: it may end with a comment.
         let mut statement = connection.prepare(&format!("SELECT (\n{expression}\n)"))?;
@@ -206,7 +206,7 @@ fn evaluate(connection: &Connection, expressions: &[String]) -> Result<Vec<Value
 }
 
 /// Binds `$1`, `$2`, …, which are names to SQLite.
-fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), ServerError> {
+pub(super) fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), ServerError> {
     for (at, value) in values.iter().enumerate() {
         if let Some(index) = statement.parameter_index(&format!("${}", at + 1))? {
             statement.raw_bind_parameter(index, value)?;
@@ -216,7 +216,7 @@ fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), ServerErr
 }
 
 /// Whether the text begins like a statement that has a plan. `prepare` refuses a second one behind it.
-fn plannable(sql: &str) -> Result<(), ServerError> {
+pub(super) fn plannable(sql: &str) -> Result<(), ServerError> {
     const PLANNED: [&str; 7] = ["SELECT", "VALUES", "WITH", "INSERT", "REPLACE", "UPDATE", "DELETE"];
     let first = words(sql).first().map(|word| word.text.to_ascii_uppercase());
     let message = match first {

@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod checks;
 pub mod connection;
+pub mod digest;
 pub mod error;
 pub mod explain;
 pub mod facts;
@@ -11,4 +12,5 @@ pub mod observe;
 pub mod schema;
 pub mod sizes;
 pub mod statistics;
+pub mod traffic;
 pub mod worker;

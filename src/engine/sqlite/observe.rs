@@ -35,6 +35,8 @@ pub struct Observer {
     pub identities: Identities,
     /// The schema at the end of what was seen.
     pub schema: Schema,
+    /// After each statement that changed the schema and was not taken back: its index, the schema and the numbers.
+    pub steps: Vec<(usize, Schema, Identities)>,
     activity: Activity,
     /// What was there before the run.
     old: BTreeSet<Oid>,
@@ -69,6 +71,7 @@ impl Observer {
             observations: Vec::new(),
             identities,
             schema,
+            steps: Vec::new(),
             activity,
             old,
             sizes,
@@ -150,11 +153,11 @@ impl Observer {
         }
     }
 
-    /// Follows what the statement did to the schema.
-    fn follow(&mut self, connection: &Connection, embedded: &mut Embedded) -> Result<(), ServerError> {
+    /// Follows what the statement did to the schema; whether it did anything.
+    fn follow(&mut self, connection: &Connection, embedded: &mut Embedded) -> Result<bool, ServerError> {
         let version: i64 = connection.query_row("PRAGMA main.schema_version", [], |row| row.get(0))?;
         if version == self.schema_version {
-            return Ok(());
+            return Ok(false);
         }
         self.schema_version = version;
         let after = schema::read(connection)?;
@@ -171,7 +174,7 @@ impl Observer {
             .filter(|(oid, sql)| texts.get(oid).is_some_and(|was| was != *sql))
             .map(|(oid, _)| *oid)
             .collect();
-        Ok(())
+        Ok(true)
     }
 
     /// Tables written anew, indexes built and tables read by this statement.
@@ -349,7 +352,9 @@ impl Watch for Observer {
         };
         if ran.result.is_ok() {
             let before = (self.schema.clone(), self.identities.clone());
-            self.follow(connection, &mut embedded)?;
+            if self.follow(connection, &mut embedded)? {
+                self.steps.push((statement.index, self.schema.clone(), self.identities.clone()));
+            }
             self.changed(connection, &asked, &before, &mut observation);
             self.heavy_work(&asked, &before, &embedded, &mut observation);
         }
@@ -397,6 +402,8 @@ impl Watch for Observer {
         if !ended.committed
             && let Some((schema, identities)) = self.begun.take()
         {
+            let first = self.observations.get(self.first).map_or(usize::MAX, |observation| observation.statement);
+            self.steps.retain(|(statement, ..)| *statement < first);
             (self.schema, self.identities) = (schema, identities);
             self.schema_version = connection.query_row("PRAGMA main.schema_version", [], |row| row.get(0))?;
         }

@@ -1,9 +1,27 @@
 //! Histories in a SQLite database: SQL that finds a table and reads its rows as the layouts expect them. Whoever has a
 //! connection runs it.
 
-use super::{FoundTable, HistoryShape};
-use crate::migration::layout::literal;
+use super::{FoundTable, HistoryShape, Row, parse_found};
+use crate::migration::MigrationError;
+use crate::migration::layout::{MigrationTree, literal};
 use crate::migration::script::sqlite::parse_name;
+
+/// The rows of a tree's history, by whoever runs a query and returns its rows as text. `None`: the tool keeps none, or its
+/// table is not there.
+///
+/// # Errors
+/// What the query ran into; a table of that name that is another tool's.
+pub fn read<E: From<MigrationError>>(
+    tree: &MigrationTree,
+    mut query: impl FnMut(&str) -> Result<Vec<Row>, E>,
+) -> Result<Option<Vec<Row>>, E> {
+    let Some((table, shape)) = &tree.history else { return Ok(None) };
+    let found = parse_found(&query(&find_query(table))?)?;
+    match shape.choose(tree.layout, &found)? {
+        Some(chosen) => query(&rows_query(shape, chosen)).map(Some),
+        None => Ok(None),
+    }
+}
 
 /// SQL that lists the tables [`FoundTable`] stands for; its rows are for [`super::parse_found`]. Names are compared as
 /// SQLite does, and columns come in lower case.

@@ -4,9 +4,10 @@ use super::golang_migrate::LIB_PQ;
 use super::writing::{File, below, verbatim};
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site,
-    Understands, files_in, found, literal,
+    Understands, files_in, found, literal, sqlite,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::script::Dialect;
 use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,9 @@ const HISTORY: HistoryShape = HistoryShape {
 };
 
 const TABLE: &str = "atlas_schema_revisions.atlas_schema_revisions";
+
+/// The same where there are no schemas.
+const BARE_TABLE: &str = "atlas_schema_revisions";
 
 /// A row that is no migration.
 const IDENTIFIER: &str = ".atlas_cloud_identifier";
@@ -97,8 +101,15 @@ impl Layout for Atlas {
         let Found { directory, files, folder } = found(self.name(), request, files_in)?;
         let settings = settings(&Site::new(request.paths)?)?;
         let in_schema = settings.get("revisions_schema").map(|schema| format!("{schema}.atlas_schema_revisions"));
-        let table = tree.keep_history(HISTORY, in_schema.unwrap_or_else(|| TABLE.to_owned()));
-        tree.create_history = create_history(&table);
+        let by_default = match request.dialect() {
+            Dialect::PostgreSql => in_schema.unwrap_or_else(|| TABLE.to_owned()),
+            Dialect::Sqlite => BARE_TABLE.to_owned(),
+        };
+        let table = tree.keep_history(HISTORY, by_default);
+        tree.create_history = match request.dialect() {
+            Dialect::PostgreSql => create_history(&table),
+            Dialect::Sqlite => vec![create_on_sqlite(&table)],
+        };
         tree.attributes.extend(settings.get(ORDER).map(|order| (ORDER.to_owned(), order.clone())));
         for (file_name, path) in files.iter().filter(|(name, _)| name.ends_with(".sql")) {
             let (source, byte_order_mark) = folder.read(file_name, path)?;
@@ -228,6 +239,14 @@ impl Layout for Atlas {
         }
         let transaction = mode(tree, file)?;
         let mut notes = Vec::new();
+        if tree.is_sqlite() {
+            let (transaction, in_transaction) = match transaction {
+                TransactionMode::None => (sqlite::one_by_one(source, cuts), false),
+                mode => (mode, sqlite::within_runners("Atlas", source, cuts, &mut notes)),
+            };
+            let history = Some(history_write(tree, file, cuts.len(), in_transaction));
+            return Ok(Grouping { transaction, history, notes });
+        }
         let is_control = |cut: &Cut| cut.kind(source).is_transaction_control();
         let control = cuts.iter().position(is_control);
         if let Some(at) = control.filter(|_| transaction != TransactionMode::None) {
@@ -241,11 +260,14 @@ impl Layout for Atlas {
             (Some(0), _) | (Some(_), TransactionMode::None) => TransactionMode::Explicit,
             (_, transaction) => transaction,
         };
-        Ok(Grouping { transaction, history: Some(history_write(tree, file, cuts.len(), transaction)), notes })
+        let in_transaction = matches!(transaction, TransactionMode::PerMigration | TransactionMode::AllPending);
+        let history = Some(history_write(tree, file, cuts.len(), in_transaction));
+        Ok(Grouping { transaction, history, notes })
     }
 
-    fn connection(&self, _tree: &MigrationTree) -> Connection {
-        Connection { settings: LIB_PQ, ..Connection::default() }
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        // With SQLite it turns foreign keys off for its transactions, should the URL have turned them on.
+        Connection { settings: if tree.is_sqlite() { "" } else { LIB_PQ }, ..Connection::default() }
     }
 }
 
@@ -269,19 +291,22 @@ fn mode(tree: &MigrationTree, file: &MigrationFile) -> Result<TransactionMode, M
 }
 
 /// The revision is there from the beginning and counts the statements; in a transaction nobody sees it grow.
-fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, mode: TransactionMode) -> HistoryWrite {
+fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, in_transaction: bool) -> HistoryWrite {
     let table = tree.history_table();
     let (version, description) = (literal(&file.version), literal(&file.name));
     let hash = literal(file.checksum.as_deref().unwrap_or_default());
+    let now = match tree.dialect() {
+        Dialect::PostgreSql => "now()",
+        Dialect::Sqlite => "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
+    };
     let insert = |applied: usize| {
         format!(
             "INSERT INTO {table} (\"version\", \"description\", \"type\", \"applied\", \"total\", \"executed_at\", \
              \"execution_time\", \"error\", \"error_stmt\", \"hash\", \"partial_hashes\", \"operator_version\") \
-             VALUES ({version}, {description}, 2, {applied}, {total}, now(), 0, '', '', {hash}, 'null', 'Atlas CLI') \
+             VALUES ({version}, {description}, 2, {applied}, {total}, {now}, 0, '', '', {hash}, 'null', 'Atlas CLI') \
              ON CONFLICT (\"version\") DO UPDATE SET \"applied\" = excluded.\"applied\""
         )
     };
-    let in_transaction = matches!(mode, TransactionMode::PerMigration | TransactionMode::AllPending);
     HistoryWrite {
         table: table.to_owned(),
         begun: if in_transaction { Vec::new() } else { vec![insert(0)] },
@@ -290,6 +315,15 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, total: usize, mode:
         undo: vec![format!("DELETE FROM {table} WHERE version = {version}")],
         ..HistoryWrite::default()
     }
+}
+
+fn create_on_sqlite(table: &str) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {table} (`version` text NOT NULL, `description` text NOT NULL, \
+         `type` integer NOT NULL DEFAULT 2, `applied` integer NOT NULL DEFAULT 0, `total` integer NOT NULL DEFAULT 0, \
+         `executed_at` datetime NOT NULL, `execution_time` integer NOT NULL, `error` text NULL, `error_stmt` text NULL, \
+         `hash` text NOT NULL, `partial_hashes` json NULL, `operator_version` text NOT NULL, PRIMARY KEY (`version`))"
+    )
 }
 
 fn create_history(table: &str) -> Vec<String> {

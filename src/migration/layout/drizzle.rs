@@ -4,11 +4,12 @@
 use super::writing::{File, Replacement, below, verbatim};
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256,
+    Understands, create_schema, files_in, in_runners_transaction, literal, migration_folders, quoted, sha256, sqlite,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
+use crate::migration::script::Dialect;
 use crate::migration::source_file::read_text;
-use crate::migration::{HistoryWrite, MigrationError, SourceFile, TransactionMode};
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -29,6 +30,9 @@ const BY_NAME: HistoryShape =
 const JOURNAL: &str = "meta/_journal.json";
 const SCRIPT: &str = "migration.sql";
 const BREAKPOINT: &str = "--> statement-breakpoint";
+
+/// Attribute of a tree: the driver that runs SQLite, where it is known.
+const DRIVER: &str = "driver";
 
 /// Attribute: milliseconds since 1970, what the history orders by.
 const WHEN: &str = "when";
@@ -82,16 +86,25 @@ impl Layout for Drizzle {
         let site = Site::new(request.paths)?;
         let journal = site.directory.join(JOURNAL);
         let (schema, table) = history_name(&site, &mut tree.notes);
-        let name = format!("{}.{}", quoted(&schema), quoted(&table));
-        tree.setup = vec![create_schema(&schema)];
+        let name = match request.dialect() {
+            Dialect::PostgreSql => format!("{}.{}", quoted(&schema), quoted(&table)),
+            Dialect::Sqlite => quoted(&table),
+        };
+        if !tree.is_sqlite() {
+            tree.setup = vec![create_schema(&schema)];
+        }
+        if tree.is_sqlite() && site.depends_on(&["better-sqlite3"]).is_some() {
+            tree.attributes.insert(DRIVER.to_owned(), "better-sqlite3".to_owned());
+        }
         if journal.is_file() {
             tree.keep_history(BY_MOMENT, name);
             by_journal(&journal, &site, request, &mut tree)?;
         } else {
             tree.keep_history(BY_NAME, name);
             by_folders(request, &mut tree)?;
-            let upgrade = upgrade(&tree);
-            tree.setup.push(upgrade);
+            // On SQLite no single statement adds columns only where they are missing.
+            let upgrade = Some(upgrade(&tree)).filter(|_| !tree.is_sqlite());
+            tree.setup.extend(upgrade);
         }
         tree.create_history = vec![create_table(&tree)];
         tree.refuse_empty(&site.directory, &format!("{JOURNAL} or folders that hold a {SCRIPT}"))?;
@@ -100,7 +113,19 @@ impl Layout for Drizzle {
 
     fn select(&self, tree: &MigrationTree, rows: Option<&[Row]>) -> Result<Selection, MigrationError> {
         let rows = rows.unwrap_or_default().iter().enumerate();
-        if is_journal(tree) { select_by_moment(tree, rows) } else { select_by_name(tree, rows) }
+        if is_journal(tree) {
+            return select_by_moment(tree, rows);
+        }
+        let is_older = rows.clone().any(|(_, row)| row.len() < BY_NAME.columns.len());
+        let selection = select_by_name(tree, rows)?;
+        if tree.is_sqlite() && is_older && !selection.pending.is_empty() {
+            let reason = format!(
+                "{} is of an older release, and Drizzle adds columns to it before anything else, which is not reproduced on SQLite: let `drizzle-kit migrate` of this release run once",
+                tree.history_table()
+            );
+            return Err(MigrationError::Refused { layout: self.name(), reason });
+        }
+        Ok(selection)
     }
 
     fn grouping(
@@ -114,13 +139,30 @@ impl Layout for Drizzle {
         tree.refuse_byte_order_mark(file)?;
         let mut notes = Vec::new();
         let commits = cuts.iter().any(|cut| cut.kind(source).is_transaction_control());
-        let transaction = match in_runners_transaction("Drizzle", source, cuts, &mut notes) {
+        let several = |part: &&Range<usize>| cuts.iter().filter(|cut| part.contains(&cut.span.start)).count() > 1;
+        if let Some(part) = file.up.parts.iter().find(several).filter(|_| tree.attributes.contains_key(DRIVER)) {
+            let line = source.position(part.start).line;
+            notes.push(format!(
+                "{}:{line}: better-sqlite3 refuses several statements in one text, and Drizzle stops: put `{BREAKPOINT}` between them",
+                source.name
+            ));
+        }
+        let mut in_transaction = true;
+        let own = match tree.is_sqlite() {
+            true => {
+                in_transaction = sqlite::within_runners("Drizzle", source, cuts, &mut notes);
+                TransactionMode::PerMigration
+            }
+            false => in_runners_transaction("Drizzle", source, cuts, &mut notes),
+        };
+        let transaction = match own {
             TransactionMode::PerMigration if !commits => TransactionMode::AllPending,
             transaction => transaction,
         };
         let table = tree.history_table();
         let hash = literal(file.checksum.as_deref().unwrap_or_default());
         let when = file.attribute(WHEN).unwrap_or_default();
+        let mut row = String::new();
         let (applied, same) = if is_journal(tree) {
             (
                 format!("insert into {table} (\"hash\", \"created_at\") values({hash}, {when})"),
@@ -128,19 +170,33 @@ impl Layout for Drizzle {
             )
         } else {
             let name = literal(&file.version);
+            if tree.is_sqlite() {
+                row = format!(
+                    "insert into {table} (\"hash\", \"created_at\", \"name\", \"applied_at\") \
+                     values({hash}, {when}, {name}, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
+                );
+            }
             (
                 format!("insert into {table} (\"hash\", \"created_at\", \"name\") values({hash}, {when}, {name})"),
                 format!("name = {name}"),
             )
         };
+        // A column that is SERIAL numbers nothing on SQLite.
+        let id = if tree.is_sqlite() { "rowid" } else { "id" };
         let history = HistoryWrite {
             table: table.to_owned(),
-            applied: vec![applied],
-            in_transaction: true,
-            undo: vec![format!("DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table} WHERE {same})")],
+            applied: vec![if row.is_empty() { applied } else { row }],
+            in_transaction,
+            undo: vec![format!("DELETE FROM {table} WHERE {id} = (SELECT max({id}) FROM {table} WHERE {same})")],
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        // better-sqlite3 is compiled with foreign keys on; the client of libSQL turns them off while it migrates.
+        let settings = if tree.attributes.contains_key(DRIVER) { sqlite::FOREIGN_KEYS } else { "" };
+        Connection { settings, ..Connection::default() }
     }
 
     /// All is one transaction, so that nothing is cut: names, order and journal stay.
@@ -276,6 +332,16 @@ fn upgrade(tree: &MigrationTree) -> String {
 }
 
 fn create_table(tree: &MigrationTree) -> String {
+    if tree.is_sqlite() {
+        let (id, more) = match is_journal(tree) {
+            true => ("SERIAL", ""),
+            false => ("INTEGER", ",\n    name text,\n    applied_at TEXT"),
+        };
+        return format!(
+            "CREATE TABLE IF NOT EXISTS {} (\n    id {id} PRIMARY KEY,\n    hash text NOT NULL,\n    created_at numeric{more}\n)",
+            tree.history_table()
+        );
+    }
     let more =
         if is_journal(tree) { "" } else { ",\n    name text,\n    applied_at timestamp with time zone DEFAULT now()" };
     format!(
@@ -296,8 +362,12 @@ fn by_journal(
     let name = journal.display().to_string();
     tree.listing = Some(Arc::new(SourceFile { path: journal.to_owned(), name, text: text.clone() }));
     let read: Journal = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    if let Some(other) = read.dialect.filter(|dialect| !matches!(dialect.as_str(), "postgresql" | "pg")) {
-        return Err(wrong(format!("these migrations are for {other}, not for PostgreSQL")));
+    let is_ours = |name: &String| match request.dialect() {
+        Dialect::PostgreSql => matches!(name.as_str(), "postgresql" | "pg"),
+        Dialect::Sqlite => matches!(name.as_str(), "sqlite" | "turso"),
+    };
+    if let Some(other) = read.dialect.filter(|name| !is_ours(name)) {
+        return Err(wrong(format!("these migrations are for {other}, not for {}", request.dialect().engine())));
     }
     let folder = Folder::new(&site.directory, request.root);
     let given: BTreeSet<&str> = site.files.iter().map(|(name, _)| name.as_str()).collect();

@@ -6,11 +6,12 @@ mod settings;
 
 use super::{
     ANY_TRANSACTION, Cut, Evidence, Folder, Found, Grouping, Layout, MigrationFile, MigrationTree, Request, Script,
-    Site, Understands, create_schema, cut, files_below, in_runners_transaction, literal, one_directory, quoted,
+    Site, Understands, create_schema, cut, files_below, in_runners_transaction, literal, one_directory, quoted, sqlite,
     take_back,
 };
 use crate::migration::history::{HistoryShape, Row, Selection};
-use crate::migration::script::StatementKind;
+use crate::migration::script::sqlite::{SqliteStatement, parse_name};
+use crate::migration::script::{self, StatementKind};
 use crate::migration::source_file::read_text;
 use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use name::{Kind, Name, Version};
@@ -138,6 +139,18 @@ impl Layout for Flyway {
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let in_transaction = runs_in_transaction(tree, file, cuts, &kinds)?;
         let commits = kinds.iter().any(StatementKind::is_transaction_control);
+        if tree.is_sqlite() {
+            let mut is_open = false;
+            let transaction = match in_transaction {
+                false => sqlite::one_by_one(source, cuts),
+                true => {
+                    is_open = sqlite::within_runners("Flyway", source, cuts, &mut notes);
+                    if is_grouped(tree) { TransactionMode::AllPending } else { TransactionMode::PerMigration }
+                }
+            };
+            // It has a single connection there, whose transaction the row is part of.
+            return Ok(Grouping { transaction, history: Some(history_write(tree, file, is_open)), notes });
+        }
         let transaction = match (commits, in_transaction) {
             (true, true) => in_runners_transaction("Flyway", source, cuts, &mut notes),
             (true, false) => TransactionMode::Explicit,
@@ -164,7 +177,10 @@ impl Layout for Flyway {
         Ok(Grouping { transaction, history: Some(history), notes })
     }
 
-    fn connection(&self, _tree: &MigrationTree) -> Connection {
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        if tree.is_sqlite() {
+            return Connection::default();
+        }
         Connection {
             fresh_for_each: false,
             // What its driver asks for; the time zone is the one of the machine Flyway runs on.
@@ -197,7 +213,11 @@ fn is_grouped(tree: &MigrationTree) -> bool {
 }
 
 /// Statements that Flyway itself knows to refuse a transaction; others it finds out by the server's refusal.
-fn is_known_outside(kind: &StatementKind) -> bool {
+fn is_known_outside(cut: &Cut, kind: &StatementKind, source: &SourceFile) -> bool {
+    if cut.dialect.is_sqlite() {
+        // Nothing else, although SQLite refuses VACUUM as well.
+        return matches!(script::sqlite::kind(cut.sql(source)), SqliteStatement::Pragma { name, .. } if name == "foreign_keys");
+    }
     match kind {
         StatementKind::CreateIndex { concurrently } | StatementKind::DropIndex { concurrently } => *concurrently,
         StatementKind::Reindex { many_tables, .. } => *many_tables,
@@ -225,8 +245,9 @@ fn runs_in_transaction(
     if let Some(asked) = file.attribute("executeInTransaction") {
         return Ok(asked == "true");
     }
-    let outside = kinds.iter().position(is_known_outside);
-    let inside = kinds.iter().position(|kind| !is_known_outside(kind));
+    let is_outside = |at: &usize| is_known_outside(&cuts[*at], &kinds[*at], file.file());
+    let outside = (0..cuts.len()).find(is_outside);
+    let inside = (0..cuts.len()).find(|at| !is_outside(at));
     if let (Some(outside), Some(_), false) = (outside, inside, settings.flag("mixed", false)) {
         let source = file.file();
         return Err(MigrationError::Content {
@@ -265,9 +286,10 @@ fn refuse_mixed_group(layout: &Flyway, tree: &MigrationTree, selection: &Selecti
 /// The history's name as Flyway quotes it, and what has to be there before it.
 fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
     let table = settings.text("table", "flyway_schema_history");
-    let schema = settings.schema();
+    let schema = settings.schema().filter(|_| !tree.is_sqlite());
     let by_default = match &schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(table)),
+        None if tree.is_sqlite() => format!("\"main\".{}", quoted(table)),
         None => quoted(table),
     };
     let name = tree.keep_history(HISTORY, by_default);
@@ -278,6 +300,10 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
             literal(&format!("{},", quoted(schema)))
         )
     }));
+    if tree.is_sqlite() {
+        tree.create_history = create_on_sqlite(&name, table);
+        return;
+    }
     if settings.flag("createSchemas", true) {
         let mut schemas = settings.list("schemas");
         schemas.extend(schema.filter(|schema| !schemas.contains(schema)));
@@ -297,8 +323,24 @@ fn name_history(tree: &mut MigrationTree, settings: &Settings<'_>) {
     ];
 }
 
+fn create_on_sqlite(name: &str, table: &str) -> Vec<String> {
+    let bare = parse_name(name).map_or_else(|| table.to_owned(), |name| name.name);
+    vec![
+        format!(
+            "CREATE TABLE {name} (\n    \"installed_rank\" INT NOT NULL PRIMARY KEY,\n    \"version\" VARCHAR(50),\n    \
+             \"description\" VARCHAR(200) NOT NULL,\n    \"type\" VARCHAR(20) NOT NULL,\n    \
+             \"script\" VARCHAR(1000) NOT NULL,\n    \"checksum\" INT,\n    \"installed_by\" VARCHAR(100) NOT NULL,\n    \
+             \"installed_on\" TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f','now')),\n    \
+             \"execution_time\" INT NOT NULL,\n    \"success\" BOOLEAN NOT NULL\n)"
+        ),
+        format!("CREATE INDEX \"main\".{} ON {} (\"success\")", quoted(&format!("{bare}_s_idx")), quoted(&bare)),
+    ]
+}
+
 fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: bool) -> HistoryWrite {
     let table = tree.history_table();
+    // SQLite has no users.
+    let user = if tree.is_sqlite() { "''" } else { "current_user" };
     let (version, same) = match version_of(file) {
         Some(version) => (literal(&version.text), format!("version = {}", literal(&version.text))),
         None => ("NULL".to_owned(), format!("version IS NULL AND description = {}", literal(&description(&file.name)))),
@@ -309,7 +351,7 @@ fn history_write(tree: &MigrationTree, file: &MigrationFile, in_transaction: boo
         applied: vec![format!(
             "INSERT INTO {table} (\"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", \
              \"installed_by\", \"execution_time\", \"success\") \
-             SELECT coalesce(max(\"installed_rank\"), 0) + 1, {version}, {}, '{kind}', {}, {}, current_user, 0, TRUE FROM {table}",
+             SELECT coalesce(max(\"installed_rank\"), 0) + 1, {version}, {}, '{kind}', {}, {}, {user}, 0, TRUE FROM {table}",
             literal(&description(&file.name)),
             literal(file.attribute("script").unwrap_or_default()),
             file.checksum.as_deref().unwrap_or("NULL"),

@@ -9,12 +9,12 @@ use super::cut::Rendered;
 use super::writing::{File, Replacement};
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Site, Understands,
-    files_below, files_in, hex, in_runners_transaction, literal, plain, sent_as_one_string,
+    files_below, files_in, hex, in_runners_transaction, literal, plain, sent_as_one_string, sqlite,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
-use crate::migration::script::{self, ScriptErrorKind, StatementKind};
+use crate::migration::script::{self, Dialect, ScriptErrorKind, StatementKind};
 use crate::migration::source_file::read_text;
-use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile};
+use crate::migration::{Connection, HistoryWrite, MigrationError, SourceFile, TransactionMode};
 use changelog::{ChangeSet, Changelog};
 use md5::{Digest, Md5};
 use split::Delimiter;
@@ -92,10 +92,11 @@ impl Layout for Liquibase {
             None => BTreeMap::new(),
         };
         let named = settings.get("databasechangelogtablename").cloned();
-        let schema = settings.get("liquibaseschemaname").map_or_else(String::new, |schema| format!("{schema}."));
+        let schema = settings.get("liquibaseschemaname").filter(|_| !request.dialect().is_sqlite());
+        let schema = schema.map_or_else(String::new, |schema| format!("{schema}."));
         let table = named.unwrap_or_else(|| TABLE.to_owned());
         let table = tree.keep_history(HISTORY, format!("{schema}{table}"));
-        tree.create_history = vec![create_table(&table)];
+        tree.create_history = vec![create_table(&table, request.dialect())];
         let given = options.placeholders.iter().map(|(name, value)| (name.as_str(), value));
         let configured = settings.iter().filter_map(|(name, value)| Some((name.strip_prefix("parameter.")?, value)));
         for (name, value) in given.chain(configured) {
@@ -219,7 +220,16 @@ impl Layout for Liquibase {
                     reason: "Liquibase cuts at semicolons within this dollar-quoted string too: write splitStatements:false or an endDelimiter behind the changeset's id".to_owned(),
                 }
             })?;
-            cuts.extend(spans.into_iter().map(|span| rendered.place(span.start + piece.start..span.end + piece.start)));
+            let placed = spans.into_iter().map(|span| rendered.place(span.start + piece.start..span.end + piece.start));
+            let placed: Vec<Cut> = placed.collect();
+            if let Some(torn) = placed.iter().find(|cut| tree.is_sqlite() && sqlite::is_torn(cut.sql(&script.file))) {
+                return Err(MigrationError::Content {
+                    file: script.file.name.clone(),
+                    line: script.file.position(torn.span.start).line,
+                    reason: "Liquibase cuts at semicolons within this trigger's body too: write splitStatements:false or an endDelimiter behind the changeset's id".to_owned(),
+                });
+            }
+            cuts.extend(placed);
         }
         Ok(cuts)
     }
@@ -244,7 +254,10 @@ impl Layout for Liquibase {
         let whole = file.attribute("splitstatements").is_some_and(|value| value.eq_ignore_ascii_case("false"));
         let transaction = if file.attribute("runintransaction").is_some_and(|value| value.eq_ignore_ascii_case("false"))
         {
-            if whole { sent_as_one_string(&kinds) } else { plain::own_transactions(source, cuts)? }
+            if whole && !tree.is_sqlite() { sent_as_one_string(&kinds) } else { plain::own_transactions(source, cuts)? }
+        } else if tree.is_sqlite() {
+            sqlite::within_runners("Liquibase", source, cuts, &mut notes);
+            TransactionMode::PerMigration
         } else {
             in_runners_transaction("Liquibase", source, cuts, &mut notes)
         };
@@ -254,25 +267,32 @@ impl Layout for Liquibase {
                 source.name
             ));
         }
-        Ok(Grouping { transaction, history: Some(history_write(file, tree.history_table())), notes })
+        Ok(Grouping { transaction, history: Some(history_write(file, tree)), notes })
     }
 
     fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
         write::files(tree, replaced).map(Some)
     }
 
-    fn connection(&self, _tree: &MigrationTree) -> Connection {
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        if tree.is_sqlite() {
+            return Connection::default();
+        }
         // What the JDBC driver asks for, whatever the role has set; its time zone is that of its machine.
         Connection { settings: "SET DateStyle TO 'ISO'; SET extra_float_digits TO 3", ..Connection::default() }
     }
 }
 
-/// Whether `dbms:` means PostgreSQL.
-fn is_ours(dbms: &str) -> bool {
+/// Whether `dbms:` means an engine.
+fn is_ours(dbms: &str, dialect: Dialect) -> bool {
+    let (ours, not_ours) = match dialect {
+        Dialect::PostgreSql => ("postgresql", "!postgresql"),
+        Dialect::Sqlite => ("sqlite", "!sqlite"),
+    };
     let names = split::names(dbms);
     let is = |name: &str| names.iter().any(|each| each == name);
     let only_others = names.iter().all(|name| name.starts_with('!'));
-    is("all") || is("postgresql") || (only_others && !is("!postgresql")) && !is("none")
+    is("all") || is(ours) || (only_others && !is(not_ours)) && !is("none")
 }
 
 fn is(file: &MigrationFile, name: &str) -> bool {
@@ -299,13 +319,13 @@ fn read_changelog(
         tree.notes.push(format!("{}: passed over: it does not begin with `--liquibase formatted sql`", source.name));
         return Ok(());
     }
-    let Changelog { logical_path, change_sets, properties } = changelog::parse(&source)?;
+    let Changelog { logical_path, change_sets, properties } = changelog::parse(&source, tree.dialect())?;
     for (name, value) in properties {
         tree.attributes.entry(format!("{VALUE}{name}")).or_insert(value);
     }
     let path = logical_path.unwrap_or_else(|| changelog::stored_path(&source.name));
     for set in change_sets {
-        if let Some(why) = filtered(&set, settings, &source)? {
+        if let Some(why) = filtered(&set, settings, &source, tree.dialect())? {
             tree.notes.push(format!("{}:{}: left out as Liquibase does: {why}", source.name, set.line));
             continue;
         }
@@ -319,6 +339,7 @@ fn filtered(
     set: &ChangeSet,
     settings: &BTreeMap<String, String>,
     source: &SourceFile,
+    dialect: Dialect,
 ) -> Result<Option<String>, MigrationError> {
     let attribute = |name: &str| set.attributes.get(name).map(String::as_str);
     let unclear = |what: &str| MigrationError::Content {
@@ -326,7 +347,7 @@ fn filtered(
         line: set.line,
         reason: format!("{what} with parentheses are not reproduced: write them without"),
     };
-    if let Some(dbms) = attribute("dbms").filter(|dbms| !is_ours(dbms)) {
+    if let Some(dbms) = attribute("dbms").filter(|dbms| !is_ours(dbms, dialect)) {
         return Ok(Some(format!("dbms:{dbms}")));
     }
     if set.is("ignore", false) {
@@ -434,7 +455,9 @@ fn checksum(tree: &MigrationTree, file: &MigrationFile) -> String {
     format!("9:{}", hex(&Md5::digest(of_change)))
 }
 
-fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
+fn history_write(file: &MigrationFile, tree: &MigrationTree) -> HistoryWrite {
+    let table = tree.history_table();
+    let now = if tree.is_sqlite() { "CURRENT_TIMESTAMP" } else { "NOW()" };
     let attribute = |name: &str| literal(file.attribute(name).unwrap_or_default());
     let (id, author, path) = (attribute(ID), attribute(AUTHOR), attribute(PATH));
     let list = |names: [&str; 2]| {
@@ -449,9 +472,9 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
         // A changeset that runs again has its row.
         applied: vec![format!(
             "INSERT INTO {table} (ID, AUTHOR, FILENAME, DATEEXECUTED, ORDEREXECUTED, MD5SUM, DESCRIPTION, COMMENTS, EXECTYPE, \
-             CONTEXTS, LABELS, LIQUIBASE, DEPLOYMENT_ID) SELECT {id}, {author}, {path}, NOW(), \
+             CONTEXTS, LABELS, LIQUIBASE, DEPLOYMENT_ID) SELECT {id}, {author}, {path}, {now}, \
              (SELECT coalesce(max(ORDEREXECUTED), 0) + 1 FROM {table}), {checksum}, 'sql', {comments}, 'EXECUTED', {contexts}, \
-             {labels}, NULL, '{DEPLOYMENT}' WHERE NOT EXISTS (SELECT FROM {table} WHERE {same})"
+             {labels}, NULL, '{DEPLOYMENT}' WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {same})"
         )],
         in_transaction: false,
         undo: vec![format!("DELETE FROM {table} WHERE {same} AND DEPLOYMENT_ID = '{DEPLOYMENT}'")],
@@ -459,10 +482,14 @@ fn history_write(file: &MigrationFile, table: &str) -> HistoryWrite {
     }
 }
 
-fn create_table(table: &str) -> String {
+fn create_table(table: &str, dialect: Dialect) -> String {
+    let moment = match dialect {
+        Dialect::PostgreSql => "TIMESTAMP WITHOUT TIME ZONE",
+        Dialect::Sqlite => "TEXT",
+    };
     format!(
         "CREATE TABLE {table} (ID VARCHAR(255) NOT NULL, AUTHOR VARCHAR(255) NOT NULL, FILENAME VARCHAR(255) NOT NULL, \
-         DATEEXECUTED TIMESTAMP WITHOUT TIME ZONE NOT NULL, ORDEREXECUTED INTEGER NOT NULL, EXECTYPE VARCHAR(10) NOT NULL, \
+         DATEEXECUTED {moment} NOT NULL, ORDEREXECUTED INTEGER NOT NULL, EXECTYPE VARCHAR(10) NOT NULL, \
          MD5SUM VARCHAR(35), DESCRIPTION VARCHAR(255), COMMENTS VARCHAR(255), TAG VARCHAR(255), LIQUIBASE VARCHAR(20), \
          CONTEXTS VARCHAR(255), LABELS VARCHAR(255), DEPLOYMENT_ID VARCHAR(10))"
     )

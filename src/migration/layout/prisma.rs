@@ -3,12 +3,12 @@
 use super::plain::leading_number;
 use super::{
     Cut, Evidence, Folder, Grouping, Layout, MigrationFile, MigrationTree, Request, Script, Siblings, Site,
-    Understands, literal, migration_folders, sent_as_one_string, sha256,
+    Understands, literal, migration_folders, sent_as_one_string, sha256, sqlite,
 };
 use crate::migration::history::{Applied, HistoryShape, Row, Selection, value};
-use crate::migration::script::StatementKind;
+use crate::migration::script::{Dialect, StatementKind};
 use crate::migration::source_file::read_text;
-use crate::migration::{HistoryWrite, MigrationError, TransactionMode};
+use crate::migration::{Connection, HistoryWrite, MigrationError, TransactionMode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -69,13 +69,29 @@ impl Layout for Prisma {
     fn read(&self, request: &Request<'_>) -> Result<MigrationTree, MigrationError> {
         let mut tree = MigrationTree::new(self.name(), request);
         let table = tree.keep_history(HISTORY, "_prisma_migrations");
-        tree.create_history = vec![create_table(&table)];
+        tree.create_history = vec![create_table(&table, request.dialect())];
         let is_all = |path: &Path| path.is_dir() && !path.join(SCRIPT).is_file();
         tree.directory_given = matches!(request.paths, [all] if is_all(all));
         if let [all] = request.paths {
-            check_provider(&if is_all(all) { all.join(LOCK) } else { all.join("..").join(LOCK) })?;
+            check_provider(&if is_all(all) { all.join(LOCK) } else { all.join("..").join(LOCK) }, request.dialect())?;
         }
-        let one_by_one = sends_one_by_one(&Site::new(request.paths)?).unwrap_or_else(|| {
+        if tree.is_sqlite() {
+            if request.options.transaction == Some(TransactionMode::PerMigration) {
+                return Err(MigrationError::Option {
+                    layout: self.name(),
+                    option: "transaction",
+                    reason: "on SQLite Prisma runs the statements of a file one by one: take it out".to_owned(),
+                });
+            }
+            let note = "Prisma keeps everybody else out of the database while it migrates (`PRAGMA main.locking_mode=EXCLUSIVE`), which is not done here";
+            tree.notes.push(note.to_owned());
+        }
+        let known = if tree.is_sqlite() { Some(true) } else { None };
+        let one_by_one = match known {
+            Some(known) => Some(known),
+            None => sends_one_by_one(&Site::new(request.paths)?),
+        };
+        let one_by_one = one_by_one.unwrap_or_else(|| {
             let note = "no package.json says which version of Prisma runs these: each file is sent as one string, as before 7.4 (newer ones send statements one by one: `transaction = \"none\"`)";
             tree.notes.push(note.to_owned());
             false
@@ -148,7 +164,9 @@ impl Layout for Prisma {
         tree.refuse_byte_order_mark(file)?;
         let kinds: Vec<StatementKind> = cuts.iter().map(|cut| cut.kind(source)).collect();
         let mut notes = Vec::new();
-        let transaction = if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {
+        let transaction = if tree.is_sqlite() {
+            sqlite::one_by_one(source, cuts)
+        } else if tree.attributes.contains_key(ONE_BY_ONE) && is_understood(&kinds) {
             let commits = kinds.iter().any(StatementKind::is_transaction_control);
             if commits { TransactionMode::Explicit } else { TransactionMode::None }
         } else {
@@ -166,21 +184,35 @@ impl Layout for Prisma {
         let checksum = literal(file.checksum.as_deref().unwrap_or_default());
         // Rows of earlier tries that were rolled back stay.
         let mine = format!("\"migration_name\" = {name} AND \"rolled_back_at\" IS NULL");
+        let (id, now) = match tree.dialect() {
+            Dialect::PostgreSql => ("gen_random_uuid()::text", "now()"),
+            // A moment is a number of milliseconds there.
+            Dialect::Sqlite => (
+                "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
+                 || '-a' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))",
+                "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
+            ),
+        };
         let history = HistoryWrite {
             table: table.to_owned(),
             begun: vec![format!(
                 "INSERT INTO {table} (\"id\", \"checksum\", \"started_at\", \"migration_name\") \
-                 VALUES (gen_random_uuid()::text, {checksum}, now(), {name})"
+                 VALUES ({id}, {checksum}, {now}, {name})"
             )],
             applied: vec![format!(
                 "UPDATE {table} SET \"applied_steps_count\" = (\"applied_steps_count\" + 1) WHERE {mine}"
             )],
             in_transaction: false,
-            finished: vec![format!("UPDATE {table} SET \"finished_at\" = now() WHERE {mine}")],
+            finished: vec![format!("UPDATE {table} SET \"finished_at\" = {now} WHERE {mine}")],
             undo: vec![format!("DELETE FROM {table} WHERE {mine}")],
             ..HistoryWrite::default()
         };
         Ok(Grouping { transaction, history: Some(history), notes })
+    }
+
+    fn connection(&self, tree: &MigrationTree) -> Connection {
+        // The SQLite that its engine brings with it is compiled with foreign keys on.
+        Connection { settings: if tree.is_sqlite() { sqlite::FOREIGN_KEYS } else { "" }, ..Connection::default() }
     }
 }
 
@@ -208,7 +240,16 @@ fn sends_one_by_one(site: &Site) -> Option<bool> {
     })
 }
 
-fn create_table(table: &str) -> String {
+fn create_table(table: &str, dialect: Dialect) -> String {
+    if dialect.is_sqlite() {
+        return format!(
+            "CREATE TABLE {table} (\n    \"id\"                    TEXT PRIMARY KEY NOT NULL,\n    \
+             \"checksum\"              TEXT NOT NULL,\n    \"finished_at\"           DATETIME,\n    \
+             \"migration_name\"        TEXT NOT NULL,\n    \"logs\"                  TEXT,\n    \
+             \"rolled_back_at\"        DATETIME,\n    \"started_at\"            DATETIME NOT NULL DEFAULT current_timestamp,\n    \
+             \"applied_steps_count\"   INTEGER UNSIGNED NOT NULL DEFAULT 0\n)"
+        );
+    }
     format!(
         "CREATE TABLE {table} (\n    id                      VARCHAR(36) PRIMARY KEY NOT NULL,\n    \
          checksum                VARCHAR(64) NOT NULL,\n    finished_at             TIMESTAMPTZ,\n    \
@@ -219,7 +260,7 @@ fn create_table(table: &str) -> String {
 }
 
 /// Migrations of another database are refused, as Prisma does.
-fn check_provider(path: &Path) -> Result<(), MigrationError> {
+fn check_provider(path: &Path, dialect: Dialect) -> Result<(), MigrationError> {
     if !path.is_file() {
         return Ok(());
     }
@@ -227,8 +268,10 @@ fn check_provider(path: &Path) -> Result<(), MigrationError> {
     let wrong = |reason: String| MigrationError::Configuration { path: path.to_owned(), reason };
     let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     match table.get("provider").and_then(toml::Value::as_str) {
-        Some("postgresql" | "postgres") | None => Ok(()),
-        Some(other) => Err(wrong(format!("these migrations are for {other}, not for PostgreSQL"))),
+        None => Ok(()),
+        Some("postgresql" | "postgres") if dialect == Dialect::PostgreSql => Ok(()),
+        Some("sqlite") if dialect == Dialect::Sqlite => Ok(()),
+        Some(other) => Err(wrong(format!("these migrations are for {other}, not for {}", dialect.engine()))),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     one_directory, plain,
 };
 use crate::migration::history::{HistoryShape, Row, Selection, value};
+use crate::migration::script::Dialect;
 use crate::migration::source_file::SourceFileError;
 use crate::migration::{Connection, MigrationError, SourceFile};
 use configuration::Configuration;
@@ -22,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Sqitch 1, with scripts for PostgreSQL.
+/// Sqitch 1, with scripts for PostgreSQL or SQLite.
 #[derive(Debug)]
 pub struct Sqitch;
 
@@ -60,7 +61,7 @@ impl Layout for Sqitch {
 
     fn detect(&self, site: &Site) -> Option<Evidence> {
         // What cannot be read is reported when the layout reads it.
-        let found = Configuration::near(&site.directory).ok()??;
+        let found = Configuration::near(&site.directory, engine(Dialect::default())).ok()??;
         found.plan().is_file().then(|| Evidence::marker(format!("{} is there", found.plan().display())))
     }
 
@@ -68,12 +69,13 @@ impl Layout for Sqitch {
         let Request { paths, root, options } = *request;
         let directory = one_directory(self.name(), request)?;
         let given = directory.map_or_else(|| super::site::parent(&paths[0]), Path::to_owned);
-        let Some(configuration) = Configuration::near(&given)? else {
+        let Some(configuration) = Configuration::near(&given, engine(request.dialect()))? else {
             let hint = "looked for sqitch.plan; name the folder it is in".to_owned();
             return Err(MigrationError::NoMigrations { path: given, hint });
         };
         if let Some(engine) = configuration.foreign_engine() {
-            let reason = format!("core.engine is {engine}: only scripts for pg are read");
+            let reason =
+                format!("core.engine is {engine}: only scripts for {} are read", self::engine(request.dialect()));
             return Err(MigrationError::Configuration { path: configuration.project.join("sqitch.conf"), reason });
         }
         let listing = Arc::new(SourceFile::read(&configuration.plan(), root)?);
@@ -81,8 +83,13 @@ impl Layout for Sqitch {
         let mut tree = MigrationTree::new(self.name(), request);
         tree.listing = Some(listing);
         let registry = configuration.registry().to_owned();
-        tree.keep_history(HISTORY, format!("{registry}.changes"));
-        tree.create_history = registry::create(&registry, &plan);
+        if tree.is_sqlite() {
+            let note = "Sqitch keeps its registry in a database of its own (sqitch.db beside the target), which is not read: every change of the plan counts as pending. Name the deploy scripts that are, or give --base";
+            tree.notes.push(note.to_owned());
+        } else {
+            tree.keep_history(HISTORY, format!("{registry}.changes"));
+            tree.create_history = registry::create(&registry, &plan);
+        }
         tree.attributes.insert(FOLDER.to_owned(), configuration.project.display().to_string());
         tree.attributes.insert(PROJECT.to_owned(), plan.project.clone());
         for direction in ["deploy", "revert"] {
@@ -177,6 +184,10 @@ impl Layout for Sqitch {
         if let Some(path) = file.attribute(MISSING) {
             return Err(MigrationError::Missing { path: PathBuf::from(path) });
         }
+        if tree.is_sqlite() {
+            // The `sqlite3` shell reads it, and fills in no variables.
+            return super::cut::cut(script, tree.dialect());
+        }
         let direction = if Arc::ptr_eq(&script.file, file.file()) { "deploy " } else { "revert " };
         let own = |(name, value): (&String, &String)| Some((name.strip_prefix(direction)?.to_owned(), value.clone()));
         let variables = tree.attributes.iter().filter_map(own).collect();
@@ -191,8 +202,8 @@ impl Layout for Sqitch {
         previous: Option<&str>,
     ) -> Result<Grouping, MigrationError> {
         let transaction = plain::own_transactions(file.file(), cuts)?;
-        let history = registry::write(file, tree.history_table(), previous.is_none());
-        Ok(Grouping { transaction, history: Some(history), notes: Vec::new() })
+        let history = tree.history.is_some().then(|| registry::write(file, tree.history_table(), previous.is_none()));
+        Ok(Grouping { transaction, history, notes: Vec::new() })
     }
 
     fn write(&self, tree: &MigrationTree, replaced: &[Replacement]) -> Result<Option<Vec<File>>, String> {
@@ -200,8 +211,16 @@ impl Layout for Sqitch {
     }
 
     fn connection(&self, _tree: &MigrationTree) -> Connection {
-        // Each script is a psql of its own.
+        // Each script is a psql of its own, or a `sqlite3`.
         Connection { fresh_for_each: true, ..Connection::default() }
+    }
+}
+
+/// What Sqitch calls an engine.
+fn engine(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::PostgreSql => "pg",
+        Dialect::Sqlite => "sqlite",
     }
 }
 

@@ -3,7 +3,9 @@
 
 use super::{Cut, MigrationError, MigrationTree, Site, SourceFile, TransactionMode};
 use crate::migration::Connection;
+use crate::migration::script::Dialect;
 use crate::migration::script::sqlite::{SqliteStatement, kind};
+use crate::migration::script::words::words_in;
 
 /// What a connection is told on which foreign keys are enforced.
 pub(crate) const FOREIGN_KEYS: &str = "PRAGMA foreign_keys = ON";
@@ -130,13 +132,13 @@ pub(crate) fn within_runners(runner: &str, source: &SourceFile, cuts: &[Cut], no
     is_open
 }
 
-/// Whether a trigger was cut off before the END of its body.
+/// Whether a trigger was cut off before the END of its body, which follows a semicolon.
 pub(crate) fn is_torn(sql: &str) -> bool {
-    use crate::migration::script::Dialect;
-    use crate::migration::script::words::words_in;
-    let is_trigger = matches!(kind(sql), SqliteStatement::CreateTrigger { .. });
-    is_trigger
-        && !words_in(sql, Dialect::Sqlite).iter().rfind(|word| word.text != ";").is_some_and(|word| word.is("END"))
+    if !matches!(kind(sql), SqliteStatement::CreateTrigger { .. }) {
+        return false;
+    }
+    let words = words_in(sql, Dialect::Sqlite);
+    !matches!(words.as_slice(), [.., semicolon, end] if semicolon.text == ";" && end.is("END"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::engine::sqlite::connection::{self, Purpose, Stop};
 use crate::engine::sqlite::explain::{self, Options};
 use crate::engine::sqlite::observe::Observer;
 use crate::engine::sqlite::statistics::Saved;
-use crate::engine::sqlite::{checks, facts, schema, sizes, statistics, worker};
+use crate::engine::sqlite::{checks, digest, facts, schema, sizes, statistics, worker};
 use crate::migration::Migration;
 use crate::observation::Observation;
 use crate::observation::embedded::Checks;
@@ -98,6 +98,7 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
     let again = explain::capture_again(&looking, &schema, &queries, &work.options, &first.plans, stop)?;
     let saved = Saved::read(&looking)?;
     let statistics_before = listed(&looking)?;
+    let tables_before = digest::statistics(&looking)?;
     drop(looking);
 
     let mut observer = Observer::new(schema.clone(), identities.clone(), first.sizes.clone(), work.activity.clone());
@@ -113,6 +114,7 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
     let mut numbers = observer.identities.rebuilt(&identities);
     let right_after = snapshot(&looking, &after, &mut numbers, &queries, &work, stop)?;
     let statistics_after = listed(&looking)?;
+    let tables_after = digest::statistics(&looking)?;
     let checks_after = checks::run(&looking)?;
     drop(looking);
 
@@ -130,6 +132,9 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
         checks_after: Some(checks_after),
         statistics_before,
         statistics_after,
+        statistics_tables: (tables_before, tables_after),
+        steps: observer.steps,
+        foreign_keys,
         oldest_version: None,
     };
     Ok(Measured {

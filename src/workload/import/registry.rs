@@ -156,13 +156,17 @@ fn reweighted(header: &str, weight: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::migration::SourceFile;
+    use crate::migration::script::Dialect;
     use crate::workload::source::sql_file;
     use std::sync::Arc;
 
     fn read(text: &str) -> Vec<HotQuery> {
         let name = "q.sql".to_owned();
-        sql_file::read(&Arc::new(SourceFile { path: name.clone().into(), name, text: text.to_owned() }))
-            .expect("queries")
+        sql_file::read(
+            &Arc::new(SourceFile { path: name.clone().into(), name, text: text.to_owned() }),
+            Dialect::PostgreSql,
+        )
+        .expect("queries")
     }
 
     fn found(sql: &str, parameters: &[&str], types: &[&str], sets: &[&[&str]]) -> Found {

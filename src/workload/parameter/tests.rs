@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+const PG: script::Dialect = script::Dialect::PostgreSql;
+
 fn rewritten(sql: &str) -> (String, Vec<String>) {
     rewrite(sql).expect("parameters that can be told")
 }
@@ -129,7 +131,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
 
 #[test]
 fn sets_are_cut_at_commas_outside_quotes_and_parentheses() {
-    let found = assignments("id = 1, s='paid, x' ,\t$2 = ARRAY[1,2]::int[], t = (now() - interval '1 day'), n=-1")
+    let found = assignments("id = 1, s='paid, x' ,\t$2 = ARRAY[1,2]::int[], t = (now() - interval '1 day'), n=-1", PG)
         .expect("a set");
     let found: Vec<(&str, &str)> =
         found.iter().map(|assignment| (assignment.name.as_str(), assignment.value.as_str())).collect();
@@ -142,14 +144,14 @@ fn sets_are_cut_at_commas_outside_quotes_and_parentheses() {
 #[test]
 fn sets_that_are_no_sets_are_refused() {
     for text in ["", "id", "id =", "= 1", "id = 1,", "id = 'a", "id = (1", "id = 1)", "id = 1; x = 2", "id = $2"] {
-        assert!(assignments(text).is_err(), "{text}");
+        assert!(assignments(text, PG).is_err(), "{text}");
     }
 }
 
 proptest! {
     #[test]
     fn any_text_is_taken_without_a_panic(text in "\\PC*|[a-c:@$1.()'\\[\\] =,]{0,60}") {
-        let _ = assignments(&text);
+        let _ = assignments(&text, PG);
         if let Ok((rewritten, names)) = rewrite(&text) {
             // What was rewritten has no names left: it only has numbers, as many as were counted.
             let (again, numbers) = rewrite(&rewritten).expect("only numbers are left");

@@ -8,6 +8,7 @@ mod sqlx_offline;
 
 use super::HotQuery;
 use crate::migration::SourceFile;
+use crate::migration::script::Dialect;
 use crate::migration::source_file::SourceFileError;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ pub(crate) struct Reading {
     pub passed_over: Vec<WorkloadError>,
 }
 
-/// Reads the hot queries of one file.
-type Read = fn(&Arc<SourceFile>) -> Reading;
+/// Reads the hot queries of one file, in the SQL of an engine.
+type Read = fn(&Arc<SourceFile>, Dialect) -> Reading;
 
 /// A kind of file with hot queries.
 struct Kind {
@@ -67,20 +68,20 @@ pub struct Loaded {
 ///
 /// A file that is named itself may be called anything: it is SQL where nothing else is known.
 ///
-/// `root` is what the names of files are relative to.
+/// `root` is what the names of files are relative to, `dialect` whose SQL they hold.
 ///
 /// # Errors
 /// A path that cannot be read or holds no queries, or a query that cannot be understood; always with its place.
-pub fn load(paths: &[PathBuf], root: &Path) -> Result<Vec<HotQuery>, WorkloadError> {
-    load_strictly(paths, root).map(|loaded| loaded.queries)
+pub fn load(paths: &[PathBuf], root: &Path, dialect: Dialect) -> Result<Vec<HotQuery>, WorkloadError> {
+    load_strictly(paths, root, dialect).map(|loaded| loaded.queries)
 }
 
 /// The same, with what has no plan by its nature: there are no mistakes in what is returned.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_strictly(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError> {
-    let mut loaded = load_each(paths, root)?;
+pub fn load_strictly(paths: &[PathBuf], root: &Path, dialect: Dialect) -> Result<Loaded, WorkloadError> {
+    let mut loaded = load_each(paths, root, dialect)?;
     if loaded.refused.is_empty() { Ok(loaded) } else { Err(loaded.refused.remove(0)) }
 }
 
@@ -88,7 +89,7 @@ pub fn load_strictly(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadE
 ///
 /// # Errors
 /// A path that is not there or holds no file of queries.
-pub fn load_each(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError> {
+pub fn load_each(paths: &[PathBuf], root: &Path, dialect: Dialect) -> Result<Loaded, WorkloadError> {
     let mut files = Vec::new();
     let mut seen = HashSet::new();
     for path in paths {
@@ -104,7 +105,7 @@ pub fn load_each(paths: &[PathBuf], root: &Path) -> Result<Loaded, WorkloadError
                 continue;
             }
         };
-        let reading = reader(&file.name).unwrap_or(sql_file::read_each)(&file);
+        let reading = reader(&file.name).unwrap_or(sql_file::read_each)(&file, dialect);
         loaded.refused.extend(reading.refused);
         loaded.passed_over.extend(reading.passed_over);
         for mut query in reading.queries {
@@ -218,7 +219,7 @@ mod tests {
 
     fn loaded(folder: &tempfile::TempDir, paths: &[&str]) -> Result<Vec<HotQuery>, WorkloadError> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
-        load(&paths, folder.path())
+        load(&paths, folder.path(), Dialect::PostgreSql)
     }
 
     #[test]
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn no_paths_are_no_queries() {
-        assert_eq!(load(&[], Path::new(".")).expect("nothing to read"), []);
+        assert_eq!(load(&[], Path::new("."), Dialect::PostgreSql).expect("nothing to read"), []);
     }
 
     #[test]
@@ -251,7 +252,12 @@ mod tests {
         for file in ["none.sql", "zero.sql"] {
             assert!(message(file).starts_with(&format!("{file}:1: no queries here")), "{}", message(file));
         }
-        assert!(load(&[PathBuf::new()], folder.path()).expect_err("empty").to_string().contains("an empty path"));
+        assert!(
+            load(&[PathBuf::new()], folder.path(), Dialect::PostgreSql)
+                .expect_err("empty")
+                .to_string()
+                .contains("an empty path")
+        );
     }
 
     #[test]

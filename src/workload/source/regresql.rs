@@ -85,6 +85,7 @@ fn expression(scalar: &Yaml) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use crate::migration::script::Dialect;
     use crate::workload::HotQuery;
     use crate::workload::source::load;
 
@@ -96,7 +97,7 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("src/sql")).unwrap();
         std::fs::write(plans.join("crew_by-rank.yaml"), yaml).unwrap();
         std::fs::write(folder.path().join("src/sql/crew.sql"), sql).unwrap();
-        load(&[folder.path().join("src")], folder.path()).map_err(|error| error.to_string())
+        load(&[folder.path().join("src")], folder.path(), Dialect::PostgreSql).map_err(|error| error.to_string())
     }
 
     const SQL: &str = "-- name: by-rank\nSELECT id FROM crew WHERE rank = :rank AND since > :since LIMIT :n;";

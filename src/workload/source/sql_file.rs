@@ -13,7 +13,7 @@ use super::spelling::nearest;
 use super::{Reading, WorkloadError};
 use crate::migration::SourceFile;
 use crate::migration::script::lexer::{Lexer, Token, TokenKind};
-use crate::migration::script::split;
+use crate::migration::script::{Dialect, split_in};
 use crate::workload::parameter::{assignments, rewrite_as};
 use crate::workload::{HotQuery, ParameterSet};
 use std::ops::Range;
@@ -23,8 +23,8 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Anything that is not a named query with a header that can be understood; always with its line.
-pub fn read(file: &Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError> {
-    let reading = read_each(file);
+pub fn read(file: &Arc<SourceFile>, dialect: Dialect) -> Result<Vec<HotQuery>, WorkloadError> {
+    let reading = read_each(file, dialect);
     match reading.refused.into_iter().next() {
         Some(error) => Err(error),
         None => Ok(reading.queries),
@@ -32,17 +32,17 @@ pub fn read(file: &Arc<SourceFile>) -> Result<Vec<HotQuery>, WorkloadError> {
 }
 
 /// Reads what can be read: a query with a mistake keeps no other from being read.
-pub(super) fn read_each(file: &Arc<SourceFile>) -> Reading {
+pub(super) fn read_each(file: &Arc<SourceFile>, dialect: Dialect) -> Reading {
     let mut reading = Reading::default();
     let text = &file.text;
-    let spans = match split(text) {
+    let spans = match split_in(text, dialect) {
         Ok(spans) => spans,
         Err(error) => {
             reading.refused.push(WorkloadError::place(file, error.offset, error.to_string()));
             return reading;
         }
     };
-    let comments: Vec<Token> = Lexer::new(text)
+    let comments: Vec<Token> = Lexer::new_in(text, dialect)
         .filter(|token| token.kind.is_trivia() && !text[token.span.clone()].trim().is_empty())
         .collect();
     let mut from = 0;
@@ -53,7 +53,7 @@ pub(super) fn read_each(file: &Arc<SourceFile>) -> Reading {
                 last_name = Some(header.name.clone());
                 match header.unplannable.clone() {
                     Some(reason) => reading.passed_over.push(WorkloadError::place(file, header.offset, reason)),
-                    None => match query(file, span, header) {
+                    None => match query(file, span, header, dialect) {
                         Ok(query) => reading.queries.push(query),
                         Err(error) => reading.refused.push(error),
                     },
@@ -112,11 +112,34 @@ fn header_between(file: &SourceFile, comments: &[Token], gap: Range<usize>) -> R
     Ok(header)
 }
 
-fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<HotQuery, WorkloadError> {
+/// A header line that only PostgreSQL can follow.
+fn refuse_foreign(header: &Header) -> Result<(), String> {
+    let lines = [
+        ("role", header.role.is_some(), "which has no roles"),
+        ("search_path", header.search_path.is_some(), "which has no search path"),
+        ("set", !header.settings.is_empty(), "which has no settings of that kind"),
+        ("types", header.types.is_some(), "whose parameters have no types"),
+    ];
+    match lines.into_iter().find(|(_, given, _)| *given) {
+        Some((key, _, why)) => Err(format!("`{key}:` means nothing to SQLite, {why}: take it out")),
+        None => Ok(()),
+    }
+}
+
+fn query(
+    file: &Arc<SourceFile>,
+    span: &Range<usize>,
+    mut header: Header,
+    dialect: Dialect,
+) -> Result<HotQuery, WorkloadError> {
+    if dialect.is_sqlite() {
+        refuse_foreign(&header).map_err(|reason| WorkloadError::place(file, header.offset, reason))?;
+    }
+    header.dialect.sql = dialect;
     let (sql, parameters) = rewrite_as(&file.text[span.clone()], &header.dialect)
         .map_err(|error| WorkloadError::place(file, span.start + error.offset, error.to_string()))?;
     let sets = header.sets.iter().map(|(name, values, offset)| {
-        let values = in_order(values, &parameters)
+        let values = in_order(values, &parameters, dialect)
             .map_err(|reason| WorkloadError::place(file, *offset, format!("params {name}: {reason}")))?;
         Ok(ParameterSet { name: name.clone(), values, drawn: false })
     });
@@ -146,7 +169,7 @@ fn query(file: &Arc<SourceFile>, span: &Range<usize>, header: Header) -> Result<
 
 /// The type of each parameter, `unknown` for those that are not named.
 fn types_in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
-    let types = given(text, parameters)?;
+    let types = given(text, parameters, Dialect::PostgreSql)?;
     if let Some(wrong) = types.iter().flatten().find(|name| !is_type(name)) {
         return Err(format!("`{wrong}` is no name of a type"));
     }
@@ -163,8 +186,8 @@ fn is_type(text: &str) -> bool {
 }
 
 /// The values of a set, one for each parameter of the query.
-fn in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
-    let values = given(text, parameters)?;
+fn in_order(text: &str, parameters: &[String], dialect: Dialect) -> Result<Vec<String>, String> {
+    let values = given(text, parameters, dialect)?;
     let missing: Vec<String> =
         parameters.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect();
     if missing.is_empty() {
@@ -175,9 +198,9 @@ fn in_order(text: &str, parameters: &[String]) -> Result<Vec<String>, String> {
 }
 
 /// What is assigned to each parameter.
-fn given(text: &str, parameters: &[String]) -> Result<Vec<Option<String>>, String> {
+fn given(text: &str, parameters: &[String], dialect: Dialect) -> Result<Vec<Option<String>>, String> {
     let mut values: Vec<Option<String>> = vec![None; parameters.len()];
-    for assignment in assignments(text)? {
+    for assignment in assignments(text, dialect)? {
         let Some(at) = parameters.iter().position(|name| *name == assignment.name) else {
             let spelled = spelled(&assignment.name);
             let meant = nearest(&assignment.name, parameters.iter().map(String::as_str));
@@ -213,7 +236,7 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        read(&file(text)).expect_err("a mistake").to_string()
+        read(&file(text), Dialect::PostgreSql).expect_err("a mistake").to_string()
     }
 
     #[test]
@@ -241,7 +264,7 @@ mod tests {
             SELECT * FROM orders -- all of them\n\
             WHERE customer_id = :customer_id AND status = @status;\n\n\
             -- name: count-orders$\nSELECT count(*) FROM orders\n";
-        let queries = read(&file(text)).expect("queries");
+        let queries = read(&file(text), Dialect::PostgreSql).expect("queries");
         assert_eq!(queries.len(), 2);
         let query = &queries[0];
         assert_eq!(query.name, "OrdersOfCustomer");
@@ -271,11 +294,11 @@ mod tests {
     #[test]
     fn line_ends_of_windows_and_block_comments_read_the_same() {
         let text = "/* name: a :one */\r\n-- owner: x\r\n-- params p: $1 = 'v'\r\nSELECT $1;\r\n";
-        let queries = read(&file(text)).expect("queries");
+        let queries = read(&file(text), Dialect::PostgreSql).expect("queries");
         assert_eq!((queries[0].name.as_str(), queries[0].owner.as_deref()), ("a", Some("x")));
         assert_eq!(queries[0].sets[0].values, ["'v'"]);
         let block = "/*\n * name: b\n * weight: 3\n */\nSELECT 1";
-        assert_eq!(read(&file(block)).expect("queries")[0].weight, 3.0);
+        assert_eq!(read(&file(block), Dialect::PostgreSql).expect("queries")[0].weight, 3.0);
     }
 
     #[test]
@@ -339,5 +362,28 @@ mod tests {
         assert!(message("/*\nname: get\nwieght: 3\n*/\nSELECT 1").starts_with("q.sql:3"));
         assert!(message("/* name: get\n * wieght: 3 */\nSELECT 1").starts_with("q.sql:2"));
         assert!(message("-- name: get\n-- wieght: 3\nSELECT 1").starts_with("q.sql:2"));
+    }
+
+    #[test]
+    fn files_for_sqlite_are_read_in_its_spelling() {
+        let read = |text: &str| read(&file(text), Dialect::Sqlite);
+        let text = "-- name: OrderById :one\n-- params one: ?1 = 7, ?2 = x'00'\n\
+            SELECT `a`, [b;] FROM \"orders\" WHERE id = ? AND c->>'$.d' = ? /* ; */;\n\
+            -- name: by-day\n-- params p: day = date('now'), id = 1\nSELECT 1 WHERE $day > @id;\n\
+            /* name: rest :exec */\nREPLACE INTO t VALUES (:a)";
+        let queries = read(text).expect("queries");
+        assert_eq!(queries[0].sql, "SELECT `a`, [b;] FROM \"orders\" WHERE id = $1 AND c->>'$.d' = $2");
+        assert_eq!((queries[0].sets[0].values.join(" ")), "7 x'00'");
+        assert_eq!(
+            (queries[1].sql.as_str(), queries[1].parameters.join(" ")),
+            ("SELECT 1 WHERE $1 > $2", "day id".to_owned())
+        );
+        assert_eq!(queries[1].sets[0].values, ["date('now')", "1"]);
+        assert_eq!(queries[2].name, "rest");
+        for (line, key) in [("role: web", "role"), ("set: jit = off", "set"), ("search_path: a", "search_path")] {
+            let error = read(&format!("-- name: a\n-- {line}\nSELECT 1")).expect_err(key).to_string();
+            assert!(error.starts_with(&format!("q.sql:1: `{key}:` means nothing to SQLite")), "{error}");
+        }
+        assert!(read("-- name: a\n.tables").expect_err("a command").to_string().contains("the sqlite3 shell"));
     }
 }

@@ -2,15 +2,16 @@
 
 use super::{Reading, WorkloadError};
 use crate::migration::SourceFile;
-use crate::workload::parameter::rewrite;
-use crate::workload::{HotQuery, has_plan, naming};
+use crate::migration::script::Dialect;
+use crate::workload::parameter::{self, rewrite_as};
+use crate::workload::{HotQuery, has_plan_in, naming};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Digits of the hash that make a name unique.
 const DIGITS: usize = 8;
 
-pub(super) fn read_each(file: &Arc<SourceFile>) -> Reading {
+pub(super) fn read_each(file: &Arc<SourceFile>, dialect: Dialect) -> Reading {
     let mut reading = Reading::default();
     let offset = file.text.find("\"query\"").unwrap_or_default();
     let place = |reason: &str| WorkloadError::place(file, offset, reason);
@@ -22,23 +23,23 @@ pub(super) fn read_each(file: &Arc<SourceFile>) -> Reading {
         reading.refused.push(place("not a query of sqlx: `query` or `db_name` is missing"));
         return reading;
     };
-    if database != "PostgreSQL" {
+    if database != dialect.engine() {
         reading.passed_over.push(place(&format!("a query for {database}")));
         return reading;
     }
     // Its terminating semicolon is no part of what is prepared.
     let sql = sql.trim().trim_end_matches(';').trim_end();
-    if let Err(reason) = has_plan(sql) {
+    if let Err(reason) = has_plan_in(sql, dialect) {
         reading.passed_over.push(place(&reason));
         return reading;
     }
-    match rewrite(sql) {
+    match rewrite_as(sql, &parameter::Dialect::of(dialect)) {
         Ok((rewritten, parameters)) => {
             let types: Vec<String> =
                 json["describe"]["parameters"]["Left"].as_array().into_iter().flatten().map(type_name).collect();
             let hash = json["hash"].as_str().unwrap_or_default();
             let digits: String = hash.chars().filter(char::is_ascii_alphanumeric).take(DIGITS).collect();
-            let name = format!("{}-{digits}", naming::name(&rewritten));
+            let name = format!("{}-{digits}", naming::name_in(&rewritten, dialect));
             // More or fewer types than parameters would shift them.
             let types = if types.len() == parameters.len() { types } else { Vec::new() };
             let query = HotQuery::bare(name.trim_end_matches('-'), &rewritten);
@@ -103,7 +104,26 @@ mod tests {
 
     fn reading(text: &str) -> Reading {
         let name = ".sqlx/query-1.json".to_owned();
-        read_each(&Arc::new(SourceFile { path: name.clone().into(), name, text: text.to_owned() }))
+        read_as(text, Dialect::PostgreSql, name)
+    }
+
+    fn read_as(text: &str, dialect: Dialect, name: String) -> Reading {
+        read_each(&Arc::new(SourceFile { path: name.clone().into(), name, text: text.to_owned() }), dialect)
+    }
+
+    #[test]
+    fn each_engine_reads_its_own() {
+        let text = "{\"db_name\": \"SQLite\", \"query\": \"SELECT a FROM `my t` WHERE id = ? AND b = ?\", \
+            \"describe\": {\"columns\": [], \"parameters\": {\"Right\": 2}, \"nullable\": []}, \"hash\": \"0123456789ab\"}";
+        let read = |dialect| read_as(text, dialect, "query-1.json".to_owned());
+        let sqlite = read(Dialect::Sqlite);
+        let query = &sqlite.queries[0];
+        assert_eq!(query.name, "select-myt-by-id-b-01234567");
+        assert_eq!((query.sql.as_str(), query.types.len()), ("SELECT a FROM `my t` WHERE id = $1 AND b = $2", 0));
+        let said = read(Dialect::PostgreSql).passed_over[0].to_string();
+        assert_eq!(said, "query-1.json:1: a query for SQLite");
+        let other = read_as(&with("SELECT 1", "[]"), Dialect::Sqlite, "query-1.json".to_owned());
+        assert!(other.passed_over[0].to_string().ends_with("a query for PostgreSQL"));
     }
 
     fn with(query: &str, types: &str) -> String {

@@ -1,6 +1,7 @@
 //! Formatted SQL: changesets with their attributes, what undoes them, properties.
 
 use super::super::site::parent;
+use crate::migration::script::Dialect;
 use crate::migration::{MigrationError, SourceFile};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -68,7 +69,7 @@ pub(super) fn keyword<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// What Liquibase stops at, with its line.
-pub(super) fn parse(file: &SourceFile) -> Result<Changelog, MigrationError> {
+pub(super) fn parse(file: &SourceFile, dialect: Dialect) -> Result<Changelog, MigrationError> {
     let wrong = |line: usize, reason: &str| {
         Err(MigrationError::Content { file: file.name.clone(), line, reason: reason.to_owned() })
     };
@@ -106,7 +107,7 @@ pub(super) fn parse(file: &SourceFile) -> Result<Changelog, MigrationError> {
         if let Some(rest) = said.and_then(|said| keyword(said, "property")) {
             let values = attributes(rest);
             match (values.get("name"), values.get("value")) {
-                (Some(name), Some(value)) if values.get("dbms").is_none_or(|dbms| super::is_ours(dbms)) => {
+                (Some(name), Some(value)) if values.get("dbms").is_none_or(|dbms| super::is_ours(dbms, dialect)) => {
                     log.properties.push((name.clone(), value.clone()));
                 }
                 (Some(_), Some(_)) => {}

@@ -4,6 +4,7 @@ use super::super::writing::{File, Piece, Replacement, below, verbatim};
 use super::changelog::{self, ChangeSet};
 use super::{AUTHOR, ID, LINE, MigrationFile, MigrationTree};
 use crate::migration::SourceFile;
+use crate::migration::script::Dialect;
 
 /// Attributes that say how a changeset is cut and run, which is decided anew.
 const DECIDED: [&str; 3] = ["runintransaction", "splitstatements", "enddelimiter"];
@@ -24,14 +25,14 @@ pub(super) fn files(tree: &MigrationTree, replaced: &[Replacement]) -> Result<Ve
             .map(|each| (&tree.files[each.at], each.pieces.as_slice()))
             .filter(|(other, _)| other.file().path == file.file().path)
             .collect();
-        let text = if here.is_empty() { verbatim(file) } else { rewritten(file.file(), &here)? };
+        let text = if here.is_empty() { verbatim(file) } else { rewritten(file.file(), &here, tree.dialect())? };
         files.push(File { name, text });
     }
     Ok(files)
 }
 
-fn rewritten(source: &SourceFile, replaced: &[(&MigrationFile, &[Piece])]) -> Result<String, String> {
-    let sets = changelog::parse(source).map_err(|error| error.to_string())?.change_sets;
+fn rewritten(source: &SourceFile, replaced: &[(&MigrationFile, &[Piece])], dialect: Dialect) -> Result<String, String> {
+    let sets = changelog::parse(source, dialect).map_err(|error| error.to_string())?.change_sets;
     let lines: Vec<&str> = source.text.split_inclusive('\n').collect();
     let first = sets.first().map_or(lines.len(), |set| set.line - 1);
     let mut text = lines[..first].concat();

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Configuration {
     /// The folder with `sqitch.conf`, or the plan where there is none.
     pub(super) project: PathBuf,
+    /// What Sqitch calls the engine: `pg`, `sqlite`.
+    engine: &'static str,
     values: Vec<(String, String)>,
 }
 
@@ -19,7 +21,7 @@ impl Configuration {
     ///
     /// # Errors
     /// A configuration that cannot be read.
-    pub(super) fn near(directory: &Path) -> Result<Option<Self>, MigrationError> {
+    pub(super) fn near(directory: &Path, engine: &'static str) -> Result<Option<Self>, MigrationError> {
         let unreadable = |source| SourceFileError::Read { path: directory.to_owned(), source };
         let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let canonical = here.canonicalize().map_err(unreadable)?;
@@ -38,7 +40,7 @@ impl Configuration {
                 };
             }
             let values = if path.is_file() { parse(&path)? } else { Vec::new() };
-            let found = Self { project, values };
+            let found = Self { project, engine, values };
             let is_here = |path: PathBuf| path.canonicalize().is_ok_and(|path| path == canonical);
             if level == 0 || is_here(found.top()) || is_here(found.directory("deploy", false)) {
                 return Ok(Some(found));
@@ -49,9 +51,10 @@ impl Configuration {
 
     /// A value of the target, the engine, or the project, whichever speaks first.
     pub(super) fn value(&self, key: &str) -> Option<&str> {
-        let own = self.get("engine.pg.target").filter(|target| !target.contains(':'));
+        let engine = self.engine;
+        let own = self.get(&format!("engine.{engine}.target")).filter(|target| !target.contains(':'));
         let target = own.and_then(|target| self.get(&format!("target.{target}.{key}")));
-        target.or_else(|| self.get(&format!("engine.pg.{key}"))).or_else(|| self.get(&format!("core.{key}")))
+        target.or_else(|| self.get(&format!("engine.{engine}.{key}"))).or_else(|| self.get(&format!("core.{key}")))
     }
 
     fn get(&self, key: &str) -> Option<&str> {
@@ -59,10 +62,11 @@ impl Configuration {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The engine, if it is said and not PostgreSQL.
+    /// The engine, if it is said and another.
     pub(super) fn foreign_engine(&self) -> Option<&str> {
-        let known = self.values.iter().any(|(name, _)| name.starts_with("engine.pg."));
-        self.get("core.engine").filter(|engine| *engine != "pg" && !known)
+        let own = format!("engine.{}.", self.engine);
+        let known = self.values.iter().any(|(name, _)| name.starts_with(&own));
+        self.get("core.engine").filter(|engine| *engine != self.engine && !known)
     }
 
     pub(super) fn top(&self) -> PathBuf {
@@ -93,8 +97,9 @@ impl Configuration {
 
     /// Variables for psql when it deploys or reverts.
     pub(super) fn variables(&self, direction: &str) -> BTreeMap<String, String> {
-        let target = self.get("engine.pg.target").map(|target| format!("target.{target}.variables."));
-        let mut sections = vec!["core.variables.".to_owned(), "engine.pg.variables.".to_owned()];
+        let target =
+            self.get(&format!("engine.{}.target", self.engine)).map(|target| format!("target.{target}.variables."));
+        let mut sections = vec!["core.variables.".to_owned(), format!("engine.{}.variables.", self.engine)];
         sections.extend(target);
         sections.push("deploy.variables.".to_owned());
         sections.push(format!("{direction}.variables."));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::migration::history::{self, Pending, Row, pending};
 use crate::migration::layout::tests::folder;
-use crate::migration::layout::{LAYOUTS, LayoutOptions, Request, named, read as read_any};
+use crate::migration::layout::{LAYOUTS, LayoutOptions, Request, atlas, named, read as read_any, writing};
 use crate::migration::script::Dialect;
 use crate::migration::{Migration, TransactionMode};
 use rusqlite::Connection as Sqlite;
@@ -46,10 +46,8 @@ fn query(connection: &Sqlite, sql: &str) -> Vec<Row> {
 
 /// The history as whoever has the copy reads it.
 fn rows(connection: &Sqlite, tree: &MigrationTree) -> Option<Vec<Row>> {
-    let (table, shape) = tree.history.as_ref().expect("a history");
-    let found = history::parse_found(&query(connection, &history::sqlite::find_query(table))).expect("tables");
-    let chosen = shape.choose(tree.layout, &found).expect("its own")?;
-    Some(query(connection, &history::sqlite::rows_query(shape, chosen)))
+    assert!(tree.history.is_some(), "a history");
+    history::sqlite::read(tree, |sql| Ok::<_, MigrationError>(query(connection, sql))).expect("its own")
 }
 
 /// Runs migrations as their runner would.
@@ -186,6 +184,121 @@ fn golang_migrate_reads_what_it_wrote() {
 }
 
 #[test]
+fn atlas_reads_what_it_wrote() {
+    let file = |name: &str, text: &str| writing::File { name: name.to_owned(), text: text.to_owned() };
+    let mut sealed = vec![file("1_a.sql", TABLE), file("2_b.sql", TRIGGER)];
+    atlas::complete(&MigrationTree::default(), &[], &mut sealed);
+    let files: Vec<(&str, &str)> = sealed.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+    let (tree, connection) = round_trip("atlas", &files);
+    assert_eq!(tree.history_table(), "atlas_schema_revisions");
+    connection.execute_batch("UPDATE atlas_schema_revisions SET applied = 0 WHERE version = '2'").expect("an edit");
+    let stopped = pending(&tree, rows(&connection, &tree).as_deref(), None).expect_err("half").to_string();
+    assert!(stopped.contains("stopped after 0 of 2 statements"), "{stopped}");
+    let dollars = "-- atlas:delimiter \\n\\n\\n\nSELECT '$a$';\n\n\nSELECT $$;\n\n\nSELECT 3;\n";
+    let folder = folder(&[("1_a.sql", dollars)]);
+    let paths = [folder.path().join("1_a.sql")];
+    let request = Request { paths: &paths, root: folder.path(), options: &options() };
+    let tree = read_any(&request, Some("atlas")).expect("readable").remove(0);
+    assert_eq!(pending(&tree, None, None).expect("all").migrations[0].statements.len(), 3, "no dollar quotes");
+}
+
+#[test]
+fn prisma_reads_what_it_wrote() {
+    let files = [
+        ("1_a/migration.sql", TABLE),
+        ("2_b/migration.sql", "PRAGMA foreign_keys=OFF;\nINSERT INTO [my t] VALUES (2, 'x');\nPRAGMA foreign_keys=ON;"),
+        ("migration_lock.toml", "provider = \"sqlite\""),
+    ];
+    let (tree, connection) = round_trip("prisma", &files);
+    let kept = query(&connection, "SELECT typeof(started_at), typeof(finished_at), id FROM _prisma_migrations");
+    assert_eq!(kept[0][..2], [Some("integer".to_owned()), Some("integer".to_owned())]);
+    assert_eq!(kept[0][2].as_deref().map(str::len), Some(36));
+    let migration = &pending(&tree, None, None).expect("all").migrations[1];
+    assert_eq!((migration.transaction, migration.connection.settings), (TransactionMode::None, FOREIGN_KEYS));
+    let other = [files[0], ("migration_lock.toml", "provider = \"postgresql\"")];
+    let error = read_with(&options(), Some("prisma"), &other).expect_err("PostgreSQL's").to_string();
+    assert!(error.ends_with("these migrations are for postgresql, not for SQLite"), "{error}");
+    let grouped = LayoutOptions { transaction: Some(TransactionMode::PerMigration), ..options() };
+    let error = read_with(&grouped, Some("prisma"), &files).expect_err("never grouped").to_string();
+    assert!(error.contains("one by one"), "{error}");
+}
+
+#[test]
+fn drizzle_reads_what_it_wrote() {
+    let journal = "{\"dialect\": \"sqlite\", \"entries\": [{\"when\": 100, \"tag\": \"0000_a\"}, {\"when\": 200, \"tag\": \"0001_b\"}]}";
+    let second = TRIGGER.replace("INSERT INTO", "--> statement-breakpoint\nINSERT INTO");
+    let files = [("meta/_journal.json", journal), ("0000_a.sql", TABLE), ("0001_b.sql", &second)];
+    let (tree, connection) = round_trip("drizzle", &files);
+    assert_eq!(query(&connection, "SELECT id FROM __drizzle_migrations")[0], [None], "SERIAL numbers nothing there");
+    assert_eq!(pending(&tree, None, None).expect("all").migrations[0].connection.settings, "");
+    let folders = [("20260101000000_a/migration.sql", TABLE), ("20260102000000_b/migration.sql", TRIGGER)];
+    let package = ("package.json", "{\"dependencies\": {\"better-sqlite3\": \"12\", \"drizzle-orm\": \"1\"}}");
+    let (tree, _) = round_trip("drizzle", &[folders[0], folders[1], package]);
+    let all = pending(&tree, None, None).expect("all");
+    assert_eq!(all.migrations[0].connection.settings, FOREIGN_KEYS);
+    assert!(all.notes[0].contains("better-sqlite3 refuses several statements in one text"), "{:?}", all.notes);
+    // The table of a release that kept no names.
+    let row: Row = ["1", "x"].map(|value| Some(value.to_owned())).to_vec();
+    let error = pending(&tree, Some(&[row]), None).expect_err("older").to_string();
+    assert!(error.contains("of an older release"), "{error}");
+    let error =
+        read_with(&options(), Some("drizzle"), &[("meta/_journal.json", &journal.replace("sqlite", "postgresql"))]);
+    assert!(error.expect_err("PostgreSQL's").to_string().ends_with("for postgresql, not for SQLite"));
+}
+
+#[test]
+fn flyway_reads_what_it_wrote() {
+    let (tree, connection) = round_trip("flyway", &[("V1__a.sql", TABLE), ("V2__b.sql", TRIGGER)]);
+    assert_eq!(tree.history_table(), "\"main\".\"flyway_schema_history\"");
+    assert_eq!(
+        query(&connection, "SELECT name FROM sqlite_schema WHERE name = 'flyway_schema_history_s_idx'").len(),
+        1
+    );
+    let mode = |text: &str| {
+        let tree = read("flyway", &[("V1__a.sql", text)]);
+        pending(&tree, None, None).map(|all| {
+            let history = all.migrations[0].history.as_ref().expect("a row").in_transaction;
+            (all.migrations[0].transaction, history)
+        })
+    };
+    assert_eq!(mode(TRIGGER).expect("a file"), (TransactionMode::PerMigration, true));
+    assert_eq!(mode("PRAGMA foreign_keys = OFF").expect("a file"), (TransactionMode::None, false));
+    let mixed = mode("PRAGMA foreign_keys = OFF; SELECT 1").expect_err("mixed").to_string();
+    assert!(mixed.contains("Flyway refuses a file in which some statements can run in a transaction"), "{mixed}");
+    assert_eq!(mode("PRAGMA user_version = 2; SELECT 1").expect("a file").0, TransactionMode::PerMigration);
+}
+
+#[test]
+fn liquibase_reads_what_it_wrote() {
+    let log = |sets: &str| format!("--liquibase formatted sql\n{sets}");
+    let first = log(&format!("--changeset ada:1\n{TABLE}\n--changeset ada:x dbms:postgresql\nSELECT 1::int;\n"));
+    let second = log(&format!("--changeset ada:2 splitStatements:false dbms:sqlite\n{TRIGGER}\n"));
+    let (tree, _) = round_trip("liquibase", &[("a.sql", &first), ("b.sql", &second)]);
+    assert!(tree.notes[0].ends_with("left out as Liquibase does: dbms:postgresql"), "{:?}", tree.notes);
+    let torn = read("liquibase", &[("a.sql", &log(&format!("--changeset ada:2\n{TRIGGER}\n")))]);
+    let error = pending(&torn, None, None).expect_err("torn").to_string();
+    assert!(error.starts_with("a.sql:3: ") && error.contains("within this trigger's body"), "{error}");
+}
+
+#[test]
+fn sqitch_keeps_its_registry_elsewhere() {
+    let plan = "%syntax-version=1.0.0\n%project=p\n\na 2026-11-23T02:59:54Z Ada <a@example.org> # A\n";
+    let files = [
+        ("sqitch.plan", plan),
+        ("sqitch.conf", "[core]\n\tengine = sqlite\n"),
+        ("deploy/a.sql", "BEGIN;\nCREATE TABLE t (a);\nCOMMIT;\n"),
+    ];
+    let tree = read("sqitch", &files);
+    assert!(tree.history.is_none() && tree.create_history.is_empty());
+    let all = pending(&tree, None, None).expect("all");
+    assert!(all.notes[0].contains("sqitch.db beside the target"), "{:?}", all.notes);
+    assert_eq!((all.migrations[0].transaction, all.migrations[0].history.is_none()), (TransactionMode::Explicit, true));
+    let other = [files[0], ("sqitch.conf", "[core]\n\tengine = pg\n"), files[2]];
+    let error = read_with(&options(), Some("sqitch"), &other).expect_err("PostgreSQL's").to_string();
+    assert!(error.ends_with("core.engine is pg: only scripts for sqlite are read"), "{error}");
+}
+
+#[test]
 fn plain_files_run_as_the_shell_runs_them() {
     let mode = |text: &str| {
         let tree = read("plain", &[("a.sql", text)]);
@@ -223,7 +336,7 @@ fn what_a_script_does_to_its_runners_transaction_is_said() {
         !in_transaction && notes.starts_with("1_a.sql:2: ") && notes.contains("sqlx's own COMMIT finds none"),
         "{notes}"
     );
-    assert_eq!(within("SAVEPOINT a; SELECT 1; RELEASE a").1, true);
+    assert!(within("SAVEPOINT a; SELECT 1; RELEASE a").1);
     let (mode, in_transaction, notes) = within("-- no-transaction\nVACUUM; SELECT 1;");
     assert_eq!((mode, in_transaction, notes.as_str()), (TransactionMode::None, false, ""));
 }
@@ -268,4 +381,13 @@ fn a_history_is_found_as_sqlite_compares_names() {
     for none in ["v", "x", "temp.x", "other.t", "it's"] {
         assert!(found(none).is_empty(), "{none}");
     }
+}
+
+#[test]
+fn another_tools_table_of_the_same_name_is_no_history() {
+    let connection = open();
+    connection.execute_batch("CREATE TABLE schema_migrations (version TEXT, inserted_at TEXT)").expect("Ecto's");
+    let tree = read("dbmate", &[("1_a.sql", "-- migrate:up\n-- migrate:down\n")]);
+    let read = history::sqlite::read(&tree, |sql| Ok::<_, MigrationError>(query(&connection, sql)));
+    assert!(matches!(read, Err(MigrationError::ForeignHistory { .. })), "{read:?}");
 }

@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// The alias that follows the name of a table, if one does.
-fn alias<'t>(behind: &'t [Token]) -> Option<&'t str> {
+fn alias(behind: &[Token]) -> Option<&str> {
     let (first, second) = (behind.first()?, behind.get(1));
     match (first, second) {
         (Token::Name { text, quoted: false }, Some(Token::Name { text: alias, .. }))
