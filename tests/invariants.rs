@@ -245,15 +245,18 @@ fn a_check_is_one_file_and_one_line_as_contributing_shows() {
     let list = read("src/check/mod.rs");
     assert!(list.contains(line), "{line}");
     // Besides the line and the module it names, nothing of the program knows this check or any other.
-    for file in std::fs::read_dir(root().join("src/check")).expect("checks") {
-        let path = file.expect("a file").path();
-        let text = std::fs::read_to_string(&path).expect("text");
-        if !text.contains("const CHECK: Check") {
-            continue;
+    for (folder, module, names) in
+        [("src/check", "", &list), ("src/check/sqlite", "sqlite::", &read("src/check/sqlite/mod.rs"))]
+    {
+        for file in std::fs::read_dir(root().join(folder)).expect("checks") {
+            let path = file.expect("a file").path();
+            if path.is_dir() || !std::fs::read_to_string(&path).expect("text").contains("const CHECK: Check") {
+                continue;
+            }
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            assert_eq!(list.matches(&format!("    {module}{name}::CHECK,\n")).count(), 1, "{name}");
+            assert_eq!(names.matches(&format!("mod {name};\n")).count(), 1, "{name}");
         }
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert_eq!(list.matches(&format!("    {name}::CHECK,\n")).count(), 1, "{name}");
-        assert_eq!(list.matches(&format!("mod {name};\n")).count(), 1, "{name}");
     }
     let known = ["mod emptied", "emptied::CHECK", "plan/emptied"];
     let elsewhere = places(&sources(), &known, |source| source.is_below(&["src/check/emptied.rs"]));

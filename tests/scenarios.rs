@@ -27,6 +27,12 @@ struct Expected {
     /// It happens where this other scenario does.
     #[serde(default)]
     like: Option<String>,
+    /// What it runs on, where that is not PostgreSQL.
+    #[serde(default)]
+    engine: Option<String>,
+    /// Only the measured pass runs.
+    #[serde(default)]
+    measure_only: bool,
     /// No hot queries are registered.
     #[serde(default)]
     without_queries: bool,
@@ -295,6 +301,18 @@ scenarios! {
         severity_of_the_project,
         slower_without_cause,
         small_tables_that_matter,
+        sqlite_foreign_keys_off_in_time,
+        sqlite_foreign_keys_on,
+        sqlite_older_version,
+        sqlite_orphans,
+        sqlite_orphans_deleted_first,
+        sqlite_pragma_in_transaction,
+        sqlite_rebuild_bare,
+        sqlite_rebuild_says_less,
+        sqlite_renamed_out_of_the_way,
+        sqlite_required_column,
+        sqlite_required_column_with_default,
+        sqlite_version_new_enough,
         sqlx_edited_applied,
         sqlx_failure_rolls_back,
         sqlx_lock_until_commit,
@@ -340,6 +358,7 @@ scenarios! {
         role_setting_changed,
         row_security_hides_rows,
         small_tables,
+        sqlite_rebuild_complete,
         sqlx_concurrently_in_transaction,
         statement_timeout,
         trigger_on_written_table,
@@ -388,6 +407,12 @@ fn prepare(name: &str, expected: &Expected) -> (tempfile::TempDir, Command) {
     }
     let mut command = seatrial(project.path(), &shared_state());
     command.args(["check", "--source", "source.sql", "--format", "json"]);
+    if let Some(engine) = &expected.engine {
+        command.args(["--engine", engine]);
+    }
+    if expected.measure_only {
+        command.args(["--passes", "measure"]);
+    }
     if !expected.without_queries {
         copy_folder(&or_shop("queries"), &project.path().join("queries"));
         command.args(["--queries", "queries"]);
@@ -465,7 +490,8 @@ fn rehearse_nothing(name: &str) {
         (false, true) => "yes",
         (false, false) => "no",
     };
-    let answers = [("applies", "yes"), ("blocks", "no"), ("slower", slower), ("undoable", "yes")];
+    let undoable = if expected.measure_only { "unknown" } else { "yes" };
+    let answers = [("applies", "yes"), ("blocks", "no"), ("slower", slower), ("undoable", undoable)];
     let mut differences = String::new();
     compare_findings(&expected.unchanged, &ran.report(), &mut differences);
     let answers = answers.into_iter().map(|(answer, verdict)| (answer.to_owned(), verdict.to_owned())).collect();

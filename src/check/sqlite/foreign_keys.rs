@@ -4,7 +4,7 @@ use super::{
     Answer, Check, EmbeddedFacts, Finding, Kind, Rehearsal, Severity, Thresholds, committed, count, examples, mentions,
     same_name, words,
 };
-use crate::observation::Observation;
+use crate::observation::{Observation, Outcome};
 use crate::report::human::list;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::qualify;
@@ -33,8 +33,9 @@ const PRAGMA_IN_TRANSACTION: Kind = Kind::new(
     Answer::Applies,
     "
         `PRAGMA foreign_keys` inside a transaction does nothing and says nothing: what follows runs with the setting as it
-        was. Migration tools open a transaction around each migration, so the statement reads as if it worked. Where the
-        setting is already what is asked for, it is a note (info).
+        was. So does `PRAGMA journal_mode` once the transaction has written. Migration tools open a transaction around each
+        migration, so the statement reads as if it worked. Where foreign keys are already as they are asked for, it is a note
+        (info). Other pragmas are refused there, which is `apply/failed`.
     ",
 )
 .with(examples!("sqlite/pragma-in-transaction"));
@@ -49,6 +50,7 @@ fn find(rehearsal: &Rehearsal, _: &Thresholds) -> Vec<Finding> {
     let mut findings = dropped_parents(rehearsal, facts);
     findings.extend(refused(rehearsal, facts));
     findings.extend(rehearsal.observations.iter().filter_map(without_effect));
+    findings.extend(rehearsal.observations.iter().filter_map(|observation| mode_unchanged(facts, observation)));
     findings
 }
 
@@ -174,6 +176,28 @@ fn without_effect(observation: &Observation) -> Option<Finding> {
         finding.severity = Severity::Info;
     }
     Some(finding)
+}
+
+/// Into WAL mode or out of it: refused at the beginning of a transaction, and passed over in silence behind a write.
+fn mode_unchanged(facts: &EmbeddedFacts, observation: &Observation) -> Option<Finding> {
+    let embedded = observation.embedded.as_ref().filter(|embedded| embedded.in_transaction)?;
+    let (_, value) = embedded.pragma.as_ref().filter(|(name, _)| name == "journal_mode")?;
+    let asked = value.as_ref()?.trim_matches(['\'', '"']).to_ascii_lowercase();
+    let is_wal = |mode: &str| mode.eq_ignore_ascii_case("wal");
+    let (was, is) = (&facts.before.header.journal_mode, &facts.after.header.journal_mode);
+    if observation.outcome != Outcome::Ok || is_wal(&asked) == is_wal(was) || is_wal(&asked) == is_wal(is) {
+        return None;
+    }
+    Some(
+        Finding::measured(
+            &PRAGMA_IN_TRANSACTION,
+            Some(observation.statement),
+            Vec::new(),
+            format!("PRAGMA journal_mode does nothing inside a transaction that has written: it stays {was}"),
+            "change the journal mode outside a transaction, once: it stays with the file".to_owned(),
+        )
+        .with(json!({ "pragma": "journal_mode", "asked": asked, "in_effect": was })),
+    )
 }
 
 /// As SQLite reads a boolean of a pragma.

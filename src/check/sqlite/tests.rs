@@ -110,6 +110,7 @@ pub(in crate::check) fn rehearse(setup: &str, statements: &[&str], how: How) -> 
         statistics_before,
         statistics_after: analysed(&made),
         oldest_version: how.version,
+        ..EmbeddedFacts::default()
     });
     let changes = crate::diff::index::compare_indexes(&first, &last);
     (rehearsal.before, rehearsal.right_after, rehearsal.settled) = (Some(first), Some(last.clone()), Some(last));
@@ -315,6 +316,15 @@ fn a_pragma_that_comes_too_late_is_told_and_one_in_time_is_not() {
 }
 
 #[test]
+fn a_journal_mode_that_stays_as_it_was_is_told() {
+    let id = "sqlite/pragma-in-transaction";
+    let sql = ["UPDATE orders SET note = 'y' WHERE id = 1", "PRAGMA journal_mode = WAL"];
+    let findings = found(&sql, USUAL);
+    assert_eq!(told(&findings, ""), [(id, Severity::Warning, Some(2))], "{findings:#?}");
+    assert_eq!(told(&found(&sql, How { transaction: TransactionMode::None, ..USUAL }), ""), []);
+}
+
+#[test]
 fn another_affinity_is_told_and_another_spelling_is_not() {
     let new = NEW_ORDERS.replace("total REAL", "total TEXT").replace(", extra TEXT", "");
     let findings = rebuild_with(&new, "INSERT INTO new_orders SELECT * FROM orders");
@@ -330,6 +340,9 @@ fn a_required_column_that_only_an_empty_table_takes_is_told() {
     let id = "sqlite/not-null-without-default";
     assert_eq!(told(&findings, "sqlite/"), [(id, Severity::Warning, Some(1))], "{findings:#?}");
     assert_eq!(told(&found(&["ALTER TABLE empty ADD COLUMN b TEXT NOT NULL DEFAULT ''"], USUAL), "sqlite/"), []);
+    let later =
+        ["ALTER TABLE orders ADD b TEXT", "UPDATE orders SET b = ''", "ALTER TABLE orders ALTER b SET NOT NULL"];
+    assert_eq!(told(&found(&later, USUAL), ""), []);
     let findings = found(&["ALTER TABLE orders ADD COLUMN b TEXT NOT NULL"], USUAL);
     assert_eq!(told(&findings, ""), [("apply/failed", Severity::Error, Some(1))], "{findings:#?}");
 }

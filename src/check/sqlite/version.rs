@@ -154,8 +154,8 @@ fn used(sql: &str) -> Vec<(String, Since)> {
     let all = words(sql);
     let forms = FORMS.iter().filter(|form| (form.is_in)(&all)).map(|form| (form.what.to_owned(), form.since));
     let called = all.windows(2).filter(|pair| pair[1].text == "(").filter_map(|pair| {
-        let known = FUNCTIONS.iter().flat_map(|(names, since)| names.iter().map(move |name| (name, since)));
-        let (name, since) = known.into_iter().find(|(name, _)| spells(&pair[0], name))?;
+        let mut known = FUNCTIONS.iter().flat_map(|(names, since)| names.iter().map(move |name| (name, since)));
+        let (name, since) = known.find(|(name, _)| spells(&pair[0], name))?;
         Some((format!("{name}()"), *since))
     });
     // A table or a column list may bear the name of a function: `INSERT INTO log (…)`.

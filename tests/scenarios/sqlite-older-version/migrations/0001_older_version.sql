@@ -1,0 +1,1 @@
+ALTER TABLE notices RENAME COLUMN body TO message;

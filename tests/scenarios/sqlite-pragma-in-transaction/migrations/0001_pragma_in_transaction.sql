@@ -1,0 +1,4 @@
+BEGIN;
+PRAGMA foreign_keys = OFF;
+UPDATE orders SET note = 'none' WHERE id = 1;
+COMMIT;

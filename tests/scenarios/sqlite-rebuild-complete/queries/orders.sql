@@ -1,0 +1,2 @@
+-- name: CountNotices
+SELECT count(*) FROM notices;
