@@ -135,6 +135,10 @@ pub fn settle(
         if was.is_some_and(|was| !saved.knows(&was.name)) {
             continue;
         }
+        // First: to analyse it is to analyse its indexes too.
+        if table.without_rowid {
+            repairs.extend(repair_key(saved, &now, table, was));
+        }
         let mut indexes: Vec<Option<&Index>> = after.indexes_of(&table.name).map(Some).collect();
         if indexes.is_empty() && !table.without_rowid {
             indexes.push(None);
@@ -198,6 +202,23 @@ fn repair(
     let alike = (0..TABLES.len())
         .all(|at| values(saved, at, &table_was, index_was.as_deref()) == values(now, at, &table.name, name));
     (!alike).then(|| Repair { told: told(Method::Kept), was: Some((table_was, index_was)) })
+}
+
+/// The same for the key of a table without rowids: its rows stand under the table's name.
+fn repair_key(saved: &Saved, now: &Saved, table: &Table, was: Option<&Table>) -> Option<Repair> {
+    let told = |method| Repaired { table: table.name.clone(), index: Some(table.name.clone()), method };
+    let key = |table: &Table| -> Vec<_> {
+        table.key().iter().map(|column| (column.name.to_ascii_lowercase(), column.affinity())).collect()
+    };
+    let Some(was) = was.filter(|was| was.without_rowid && key(was) == key(table)) else {
+        return Some(Repair { told: told(Method::Analysed), was: None });
+    };
+    let values = |of: &Saved, name: &str| -> Vec<Vec<Value>> {
+        (0..TABLES.len()).flat_map(|at| of.of(at, name, Some(name)).map(|row| row.values.clone())).collect()
+    };
+    let (saved, now) = (values(saved, &was.name), values(now, &table.name));
+    let kept = || Some((was.name.clone(), Some(was.name.clone())));
+    (!saved.is_empty() && saved != now).then(|| Repair { told: told(Method::Kept), was: kept() })
 }
 
 /// What a table was before: the one of its name, or the one that was renamed to it, which leaves its root page.

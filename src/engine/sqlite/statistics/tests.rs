@@ -125,6 +125,30 @@ fn values_of_another_kind_are_analysed_and_an_analyze_of_the_run_does_not_count(
 }
 
 #[test]
+fn the_key_of_a_table_without_rowids_has_its_rows_back_too() {
+    let made = "CREATE TABLE links (a INT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID; \
+                INSERT INTO links SELECT id % 7, id FROM orders; CREATE INDEX by_b ON links (b); ANALYZE";
+    let rebuilt = |key: &'static str| {
+        let (repaired, [before, _, now]) = settled(
+            made,
+            &[
+                key,
+                "INSERT INTO new_links SELECT * FROM links; DROP TABLE links",
+                "ALTER TABLE new_links RENAME TO links; CREATE INDEX by_b ON links (b)",
+            ],
+        );
+        let rows = |of: &Saved, index| of.of(0, "links", Some(index)).cloned().collect::<Vec<_>>();
+        assert_eq!(rows(&before, "by_b"), rows(&now, "by_b"));
+        assert_eq!((rows(&now, "links").len(), rows(&now, "by_b").len()), (1, 1));
+        repaired.into_iter().map(|each| (each.index.unwrap_or_default(), each.method)).collect::<Vec<_>>()
+    };
+    let kept = rebuilt("CREATE TABLE new_links (a INT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID");
+    assert_eq!(kept, [("by_b".to_owned(), Method::Kept), ("links".to_owned(), Method::Kept)]);
+    let other = rebuilt("CREATE TABLE new_links (a INT, b INT, PRIMARY KEY (b, a)) WITHOUT ROWID");
+    assert_eq!(other, [("by_b".to_owned(), Method::Kept), ("links".to_owned(), Method::Analysed)]);
+}
+
+#[test]
 fn tables_and_indexes_with_statistics_are_listed() {
     let connection = Connection::open_in_memory().expect("memory");
     assert!(listed(&connection).expect("none").is_empty());
