@@ -28,7 +28,10 @@ fn expected(folder: &str) -> Value {
 #[test]
 fn the_demo_tells_every_story_of_the_sample_data_and_nothing_else() {
     let mut command = seatrial(repository(), &state_folder("demo"));
-    tells_every_story(&run(command.args(["demo", "--engine", "postgresql", "--format", "json"])), &expected("sample-data"));
+    tells_every_story(
+        &run(command.args(["demo", "--engine", "postgresql", "--format", "json"])),
+        &expected("sample-data"),
+    );
 }
 
 #[test]
@@ -37,7 +40,11 @@ fn without_a_server_the_demo_runs_on_sqlite_and_says_so() {
     // Hidden from where servers are looked for, and from PATH.
     let hidden = |command: &mut Command| run(command.env("PATH", "/nowhere").env("SEATRIAL_POSTGRES_BIN", ""));
     let ran = hidden(seatrial(repository(), &state).args(["demo", "--format", "json"]));
-    assert!(ran.stderr.starts_with("on SQLite, which is compiled in: no PostgreSQL server was found"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("on SQLite, which is compiled in: no PostgreSQL server was found"),
+        "{}",
+        ran.stderr
+    );
     tells_every_story(&ran, &expected("sample-data/sqlite"));
     assert_eq!(ran.report()["engine"]["name"], "sqlite");
     let refused = hidden(seatrial(repository(), &state).args(["demo", "--engine", "postgresql"]));

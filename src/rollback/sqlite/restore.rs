@@ -154,8 +154,7 @@ impl Save<'_> {
                     [one] => one.clone(),
                     many => format!("({})", many.join(", ")),
                 };
-                let matching: Vec<String> =
-                    self.key.iter().map(|part| format!("{table}.{} = b.{}", part.now, part.saved)).collect();
+                let matching: Vec<String> = self.key.iter().map(|part| same(&table, part)).collect();
                 vec![Step::new(
                     format!("The saved values of {name}."),
                     format!(
@@ -201,6 +200,12 @@ impl Save<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether a row `b` of the backup is that of a row of `table`. Without the plus, the column's affinity would be applied to
+/// what was saved, and then the backup's key is no index for it: each row would look at all others.
+fn same(table: &str, part: &Part) -> String {
+    format!("b.{} = +{table}.{}", part.saved, part.now)
 }
 
 /// The table made again from its old text, and filled.
@@ -263,8 +268,7 @@ fn fill(input: &Input<'_>, pair: &Pair<'_>, after: &Table, save: Option<&Save<'_
                     current(column)
                 }
             };
-            let matching: Vec<String> =
-                save.key.iter().map(|part| format!("c.{} = b.{}", part.now, part.saved)).collect();
+            let matching: Vec<String> = save.key.iter().map(|part| same("c", part)).collect();
             vec![Step::new(
                 format!("The saved values of {name}."),
                 format!(
