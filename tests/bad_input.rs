@@ -147,7 +147,7 @@ fn an_unknown_format_names_those_there_are() {
 #[test]
 fn an_option_this_version_lacks_is_refused_rather_than_ignored() {
     Input::right().and(&["--base", "main"]).refused(USAGE, &["--base main: "]);
-    Input::right().and(&["--engine", "sqlite"]).refused(USAGE, &["sqlite", "postgresql"]);
+    Input::right().and(&["--engine", "oracle"]).refused(USAGE, &["`oracle` is not an engine", "postgresql, sqlite"]);
 }
 
 #[test]
@@ -320,7 +320,13 @@ fn a_source_that_is_no_dump_is_named() {
 
 #[test]
 fn a_source_of_another_engine_is_refused() {
-    Input::right().source("sqlite:books.db").refused(USAGE, &["sqlite"]);
+    let sqlite = || Input::right().file("books.db", "SQLite format 3\0").source("books.db");
+    sqlite().and(&["--engine", "postgresql"]).refused(USAGE, &["books.db is an SQLite database"]);
+    Input::right().source("sqlite:nowhere.db").refused(USAGE, &["nowhere.db does not exist"]);
+    Input::right()
+        .source("postgres://h/d")
+        .and(&["--engine", "sqlite"])
+        .refused(USAGE, &["a URL is no SQLite database"]);
     Input::right().source("mysql://root:secret@db/books").refused(USAGE, &["mysql"]);
 }
 

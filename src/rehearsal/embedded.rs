@@ -15,7 +15,7 @@ use crate::copy::sqlite::scratch::Scratch;
 use crate::engine::ServerError;
 use crate::engine::sqlite::apply::{Target, Unwatched, apply};
 use crate::engine::sqlite::connection::{self, Purpose, Stop};
-use crate::engine::sqlite::worker;
+use crate::engine::sqlite::{facts, worker};
 use crate::migration::Migration;
 use crate::report::v1::{Confinement, EngineName, PassName};
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl Engine for Plan<'_> {
 
     async fn begin(&self, rehearsal: &mut Rehearsal) -> Result<Begun<'_>, RehearsalError> {
         rehearsal.engine = EngineName::Sqlite;
+        rehearsal.engine_version = facts::version().to_owned();
         // It runs in this process, opens no socket, and reaches no file but its copy.
         rehearsal.confinement = vec![Confinement::NoTcpListener, Confinement::NoOutboundNetwork];
         let copy = self.copy()?;

@@ -15,10 +15,10 @@ pub(super) async fn run(
     for (name, wanted) in wanted.trials() {
         if !wanted {
             skip(rehearsal, name, NOT_ASKED_FOR, false);
-        } else if let Some(why) = in_the_way(name, rehearsal) {
-            skip(rehearsal, name, why, false);
         } else if let Some(why) = passes.lacking(name) {
             skip(rehearsal, name, &why, false);
+        } else if let Some(why) = in_the_way(name, rehearsal) {
+            skip(rehearsal, name, why, false);
         } else if let Some(why) = plan.budget.in_the_way(name, rehearsal) {
             skip(rehearsal, name, &why, true);
         } else {

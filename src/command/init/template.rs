@@ -63,8 +63,10 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   command_url = "postgresql+psycopg://{role}@/{database}?host={host}&port={port}"
 
 # Where real data comes from: a dump (what pg_dump wrote), "-" for one on standard input, a stopped data directory,
-# postgres://…, or "empty". A URL is only ever read.
+# postgres://…, "sqlite:app.db", or "empty". A URL and a database file are only ever read.
 #   source = "production.dump"
+# The engine, where the source does not say it: "postgresql" or "sqlite".
+#   engine = "postgresql"
 # What the source is, where that does not show: "subset" for some of the rows, or masked ones.
 #   fidelity = "subset"
 
@@ -169,10 +171,8 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #   provider = "server"
 #   url = "postgres://ci@localhost:5432/postgres"
 
-# The engine, where the source does not say: postgresql or sqlite. And what no SQLite file tells of the applications that
-# open it: whether the connection that runs migrations enforces foreign keys, the oldest version of SQLite that runs them,
+# What no SQLite file tells of the applications that open it: whether the connection that runs migrations enforces foreign keys, the oldest version of SQLite that runs them,
 # and how long applications wait for the write lock.
-#   engine = "sqlite"
 #   [sqlite]
 #   foreign_keys = true
 #   version = "3.31"

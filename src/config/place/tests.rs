@@ -34,7 +34,7 @@ fn an_unknown_key_is_shown_with_the_one_that_was_meant() {
      2 | colour = 2
        | ^^^^^^
 
-    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, fidelity, queries, command, command_variable, command_url, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, extensions, postgres_bin, passes, measure_writes, measure_time, calibrate, max_time, max_disk, max_age, max_cache, fail_on, require, require_pending, thresholds, severity, copies and production
+    seatrial.toml:3:1: unknown key `cache_dir`; known are name, database, migrations, source, fidelity, queries, command, command_variable, command_url, layout, pattern, history_table, transaction, out_of_order, placeholders, role, schema, extensions, postgres_bin, passes, measure_writes, measure_time, calibrate, max_time, max_disk, max_age, max_cache, fail_on, require, require_pending, thresholds, severity, copies, engine, sqlite and production
      3 | cache_dir = "x"
        | ^^^^^^^^^
 

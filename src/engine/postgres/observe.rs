@@ -21,8 +21,7 @@ use crate::migration::script::StatementKind;
 use crate::observation::lock::LockMode;
 use crate::observation::{Observation, ObservedLock, Outcome};
 use crate::progress::Activity;
-use crate::snapshot::catalog::Catalog;
-use crate::snapshot::{Oid, RelationSize};
+use crate::snapshot::{Oid, RelationSize, catalog::Catalog};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -373,21 +373,28 @@ impl Run<'_> {
     }
 }
 
-/// Runs one statement to its end: the rows it changed, whether it may write, and its instructions.
+/// Runs one statement to its end: the rows it changed, or gave where it only reads; whether it may write; its instructions.
 fn send(connection: &Connection, sql: &str) -> Result<(u64, bool, u64), ServerError> {
     let before = connection.total_changes();
     let mut statement = connection.prepare(sql)?;
     let writes = !statement.readonly();
+    let mut given = 0;
     {
         let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
+        while rows.next()?.is_some() {
+            given += 1;
+        }
     }
     // An unsigned counter in 32 bits, which the crate tells as signed.
     let steps = u64::from(statement.get_status(StatementStatus::VmStep) as u32);
     drop(statement);
-    // What statements without rows leave in `changes` is the last one's.
-    let changed = if connection.total_changes() == before { 0 } else { connection.changes() };
-    Ok((changed, writes, steps))
+    let rows = match writes {
+        false => given,
+        // What statements without rows leave in `changes` is the last one's.
+        true if connection.total_changes() == before => 0,
+        true => connection.changes(),
+    };
+    Ok((rows, writes, steps))
 }
 
 /// Whether nobody refused anything: the copy is damaged, its disk full, or the run was ended.

@@ -5,6 +5,11 @@ use crate::engine::ServerError;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
+/// The version that is compiled in.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Settings of a connection and of the file that plans, locks or times depend on.
 const PRAGMAS: [&str; 12] = [
     "analysis_limit",

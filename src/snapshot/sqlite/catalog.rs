@@ -46,6 +46,21 @@ pub fn catalog(schema: &Schema, identities: &mut Identities) -> Catalog {
         let detail =
             RelationDetail { view: Some(view.sql.clone()), raw: view.sql.clone(), ..RelationDetail::default() };
         add_relation(&mut catalog, oid, &view.name, RelationKind::View, 0, detail);
+        for name in &view.columns {
+            let Some(number) = identities.column(oid, name) else { continue };
+            let told = catalog::Column {
+                number,
+                name: name.clone(),
+                type_name: String::new(),
+                not_null: false,
+                default: None,
+                identity: None,
+                generated: None,
+                collation: None,
+            };
+            catalog.columns.insert((oid, number), told);
+            catalog.column_details.insert((oid, number), catalog::ColumnDetail::default());
+        }
     }
     for index in schema.indexes.values() {
         add_index(&mut catalog, schema, index, identities);

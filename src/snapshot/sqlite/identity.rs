@@ -4,7 +4,7 @@
 //! A table that was renamed is found by its root page. One that was rebuilt is another table for SQLite and the same for
 //! everybody who uses it: see [`Identities::rebuilt`].
 
-use super::{Schema, Table, same_name};
+use super::{Schema, same_name};
 use crate::snapshot::Oid;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,10 +60,10 @@ impl Identities {
             let oid = known.unwrap_or_else(|| self.fresh());
             self.now.insert(key(kind, name), oid);
         }
-        for table in after.tables.values() {
-            let Some(oid) = self.relation(&table.name) else { continue };
-            let old = before.tables.values().find(|old| was.get(&key(Kind::Relation, &old.name)) == Some(&oid));
-            self.number_columns(oid, old, table);
+        for (name, columns) in columned(after) {
+            let Some(oid) = self.relation(name) else { continue };
+            let old = columned(before).find(|(old, _)| was.get(&key(Kind::Relation, old)) == Some(&oid));
+            self.number_columns(oid, old.map(|(_, columns)| columns).as_deref(), &columns);
         }
     }
 
@@ -128,16 +128,16 @@ impl Identities {
         self.last
     }
 
-    fn number_columns(&mut self, oid: Oid, before: Option<&Table>, after: &Table) {
+    fn number_columns(&mut self, oid: Oid, before: Option<&[&str]>, after: &[&str]) {
         let (known, mut highest) = self.columns.remove(&oid).unwrap_or_default();
         let mut numbers = BTreeMap::new();
-        for (at, column) in after.columns.iter().enumerate() {
-            let name = column.name.to_ascii_lowercase();
+        for (at, column) in after.iter().enumerate() {
+            let name = column.to_ascii_lowercase();
             // Renamed: another name at the same place of a table that has as many columns as before.
             let renamed = || {
-                let before = before.filter(|before| before.columns.len() == after.columns.len())?;
-                let old = before.columns.get(at).filter(|old| after.column(&old.name).is_none())?;
-                known.get(&old.name.to_ascii_lowercase()).copied()
+                let before = before.filter(|before| before.len() == after.len())?;
+                let old = before.get(at).filter(|old| !after.iter().any(|new| same_name(new, old)))?;
+                known.get(&old.to_ascii_lowercase()).copied()
             };
             let number = known.get(&name).copied().or_else(renamed).unwrap_or_else(|| {
                 highest += 1;
@@ -147,6 +147,16 @@ impl Identities {
         }
         self.columns.insert(oid, (numbers, highest));
     }
+}
+
+/// Tables and views with the names of their columns, in order.
+fn columned(schema: &Schema) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    let tables = schema.tables.values().map(|table| {
+        (table.name.as_str(), table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())
+    });
+    let views =
+        schema.views.values().map(|view| (view.name.as_str(), view.columns.iter().map(String::as_str).collect()));
+    tables.chain(views)
 }
 
 /// Every object with a number: what it is, its name, its root page, 0 where it has none.
