@@ -51,7 +51,7 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "a column is renamed",
         migrations: &["ALTER TABLE loans RENAME COLUMN reader TO borrower;"],
-        differs: &[OTHER_LOCKS],
+        differs: &[OTHER_LOCKS, VIEWS_FOLLOW],
     },
     Scenario {
         name: "a table is renamed",
@@ -84,9 +84,14 @@ const SCENARIOS: [Scenario; 13] = [
         migrations: &[
             "DROP VIEW overdue; CREATE VIEW overdue AS SELECT id, reader FROM loans WHERE state = 'overdue';",
         ],
-        differs: &[OTHER_LOCKS],
+        differs: &[OTHER_LOCKS, VIEW_ANEW],
     },
 ];
+
+const VIEWS_FOLLOW: (&str, &str) =
+    ("findings", "SQLite rewrites a view with its table, and so renames the view's column");
+const VIEW_ANEW: (&str, &str) =
+    ("findings", "a view made anew is another one to PostgreSQL; on SQLite its columns are compared");
 
 /// The report of one engine.
 fn report(engine: &str, scenario: &Scenario) -> Value {

@@ -177,6 +177,16 @@ impl Project {
         self.git(&["commit", "-qm", "What production has"]);
         self.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
         self.write(&format!("migrations/{}", PENDING.0), PENDING.1);
+        // The same on SQLite.
+        let database = rusqlite::Connection::open(self.folder.path().join("app.db")).expect("a database");
+        let history = format!(
+            "{}; CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+             installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, checksum BLOB NOT NULL, \
+             execution_time BIGINT NOT NULL); \
+             INSERT INTO _sqlx_migrations VALUES (20260601090000, 'create orders', '2026-06-01', TRUE, x'{checksum}', 1)",
+            APPLIED.1
+        );
+        database.execute_batch(&history).expect("a history");
         // What the book takes for granted: a server's log, and the script that asks production.
         self.write("server.log", "LOG:  statement: SELECT id FROM orders WHERE customer_id = 17\n");
         self.write("docs/production.sql", &read("docs/production.sql"));

@@ -64,6 +64,8 @@ pub trait Watch {
 pub struct Ended {
     /// Its effect stays.
     pub committed: bool,
+    /// It wrote something that was committed.
+    pub wrote: bool,
     /// How long its commit took.
     pub committing: Duration,
     /// Size of the rollback journal as the commit began, in bytes; 0 in WAL mode.
@@ -97,6 +99,7 @@ pub struct Ran<'run> {
 #[derive(Debug, Clone, Default)]
 struct Ends {
     commits: Arc<AtomicU64>,
+    rollbacks: Arc<AtomicU64>,
     /// When the last commit began, and how large the rollback journal was then.
     began: Arc<Mutex<Option<(Instant, u64)>>>,
 }
@@ -106,12 +109,18 @@ impl Ends {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// The last commit, if it is over now.
-    fn ended(&self, committed: bool) -> Ended {
+    fn rollbacks(&self) -> u64 {
+        self.rollbacks.load(Ordering::Relaxed)
+    }
+
+    /// The transaction that is over now. Where nothing was written there was nothing to commit.
+    fn ended(&self, wrote: bool) -> Ended {
         let began = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
-        match began.filter(|_| committed) {
-            Some((began, journal_bytes)) => Ended { committed, committing: began.elapsed(), journal_bytes },
-            None => Ended { committed, ..Ended::default() },
+        match began.filter(|_| wrote) {
+            Some((began, journal_bytes)) => {
+                Ended { committed: true, wrote, committing: began.elapsed(), journal_bytes }
+            }
+            None => Ended { committed: true, ..Ended::default() },
         }
     }
 }
@@ -179,6 +188,10 @@ fn connect(
         *began.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), bytes));
         commits.fetch_add(1, Ordering::Relaxed);
         false
+    }))?;
+    let rollbacks = Arc::clone(&ends.rollbacks);
+    connection.rollback_hook(Some(move || {
+        rollbacks.fetch_add(1, Ordering::Relaxed);
     }))?;
     set_up(&connection, migration, target.foreign_keys)?;
     watch.connected(&mut connection, &asking)?;
@@ -301,13 +314,14 @@ impl Run<'_> {
 
     fn statement(&mut self, statement: &Statement) -> Result<(), ServerError> {
         self.watch.before(&self.connection, statement)?;
-        let (in_transaction, commits) = (self.is_open(), self.ends.commits());
+        let in_transaction = self.is_open();
+        let (commits, rollbacks) = (self.ends.commits(), self.ends.rollbacks());
         let started = Instant::now();
         let sent = send(&self.connection, statement.sql());
         let duration = started.elapsed();
-        let committed = self.ends.commits() > commits;
         // Before anybody looks on: that takes time, too.
-        let ended = self.ends.ended(committed);
+        let ended = self.ends.ended(self.ends.commits() > commits);
+        let committed = self.ends.rollbacks() == rollbacks;
         let (result, writes, vm_steps) = match sent {
             Ok((rows, writes, steps)) => (Ok(rows), writes, steps),
             Err(error) if is_lost(&error) => return Err(error),
@@ -319,9 +333,8 @@ impl Run<'_> {
             Ok(_) if self.is_open() => self.open.push(statement.index),
             Ok(_) => {
                 self.open.push(statement.index);
-                // One that reads, or a PRAGMA, by itself: nothing to commit, and it is done.
                 self.by_runner = false;
-                self.end(Ended { committed: committed || !in_transaction, ..ended })?;
+                self.end(Ended { committed, ..ended })?;
             }
             Err(error) => {
                 if self.is_open() {
@@ -339,8 +352,9 @@ impl Run<'_> {
             // The script has ended the runner's transaction itself.
             return Ok(());
         }
+        let commits = self.ends.commits();
         match self.connection.execute_batch("COMMIT").map_err(ServerError::from) {
-            Ok(()) => self.end(self.ends.ended(true)),
+            Ok(()) => self.end(self.ends.ended(self.ends.commits() > commits)),
             Err(error) if is_lost(&error) => Err(error),
             // Deferred foreign keys speak up here.
             Err(error) => {

@@ -381,7 +381,9 @@ impl Watch for Observer {
             (false, _) => ended.journal_bytes / (page_size + 8) + in_file.saturating_sub(self.pages),
         };
         (self.frames, self.pages) = (frames, in_file);
-        if let Some((since, taker)) = self.writing.take() {
+        // A PRAGMA that might have written and has not took no lock.
+        let writing = self.writing.take().filter(|_| ended.wrote || !ended.committed);
+        if let Some((since, taker)) = writing {
             let held = since.elapsed();
             for (at, observation) in self.observations.iter_mut().enumerate().skip(taker) {
                 let mut locks = vec![Self::lock(LockMode::Reserved, held, at == taker)];

@@ -16,6 +16,7 @@ use crate::progress::Activity;
 use crate::rehearsal::{Destroyed, EmbeddedFacts, Rehearsal, RehearsalError};
 use crate::rollback::generate::ChangedTable;
 use crate::rollback::origin::Origin;
+use crate::rollback::prove::DownProof;
 use crate::rollback::sqlite::prove::{ProofCopy, ProofGround, Step, prove_each, write_and_prove};
 use crate::rollback::sqlite::{BACKUP, Input, generate};
 use crate::rollback::{Rollback, RollbackError};
@@ -56,7 +57,14 @@ pub(super) async fn prove(begun: &Begun<'_>, rehearsal: &mut Rehearsal) -> Resul
     }
     rehearsal.rollback = Some(proven.whole);
     rehearsal.rollbacks = proven.each;
+    let downs = prove::applied(rehearsal).iter().map(|migration| migration.down.as_ref().map(|_| not_run()));
+    rehearsal.downs = downs.collect();
     Ok(())
+}
+
+/// Of a hand-written down script.
+fn not_run() -> DownProof {
+    DownProof::not_run("down scripts are run on PostgreSQL alone".to_owned())
 }
 
 struct Proven {
@@ -268,7 +276,8 @@ async fn count_destroyed(copy: &Scratch, rehearsal: &mut Rehearsal) -> Result<()
             CatalogChange::RelationDropped { relation, name, kind: RelationKind::Table, replaced: false } => {
                 asked.push((*relation, name.clone(), None));
             }
-            CatalogChange::ColumnDropped { relation, table, column, .. } => {
+            // A view's columns hold nothing of their own.
+            CatalogChange::ColumnDropped { relation, table, column, .. } if rehearsal.is_table(*relation) => {
                 asked.push((*relation, table.clone(), Some(column.clone())));
             }
             _ => {}
