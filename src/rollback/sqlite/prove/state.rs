@@ -17,7 +17,7 @@ pub(super) struct State {
     rows: Fingerprints,
     /// Rows that refer to nothing, by table and the table they should refer to.
     orphans: BTreeMap<String, u64>,
-    /// What `integrity_check` complains of.
+    /// What `quick_check` complains of.
     integrity: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl State {
             proof.failures.push(told);
         }
         if self.integrity != back.integrity {
-            proof.failures.push("integrity_check says something else than before".to_owned());
+            proof.failures.push("quick_check says something else than before".to_owned());
         }
     }
 
@@ -97,8 +97,10 @@ fn orphans(connection: &Connection) -> Result<BTreeMap<String, u64>, ServerError
     Ok(found)
 }
 
+/// Indexes are SQLite's own to fill, and looking into each of them again at every step would take most of the proof's time:
+/// the measured run has the whole `integrity_check`.
 fn integrity(connection: &Connection) -> Result<Vec<String>, ServerError> {
-    let mut statement = connection.prepare("PRAGMA main.integrity_check")?;
+    let mut statement = connection.prepare("PRAGMA main.quick_check")?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
 }
