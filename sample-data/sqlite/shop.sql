@@ -114,7 +114,7 @@ INSERT INTO order_items (order_id, line_no, product_id, quantity, unit_price_cen
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60000), line (k) AS (VALUES (1), (2), (3))
 SELECT i, k, 1 + ((i * 13 + k * 7001) % 12000), 1 + ((i + k) % 4), 199 + (i * 31 % 20000)
 FROM n, line
-WHERE k <= 1 + (i % 3);
+WHERE k <= 1 + (i % 2);
 
 INSERT INTO payments
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 58000)
@@ -123,7 +123,7 @@ SELECT i, i, printf('%04d', 1 + (i * 7 % 40)), datetime('2026-01-05 08:10:00', (
 FROM n;
 
 INSERT INTO stock_movements
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 120000)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 30000)
 SELECT i, 1 + (i * 7919 % 12000), datetime('2026-01-05 06:00:00', (i * 100) || ' seconds'), 1 + (i % 20),
        'DN-' || (100000 + i * 17 % 90000)
 FROM n;
