@@ -92,6 +92,22 @@ fn a_database_in_use_is_rehearsed_whole_and_left_as_it_is() {
     }
 }
 
+#[test]
+fn foreign_keys_are_told_as_the_connection_begins() {
+    let shop = Shop::new("sqlite-keys", "delete");
+    shop.write("seatrial.toml", "[sqlite]\nforeign_keys = true\n");
+    shop.write("1.sql", "PRAGMA foreign_keys = OFF; CREATE TABLE more (a); PRAGMA foreign_keys = ON;");
+    let report = run(&mut shop.check(&["1.sql", "--format", "json"])).report();
+    assert_eq!(report["engine"]["settings"]["foreign_keys"], "on");
+    let seen: Vec<bool> = report["migrations"][0]["statements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|statement| statement["sqlite"]["foreign_keys"].as_bool().unwrap())
+        .collect();
+    assert_eq!(seen, [true, false, false]);
+}
+
 /// A statement that never ends.
 const ENDLESS: &str = "CREATE TABLE big AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                        SELECT i FROM n WHERE i % 1000000 = 0;";

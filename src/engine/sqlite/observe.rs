@@ -386,8 +386,7 @@ impl Watch for Observer {
         if let Some((since, taker)) = writing {
             let held = since.elapsed();
             for (at, observation) in self.observations.iter_mut().enumerate().skip(taker) {
-                let mut locks = vec![Self::lock(LockMode::Reserved, held, at == taker)];
-                std::mem::swap(&mut observation.locks, &mut locks);
+                observation.locks = vec![Self::lock(LockMode::Reserved, held, at == taker)];
             }
             let spilled = pages * page_size > CACHE;
             if let Some(last) = self.observations.last_mut() {

@@ -23,7 +23,7 @@ use crate::snapshot::sqlite::catalog::catalog;
 use crate::snapshot::sqlite::identity::Identities;
 use crate::workload::HotQuery;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Everything one run on one copy shows.
@@ -97,13 +97,14 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
     };
     let again = explain::capture_again(&looking, &schema, &queries, &work.options, &first.plans, stop)?;
     let saved = Saved::read(&looking)?;
-    let statistics_before = listed(&looking)?;
+    let statistics_before = statistics::listed(&looking)?;
     let tables_before = digest::statistics(&looking)?;
     drop(looking);
 
     let mut observer = Observer::new(schema.clone(), identities.clone(), first.sizes.clone(), work.activity.clone());
     let applied = apply(&work.target, &work.migrations, None, stop, &mut observer)?;
-    let foreign_keys = observer.observations.iter().rev().find_map(|each| each.embedded.as_ref());
+    // As the runner's connection begins: a migration may switch it off for itself, and on again.
+    let foreign_keys = observer.observations.iter().find_map(|each| each.embedded.as_ref());
     let foreign_keys = foreign_keys.map_or(work.target.foreign_keys.unwrap_or(false), |each| each.foreign_keys);
     settings.insert("foreign_keys".to_owned(), if foreign_keys { "on" } else { "off" }.to_owned());
 
@@ -113,7 +114,7 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
     observer.identities.follow(&observer.schema, &after);
     let mut numbers = observer.identities.rebuilt(&identities);
     let right_after = snapshot(&looking, &after, &mut numbers, &queries, &work, stop)?;
-    let statistics_after = listed(&looking)?;
+    let statistics_after = statistics::listed(&looking)?;
     let tables_after = digest::statistics(&looking)?;
     let checks_after = checks::run(&looking)?;
     drop(looking);
@@ -163,9 +164,4 @@ fn snapshot(
         sizes: sizes::read(connection, schema, numbers)?,
         plans: explain::capture(connection, schema, queries, &work.options, stop)?,
     })
-}
-
-/// Tables and indexes that have statistics.
-fn listed(connection: &Connection) -> Result<BTreeSet<(String, String)>, ServerError> {
-    statistics::listed(connection)
 }
