@@ -25,6 +25,7 @@ use render::Values;
 use sentence::Story;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use verdict::{Evidence, PlanVerdict, Samples, Thresholds, Verdict, judge};
 
 /// A capture together with what names meant at that moment.
@@ -34,17 +35,28 @@ pub struct Seen<'a> {
     pub capture: &'a PlanCapture,
     /// Indexes by definition, relations and columns by what they were called before.
     pub names: &'a Names,
+    /// Where its fingerprints are kept once somebody has asked for them.
+    known: Option<&'a OnceLock<Option<Fingerprints>>>,
 }
 
 impl<'a> Seen<'a> {
+    /// A capture and what names meant then.
+    pub fn new(capture: &'a PlanCapture, names: &'a Names) -> Self {
+        Self { capture, names, known: None }
+    }
+
     /// How the capture ended.
     pub fn captured(self) -> &'a Captured {
         &self.capture.captured
     }
 
     /// Fingerprints of its plan; `None` when the server refused the query.
-    pub fn fingerprints(self) -> Option<Fingerprints> {
-        self.captured().plan().map(|plan| Fingerprints::of(plan, self.names))
+    pub fn fingerprints(self) -> Option<Cow<'a, Fingerprints>> {
+        let of = || self.captured().plan().map(|plan| Fingerprints::of(plan, self.names));
+        match self.known {
+            Some(known) => known.get_or_init(of).as_ref().map(Cow::Borrowed),
+            None => of().map(Cow::Owned),
+        }
     }
 }
 
@@ -106,7 +118,7 @@ impl PlanSide {
 
 impl From<Seen<'_>> for PlanSide {
     fn from(seen: Seen<'_>) -> Self {
-        Self { captured: seen.captured().clone(), fingerprints: seen.fingerprints() }
+        Self { captured: seen.captured().clone(), fingerprints: seen.fingerprints().map(Cow::into_owned) }
     }
 }
 
@@ -176,7 +188,7 @@ pub fn compare_plans(
         let doubt = doubt(capture);
         let query = queries.get(key.query.as_str());
         let evidence = Evidence {
-            before: Seen { capture, names: &before.names },
+            before: before.find(key).unwrap_or_else(|| Seen::new(capture, &before.names)),
             again: again.find(key),
             right_after: right_after.as_ref().and_then(|captures| captures.find(key)),
             vacuumed: vacuumed.find(key),
@@ -232,7 +244,8 @@ impl SelfTest {
         for capture in &before.plans {
             let Some(other) = again.find(&capture.key) else { continue };
             test.captures += 1;
-            if !verdict::steady(Seen { capture, names: &first.names }, other, thresholds) {
+            let capture_before = first.find(&capture.key).unwrap_or_else(|| Seen::new(capture, &first.names));
+            if !verdict::steady(capture_before, other, thresholds) {
                 test.differing.push(capture.key.clone());
             }
         }
@@ -247,8 +260,11 @@ impl SelfTest {
 
 struct Captures<'a> {
     names: Cow<'a, Names>,
-    plans: BTreeMap<&'a PlanKey, &'a PlanCapture>,
+    plans: BTreeMap<&'a PlanKey, Kept<'a>>,
 }
+
+/// A capture, and its fingerprints once they are known.
+type Kept<'a> = (&'a PlanCapture, OnceLock<Option<Fingerprints>>);
 
 impl<'a> Captures<'a> {
     fn of(before: &Snapshot, snapshot: &'a Snapshot) -> Self {
@@ -262,12 +278,12 @@ impl<'a> Captures<'a> {
     }
 
     fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
-        self.plans.get(key).map(|capture| Seen { capture, names: &self.names })
+        self.plans.get(key).map(|(capture, known)| Seen { capture, names: &self.names, known: Some(known) })
     }
 }
 
-fn by_key(plans: &[PlanCapture]) -> BTreeMap<&PlanKey, &PlanCapture> {
-    plans.iter().map(|capture| (&capture.key, capture)).collect()
+fn by_key(plans: &[PlanCapture]) -> BTreeMap<&PlanKey, Kept<'_>> {
+    plans.iter().map(|capture| (&capture.key, (capture, OnceLock::new()))).collect()
 }
 
 fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> PlanDiff {
@@ -295,7 +311,7 @@ fn plan_diff(evidence: &Evidence<'_>, verdict: PlanVerdict, values: Values) -> P
 }
 
 fn shape(seen: Seen<'_>) -> Option<String> {
-    seen.fingerprints().map(|fingerprints| fingerprints.shape)
+    seen.fingerprints().map(|fingerprints| fingerprints.shape.clone())
 }
 
 /// Indexes used on one side only, else tables read differently, else tables that cost more blocks: qualified names.

@@ -132,7 +132,7 @@ fn turns(rehearsal: &Rehearsal, change: &PlanChange, steps: &[(usize, Vec<PlanCa
     let key = &change.diff.key;
     let stages = steps.iter().filter_map(|(statement, captures)| {
         let capture = captures.iter().find(|capture| capture.key == *key)?;
-        Some((*statement, Seen { capture, names: &names }))
+        Some((*statement, Seen::new(capture, &names)))
     });
     let stages: Vec<(usize, Seen<'_>)> = stages.collect();
     let Some((first, rest)) = stages.split_first() else { return Vec::new() };

@@ -12,6 +12,7 @@ pub use work::{Steps, Unit, Work};
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Whether a plan was made for given values or for any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +49,7 @@ pub struct PlanNode {
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryPlan {
     /// The top node.
-    pub root: PlanNode,
+    pub root: Arc<PlanNode>,
     /// `Settings`: planner settings that differ from the built-in defaults.
     pub settings: BTreeMap<String, String>,
 }
@@ -313,7 +314,7 @@ impl QueryPlan {
 
     /// A copy in which every literal of every expression is `?`: fit for artefacts.
     pub fn redacted(&self) -> QueryPlan {
-        QueryPlan { root: self.root.redacted(), settings: self.settings.clone() }
+        QueryPlan { root: Arc::new(self.root.redacted()), settings: self.settings.clone() }
     }
 }
 

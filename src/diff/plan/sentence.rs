@@ -120,7 +120,7 @@ fn above_the_tables(
     now: &BTreeMap<String, Access>,
 ) -> String {
     let (Some(old), Some(new)) = (before.captured().plan(), after.captured().plan()) else { return String::new() };
-    let shape = |seen: Seen<'_>| seen.fingerprints().map(|fingerprints| fingerprints.shape);
+    let shape = |seen: Seen<'_>| seen.fingerprints().map(|fingerprints| fingerprints.shape.clone());
     if shape(before) != shape(after) {
         return tree_change((old, before), (new, after))
             .unwrap_or_else(|| "Tables reached as before, the tree above them changed".to_owned());

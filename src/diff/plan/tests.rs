@@ -23,7 +23,7 @@ fn measured(text: &str, buffers: u64, temp_blocks: u64) -> PlanCapture {
 
 fn planned(text: &str, cost: f64) -> PlanCapture {
     let mut plan = plan(text);
-    plan.root.fields.insert("Total Cost".to_owned(), cost.into());
+    std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".to_owned(), cost.into());
     capture(Captured::Planned(plan))
 }
 
@@ -75,7 +75,7 @@ impl Case {
 
     fn judged(&self) -> PlanVerdict {
         let names = Names::default();
-        let seen = |capture| Seen { capture, names: &names };
+        let seen = |capture| Seen::new(capture, &names);
         let evidence = Evidence {
             before: seen(&self.before),
             again: self.again.as_ref().map(seen),
@@ -160,7 +160,7 @@ fn writes_are_judged_by_plan_and_cost_together() {
 fn a_read_is_never_judged_by_cost() {
     let dear = |text: &str| {
         let mut plan = plan(text);
-        plan.root.fields.insert("Total Cost".to_owned(), 1e9.into());
+        std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".to_owned(), 1e9.into());
         capture(Captured::Measured(plan, Work::blocks(200, 0)))
     };
     assert_eq!(Case::new(measured(INDEX, 200, 0), dear(INDEX)).verdict(), Verdict::Unchanged);
@@ -340,7 +340,7 @@ fn rendered(before: &str, after: &str, values: Values) -> String {
     };
     let names = Names::default();
     let (before, after) = (real(before), real(after));
-    render::render_diff(Seen { capture: &before, names: &names }, Seen { capture: &after, names: &names }, values)
+    render::render_diff(Seen::new(&before, &names), Seen::new(&after, &names), values)
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn values_are_shown_only_when_asked_for() {
 fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
     let names = Names::default();
     let objects = |before: &PlanCapture, after: &PlanCapture| {
-        changed_objects(Seen { capture: before, names: &names }, Seen { capture: after, names: &names })
+        changed_objects(Seen::new(before, &names), Seen::new(after, &names))
     };
     let (index, seq) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0));
     assert_eq!(objects(&index, &seq), ["public.orders_customer_id_idx"]);
@@ -421,7 +421,7 @@ fn the_objects_of_a_change_are_the_indexes_that_differ_else_the_tables() {
 fn the_statement_after_which_the_plan_is_another_one_is_its_cause() {
     let names = Names::default();
     let (index, seq, gone) = (measured(INDEX, 1, 0), measured(SEQ, 1, 0), refused("42703"));
-    let seen = |capture| Seen { capture, names: &names };
+    let seen = |capture| Seen::new(capture, &names);
     let stages = [(1, seen(&index)), (2, seen(&seq)), (3, seen(&seq)), (4, seen(&gone))];
     assert_eq!(causing_statements(seen(&index), &stages), [2, 4]);
     // Renamed, and found again under the old name: only what came after is to blame.

@@ -66,7 +66,7 @@ impl QueryPlan {
             1 => roots.remove(0),
             _ => several(roots),
         };
-        Ok(Self { root, settings })
+        Ok(Self { root: root.into(), settings })
     }
 
     /// As `EXPLAIN (FORMAT JSON)` would print it, without the outer list; reads back as the same value.

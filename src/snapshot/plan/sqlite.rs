@@ -11,6 +11,7 @@ use crate::snapshot::sqlite::catalog::MAIN;
 use resolve::Resolver;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Above all lines, as SQLite's shell shows them: loops inside loops stand one after the other.
 pub const ROOT: &str = "QUERY PLAN";
@@ -86,7 +87,7 @@ pub fn plan(lines: &[Line], sql: &str, schema: &Schema) -> QueryPlan {
     let resolver = Resolver::of(sql, schema, lines);
     let root =
         PlanNode { node_type: ROOT.to_owned(), fields: BTreeMap::new(), children: below(lines, 0, &[], &resolver) };
-    QueryPlan { root, settings: BTreeMap::new() }
+    QueryPlan { root: root.into(), settings: BTreeMap::new() }
 }
 
 /// Adds what an execution counted.
@@ -97,7 +98,7 @@ pub fn measured(mut plan: QueryPlan, steps: &Steps) -> QueryPlan {
         ("Sorts", steps.sorts),
         ("Automatic Index Rows", steps.automatic_indexes),
     ] {
-        plan.root.fields.insert(name.to_owned(), number.into());
+        Arc::make_mut(&mut plan.root).fields.insert(name.to_owned(), number.into());
     }
     plan
 }
