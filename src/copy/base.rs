@@ -27,6 +27,7 @@ use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary};
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
+use crate::engine::postgres::launch::confine;
 use crate::engine::postgres::server::cluster::{
     CopyError, copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes,
 };
@@ -288,12 +289,14 @@ impl Base {
         let wanted = Wanted::default();
         let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), run.clone());
         let counter = self.activity.count("copied", Unit::Bytes, Some(self.copied_bytes()?));
-        let copied = tokio::task::spawn_blocking(move || {
+        let copying = tokio::task::spawn_blocking(move || {
             let copied = copy_data_dir_unless(&given_up, &|bytes| counter.add(bytes), &from, &into);
             drop(run_goes_last);
             copied
-        })
-        .await;
+        });
+        // The first server's start asks for it, and both take their time.
+        let program = self.binaries.postgres();
+        let (copied, _) = tokio::join!(copying, confine::ability(&program));
         copied.unwrap_or_else(|stopped| {
             let error = std::io::Error::other(stopped);
             Err(CopyError::Io { from: data_dir, to: to.clone(), error })

@@ -300,7 +300,7 @@ impl Binaries {
 
     fn servers(request: &BinaryRequest) -> Vec<Self> {
         let mut servers: Vec<Self> = Vec::new();
-        for server in request.folders().iter().filter_map(|dir| Self::in_folder(dir).ok()) {
+        for server in each_at_once(&request.folders(), |dir| Self::in_folder(dir).ok()).into_iter().flatten() {
             if !servers.contains(&server) {
                 servers.push(server);
             }
@@ -330,7 +330,10 @@ impl Binaries {
     /// The tools of its own folder, else the nearest ones that are not older than it.
     fn with_tools(mut self, request: &BinaryRequest) -> Self {
         let tool = |name| tool_in(&self.dir, name).or_else(|| find_tool(request, name, self.major).ok());
-        (self.pg_dump, self.pg_restore) = (tool("pg_dump"), tool("pg_restore"));
+        let tools = each_at_once(&["pg_dump", "pg_restore"], |name| tool(name));
+        if let [pg_dump, pg_restore] = tools.as_slice() {
+            (self.pg_dump, self.pg_restore) = (pg_dump.clone(), pg_restore.clone());
+        }
         self
     }
 
@@ -388,6 +391,17 @@ fn tool_in(dir: &Path, name: &str) -> Option<ToolBinary> {
     }
     let (_, major) = version(&output_of(&path, "--version")?)?;
     Some(ToolBinary { path, major })
+}
+
+/// Asks each of them at the same time: most of it is waiting for programs to start.
+fn each_at_once<T: Sync, R: Send>(of: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = of.iter().map(|each| scope.spawn(|| ask(each))).collect();
+        let answer = |asked: std::thread::ScopedJoinHandle<'_, R>| {
+            asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        asked.into_iter().map(answer).collect()
+    })
 }
 
 /// What a program prints on standard output when called with one argument; `None` when it fails.

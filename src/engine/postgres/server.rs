@@ -37,7 +37,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(300);
 /// How long an immediate shutdown may take: the postmaster gives its children five seconds.
 const QUIT_LIMIT: Duration = Duration::from_secs(8);
 /// How often a starting server is asked whether it is ready.
-const ASK_AGAIN: Duration = Duration::from_millis(10);
+const ASK_AGAIN: Duration = Duration::from_millis(2);
 /// How much of a log is shown, in bytes and in lines: its end.
 const LOG_BYTES: u64 = 16 * 1024;
 const LOG_LINES: usize = 20;
