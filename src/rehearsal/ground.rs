@@ -1,6 +1,6 @@
 //! Copies for the proof: the same base, the same migrations, applied the same way.
 
-use super::{Ready, passes};
+use super::{Ready, Rehearsal, passes};
 use crate::copy::kept::Kept;
 use crate::copy::scratch::ScratchDatabase;
 use crate::engine::ServerError;
@@ -12,6 +12,7 @@ use crate::migration::{Migration, TransactionMode};
 use crate::progress::Activity;
 use crate::rollback::RollbackError;
 use crate::rollback::prove::{DownFailure, ProofCopy, ProofGround};
+use crate::snapshot::catalog::Catalog;
 use crate::snapshot::plan::PlanCapture;
 use crate::workload::HotQuery;
 
@@ -21,8 +22,18 @@ pub(super) struct Ground<'run> {
     pub migrations: &'run [Migration],
     /// The hot queries.
     pub queries: &'run [HotQuery],
+    /// What an untouched copy's schema is.
+    pub before: Option<&'run Catalog>,
     /// A copy that is there already and untouched, and its schema as pg_dump prints it.
     pub first: Option<(ScratchDatabase, String)>,
+}
+
+impl<'run> Ground<'run> {
+    /// Fresh copies for what was rehearsed.
+    pub(super) fn of(plan: &'run Ready<'run>, rehearsal: &'run Rehearsal) -> Self {
+        let before = rehearsal.before.as_ref().map(|before| &before.catalog);
+        Self { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, before, first: None }
+    }
 }
 
 /// One of them.
@@ -30,6 +41,7 @@ pub(super) struct GroundCopy<'run> {
     plan: &'run Ready<'run>,
     migrations: &'run [Migration],
     queries: &'run [HotQuery],
+    before: Option<&'run Catalog>,
     copy: ScratchDatabase,
     /// Its schema while it was untouched, where that is known.
     dump: Option<String>,
@@ -63,7 +75,8 @@ impl<'run> ProofGround for Ground<'run> {
             Some((copy, dump)) => (copy, Some(dump)),
             None => (self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?, None),
         };
-        Ok(GroundCopy { plan: self.plan, migrations: self.migrations, queries: self.queries, copy, dump })
+        let Self { plan, migrations, queries, before, .. } = *self;
+        Ok(GroundCopy { plan, migrations, queries, before, copy, dump })
     }
 }
 
@@ -122,6 +135,11 @@ impl ProofCopy for GroundCopy<'_> {
             Some(dump) => Ok(dump.clone()),
             None => untouched_schema(self.plan, &self.copy).await,
         }
+    }
+
+    fn untouched_catalog(&self) -> Option<Catalog> {
+        // On a server of others there may have been other roles when the measured copy was read.
+        self.before.filter(|_| self.plan.base.is_private()).cloned()
     }
 
     fn kept(&self) -> Kept {

@@ -13,6 +13,7 @@ use crate::engine::postgres::settle;
 use crate::engine::postgres::statistics::SavedStatistics;
 use crate::engine::postgres::violators::Counter;
 use crate::engine::postgres::{catalog, facts};
+use crate::observation::Observation;
 use crate::observation::lock::LockMode;
 use crate::progress::{Activity, Unit};
 use crate::snapshot::catalog::Catalog;
@@ -68,8 +69,11 @@ pub(super) async fn measure(
     rehearsal.applied = applied.migrations;
     command::held_by_the_program(&mut rehearsal.observations, &plan.open_ms);
 
-    let right_after = snapshot(plan, &copy, &mut superuser, rehearsal).await?;
-    let touched = touched(rehearsal, &right_after.catalog);
+    let catalog = catalog::read(&mut superuser).await?;
+    let touched = touched(rehearsal, &catalog);
+    let right_after = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
+    // VACUUM and statistics leave the schema as it is.
+    let catalog = right_after.catalog.clone();
     rehearsal.right_after = Some(right_after);
     settle::vacuum(&mut superuser, &touched).await?;
     if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
@@ -78,7 +82,7 @@ pub(super) async fn measure(
         rehearsal.vacuumed = captures;
         rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
     }
-    rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, rehearsal).await?);
+    rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?);
     let later = settle::autovacuumed(&mut superuser).await?;
     rehearsal.disturbed = later.difference(&vacuumed).map(|(table, _)| table.clone()).collect();
     superuser.close().await;
@@ -115,15 +119,22 @@ async fn snapshot_twice(
     Ok((Snapshot { catalog, sizes, plans }, again))
 }
 
-/// Everything there is to see now. Hot queries that nothing was done to are planned and not run.
+/// Everything there is to see now, the schema being known, and the tables that may have another size than before. Hot queries
+/// that nothing was done to are planned and not run.
 async fn snapshot(
     plan: &Ready<'_>,
     copy: &ScratchDatabase,
     superuser: &mut Session,
     rehearsal: &Rehearsal,
+    (catalog, touched): (Catalog, &BTreeSet<Oid>),
 ) -> Result<Snapshot, ServerError> {
-    let catalog = catalog::read(superuser).await?;
-    let sizes = catalog::read_sizes(superuser).await?;
+    let sizes = match &rehearsal.before {
+        // What commits on its way was seen from outside alone: it may have done more than was seen.
+        Some(before) if rehearsal.observations.iter().all(seen_whole) => {
+            catalog::read_sizes_since(superuser, touched, &before.sizes).await?
+        }
+        _ => catalog::read_sizes(superuser).await?,
+    };
     let baseline = rehearsal
         .before
         .as_ref()
@@ -174,14 +185,19 @@ fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
         let rebuilt = observation.indexes_built.iter().filter(|work| !work.created_in_run);
         let work = [&observation.rewritten, &observation.changed, &observation.inserted, &observation.deleted];
         tables.extend(work.into_iter().flatten().chain(rebuilt).map(|work| work.heap));
-        // What commits on its way was seen from outside alone: it may have done more than was seen.
-        if observation.committed_within || observation.locks.iter().any(|lock| !lock.exact) {
+        // It may have done more than was seen.
+        if !seen_whole(observation) {
             let locked = observation.locks.iter().filter(|lock| lock.mode >= LockMode::RowExclusive);
             tables.extend(locked.map(|lock| lock.relation));
         }
     }
     let within = now.relations.values().filter(|relation| now.is_within(relation.oid, &tables));
     within.map(|relation| RelationName::new(&relation.schema, &relation.name)).collect()
+}
+
+/// Whether nothing of a statement can have escaped those who watched: what commits on its way is seen from outside alone.
+fn seen_whole(observation: &Observation) -> bool {
+    !observation.committed_within && observation.locks.iter().all(|lock| lock.exact)
 }
 
 /// Tables the migration may have changed: whatever it locked more than a reader would.

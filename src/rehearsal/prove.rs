@@ -52,12 +52,7 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
         touched: written_tables(rehearsal, &all, &before.catalog),
     };
-    let mut ground = Ground {
-        plan,
-        migrations: &rehearsal.migrations,
-        queries: &rehearsal.queries,
-        first: Some((copy, dump.clone())),
-    };
+    let mut ground = Ground { first: Some((copy, dump.clone())), ..Ground::of(plan, rehearsal) };
     // Statements and casts are trusted until the copy shows otherwise.
     let trust = Trust::all(&volatile);
     let proven = write_and_prove(&mut ground, &options, &before.catalog, trust, write).await?;
@@ -103,7 +98,7 @@ async fn downs(plan: &Ready<'_>, rehearsal: &Rehearsal) -> Result<Vec<Option<Dow
         step
     };
     let scripts: Vec<bool> = applied.iter().map(|migration| migration.down.is_some()).collect();
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
+    let mut ground = Ground::of(plan, rehearsal);
     Ok(prove_downs(&mut ground, &scripts, tell).await?)
 }
 
@@ -156,7 +151,7 @@ async fn each(
         return Ok(Vec::new());
     }
     plan.progress.say("each migration by itself …");
-    let mut ground = Ground { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, first: None };
+    let mut ground = Ground::of(plan, rehearsal);
     Ok(prove_each(&mut ground, applied, saves, trust, tell).await?)
 }
 

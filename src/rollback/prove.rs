@@ -11,6 +11,7 @@ use crate::engine::postgres::session::Session;
 use crate::engine::postgres::session::quote_literal;
 use crate::migration::script::split;
 use crate::report::redact::Redactor;
+use crate::snapshot::catalog::Catalog;
 use crate::snapshot::plan::PlanCapture;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -61,6 +62,10 @@ pub trait ProofCopy: Sized {
     /// The same of a copy nothing was done to yet.
     fn untouched_dump(&self) -> impl Future<Output = Result<String, RollbackError>> {
         self.dump()
+    }
+    /// Its schema while nothing was done to it, where somebody has read that of a copy like it.
+    fn untouched_catalog(&self) -> Option<Catalog> {
+        None
     }
     /// What copies like this one answered while nothing was done to them. Nothing where they are not all alike.
     fn kept(&self) -> Kept {
@@ -162,6 +167,8 @@ async fn steps<C: ProofCopy>(
         let (states, touched) = ((&before, &back), options.touched.as_ref());
         proof.plans = Some(plans::after(copy, &mut reader.superuser, &planned, states, touched).await?);
     }
+    // As large as a schema is, and compared.
+    drop((before, back));
     // As people would: a migration that alters every table it finds has altered the backup as well.
     clean_up(reader, scripts, proof).await?;
     reader.superuser.execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", catalog::WITNESS_SCHEMA)).await?;

@@ -16,7 +16,7 @@ use crate::engine::ServerError;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::{Oid, RelationSize};
 use cursor::Cursor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `prepare.sql` saves into; one migration's own backup has its version behind it.
 pub const BACKUP_SCHEMA: &str = "seatrial_backup";
@@ -91,24 +91,57 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
 /// # Errors
 /// Whatever the server says.
 pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
+    sizes(session, "true", &BTreeMap::new()).await
+}
+
+/// The same where only these tables, and their indexes, may have another size than they had `before`: asking for a size
+/// looks at a dozen files.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn read_sizes_since(
+    session: &mut Session,
+    tables: &BTreeSet<Oid>,
+    before: &BTreeMap<Oid, RelationSize>,
+) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
+    let tables: Vec<String> = tables.iter().map(Oid::to_string).collect();
+    let asked = format!("coalesce(i.indrelid, c.oid) = ANY ('{{{}}}'::pg_catalog.oid[])", tables.join(","));
+    sizes(session, &asked, before).await
+}
+
+/// Sizes of relations for which `asked` holds; others have the one of `before`, if they had one.
+async fn sizes(
+    session: &mut Session,
+    asked: &str,
+    before: &BTreeMap<Oid, RelationSize>,
+) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
+    let known: Vec<String> = before.keys().map(Oid::to_string).collect();
+    let known = format!("c.oid = ANY ('{{{}}}'::pg_catalog.oid[])", known.join(","));
     let rows = session
         .query(&format!(
-            "SELECT c.oid, pg_relation_size(c.oid), pg_table_size(c.oid), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
-             c.reltuples, c.relallvisible FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
-             ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm', 'i') AND {USER_SCHEMA}"
+            "WITH asked AS MATERIALIZED (SELECT c.oid, c.relkind, c.reltuples, c.relallvisible, \
+             CASE WHEN {asked} OR NOT {known} THEN pg_relation_size(c.oid) END AS bytes \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid WHERE c.relkind IN ('r', 'm', 'i') AND {USER_SCHEMA}) \
+             SELECT oid, bytes, CASE WHEN bytes IS NULL OR relkind = 'i' THEN bytes ELSE pg_table_size(oid) END, \
+             bytes / current_setting('block_size')::bigint, reltuples, relallvisible FROM asked"
         ))
         .await?;
     let mut sizes = BTreeMap::new();
     for row in &rows.rows {
         let mut cursor = Cursor::new(row);
         let oid = cursor.number()?;
-        let (bytes, table_bytes, blocks) = (cursor.number()?, cursor.number()?, cursor.number()?);
+        let measured = (cursor.optional_number()?, cursor.optional_number()?, cursor.optional_number()?);
         let tuples = cursor.number::<f64>()?;
         let all_visible = cursor.number()?;
-        sizes.insert(
-            oid,
-            RelationSize { bytes, table_bytes, blocks, rows: (tuples >= 0.0).then_some(tuples), all_visible },
-        );
+        let (bytes, table_bytes, blocks) = match (measured, before.get(&oid)) {
+            ((Some(bytes), Some(table_bytes), Some(blocks)), _) => (bytes, table_bytes, blocks),
+            (_, Some(before)) => (before.bytes, before.table_bytes, before.blocks),
+            // Dropped since the rows above were read.
+            (_, None) => continue,
+        };
+        let rows = (tuples >= 0.0).then_some(tuples);
+        sizes.insert(oid, RelationSize { bytes, table_bytes, blocks, rows, all_visible });
     }
     Ok(sizes)
 }

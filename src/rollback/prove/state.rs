@@ -68,7 +68,10 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
     pub(super) async fn untouched(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
         let kept = self.copy.kept();
         let (dump, read) = tokio::join!(self.copy.untouched_dump(), async {
-            let (catalog, net) = self.catalogs(&kept).await?;
+            let (catalog, net) = match self.copy.untouched_catalog() {
+                Some(known) => (known, self.net.read(&kept).await?),
+                None => self.catalogs(&kept).await?,
+            };
             let rows = fingerprint::values(&mut self.superuser, &catalog, tables, &kept).await?;
             Ok::<_, ServerError>((catalog, net, rows))
         });
