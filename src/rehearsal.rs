@@ -134,12 +134,12 @@ pub enum RehearsalError {
     #[error(transparent)]
     Rollback(#[from] crate::rollback::RollbackError),
     /// What ran on the measured copy does not on another.
-    #[error("statement {statement} ran on the measured copy and fails on another one (SQLSTATE {sqlstate})")]
+    #[error("statement {statement} ran on the measured copy and fails on another one ({code})")]
     NotAgain {
         /// Its index.
         statement: usize,
-        /// What the server said, in five characters.
-        sqlstate: String,
+        /// The engine's own code of what it said ([`ServerError::code`]).
+        code: String,
     },
     /// Not even the first pass fits.
     #[error(
