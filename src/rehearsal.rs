@@ -43,7 +43,7 @@ pub(crate) mod writes;
 
 pub use course::Course;
 pub use engine::{Engine, Passes};
-pub use parts::{Cause, Destroyed, EmbeddedFacts, IndexEntry, Pass, PlanChange, SourceFacts};
+pub use parts::{BEFORE_ITS_BASE, Cause, Destroyed, EmbeddedFacts, IndexEntry, Pass, PlanChange, SourceFacts};
 pub(crate) use ready::Ready;
 
 use crate::copy::base::Base;
