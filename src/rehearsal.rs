@@ -43,7 +43,7 @@ pub(crate) mod writes;
 
 pub use course::Course;
 pub use engine::{Engine, Passes};
-pub use parts::{Cause, Destroyed, EmbeddedFacts, IndexEntry, Pass, PlanChange, SourceFacts};
+pub use parts::{BEFORE_ITS_BASE, Cause, Destroyed, EmbeddedFacts, IndexEntry, Pass, PlanChange, SourceFacts};
 pub(crate) use ready::Ready;
 
 use crate::copy::base::Base;
@@ -134,12 +134,12 @@ pub enum RehearsalError {
     #[error(transparent)]
     Rollback(#[from] crate::rollback::RollbackError),
     /// What ran on the measured copy does not on another.
-    #[error("statement {statement} ran on the measured copy and fails on another one (SQLSTATE {sqlstate})")]
+    #[error("statement {statement} ran on the measured copy and fails on another one ({code})")]
     NotAgain {
         /// Its index.
         statement: usize,
-        /// What the server said, in five characters.
-        sqlstate: String,
+        /// The engine's own code of what it said ([`ServerError::code`]).
+        code: String,
     },
     /// Not even the first pass fits.
     #[error(

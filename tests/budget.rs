@@ -166,6 +166,9 @@ fn the_restore_is_within_the_budget_of_time() {
     for pass in ["measure", "prove", "attribute"] {
         assert_eq!(reason(&ran.report(), pass), "the budget of time (--max-time) is spent");
     }
+    // What it was about is known all the same.
+    let source = &ran.report()["source"];
+    assert_eq!((&source["kind"], &source["rows"]), (&"dump".into(), &serde_json::Value::Null), "{source}");
     assert_eq!(left_behind(&place.state), Vec::<String>::new());
 }
 

@@ -6,7 +6,7 @@ use crate::diff::plan::PlanSide;
 use crate::diff::plan::gate::Missed;
 use crate::diff::plan::verdict::{Lasts, PlanConfidence, Verdict};
 use crate::rehearsal::{PlanChange, Rehearsal, foreign, story};
-use crate::snapshot::plan::Unit;
+use crate::snapshot::plan::{Unit, sqlite};
 use serde_json::{Value, json};
 
 /// What this file finds.
@@ -236,6 +236,10 @@ fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
     let advice = match *kind {
         TRANSIENT => &transient_advice(change),
         UNSTABLE => "look at the plan diff; a clearer index or extended statistics take a plan off the edge",
+        PREDICTED if of_sqlite(change) => {
+            "look at how the source plans it (EXPLAIN QUERY PLAN) and what the migration takes from that plan; a copy of the \
+             database file itself says more"
+        }
         PREDICTED => {
             "look at how the source plans it (EXPLAIN) and what the migration takes from that plan; a copy with the \
              source's own statistics (a data directory, or a dump with --statistics) says more"
@@ -244,6 +248,7 @@ fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
         QUERY_BROKEN => {
             "change the application first, or keep the old name alive (a view, a generated column) until it is"
         }
+        SLOWER_SAME_PLAN if of_sqlite(change) => "look at what grew: it steps over more rows, or does more with each",
         SLOWER_SAME_PLAN if reads_a_cause(change) => "look at what grew: bloat goes with VACUUM, wider rows stay",
         SLOWER_SAME_PLAN => {
             "its plan is the same and what it reads itself was left alone: look at the functions it calls, and at what they read"
@@ -280,6 +285,11 @@ fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
         "statements": change.cause.statements,
         "note": diff.verdict.note,
     }))
+}
+
+/// Whether SQLite planned it: its steps know no bloat, its databases no functions.
+fn of_sqlite(change: &PlanChange) -> bool {
+    change.diff.before.captured.plan().is_some_and(|plan| plan.root.node_type == sqlite::ROOT)
 }
 
 /// Whether the causes are among the tables and indexes the query itself reads.
@@ -365,6 +375,24 @@ mod tests {
         };
         assert_eq!(severity(1_000_000), [(SLOWER_SAME_PLAN.id, Severity::Warning)]);
         assert_eq!(severity(2_600_000), [(SLOWER_SAME_PLAN.id, Severity::Error)]);
+    }
+
+    #[test]
+    fn advice_on_sqlite_speaks_of_what_sqlite_has() {
+        let plan = sqlite::plan(&[], "SELECT 1", &crate::snapshot::sqlite::Schema::default());
+        let key = PlanKey { query: "q".to_owned(), parameter_set: String::new(), mode: PlanMode::Custom };
+        let plans = vec![PlanCapture { key, captured: Captured::Planned(plan) }];
+        let snapshot = Snapshot { catalog: Catalog::default(), sizes: BTreeMap::new(), plans };
+        let moments = Moments { settled: Some(&snapshot), ..Moments::between(&snapshot, &snapshot) };
+        let (query, limits) = (HotQuery::bare("q", "SELECT 1"), verdict::Thresholds::default());
+        let diffs =
+            compare_plans(moments, std::slice::from_ref(&query), &limits, Values::Redacted, |_| Doubt::default());
+        let change = PlanChange { diff: diffs[0].clone(), cause: Default::default() };
+        for kind in [&PREDICTED, &SLOWER_SAME_PLAN] {
+            let advice = finding(kind, &change).advice;
+            let foreign = ["VACUUM", "--statistics", "data directory", "functions"];
+            assert!(foreign.iter().all(|word| !advice.contains(word)), "{advice}");
+        }
     }
 
     #[test]

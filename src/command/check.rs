@@ -316,6 +316,7 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
     let deadline = settings.max_time.map(|budget| Instant::now() + budget);
     let mut rehearsal = Rehearsal::new(Redactor { show_values: settings.show_values }, queries);
     rehearsal.query_notes.extend(passed_over.iter().map(|each| format!("left out: {each}")));
+    rehearsal.source = Some(named(source.as_ref(), &settings.copies));
     let activity = Activity::default();
     let elsewhere = Elsewhere::default();
     let work = async {
@@ -420,6 +421,18 @@ pub(super) fn migrations(settings: &Settings) -> Result<Vec<PathBuf>, Stop> {
             settings.root.display()
         ))),
     }
+}
+
+/// What is known of the source from its name alone.
+fn named(source: Option<&DataSource>, copies: &Provider) -> SourceFacts {
+    let of = |kind: &str| SourceKind::from_name(kind).unwrap_or(SourceKind::Dump);
+    let (kind, name) = match (copies, source) {
+        (Provider::Clones(_), _) => (SourceKind::Clone, "clones".to_owned()),
+        (_, Some(DataSource::Postgres(source))) => (of(source.kind()), source.name()),
+        (_, Some(DataSource::Sqlite(source))) => (source.kind(), source.name()),
+        (_, None) => (SourceKind::Empty, String::new()),
+    };
+    SourceFacts::before_its_base(kind, name)
 }
 
 fn facts(source: Option<&Source>, base: &Base, copies: &Provider, said: Option<Grade>) -> SourceFacts {

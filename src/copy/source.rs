@@ -63,7 +63,7 @@ pub enum SourceError {
     )]
     Terminal,
     /// Nothing is there.
-    #[error("source {path} does not exist: give the path of a dump or of a data directory, a postgres:// URL, or `empty`", path = path.display())]
+    #[error("source {path} does not exist: give the path of a dump, of a data directory or of an SQLite database, a postgres:// URL, or `empty`", path = path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,

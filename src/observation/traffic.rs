@@ -16,7 +16,7 @@ pub struct Call {
     pub due_ms: f64,
     /// When its answer was there.
     pub answered_ms: f64,
-    /// SQLSTATE of the server's refusal.
+    /// SQLSTATE of the server's refusal, or SQLite's own name of it.
     pub refused: Option<String>,
 }
 

@@ -48,7 +48,7 @@ pub fn unknown(rehearsal: &Rehearsal) -> Vec<Unknown> {
     if slower_unknown(rehearsal) {
         let mut unknown = say("slower", missing(PassName::Measure), "let the measure pass come to its end");
         if rehearsal.queries.is_empty() {
-            unknown.advice = "register hot queries and pass them with --queries";
+            unknown.advice = "see config/no-hot-queries";
             "no hot queries are registered".clone_into(&mut unknown.reason);
             unknown.crashed = false;
         } else if rehearsal.ran(PassName::Measure) {

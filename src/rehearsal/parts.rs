@@ -25,6 +25,9 @@ pub struct Pass {
     pub duration_ms: f64,
 }
 
+/// What is known of data of which there is no base yet.
+pub const BEFORE_ITS_BASE: &str = "the run ended before the source was restored";
+
 /// Where the data came from, for the report.
 #[derive(Debug, Clone)]
 pub struct SourceFacts {
@@ -44,6 +47,23 @@ pub struct SourceFacts {
     pub fidelity_notes: Vec<String>,
     /// What could not be restored.
     pub restore_warnings: Vec<String>,
+}
+
+impl SourceFacts {
+    /// What is known before there is a base of it: a run that ends there still says what it was about.
+    pub fn before_its_base(kind: SourceKind, name: String) -> Self {
+        Self {
+            kind,
+            name,
+            rows: None,
+            bytes: None,
+            taken_at: None,
+            // No grade is better than what is known.
+            fidelity: Fidelity::SchemaOnly,
+            fidelity_notes: vec![BEFORE_ITS_BASE.to_owned()],
+            restore_warnings: Vec::new(),
+        }
+    }
 }
 
 /// Statements and objects that made a plan change.

@@ -209,8 +209,7 @@ async fn run(
     if let Some(failure) = &applied.failure
         && !as_at_first(rehearsal, failure)
     {
-        let sqlstate = failure.error.sqlstate.clone();
-        return Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate });
+        return Err(RehearsalError::NotAgain { statement: failure.statement, code: failure.error.code() });
     }
     Ok(rest(migrations, applied.migrations))
 }

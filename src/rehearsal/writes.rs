@@ -74,9 +74,7 @@ pub(super) async fn migrate(copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Re
 pub(super) async fn apply_again(copy: &ScratchDatabase, rehearsal: &Rehearsal) -> Result<(), RehearsalError> {
     let applied = apply(&copy.target, &rehearsal.migrations, None, &mut Unwatched).await?;
     match applied.failure {
-        Some(failure) => {
-            Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate: failure.error.sqlstate })
-        }
+        Some(failure) => Err(RehearsalError::NotAgain { statement: failure.statement, code: failure.error.code() }),
         None => Ok(()),
     }
 }

@@ -258,7 +258,7 @@ fn source(rehearsal: &Rehearsal) -> v1::Source {
             bytes: None,
             taken_at: None,
             fidelity: v1::Fidelity::SchemaOnly,
-            fidelity_notes: vec!["the run ended before the source was restored".to_owned()],
+            fidelity_notes: vec![crate::rehearsal::BEFORE_ITS_BASE.to_owned()],
             restore_warnings: Vec::new(),
         },
     }

@@ -378,7 +378,8 @@ pub fn rehearsed(report: &Report) -> String {
         number => format!("{} rehearsed", human::plural(number, "migration")),
     };
     let (on, time) = (source(report.source.kind), human::duration(report.duration_ms));
-    format!("{pending} on {on} with {} {} in {time}", engine(report), report.engine.version)
+    let engine = format!("{} {}", engine(report), report.engine.version);
+    format!("{pending} on {on} with {} in {time}", engine.trim_end())
 }
 
 fn source(kind: SourceKind) -> &'static str {
@@ -517,7 +518,11 @@ pub fn assumptions(report: &Report) -> Vec<(&'static str, String)> {
     out.extend(
         report.notes.iter().enumerate().map(|(at, note)| (if at == 0 { "Migrations" } else { "" }, note.clone())),
     );
-    let mut facts = vec![format!("{}, {}", words(data.kind.name()), fidelity(data.fidelity))];
+    let mut facts = vec![words(data.kind.name())];
+    // Of a source that was not restored nothing is known but its kind; it has rows all the same.
+    if data.rows.is_some() || data.bytes.is_some() || data.fidelity != Fidelity::SchemaOnly {
+        facts.push(fidelity(data.fidelity).to_owned());
+    }
     facts.extend(data.rows.map(|rows| format!("{} rows", human::count(rows))));
     facts.extend(data.bytes.map(human::bytes));
     facts.extend(data.taken_at.as_ref().map(|at| format!("taken {at}")));

@@ -76,7 +76,7 @@ async fn remarks(
             remarks.extend(of_plans(query, &captures));
             if let Some(each) = undrawn.iter().find(|each| each.query == query.name) {
                 let text = format!(
-                    "no values are given and none can be drawn, so its generic plan alone is judged: {}",
+                    "has no values, and none can be drawn, so that its generic plan alone is judged: {}",
                     each.reason
                 );
                 remarks.push(remark(query, false, text));

@@ -23,7 +23,7 @@ pub enum SqliteSource {
     Empty,
 }
 
-/// How a dump of the sqlite3 shell begins, and no dump of PostgreSQL.
+/// How a dump of the sqlite3 shell begins, behind comments somebody put before it, and no dump of PostgreSQL.
 const DUMP: &[u8] = b"PRAGMA foreign_keys=OFF;";
 
 impl SqliteSource {
@@ -83,7 +83,7 @@ impl SqliteSource {
             }
             None => head,
         };
-        let is_dump = text.trim_ascii_start().starts_with(DUMP);
+        let is_dump = behind_comments(&text).starts_with(DUMP);
         if !asked {
             return Ok(is_dump.then(|| Self::Script { path: path.to_owned(), packing }));
         }
@@ -114,6 +114,22 @@ impl SqliteSource {
     }
 }
 
+/// The text from its first statement on; nothing where a comment does not end in it.
+fn behind_comments(mut text: &[u8]) -> &[u8] {
+    loop {
+        text = text.trim_ascii_start();
+        let end: &[u8] = match text {
+            [b'-', b'-', ..] => b"\n",
+            [b'/', b'*', ..] => b"*/",
+            _ => return text,
+        };
+        // `/*/` does not end the comment it begins.
+        let rest = text.get(2..).unwrap_or_default();
+        let at = rest.windows(end.len()).position(|part| part == end);
+        text = at.and_then(|at| rest.get(at + end.len()..)).unwrap_or_default();
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -131,12 +147,18 @@ mod tests {
         let database = file("app.db", b"SQLite format 3\0...");
         let dump = file("app.sql", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
         let plain = file("plain.sql", b"CREATE TABLE t (a);");
+        let told = file("told.sql", b"-- Made by hand.\n\n/* PRAGMA; */ -- twice\nPRAGMA foreign_keys=OFF;\n");
+        for not in [&b"-- PRAGMA foreign_keys=OFF;"[..], b"/* PRAGMA foreign_keys=OFF;", b"/*/PRAGMA foreign_keys=OFF;"]
+        {
+            assert_eq!(parse(&file("not.sql", not), None).unwrap(), None);
+        }
         let other = file("app.bin", b"\x7fELF\0\0");
         let (sqlite, postgresql) = (Some(EngineName::Sqlite), Some(EngineName::Postgresql));
         assert_eq!(parse(&database, None).unwrap(), Some(SqliteSource::File(database.clone().into())));
         assert_eq!(parse(&format!("sqlite:{database}"), None).unwrap(), parse(&database, sqlite).unwrap());
         assert_eq!(parse(&format!("sqlite://{database}?mode=ro"), None).unwrap(), parse(&database, None).unwrap());
         assert!(matches!(parse(&dump, None).unwrap(), Some(SqliteSource::Script { packing: None, .. })));
+        assert!(matches!(parse(&told, None).unwrap(), Some(SqliteSource::Script { packing: None, .. })));
         assert_eq!(parse(&plain, None).unwrap(), None);
         assert!(matches!(parse(&plain, sqlite).unwrap(), Some(SqliteSource::Script { .. })));
         assert_eq!(parse("empty", None).unwrap(), None);

@@ -108,7 +108,9 @@ impl Seen {
     /// What the journal mode has to do with it, for people.
     pub fn about_the_journal(&self) -> String {
         if self.journal_mode == "wal" {
-            "in WAL mode: readers go on beside whoever writes, and a second writer waits".to_owned()
+            "in WAL mode: readers go on beside whoever writes, and a second writer waits; with a rollback journal readers would \
+             wait while a transaction is written to the file"
+                .to_owned()
         } else {
             format!(
                 "in journal mode {}: readers wait while a transaction is written to the file, and a second writer waits; in WAL \

@@ -42,8 +42,8 @@ async fn one(
     let stop_after = matches!(stopped, Stopped::Behind(_)).then(|| stopped.statement());
     let first = run(&target, &rehearsal.migrations, stop_after).await?;
     if let Some(failure) = first.failure.filter(|failure| !as_at_first(rehearsal, failure)) {
-        let sqlstate = failure.error.code();
-        return Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate });
+        let code = failure.error.code();
+        return Err(RehearsalError::NotAgain { statement: failure.statement, code });
     }
     let mut pending = rest(&rehearsal.migrations, first.migrations);
     let mut retry = Retry { stopped, met: Vec::new(), end: End::Stuck };
@@ -112,8 +112,8 @@ impl Reached {
             let copy = begun.fresh().await?;
             let target = begun.target(&copy);
             if let Some(failure) = run(&target, &rehearsal.migrations, None).await?.failure {
-                let sqlstate = failure.error.code();
-                return Err(RehearsalError::NotAgain { statement: failure.statement, sqlstate });
+                let code = failure.error.code();
+                return Err(RehearsalError::NotAgain { statement: failure.statement, code });
             }
             both.push(Self::read(&target, history).await?);
         }

@@ -64,6 +64,7 @@ pub(super) fn broken_off(rehearsal: &Rehearsal) -> Vec<v1::BrokenOff> {
         pass,
         statement: *statement,
         sqlstate: error.sqlstate.clone(),
+        code: error.result_code.map(str::to_owned),
         error: tellable(rehearsal, *statement, error),
     });
     told.collect()
@@ -87,6 +88,7 @@ pub(super) fn retries(rehearsal: &Rehearsal) -> Vec<v1::Retry> {
             .map(|met| v1::Met {
                 statement: met.statement,
                 sqlstate: met.error.sqlstate.clone(),
+                code: met.error.result_code.map(str::to_owned),
                 error: tellable(rehearsal, met.statement, &met.error),
                 sql: met.mend.clone(),
             })

@@ -3,7 +3,7 @@
 use super::text::{Block, prose};
 use super::{RenderOptions, budget, more, view, written};
 use crate::report::v1::Report;
-use crate::report::view::paged::{psql, shell_word};
+use crate::report::view::paged::{running, shell_word};
 use askama::Template;
 
 #[derive(Template)]
@@ -66,7 +66,7 @@ fn commands(report: &Report, out_dir: Option<&str>) -> Vec<(&'static str, String
             format!("seatrial report {} --format html=report.html\n", shell_word(&format!("{folder}/report.json"))),
         ),
     ];
-    let psql = |script: &str| format!("{}\n", psql(script, out_dir));
+    let run = |script: &str| format!("{}\n", running(report.engine.name, script, out_dir));
     let purposes = [
         ("prepare.sql", "Save what the migration destroys, before it"),
         ("rollback.sql", "Roll back"),
@@ -74,7 +74,7 @@ fn commands(report: &Report, out_dir: Option<&str>) -> Vec<(&'static str, String
     ];
     for (name, _) in report.rollback.scripts.files() {
         let purpose = purposes.iter().find(|(known, _)| *known == name).map(|(_, purpose)| *purpose);
-        commands.extend(purpose.map(|purpose| (purpose, psql(name))));
+        commands.extend(purpose.map(|purpose| (purpose, run(name))));
     }
     commands
 }

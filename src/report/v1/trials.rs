@@ -19,7 +19,7 @@ pub struct Felt {
     pub relation: Option<String>,
     /// Calls from the migration's first statement on.
     pub calls: u64,
-    /// Refused ones of these, by SQLSTATE.
+    /// Refused ones of these, by SQLSTATE, or by SQLite's own name of its result code.
     pub refused: BTreeMap<String, u64>,
     /// When the migration began, in milliseconds since the calls did.
     pub began_ms: f64,
@@ -47,8 +47,11 @@ pub struct BrokenOff {
     pub pass: PassName,
     /// [`super::Statement::index`] of the statement that failed.
     pub statement: usize,
-    /// The server's code.
+    /// The server's code; on SQLite that of the same trouble.
     pub sqlstate: String,
+    /// SQLite's own name of its result code.
+    #[serde(default)]
+    pub code: Option<String>,
     /// Its words, without values of user data.
     pub error: String,
 }
@@ -72,8 +75,11 @@ pub struct Retry {
 pub struct Met {
     /// [`super::Statement::index`].
     pub statement: usize,
-    /// The server's code.
+    /// The server's code; on SQLite that of the same trouble.
     pub sqlstate: String,
+    /// SQLite's own name of its result code.
+    #[serde(default)]
+    pub code: Option<String>,
     /// Its words, without values of user data.
     pub error: String,
     /// The statement in other words, with which the next run was tried; empty where none are known.

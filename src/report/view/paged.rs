@@ -228,7 +228,11 @@ fn undo(report: &Report, out_dir: Option<&str>) -> Undo {
     if works && out_dir.is_none() {
         text.push_str("; rollback.sql stands in report.json, and --out DIR writes it");
     }
-    Undo { tone: rollback.verdict.into(), command: works.then(|| psql("rollback.sql", out_dir)), text }
+    Undo {
+        tone: rollback.verdict.into(),
+        command: works.then(|| running(report.engine.name, "rollback.sql", out_dir)),
+        text,
+    }
 }
 
 /// Whether a script has more than comments.
@@ -251,12 +255,17 @@ fn extent(report: &Report) -> String {
 }
 
 /// How one of the scripts is run; a variable that is not set ends the command instead of choosing a database.
-pub fn psql(script: &str, out_dir: Option<&str>) -> String {
+pub fn running(engine: EngineName, script: &str, out_dir: Option<&str>) -> String {
     let path = match out_dir {
         Some(folder) => format!("{}/{script}", folder.trim_end_matches('/')),
         None => script.to_owned(),
     };
-    format!("psql -X -v ON_ERROR_STOP=1 -f {} \"${{DATABASE_URL:?}}\"", shell_word(&path))
+    match engine {
+        EngineName::Postgresql => {
+            format!("psql -X -v ON_ERROR_STOP=1 -f {} \"${{DATABASE_URL:?}}\"", shell_word(&path))
+        }
+        EngineName::Sqlite => format!("sqlite3 -bail \"${{DATABASE_FILE:?}}\" < {}", shell_word(&path)),
+    }
 }
 
 /// A path or a name as a shell takes it for one word.
@@ -275,8 +284,16 @@ mod tests {
 
     #[test]
     fn a_path_stays_one_word_and_no_option() {
-        assert_eq!(psql("rollback.sql", None), "psql -X -v ON_ERROR_STOP=1 -f rollback.sql \"${DATABASE_URL:?}\"");
-        assert!(psql("rollback.sql", Some("my report/")).contains(" -f 'my report/rollback.sql' "));
+        let on = |engine, folder| running(engine, "rollback.sql", folder);
+        assert_eq!(
+            on(EngineName::Postgresql, None),
+            "psql -X -v ON_ERROR_STOP=1 -f rollback.sql \"${DATABASE_URL:?}\""
+        );
+        assert!(on(EngineName::Postgresql, Some("my report/")).contains(" -f 'my report/rollback.sql' "));
+        assert_eq!(
+            on(EngineName::Sqlite, Some("my report/")),
+            "sqlite3 -bail \"${DATABASE_FILE:?}\" < 'my report/rollback.sql'"
+        );
         assert_eq!(shell_word("report/rollback.sql"), "report/rollback.sql");
         assert_eq!(shell_word("it's here/$(x)"), r"'it'\''s here/$(x)'");
     }

@@ -46,6 +46,11 @@ pub fn sections(report: &Report) -> Vec<Section> {
     sections.into_iter().filter(|section| !section.rows.is_empty()).collect()
 }
 
+/// The engine's own code of a refusal.
+fn told(sqlstate: &str, code: Option<&str>) -> String {
+    code.map_or_else(|| format!("SQLSTATE {sqlstate}"), str::to_owned)
+}
+
 fn place(report: &Report, index: usize) -> String {
     statement(report, index).map_or_else(|| format!("statement {index}"), statement_place)
 }
@@ -68,9 +73,11 @@ fn beside(report: &Report, pass: PassName) -> Vec<Row> {
         all.iter().partition(|stall| stall.felt.as_ref().is_none_or(|felt| felt.stalled));
     let broken = report.broken_off.iter().filter(|each| each.pass == pass).map(|each| {
         let place = place(report, each.statement);
-        let what = match each.sqlstate.as_str() {
-            "55P03" => format!("lock_timeout ended the migration at {place}, and the waiting of all"),
-            _ => format!("the migration ended at {place}: {} (SQLSTATE {})", each.error, each.sqlstate),
+        let what = match (each.sqlstate.as_str(), &each.code) {
+            ("55P03", None) => format!("lock_timeout ended the migration at {place}, and the waiting of all"),
+            (sqlstate, code) => {
+                format!("the migration ended at {place}: {} ({})", each.error, told(sqlstate, code.as_deref()))
+            }
         };
         Row::new(Tone::Caution, what)
     });
@@ -124,6 +131,7 @@ fn refused(stalls: &[&Stall]) -> Vec<Row> {
             "40P01" => ", a deadlock",
             "42703" | "42P01" => "; what they name is gone",
             "55P03" => ", by lock_timeout",
+            "SQLITE_BUSY" => "; the lock they waited for was not given back within busy_timeout",
             "57014" => ", by statement_timeout",
             "08006" => "; the session was lost",
             _ => "",
@@ -182,10 +190,10 @@ fn retry(report: &Report, retry: &Retry) -> Row {
         };
     };
     let met = format!(
-        "{stopped}: run again, it fails at {}: {} (SQLSTATE {})",
+        "{stopped}: run again, it fails at {}: {} ({})",
         place(report, first.statement),
         first.error,
-        first.sqlstate
+        told(&first.sqlstate, first.code.as_deref())
     );
     let sql: Vec<String> = retry.met.iter().flat_map(|met| met.sql.iter().map(|sql| format!("{sql};"))).collect();
     let (tone, rest) = match (retry.end, sql.is_empty()) {
@@ -200,12 +208,38 @@ fn retry(report: &Report, retry: &Retry) -> Row {
 
 #[cfg(test)]
 mod tests {
-    use super::bars;
+    use super::{bars, sections};
+    use crate::report::v1::Report;
 
     #[test]
     fn bars_are_as_high_as_what_they_stand_for() {
         assert_eq!(bars(&[0.0, 50.0, 100.0]), "▁▅█");
         assert_eq!(bars(&[0.0, 0.0]), "▁▁");
         assert_eq!(bars(&[]), "");
+    }
+
+    #[test]
+    fn refusals_of_sqlite_are_told_by_its_own_names() {
+        let recorded = include_str!("../../../tests/recordings/clean.json");
+        let mut value: serde_json::Value = serde_json::from_str(recorded).expect("JSON");
+        let failed = serde_json::json!({ "pass": "traffic", "statement": 1, "sqlstate": "55P03", "code": "SQLITE_BUSY",
+            "error": "database is locked" });
+        let met = serde_json::json!({ "statement": 1, "sqlstate": "42P07", "code": "SQLITE_ERROR", "sql": [],
+            "error": "table t already exists" });
+        value["broken_off"] = serde_json::json!([failed]);
+        value["retries"] = serde_json::json!([{ "stopped": "at", "statement": 1, "end": "stuck", "met": [met] }]);
+        value["stalls"] = serde_json::json!([{ "query": "q", "statement": null, "longest_ms": 1.0, "felt": {
+            "pass": "traffic", "stalled": false, "usual_ms": 1.0, "relation": null, "calls": 9, "began_ms": 0.0,
+            "refused": { "SQLITE_BUSY": 2 }, "ended_ms": 1.0, "step_ms": 100.0, "timeline_ms": [1.0] } }]);
+        let report = Report::from_json(&value.to_string()).expect("a report");
+        let texts: Vec<String> =
+            sections(&report).into_iter().flat_map(|section| section.rows).map(|row| row.text).collect();
+        let text = texts.join("\n");
+        for part in
+            ["database is locked (SQLITE_BUSY)", "already exists (SQLITE_ERROR)", "refused with SQLITE_BUSY: 2 of 9"]
+        {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains("SQLSTATE") && !text.contains("lock_timeout"), "{text}");
     }
 }

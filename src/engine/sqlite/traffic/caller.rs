@@ -125,7 +125,7 @@ impl Caller {
             let answer = self.patiently(told.calls.len(), road, clock, &mut told.waits);
             let gone = self.stop.is_due();
             if !gone {
-                let refused = answer.err().map(|error| error.sqlstate);
+                let refused = answer.err().map(|error| error.result_code.map_or(error.sqlstate, str::to_owned));
                 told.calls.push(Call { due_ms, answered_ms: clock.now(), refused });
             }
             road.answered(lane, due_ms, gone);
