@@ -91,7 +91,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         let mut begin = line.len();
         for character in word.chars() {
             let wide = char_columns(character);
-            if used + wide > width && used > 0 {
+            while used + wide > width && used > 0 {
                 let word = &line[begin..];
                 let mark = word.rfind(['_', '-', '/']).or_else(|| word.rfind('.'));
                 let mark = mark.map_or(line.len(), |at| begin + at + 1);

@@ -228,7 +228,7 @@ impl PlanNode {
 
     /// [`PlanNode::buffers`] without those of the children.
     pub fn own_buffers(&self) -> Option<u64> {
-        let below: u64 = self.children.iter().filter_map(PlanNode::buffers).sum();
+        let below = total(self.children.iter().filter_map(PlanNode::buffers));
         self.buffers().map(|all| all.saturating_sub(below))
     }
 
@@ -242,7 +242,8 @@ impl PlanNode {
     }
 
     fn sum(&self, fields: &[&str]) -> Option<u64> {
-        fields.iter().map(|field| self.fields.get(*field)?.as_u64()).sum()
+        let numbers: Option<Vec<u64>> = fields.iter().map(|field| self.fields.get(*field)?.as_u64()).collect();
+        numbers.map(total)
     }
 
     fn collect_indexes(&self, enclosing: Option<&RelationName>, found: &mut Vec<IndexUse>) {
@@ -284,6 +285,11 @@ fn mask_item(value: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// A sum that stops at the highest number: a saved report may hold any.
+pub(crate) fn total(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
 }
 
 impl QueryPlan {

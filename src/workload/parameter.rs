@@ -96,7 +96,7 @@ impl Expansion {
 }
 
 /// Most parameters one statement can have: the protocol counts them in 16 bits.
-const MOST: usize = 65_535;
+pub(crate) const MOST: usize = 65_535;
 
 /// Rewrites every parameter of `sql` to `$n` and returns the name of each, in order; a positional parameter's name is
 /// its number. Strings, comments, casts, slices and operators such as `@>` stay as they are.
@@ -349,7 +349,9 @@ impl<'a> Rewriter<'a> {
     /// Writes `$n`. `SELECT:a` and `:a'x'` are parameters beside words; a number must not grow together with either.
     fn push(&mut self, number: usize, to: usize) {
         let joins = |character: char| character.is_alphanumeric() || !character.is_ascii() || "_$'".contains(character);
-        if self.output.ends_with(joins) {
+        // SQLite takes `:$1` for one parameter.
+        let sign = |character: char| self.dialect.tokens().is_sqlite() && ":@#".contains(character);
+        if self.output.ends_with(|character| joins(character) || sign(character)) {
             self.output.push(' ');
         }
         self.output.push_str(&format!("${number}"));

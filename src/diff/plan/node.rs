@@ -3,7 +3,7 @@
 use super::align::Line;
 use super::reader::{KEY_FIELDS, Reader, bitmap_indexes, is_bitmap_part};
 use crate::snapshot::plan::expression::mask;
-use crate::snapshot::plan::{PlanNode, quote_identifier_if_needed, sqlite};
+use crate::snapshot::plan::{PlanNode, quote_identifier_if_needed, sqlite, total};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -135,10 +135,10 @@ pub(super) fn conditions(line: &Line<'_>, reader: &Reader<'_>, definitions: bool
 /// Blocks of the line itself, without those below it; of SQLite the VM steps of the whole execution, which are its root's.
 pub(super) fn own_blocks(line: &Line<'_>) -> u64 {
     let bitmaps = |node: &PlanNode| {
-        node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>()
+        total(node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers))
     };
     let own = |node: &PlanNode| node.own_buffers().or_else(|| steps(node)).unwrap_or_default();
-    line.nodes.iter().map(|node| own(node) + bitmaps(node)).sum()
+    total(line.nodes.iter().flat_map(|node| [own(node), bitmaps(node)]))
 }
 
 /// What SQLite counted.
@@ -173,7 +173,7 @@ pub(super) fn numbers(before: Option<&Line<'_>>, after: &Line<'_>) -> String {
     }
     let sum = |line: &Line<'_>, of: Count| {
         let blocks: Vec<u64> = line.nodes.iter().filter_map(|node| of(node)).collect();
-        (!blocks.is_empty()).then(|| blocks.iter().sum::<u64>())
+        (!blocks.is_empty()).then(|| total(blocks))
     };
     let counted: [(&str, Count); 3] =
         [("blocks", PlanNode::buffers), ("temp", PlanNode::temp_blocks), ("VM steps", steps)];

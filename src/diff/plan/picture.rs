@@ -7,7 +7,7 @@ use super::names::Names;
 use super::node::{conditions, label, own_blocks, row_counts, steps};
 use super::reader::Reader;
 use super::render::{Picture, Side};
-use crate::snapshot::plan::{PlanNode, QueryPlan};
+use crate::snapshot::plan::{PlanNode, QueryPlan, total};
 
 /// What became of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,9 @@ pub fn nodes(plan: &QueryPlan) -> Vec<Node> {
 }
 
 fn node(line: &Line<'_>, reader: &Reader<'_>, depth: usize) -> Node {
-    let sum = |of: fn(&PlanNode) -> Option<u64>| line.nodes.iter().map(|node| of(node)).sum::<Option<u64>>();
+    let sum = |of: fn(&PlanNode) -> Option<u64>| {
+        line.nodes.iter().map(|node| of(node)).collect::<Option<Vec<u64>>>().map(total)
+    };
     let (estimated_rows, rows) = row_counts(line);
     let said = |field: &str| line.nodes.iter().all(|node| node.number(field).is_some());
     let blocks = sum(PlanNode::buffers);

@@ -3,7 +3,7 @@
 use super::fingerprint::Access;
 use super::names::Names;
 use crate::snapshot::plan::expression::{Renaming, conjuncts, normalise};
-use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, quote_identifier_if_needed, sqlite};
+use crate::snapshot::plan::{PlanNode, QueryPlan, RelationName, quote_identifier_if_needed, sqlite, total};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -172,8 +172,11 @@ impl<'a> Reader<'a> {
             title: sqlite_title(node).unwrap_or_else(|| format!("{}{direction}{using}", node.node_type)),
             indexes: indexes.iter().filter_map(|index| self.definition(node, index)).collect(),
             // A scan's children are its bitmaps, or subplans that are scans of their own.
-            buffers: node.own_buffers().unwrap_or_default()
-                + node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers).sum::<u64>(),
+            buffers: total(
+                node.own_buffers()
+                    .into_iter()
+                    .chain(node.children.iter().filter(|child| is_bitmap_part(child)).filter_map(PlanNode::buffers)),
+            ),
             alias,
         })
     }

@@ -88,9 +88,7 @@ fn node(value: &Value) -> Result<PlanNode, PlanError> {
         Some(Value::Array(plans)) => plans.iter().map(node).collect::<Result<_, _>>()?,
         _ => Vec::new(),
     };
-    // Older servers leave these out where newer ones print the default.
-    let mut fields: BTreeMap<String, Value> =
-        ["Async Capable", "Disabled"].into_iter().map(|name| (name.to_owned(), Value::Bool(false))).collect();
+    let mut fields = defaults();
     for (name, value) in object {
         if name == "Node Type" || name == "Plans" || DROPPED.contains(&name.as_str()) {
             continue;
@@ -101,9 +99,14 @@ fn node(value: &Value) -> Result<PlanNode, PlanError> {
     Ok(PlanNode { node_type: node_type.to_owned(), fields, children })
 }
 
+/// What older servers leave out where newer ones print the default.
+fn defaults() -> BTreeMap<String, Value> {
+    ["Async Capable", "Disabled"].into_iter().map(|name| (name.to_owned(), Value::Bool(false))).collect()
+}
+
 fn several(children: Vec<PlanNode>) -> PlanNode {
     let total = children.iter().map(PlanNode::total_cost).sum::<f64>();
-    let mut fields = BTreeMap::new();
+    let mut fields = defaults();
     if let Some(total) = Number::from_f64(total) {
         fields.insert("Total Cost".to_owned(), Value::Number(total));
     }

@@ -11,6 +11,7 @@ pub mod values;
 pub mod view;
 
 use crate::migration::script::lexer::{Lexer, TokenKind};
+use crate::workload::parameter::MOST;
 use std::collections::BTreeMap;
 
 /// Most parameter sets kept of one query: the most frequent ones.
@@ -59,10 +60,10 @@ pub struct Import {
     pub refused: Vec<Refused>,
 }
 
-/// The number of parameters in a text with `$n`.
+/// The number of parameters in a text with `$n`. Numbers past what the protocol can carry are none.
 pub fn parameters(sql: &str) -> usize {
     let numbers = Lexer::new(sql).filter(|token| token.kind == TokenKind::Parameter);
-    numbers.filter_map(|token| sql[token.span][1..].parse().ok()).max().unwrap_or(0)
+    numbers.filter_map(|token| sql[token.span][1..].parse().ok()).filter(|number| *number <= MOST).max().unwrap_or(0)
 }
 
 /// The text without comments and its last semicolon, and the name in a `-- name:` comment that sqlc and others leave in it.
@@ -156,6 +157,8 @@ pub fn without_constants(sql: &str) -> String {
     let mut number = parameters(sql);
     // The last two tokens that mean something, whether a list of columns by number goes on, and a type's parentheses.
     let (mut last, mut columns, mut width) = (String::new(), false, false);
+    // Where the last of them begins in what is written.
+    let mut word = 0;
     for token in Lexer::new(sql) {
         let part = &sql[token.span.clone()];
         if token.kind.is_trivia() {
@@ -175,12 +178,14 @@ pub fn without_constants(sql: &str) -> String {
             match typed.filter(|_| token.kind == TokenKind::String) {
                 // `interval $1` would be no SQL.
                 Some(name) => {
-                    text.truncate(text.trim_end().len() - name.len());
+                    // A comment between the two goes with the word.
+                    text.truncate(word);
                     text.push_str(&format!("${number}::{name}"));
                 }
                 None => text.push_str(&format!("${number}")),
             }
         } else {
+            word = text.len();
             text.push_str(part);
         }
         last = part.to_owned();

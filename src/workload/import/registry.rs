@@ -88,7 +88,10 @@ fn named(sql: &str, parameters: &[String]) -> String {
     for token in Lexer::new(sql) {
         let part = &sql[token.span.clone()];
         let number = part.get(1..).and_then(|digits| digits.parse::<usize>().ok());
-        match number.filter(|_| token.kind == TokenKind::Parameter).and_then(|number| parameters.get(number - 1)) {
+        match number
+            .filter(|_| token.kind == TokenKind::Parameter)
+            .and_then(|number| parameters.get(number.checked_sub(1)?))
+        {
             // An at sign is a parameter within brackets, too, where a colon would be a slice's.
             Some(name) => text.push_str(&format!("@{name}")),
             None => text.push_str(part),
