@@ -17,7 +17,7 @@ use crate::observation::Observation;
 use crate::observation::lock::LockMode;
 use crate::progress::{Activity, Unit};
 use crate::snapshot::catalog::Catalog;
-use crate::snapshot::plan::{PlanCapture, RelationName};
+use crate::snapshot::plan::{PlanCapture, RelationName, share};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,9 @@ pub(super) async fn measure(
         rehearsal.vacuumed = captures;
         rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
     }
-    rehearsal.settled = Some(snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?);
+    let mut settled = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
+    share(&mut settled.plans, rehearsal.right_after.as_ref().map_or(&[], |right_after| &right_after.plans));
+    rehearsal.settled = Some(settled);
     let later = settle::autovacuumed(&mut superuser).await?;
     rehearsal.disturbed = later.difference(&vacuumed).map(|(table, _)| table.clone()).collect();
     superuser.close().await;
@@ -116,6 +118,7 @@ async fn snapshot_twice(
         plans.extend(first);
         session.close().await;
     }
+    share(&mut again, &plans);
     Ok((Snapshot { catalog, sizes, plans }, again))
 }
 

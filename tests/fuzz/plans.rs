@@ -27,7 +27,7 @@ fn capture(plan: &QueryPlan) -> PlanCapture {
 fn diff(before: &QueryPlan, after: &QueryPlan, values: Values) -> String {
     let names = Names::default();
     let (before, after) = (capture(before), capture(after));
-    let text = render_diff(Seen { capture: &before, names: &names }, Seen { capture: &after, names: &names }, values);
+    let text = render_diff(Seen::new(&before, &names), Seen::new(&after, &names), values);
     assert_eq!(text.chars().find(|each| *each != '\n' && is_unprintable(*each)), None, "a control in a diff");
     text
 }
