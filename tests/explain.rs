@@ -317,7 +317,7 @@ async fn verdict(session: &mut Session, query: &HotQuery, migration: &str, settl
     let right_after = capture_query(session, query, &options).await.remove(0);
     session.execute(settle).await.expect("settles");
     let settled = capture_query(session, query, &options).await.remove(0);
-    let seen = |capture| Seen { capture, names: &names };
+    let seen = |capture| Seen::new(capture, &names);
     let growth = SizeGrowth::default();
     let evidence =
         Evidence { right_after: Some(seen(&right_after)), ..Evidence::new(seen(&before), seen(&settled), &growth) };

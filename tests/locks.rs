@@ -245,7 +245,9 @@ async fn standing_still_at_commits_fails_nothing_and_keeps_nobody_waiting_for_go
     assert_eq!((of(3).lock_timeout_ms, of(3).statement_timeout_ms), (1, 30_000));
     let lock = &of(3).locks[0];
     assert_eq!((lock.name.as_str(), lock.mode, lock.exact), ("public.orders", LockMode::ShareUpdateExclusive, true));
-    assert!(of(4).committed_within && of(4).dead_rows == 300, "{:?}", of(4));
+    // Before 15 a backend hands its counters over when it likes, and then nothing tells what it counted.
+    let counted = of(4).dead_rows == 300 || place.major() < 15 && of(4).dead_rows == 0;
+    assert!(of(4).committed_within && counted, "{:?}", of(4));
     assert_eq!(of(7).rewritten[0].name, "public.staff", "a session that waits for no standby is measured as before");
     // Nothing is left of it: what commits now does not wait for anybody.
     place.execute("shop", ROLE, "UPDATE staff SET name = 'other'").await.unwrap();

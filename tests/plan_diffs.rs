@@ -58,11 +58,11 @@ impl Pair {
     }
 
     fn before(&self) -> Seen<'_> {
-        Seen { capture: &self.before, names: &self.names_before }
+        Seen::new(&self.before, &self.names_before)
     }
 
     fn after(&self) -> Seen<'_> {
-        Seen { capture: &self.after, names: &self.names_after }
+        Seen::new(&self.after, &self.names_after)
     }
 
     fn text(&self) -> String {

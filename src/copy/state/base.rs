@@ -1,6 +1,6 @@
 //! Places in the base cache: one process makes a base, the others wait for it.
 
-use super::lock::{open_lock, sign};
+use super::lock::{is_current, open_lock, sign};
 use super::sweep::kill_all_in;
 use super::{StateDir, StateError, io_error, remove_folder};
 use std::fs::{File, TryLockError};
@@ -52,14 +52,15 @@ impl StateDir {
     /// The folder cannot be locked or made, or a damaged one not removed.
     pub async fn base(&self, key: &str, whole: impl Fn(&Path) -> bool) -> Result<BaseSlot, StateError> {
         let lock_path = self.bases().join(format!("{key}.lock"));
-        let lock = open_lock(&lock_path)?;
-        loop {
+        let lock = loop {
+            let lock = open_lock(&lock_path)?;
             match lock.try_lock() {
-                Ok(()) => break,
+                Ok(()) if is_current(&lock, &lock_path)? => break lock,
+                Ok(()) => {}
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
             }
-        }
+        };
         let finished = self.bases().join(key);
         let there = finished.is_dir();
         if there && whole(&finished) {

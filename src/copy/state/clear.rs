@@ -1,7 +1,7 @@
 //! `clean`: the caches, where nobody is using them.
 
 use super::base::lock_of_users;
-use super::lock::open_lock;
+use super::lock::{is_current, open_lock};
 use super::{StateDir, StateError, io_error, remove_folder};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 impl StateDir {
     /// Removes every cached base that no run makes or uses, the cached results of `initdb`, dumps taken from URLs that
-    /// nobody takes or reads, and what a fetch that died left. Fetched servers stay: they hold no data. Returns a line for each thing removed. Locks stay: who waits for one has its file open.
+    /// nobody takes or reads, and what a fetch that died left. Fetched servers stay: they hold no data. Returns a line for each thing removed. Locks of dumps stay: who waits for one has its file open.
     ///
     /// # Errors
     /// A folder that cannot be read, locked or removed.
@@ -22,6 +22,7 @@ impl StateDir {
             remove_folder(&base)?;
             removed.push(line(&base));
         }
+        self.forget_locks()?;
         for cluster in children(&self.initdb())?.into_iter().filter(|path| path.is_dir()) {
             remove_folder(&cluster)?;
             removed.push(line(&cluster));
@@ -43,6 +44,34 @@ impl StateDir {
         }
         Ok(removed)
     }
+
+    /// Removes the locks of bases that are gone, or were never made: each new content of a source has its own, and they
+    /// would pile up for good.
+    pub(super) fn forget_locks(&self) -> Result<(), StateError> {
+        for file in children(&self.bases())? {
+            if !["lock", "users"].map(OsStr::new).iter().any(|kind| file.extension() == Some(kind)) {
+                continue;
+            }
+            let (base, lock) = (file.with_extension(""), file.with_extension("lock"));
+            let is_there = || base.exists() || base.with_extension("partial").exists();
+            if is_there() {
+                continue;
+            }
+            // Whoever makes it holds the lock; of its users there are none, since they keep its folder.
+            let Some(_no_maker) = if_free(&lock)? else { continue };
+            if is_there() {
+                continue;
+            }
+            // The lock itself last: with it goes the right to remove the other.
+            for file in [lock_of_users(&base), lock] {
+                match fs::remove_file(&file) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("remove", &file)(error)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn line(path: &Path) -> String {
@@ -58,11 +87,11 @@ pub(super) fn children(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(io_error("read", folder))).collect()
 }
 
-/// The lock, taken; `None` where somebody holds it.
+/// The lock, taken; `None` where somebody holds it, or removes it just now.
 pub(super) fn if_free(path: &Path) -> Result<Option<File>, StateError> {
     let lock = open_lock(path)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
+        Ok(()) => Ok(is_current(&lock, path)?.then_some(lock)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
     }

@@ -22,6 +22,18 @@ pub(super) fn open_lock(path: &Path) -> Result<File, StateError> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io_error("open", path))
 }
 
+/// Whether a lock that was just taken is still the file that its path names. What a cache lets go of takes its locks along:
+/// whoever waited for one of these meanwhile has what nobody else would find, and opens it again.
+pub(super) fn is_current(lock: &File, path: &Path) -> Result<bool, StateError> {
+    let mine = lock.metadata().map_err(io_error("read", path))?;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        there => {
+            there.map(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino())).map_err(io_error("read", path))
+        }
+    }
+}
+
 /// Writes into a lock that was just taken who took it.
 pub(super) fn sign(mut lock: &File, path: &Path) -> Result<(), StateError> {
     // Where the system does not say, the lock alone counts.

@@ -1,6 +1,6 @@
 //! Clearing away what dead runs left behind.
 
-use super::lock::{open_lock, take_from_the_dead};
+use super::lock::{is_current, open_lock, take_from_the_dead};
 use super::run::{LOCK, OUTSIDE, SERVERS, SOCKET_FOLDER};
 use super::{StateDir, StateError, io_error, remove_folder};
 use crate::engine::postgres::launch::process::start_time;
@@ -75,9 +75,11 @@ pub(super) fn dead_partials(state: &StateDir) -> Result<Vec<(PathBuf, File)>, St
             continue;
         }
         let path = partial.with_extension("lock");
-        let lock = take_from_the_dead(open_lock(&path)?, &path)?;
+        let Some(lock) = take_from_the_dead(open_lock(&path)?, &path)? else { continue };
         // Made into a base meanwhile, it is not there any more.
-        dead.extend(lock.filter(|_| partial.exists()).map(|lock| (partial, lock)));
+        if partial.exists() && is_current(&lock, &path)? {
+            dead.push((partial, lock));
+        }
     }
     Ok(dead)
 }

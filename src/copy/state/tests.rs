@@ -225,3 +225,47 @@ async fn a_base_that_is_used_is_not_the_oldest_any_more() {
     state.trim_caches(1 << 20).expect("trimmed");
     assert!(one.is_dir() && !two.exists());
 }
+
+/// Files and folders in the cache of bases.
+fn in_bases(state: &StateDir) -> Vec<String> {
+    let entries = std::fs::read_dir(state.bases()).expect("there").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn locks_of_bases_go_with_them_and_those_of_others_stay() {
+    let (_folder, state) = state();
+    let make = async |key: &str| match state.base(key, Path::is_dir).await.expect("a slot") {
+        BaseSlot::Missing(partial) => partial,
+        ready @ BaseSlot::Ready(_) => panic!("nobody made it: {ready:?}"),
+    };
+    let old = make("old").await;
+    std::fs::write(old.path().join("data"), [b'x'; 1 << 13]).expect("written");
+    drop(old.publish().expect("renamed"));
+    drop(make("never-made").await);
+    let used = make("used").await.publish().expect("renamed");
+    let making = make("making").await;
+    state.trim_caches(0).expect("trimmed");
+    assert_eq!(in_bases(&state), ["making.lock", "making.partial", "used", "used.lock", "used.users"]);
+    drop((used, making));
+    state.clear_caches().expect("cleared");
+    assert_eq!(in_bases(&state), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_waited_for_a_lock_that_was_removed_takes_the_one_that_others_find() {
+    let (_folder, state) = state();
+    let path = state.bases().join("key.lock");
+    let removed = open_lock(&path).expect("a lock");
+    removed.lock().expect("taken");
+    let mut waiting = std::pin::pin!(state.base("key", Path::is_dir));
+    // It has opened the lock, and waits for it.
+    assert!(futures_util::FutureExt::now_or_never(waiting.as_mut()).is_none());
+    std::fs::remove_file(&path).expect("removed");
+    drop(removed);
+    let slot = waiting.await.expect("a slot");
+    assert!(matches!(slot, BaseSlot::Missing(_)), "{slot:?}");
+    assert!(clear::if_free(&path).expect("looked at").is_none(), "another would make the same base beside it");
+}

@@ -19,7 +19,7 @@ struct Kept {
 
 impl StateDir {
     /// Removes bases and dumps taken from URLs, longest unused first, until those that are left take no more than `limit`
-    /// bytes on disk or are in use. Returns a line for each thing removed.
+    /// bytes on disk or are in use, and the locks of bases that are gone. Returns a line for each thing removed.
     ///
     /// # Errors
     /// A folder that cannot be read, locked or removed.
@@ -51,6 +51,7 @@ impl StateDir {
                 ));
             }
         }
+        self.forget_locks()?;
         Ok(removed)
     }
 }

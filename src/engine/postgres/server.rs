@@ -205,7 +205,7 @@ impl Server {
         // An immediate shutdown: the postmaster takes its children and its shared memory along.
         tool.death_signal = Signal::SIGQUIT;
         let folders = [data_dir, run.socket_dir()];
-        let confinement = ability.for_server(&binaries.postgres(), &folders, settings::shares_memory_in_files());
+        let confinement = ability.for_server(binaries, &folders, settings::shares_memory_in_files());
         // The launch fails where it cannot do all of this.
         let confined = confinement.confined();
         tool.confinement = Some(confinement);
@@ -213,7 +213,7 @@ impl Server {
         let mut server = Self { process, endpoint, data_dir: data_dir.to_owned(), log, confined, _run: run.clone() };
         run.remember_server(server.process.pid())?;
 
-        match server.until_ready().await {
+        match server.until_ready().await.and_then(|()| server.counts()) {
             Ok(()) => Ok(server),
             Err(reason) => {
                 server.process.end(Signal::SIGQUIT, QUIT_LIMIT).await;
@@ -243,6 +243,17 @@ impl Server {
             status = self.process.wait() => Err(describe(status)),
             () = tokio::time::sleep(START_LIMIT) => Err(format!("no answer within {} s", START_LIMIT.as_secs())),
         }
+    }
+
+    /// Servers before 15 go on without their counters where they find no socket for them: every table would seem untouched.
+    fn counts(&self) -> Result<(), String> {
+        let log = log_end(&self.log, LOG_BYTES).map_err(|error| format!("{}: {error}", self.log.display()))?;
+        if log.contains("disabling statistics collector") {
+            return Err("it counts nothing, as it cannot send to itself over the loopback: see that /etc/hosts names \
+                        localhost, or give a server of 15 or newer with --postgres-bin"
+                .to_owned());
+        }
+        Ok(())
     }
 
     /// Where it listens.

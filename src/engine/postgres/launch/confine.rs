@@ -5,6 +5,7 @@
 //! beforehand, by starting the server's own program that way: see [`ability`].
 
 use super::{RunAs, Tool, run_tool};
+use crate::engine::postgres::binaries::Binaries;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -102,6 +103,12 @@ const SINGLE: [&str; 8] = [
     "/dev/urandom",
     "/dev/zero",
 ];
+
+/// What servers before 15 find `localhost` by: their counters go to themselves over a socket there, and without it they
+/// count nothing.
+const LOCALHOST: [&str; 2] = ["/etc/hosts", "/etc/nsswitch.conf"];
+/// The first one whose counters are in shared memory.
+const COUNTS_IN_MEMORY: u32 = 15;
 
 /// What a server may reach on the machine besides its own folders.
 fn installed(program: &Path) -> Files {
@@ -213,9 +220,12 @@ async fn tried(program: &Path, confinement: Confinement) -> Result<(), String> {
 
 impl Ability {
     /// All this machine can do, for a server with these folders of its own.
-    pub fn for_server(&self, program: &Path, folders: &[&Path], shared_memory_in_files: bool) -> Confinement {
+    pub fn for_server(&self, binaries: &Binaries, folders: &[&Path], shared_memory_in_files: bool) -> Confinement {
         let files = self.files.then(|| {
-            let mut files = installed(program);
+            let mut files = installed(&binaries.postgres());
+            if binaries.major < COUNTS_IN_MEMORY {
+                files.read.extend(LOCALHOST.map(PathBuf::from));
+            }
             files.write.extend(folders.iter().map(|folder| (*folder).to_owned()));
             if shared_memory_in_files {
                 files.shared.push("/dev/shm".into());
@@ -465,6 +475,20 @@ mod tests {
         for nonsense in [&["1", "everything"][..], &["3", "open", "files", "q/x"], &["2", "open", "what"], &["x"], &[]]
         {
             assert_eq!(Confinement::from_words(nonsense.iter().map(OsString::from)), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_counts_over_a_socket_finds_localhost_and_no_other_may_look() {
+        let ability = Ability { files: true, ..Ability::default() };
+        let read = |major, version: &str| {
+            let dir = PathBuf::from("/opt/postgresql/bin");
+            let binaries = Binaries { dir, major, version: version.into(), pg_dump: None, pg_restore: None };
+            ability.for_server(&binaries, &[], false).files.unwrap().read
+        };
+        let (older, newer) = (read(14, "14.23"), read(15, "15.18"));
+        for file in LOCALHOST.map(PathBuf::from) {
+            assert!(older.contains(&file) && !newer.contains(&file), "{}", file.display());
         }
     }
 

@@ -52,7 +52,7 @@ pub async fn single_user(
     tool.death_signal = Signal::SIGKILL;
     let ability = confine::ability(&binaries.postgres()).await;
     let shared = settings::shares_memory_in_files();
-    let mut confinement = ability.for_server(&binaries.postgres(), &[data_dir, run.socket_dir()], shared);
+    let mut confinement = ability.for_server(binaries, &[data_dir, run.socket_dir()], shared);
     if let Some(files) = &mut confinement.files {
         // Unlike a server it asks who it is.
         files.read.extend(["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"].map(Into::into));
