@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::runs::{Place, Running};
-use support::{Ran, run, seatrial, share_initdb};
+use support::{Ran, run, seatrial};
 
 const COULD_NOT_REHEARSE: Option<i32> = Some(4);
 const OUT_OF_BUDGET: Option<i32> = Some(124);
@@ -78,7 +78,7 @@ fn assert_nothing_is_said(report: &Value) {
 
 #[test]
 fn a_server_that_is_killed_is_no_failure_of_the_migration() {
-    let place = Place::new("killed-server");
+    let place = Place::cold("killed-server");
     fs::write(place.project.path().join("alone.sql"), ALONE).unwrap();
     let another = "SELECT max(pid) FROM pg_stat_activity AS a WHERE backend_type = 'client backend' \
          AND pid <> pg_backend_pid() AND query NOT LIKE '%pg_sleep(3600)%' \
@@ -98,7 +98,7 @@ fn a_server_that_is_killed_is_no_failure_of_the_migration() {
 
 #[test]
 fn a_server_that_is_killed_under_the_proof_leaves_that_answer_unknown() {
-    let place = Place::new("killed-proof");
+    let place = Place::cold("killed-proof");
     fs::write(place.project.path().join("add.sql"), "ALTER TABLE orders ADD COLUMN region text;\n").unwrap();
     let mut running = place.start("add.sql", &["--passes", "measure,prove", "--out", "out"]);
     running.until("prove");
@@ -145,7 +145,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_is_no_failure_of_the_migration_wherever_it_fills_up() {
-    let mut place = Place::new("full");
+    let mut place = Place::cold("full");
     let disk = SmallDisk::new("full-disk", 200);
     let own = std::mem::replace(&mut place.state, disk.0.clone());
     let grow = "CREATE TABLE big AS SELECT g, repeat('x', 500) AS filler FROM generate_series(1, 4000000) AS g;\n";
@@ -176,7 +176,7 @@ fn a_full_disk_is_no_failure_of_the_migration_wherever_it_fills_up() {
 
 #[test]
 fn connections_that_are_used_up_are_no_failure_of_the_migration() {
-    let place = Place::new("connections");
+    let place = Place::cold("connections");
     let mut running = place.start("endless.sql", &["--passes", "measure", "--out", "out"]);
     ask_until(&place, &mut running, SLEEPING);
     let folder = sockets(&place).unwrap();
@@ -197,7 +197,6 @@ fn connections_that_are_used_up_are_no_failure_of_the_migration() {
 /// Something small, whose base is made in no time.
 fn small(name: &str) -> Place {
     let place = Place::new(name);
-    share_initdb(&place.state);
     let rows = (1..=2000).map(|id| format!("{id}\tbook {id}\n")).collect::<String>();
     let source = format!("CREATE TABLE books (id integer, title text);\nCOPY books FROM stdin;\n{rows}\\.\n");
     fs::write(place.project.path().join("source.sql"), source).unwrap();

@@ -12,7 +12,7 @@ use seatrial::migration::script::Dialect;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use support::{copy_folder, names, project, run, seatrial, state_folder};
+use support::{copy_folder, names, project, run, seatrial, shared_state};
 
 /// `expected.json`.
 #[derive(Debug, Deserialize)]
@@ -154,7 +154,7 @@ fn reads(name: &str) {
 fn rehearses(name: &str) {
     let (expected, project) = prepared(name);
     let source = folder(name).join("history.sql");
-    let mut command = seatrial(project.path(), &state_folder(&format!("layout-{name}")));
+    let mut command = seatrial(project.path(), &shared_state());
     command.args(["check", &expected.directory, "--format", "json", "--source"]).arg(source).args(&expected.args);
     let ran = run(&mut command);
     let report = ran.report();

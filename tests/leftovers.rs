@@ -17,7 +17,7 @@ fn clean_run(place: &Place) {
 
 #[test]
 fn after_kill_9_at_ten_moments_the_next_run_leaves_nothing_of_the_others() {
-    let place = Place::new("killed");
+    let place = Place::cold("killed");
     // The first ones die while the cluster and the base are made, the others later: after each line of progress in
     // turn, then from the first line again.
     let (mut moments, mut lines) = (0, 1);
@@ -67,7 +67,7 @@ fn a_socket_outside_a_state_folder_with_a_long_path_goes_too() {
 
 #[test]
 fn clean_removes_what_a_killed_run_left() {
-    let place = Place::new("clean");
+    let place = Place::cold("clean");
     let mut running = place.start("endless.sql", &[]);
     running.until("measure");
     running.signal(Signal::SIGKILL);
@@ -131,7 +131,7 @@ fn a_terminated_run_cleans_up_and_writes_a_partial_report() {
 
 #[test]
 fn a_signal_while_the_base_is_made_leaves_no_half_made_base() {
-    let place = Place::new("restoring");
+    let place = Place::cold("restoring");
     let mut running = place.start("quick.sql", &[]);
     running.until("restoring");
     running.signal(Signal::SIGINT);

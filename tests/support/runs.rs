@@ -1,7 +1,7 @@
 //! Runs of the program that are watched, disturbed and ended while they work.
 
 use super::traces::left_behind;
-use super::{copy_folder, project, repository, seatrial, state_folder};
+use super::{copy_folder, project, repository, seatrial, share_initdb, state_folder};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
@@ -18,8 +18,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// With a state folder nobody else uses, empty.
+    /// With a state folder nobody else uses, but for the results of `initdb`.
     pub fn new(name: &str) -> Self {
+        let place = Self::cold(name);
+        share_initdb(&place.state);
+        place
+    }
+
+    /// With an empty state folder nobody else uses: for what happens while clusters are made, and for `clean`.
+    pub fn cold(name: &str) -> Self {
         let state = state_folder(&format!("leftovers-{name}"));
         if state.exists() {
             std::fs::remove_dir_all(&state).unwrap();
