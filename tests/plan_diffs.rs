@@ -70,7 +70,8 @@ impl Pair {
     }
 
     fn fingerprints(&self) -> (Fingerprints, Fingerprints) {
-        (self.before().fingerprints().expect("a plan"), self.after().fingerprints().expect("a plan"))
+        let of = |seen: Seen<'_>| seen.fingerprints().expect("a plan").into_owned();
+        (of(self.before()), of(self.after()))
     }
 }
 

@@ -164,7 +164,13 @@ fn imported(import: &Import) {
         let file = Arc::new(SourceFile { path: "q.sql".into(), name: "q.sql".to_owned(), text });
         // What a file takes for parameters, commands or a header of its own is not what a server logs, or cannot be kept.
         let ends = split(&format!("{};", found.sql)) == Ok(std::iter::once(0..found.sql.len()).collect());
-        let special = !ends || found.sql.contains(|c: char| ":@%{}\\".contains(c)) || found.sql.contains("/*+");
+        // No server takes `$0` or more parameters than the protocol has numbers for.
+        let beyond = found.sql.split('$').skip(1).any(|rest| {
+            let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+            !digits.is_empty() && !digits.parse().is_ok_and(|number: u32| (1..=65_535).contains(&number))
+        });
+        let special =
+            !ends || beyond || found.sql.contains(|c: char| ":@%{}\\".contains(c)) || found.sql.contains("/*+");
         if special || ["sqlc", "pggen"].iter().any(|each| found.sql.to_lowercase().contains(each)) {
             let _ = sql_file::read(&file, Dialect::PostgreSql);
             continue;
