@@ -86,7 +86,7 @@ fn registered(text: &str) {
                 queries.iter().for_each(hold);
                 let weights: Vec<(String, f64)> = queries.iter().map(|query| (query.name.clone(), 7.0)).collect();
                 let entry = "-- name: added by a test\nSELECT 'added';\n".to_owned();
-                let merged = registry::merge(text, &queries, &weights, &[entry.clone()]);
+                let merged = registry::merge(text, &queries, &weights, std::slice::from_ref(&entry));
                 assert!(merged.text.contains(&entry) && merged.text.len() < text.len() + 2_000);
                 let same = registry::merge(text, &queries, &[], &[]);
                 assert_eq!(same.text, text, "nothing to merge");

@@ -47,10 +47,10 @@ fn options(text: &str) -> RenderOptions {
     let number = text.len();
     RenderOptions {
         width: [80, 100, 72, 20][number % 4],
-        color: number % 3 == 0,
+        color: number.is_multiple_of(3),
         verbose: number % 5 < 2,
-        quiet: number % 7 == 0,
-        out_dir: (number % 2 == 0).then(|| HOSTILE[number % HOSTILE.len()].to_owned()),
+        quiet: number.is_multiple_of(7),
+        out_dir: number.is_multiple_of(2).then(|| HOSTILE[number % HOSTILE.len()].to_owned()),
         byte_budget: [60_000, 2_000, 60_000, 0][number % 4],
         databases: 1 + number % 12,
     }

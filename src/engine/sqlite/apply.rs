@@ -9,6 +9,7 @@ use crate::engine::applied::{Applied, Failure};
 use crate::migration::{Migration, Statement, TransactionMode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, StatementStatus};
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -170,16 +171,42 @@ pub fn apply(
     Ok(run.applied)
 }
 
+/// A connection that tells when its transactions end. A closing connection of SQLite's frees what its hooks hold before it rolls
+/// back what is still open, and calls them once more for that: so they are taken away first.
+struct Telling(Connection);
+
+impl Deref for Telling {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Telling {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        // Only a lack of memory keeps SQLite from it.
+        let _ = self.0.rollback_hook(None::<fn()>);
+        let _ = self.0.commit_hook(None::<fn() -> bool>);
+    }
+}
+
 /// A connection as the runner opens it.
 fn connect(
     target: &Target,
     migration: &Migration,
     stop: &Stop,
     watch: &mut dyn Watch,
-) -> Result<(Connection, Ends), ServerError> {
+) -> Result<(Telling, Ends), ServerError> {
     let (asking, ends) = (Asking::default(), Ends::default());
     let purpose = Purpose::Migration { foreign_keys: target.foreign_keys.unwrap_or(false) };
-    let mut connection = open_noting(&target.path, purpose, stop, Some(asking.clone()))?;
+    let mut connection = Telling(open_noting(&target.path, purpose, stop, Some(asking.clone()))?);
     let (commits, began) = (Arc::clone(&ends.commits), Arc::clone(&ends.began));
     let mut journal = target.path.clone().into_os_string();
     journal.push("-journal");
@@ -211,7 +238,7 @@ fn set_up(connection: &Connection, migration: &Migration, foreign_keys: Option<b
 }
 
 struct Run<'watch> {
-    connection: Connection,
+    connection: Telling,
     foreign_keys: Option<bool>,
     ends: Ends,
     watch: &'watch mut dyn Watch,
@@ -414,4 +441,57 @@ fn send(connection: &Connection, sql: &str) -> Result<(u64, bool, u64), ServerEr
 /// Whether nobody refused anything: the copy is damaged, its disk full, or the run was ended.
 fn is_lost(error: &ServerError) -> bool {
     error.is_outage() || error.result_code == Some("SQLITE_INTERRUPT")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::migration::SourceFile;
+
+    /// Breaks off after the first statement.
+    struct BreaksOff;
+
+    impl Watch for BreaksOff {
+        fn after(&mut self, _: &Connection, _: &Statement, _: &Ran<'_>) -> Result<(), ServerError> {
+            Err(ServerError { message: "enough".to_owned(), ..ServerError::default() })
+        }
+    }
+
+    #[test]
+    fn a_run_that_breaks_off_in_a_transaction_lets_go_of_nothing_that_is_called_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target { path: folder.path().join("app.db"), foreign_keys: None };
+        std::fs::write(&target.path, "").unwrap();
+        let text = "CREATE TABLE a (x int); CREATE TABLE b (y int)".to_owned();
+        let statements = ["CREATE TABLE a (x int)", "CREATE TABLE b (y int)"].map(|sql| {
+            let begin = text.find(sql).unwrap();
+            begin..begin + sql.len()
+        });
+        let file = Arc::new(SourceFile { path: "1.sql".into(), name: "1.sql".to_owned(), text: text.clone() });
+        let statements = statements.into_iter().enumerate();
+        let migration = Migration {
+            version: "1".to_owned(),
+            name: String::new(),
+            layout: "plain",
+            transaction: TransactionMode::PerMigration,
+            connection: Default::default(),
+            session: Vec::new(),
+            statements: statements
+                .map(|(at, span)| Statement { index: at + 1, file: Arc::clone(&file), span, rendered: None })
+                .collect(),
+            down: None,
+            history: None,
+        };
+        for _ in 0..20 {
+            let ended = apply(&target, std::slice::from_ref(&migration), None, &Stop::default(), &mut BreaksOff);
+            assert_eq!(ended.unwrap_err().message, "enough");
+            // What was freed too early is used by somebody else by now.
+            let others: Vec<Box<u64>> = (0..1000).map(|_| Box::new(u64::MAX / 3)).collect();
+            assert!(others.iter().all(|each| **each == u64::MAX / 3));
+        }
+        let tables = Connection::open(&target.path).unwrap();
+        let tables: i64 = tables.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 0, "it was rolled back");
+    }
 }
