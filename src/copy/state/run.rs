@@ -1,6 +1,7 @@
 //! The folder of one run.
 
 use super::lock::{open_lock, sign};
+use super::sweep::kill_all_in;
 use super::{StateDir, StateError, io_error, make_private, remove_folder};
 use crate::engine::postgres::launch::ServerUser;
 use crate::engine::postgres::launch::process::start_time;
@@ -135,6 +136,8 @@ impl RunDir {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Those whom a postmaster that was killed leaves behind find it out, but not at once.
+        kill_all_in(&self.path);
         // Whatever cannot be removed now is the next sweep's, since the lock is free from here on.
         if !self.socket_dir.starts_with(&self.path) {
             let _ = remove_folder(&self.socket_dir);
