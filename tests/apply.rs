@@ -52,7 +52,7 @@ async fn place() -> Place {
     let state = StateDir::open(Some(&cache)).expect("a state folder");
     let run = RunDir::create(&state).expect("a run");
     let data_dir = run.fresh_path("data");
-    create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
+    create_cluster(&binaries, &state, &run, &data_dir, ()).await.expect("a cluster");
     let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
     let target = Target {
         endpoint: server.endpoint().clone(),

@@ -326,7 +326,7 @@ async fn what_production_sql_prints_is_the_section_and_holds_no_user_data() {
     let run_dir = RunDir::create(&state).unwrap();
     let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).unwrap();
     let data_dir = run_dir.fresh_path("production");
-    create_cluster(&binaries, &state, &run_dir, &data_dir).await.unwrap();
+    create_cluster(&binaries, &state, &run_dir, &data_dir, ()).await.unwrap();
     let server = Server::start(&binaries, &data_dir, &run_dir, &ServerMode::Loading.into()).await.unwrap();
     let mut session = Session::connect(server.endpoint(), "postgres", SUPERUSER, "test").await.unwrap();
     for sql in [

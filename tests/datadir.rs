@@ -84,7 +84,7 @@ impl Place {
     /// A stopped cluster without anything in it.
     async fn plain_cluster(&self) -> PathBuf {
         let data_dir = self.run.fresh_path("source");
-        create_cluster(&self.binaries, &self.state, &self.run, &data_dir).await.unwrap();
+        create_cluster(&self.binaries, &self.state, &self.run, &data_dir, ()).await.unwrap();
         data_dir
     }
 }

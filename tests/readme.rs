@@ -141,7 +141,7 @@ impl Project {
         let run = RunDir::create(&state).expect("a run");
         let binaries = Binaries::find(&BinaryRequest::from_environment(None, None, None)).expect("a PostgreSQL server");
         let data_dir = run.fresh_path("production");
-        create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
+        create_cluster(&binaries, &state, &run, &data_dir, ()).await.expect("a cluster");
         let server = Server::start(&binaries, &data_dir, &run, &ServerMode::Loading.into()).await.expect("a server");
         let pg_dump = binaries.pg_dump.expect("pg_dump").path;
         let project = Self { folder, state: cache, server, pg_dump };

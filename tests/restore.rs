@@ -70,7 +70,7 @@ impl Place {
 
     async fn cluster(&self) -> Server {
         let (binaries, data_dir) = (self.binaries(), self.run.fresh_path("source"));
-        create_cluster(&binaries, &self.state, &self.run, &data_dir).await.expect("cluster");
+        create_cluster(&binaries, &self.state, &self.run, &data_dir, ()).await.expect("cluster");
         Server::start(&binaries, &data_dir, &self.run, &ServerMode::Measuring.into()).await.expect("a server")
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use seatrial::copy::state::{RunDir, StateDir, sweep};
+use seatrial::copy::state::{BaseSlot, RunDir, StateDir, sweep};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
 use seatrial::engine::postgres::launch::process::start_time;
 use seatrial::engine::postgres::launch::{self, RunAs, Tool, run_tool};
@@ -41,7 +41,7 @@ impl Place {
 
     async fn cluster(&self) -> PathBuf {
         let data_dir = self.run.fresh_path("data");
-        create_cluster(&self.binaries, &self.state, &self.run, &data_dir).await.expect("a cluster");
+        create_cluster(&self.binaries, &self.state, &self.run, &data_dir, ()).await.expect("a cluster");
         data_dir
     }
 
@@ -92,6 +92,34 @@ async fn a_server_starts_answers_and_stops_to_be_copied() {
     assert_eq!(value(&server, "SELECT answer FROM kept").await, "42");
     server.destroy().await.expect("destroyed");
     assert!(!copy.exists() && data_dir.exists());
+}
+
+#[test]
+fn a_base_nobody_waits_for_any_more_is_gone_once_its_files_have_stopped_coming() {
+    let place = Place::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let folder = runtime.block_on(async {
+        place.cluster().await;
+        let slot = place.state.base("key", Path::is_dir).await.expect("a slot");
+        let BaseSlot::Missing(partial) = slot else { panic!("nobody made it") };
+        let folder = partial.path().to_owned();
+        let data_dir = folder.join("data");
+        let made = create_cluster(&place.binaries, &place.state, &place.run, &data_dir, partial.clone());
+        let begun = async {
+            while !data_dir.join("base").exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = begun => {}
+            made = made => panic!("it was faster: {made:?}"),
+        }
+        folder
+    });
+    // As at the end of every command: what blocks is waited for.
+    drop(runtime);
+    assert!(!folder.exists(), "{:?}", std::fs::read_dir(&folder).map(Iterator::count));
 }
 
 #[tokio::test]
@@ -247,7 +275,7 @@ async fn victim() {
     let run = RunDir::create(&state).expect("a run");
     say("run 0".into());
     let data_dir = run.fresh_path("data");
-    create_cluster(&binaries(), &state, &run, &data_dir).await.expect("a cluster");
+    create_cluster(&binaries(), &state, &run, &data_dir, ()).await.expect("a cluster");
     say("cluster 0".into());
     let server = Server::start(&binaries(), &data_dir, &run, &ServerMode::Measuring.into()).await.expect("a server");
     let busy = connect(&server).await.execute("CREATE TABLE t AS SELECT generate_series(1, 1000000)").await;

@@ -29,7 +29,7 @@ use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, 
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::launch::confine;
 use crate::engine::postgres::server::cluster::{
-    CopyError, copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes,
+    copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes, while_wanted,
 };
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
@@ -39,7 +39,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Raised whenever a base made by an older Seatrial must not be used any more.
@@ -284,38 +283,18 @@ impl Base {
     pub async fn copy(&self, run: &RunDir, settings: Vec<(String, String)>) -> Result<Server, ClusterError> {
         let Some(data_dir) = self.data_dir() else { return Err(ClusterError::Elsewhere) };
         let to = run.fresh_path("copy");
-        let (from, into) = (data_dir.clone(), to.clone());
-        // Who no longer waits for the copy does not want it: the run's folder goes once it has stopped.
-        let wanted = Wanted::default();
-        let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), run.clone());
+        let into = to.clone();
         let counter = self.activity.count("copied", Unit::Bytes, Some(self.copied_bytes()?));
-        let copying = tokio::task::spawn_blocking(move || {
-            let copied = copy_data_dir_unless(&given_up, &|bytes| counter.add(bytes), &from, &into);
-            drop(run_goes_last);
-            copied
+        let copying = while_wanted(run.clone(), move |given_up| {
+            copy_data_dir_unless(given_up, &|bytes| counter.add(bytes), &data_dir, &into)
         });
         // The first server's start asks for it, and both take their time.
         let program = self.binaries.postgres();
         let (copied, _) = tokio::join!(copying, confine::ability(&program));
-        copied.unwrap_or_else(|stopped| {
-            let error = std::io::Error::other(stopped);
-            Err(CopyError::Io { from: data_dir, to: to.clone(), error })
-        })?;
+        copied?;
         let settings = self.record.settings.iter().cloned().chain(settings).collect();
         let options = ServerOptions { mode: ServerMode::Measuring, settings };
         Server::start(&self.binaries, &to, run, &options).await
-    }
-}
-
-/// Dropped, it tells a copy under way that nobody waits for it.
-#[derive(Default)]
-struct Wanted {
-    given_up: Arc<AtomicBool>,
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.given_up.store(true, Ordering::Relaxed);
     }
 }
 
@@ -350,7 +329,7 @@ struct Making<'a> {
 impl Making<'_> {
     async fn make(&self, partial: &PartialBase, database: Option<&str>) -> Result<BaseRecord, BaseError> {
         let data_dir = partial.path().join(DATA);
-        create_cluster(self.binaries, self.state, self.run, &data_dir).await?;
+        create_cluster(self.binaries, self.state, self.run, &data_dir, partial.clone()).await?;
         let server = Server::start(self.binaries, &data_dir, self.run, &ServerMode::Loading.into()).await?;
         let outcome = self.restore(&server, database).await?;
         let first_transaction = drop_other_databases(&server, &outcome.database).await?;

@@ -45,7 +45,7 @@ impl Place {
         let state = StateDir::open(Some(&cache)).expect("a state folder");
         let run = RunDir::create(&state).expect("a run");
         let data_dir = run.fresh_path("data");
-        create_cluster(&binaries, &state, &run, &data_dir).await.expect("a cluster");
+        create_cluster(&binaries, &state, &run, &data_dir, ()).await.expect("a cluster");
         let mut options = ServerOptions::from(ServerMode::Measuring);
         options.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let server = Server::start(&binaries, &data_dir, &run, &options).await.expect("a server");

@@ -1,7 +1,7 @@
 //! The base of a data directory: a copy of its files, made ready by a server of exactly its version.
 
 use super::{
-    BaseError, BasePlace, BaseRecord, DATA, FORMAT, Wanted, blame_the_disk, drop_other_databases, fingerprint, key,
+    BaseError, BasePlace, BaseRecord, DATA, FORMAT, blame_the_disk, drop_other_databases, fingerprint, key,
     read_record, write_record,
 };
 use crate::copy::base::{Base, BaseOptions};
@@ -13,7 +13,7 @@ use crate::copy::source::{Source, SourceError};
 use crate::copy::state::{BaseSlot, PartialBase, RunDir, StateDir};
 use crate::engine::postgres::binaries::{Binaries, BinaryRequest};
 use crate::engine::postgres::server::ClusterError;
-use crate::engine::postgres::server::cluster::{CopyError, import_data_dir, imported_bytes};
+use crate::engine::postgres::server::cluster::{import_data_dir, imported_bytes, while_wanted};
 use crate::progress::{Activity, Unit};
 use std::path::Path;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Asked<'_> {
         content: &str,
     ) -> Result<BaseRecord, BaseError> {
         let data_dir = partial.path().join(DATA);
-        let copied = self.copy(directory, &data_dir).await;
+        let copied = self.copy(directory, &data_dir, partial).await;
         // Before any error of copying is told: a server that runs there, unseen by us, is a reason for most of them.
         if fingerprint(self.state, self.source).await? != content {
             return Err(BaseError::ChangedDirectory { name: self.source.name() });
@@ -106,23 +106,16 @@ impl Asked<'_> {
         Ok(record)
     }
 
-    /// Copies the files, beside everything else; who no longer waits for them does not want them.
-    async fn copy(&self, directory: &DataDirectory, to: &Path) -> Result<(), ClusterError> {
+    /// Copies the files, beside everything else.
+    async fn copy(&self, directory: &DataDirectory, to: &Path, partial: &PartialBase) -> Result<(), ClusterError> {
         let (segment, recovers) = directory.log();
         let (from, into, segment) = (directory.path.clone(), to.to_owned(), segment.to_owned());
-        let bytes = imported_bytes(&from, (&segment, recovers))?;
-        let wanted = Wanted::default();
-        let (given_up, run_goes_last) = (Arc::clone(&wanted.given_up), self.run.clone());
-        let counter = self.activity.count("copied", Unit::Bytes, Some(bytes));
-        let copied = tokio::task::spawn_blocking(move || {
-            let user = run_goes_last.user();
-            import_data_dir(&given_up, &|bytes| counter.add(bytes), &from, &into, (&segment, recovers), user)
+        let counter = self.activity.count("copied", Unit::Bytes, Some(imported_bytes(&from, (&segment, recovers))?));
+        let user = self.run.user().cloned();
+        Ok(while_wanted((self.run.clone(), partial.clone()), move |given_up| {
+            let log = (segment.as_str(), recovers);
+            import_data_dir(given_up, &|bytes| counter.add(bytes), &from, &into, log, user.as_ref())
         })
-        .await;
-        copied.unwrap_or_else(|stopped| {
-            let (from, to) = (directory.path.clone(), to.to_owned());
-            Err(CopyError::Io { from, to, error: std::io::Error::other(stopped) })
-        })?;
-        Ok(())
+        .await?)
     }
 }

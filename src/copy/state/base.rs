@@ -5,6 +5,7 @@ use super::sweep::kill_all_in;
 use super::{StateDir, StateError, io_error, remove_folder};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How often a base that another process makes is looked at again.
@@ -33,13 +34,18 @@ impl ReadyBase {
     }
 }
 
-/// A base being made. Dropped, it is removed.
-#[derive(Debug)]
+/// A base being made. Clones share it, so that whoever still writes there keeps it; the last one dropped removes it.
+#[derive(Debug, Clone)]
 pub struct PartialBase {
-    path: PathBuf,
-    finished: PathBuf,
+    inner: Arc<Inner>,
     /// A damaged one was there, and is gone.
     pub replaces_a_damaged_one: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    finished: PathBuf,
     /// Held while the base is made; free, with the folder still there, it means that its maker is dead.
     _lock: File,
 }
@@ -77,7 +83,8 @@ impl StateDir {
             remove_folder(&finished)?;
         }
         self.make_passage(&path)?;
-        Ok(BaseSlot::Missing(PartialBase { path, finished, replaces_a_damaged_one: there, _lock: lock }))
+        let inner = Arc::new(Inner { path, finished, _lock: lock });
+        Ok(BaseSlot::Missing(PartialBase { inner, replaces_a_damaged_one: there }))
     }
 }
 
@@ -104,7 +111,7 @@ pub(in crate::copy) fn touch(lock: &File, path: &Path) -> Result<(), StateError>
 impl PartialBase {
     /// Its folder, empty at first, owned by the caller. Data directories in it are made by `create_cluster`.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.inner.path
     }
 
     /// Makes it the base.
@@ -112,12 +119,13 @@ impl PartialBase {
     /// # Errors
     /// It cannot be renamed or locked.
     pub fn publish(self) -> Result<ReadyBase, StateError> {
-        std::fs::rename(&self.path, &self.finished).map_err(io_error("rename", &self.path))?;
-        use_base(self.finished.clone())
+        let (path, finished) = (&self.inner.path, &self.inner.finished);
+        std::fs::rename(path, finished).map_err(io_error("rename", path))?;
+        use_base(finished.clone())
     }
 }
 
-impl Drop for PartialBase {
+impl Drop for Inner {
     fn drop(&mut self) {
         // After publishing there is nothing under this name; what cannot be removed now is the next sweep's.
         let _ = remove_folder(&self.path);
