@@ -378,3 +378,57 @@ async fn planned_together_each_query_fails_or_works_by_itself() {
     session.execute("UPDATE orders SET fresh = 1 WHERE id = 5; COMMIT").await.expect("the transaction is as it was");
     assert_clean(session).await;
 }
+
+#[tokio::test]
+async fn measured_in_one_string_each_plan_ends_as_it_does_by_itself() {
+    let mut place = Place::new("strings").await;
+    let session = &mut place.session;
+    session.execute("PREPARE theirs AS SELECT 1").await.expect("a statement of the session's own");
+    let of = |sql: &str, sets: &[(&str, &[&str])], name: &str| HotQuery { name: name.to_owned(), ..query(sql, sets) };
+    let mut own_limit = of("SELECT pg_sleep(600) FROM orders WHERE id = 6", &[], "own limit");
+    own_limit.limits.query_ms = Some(100);
+    let division = "SELECT 1 / $1 FROM orders WHERE id = 5 -- fails as it runs";
+    let naps = "SELECT pg_sleep($1) FROM orders WHERE id = 5";
+    let queries = [
+        of("SELECT count(*) FROM orders WHERE id < 50 -- done", &[], "read"),
+        of("SELECT FROM WHERE", &[], "syntax error"),
+        of("SELECT gone FROM orders", &[], "no such column"),
+        of("SELECT * FROM orders WHERE customer_id = $1", &[("good", &["7"]), ("bad", &["'x'"])], "no such value"),
+        of(division, &[("one", &["1"]), ("zero", &["0"]), ("two", &["2"])], "division"),
+        of(naps, &[("none", &["0"]), ("long", &["600"])], "too long"),
+        of("UPDATE orders SET note = 'y' WHERE id = $1", &[("one", &["5"]), ("two", &["6"])], "write"),
+        HotQuery { parameters: vec!["1".to_owned()], ..of("SELECT * FROM orders WHERE id = $1", &[], "no values") },
+        of("SELECT $1 || '", &[("open", &["'); COMMIT; DROP TABLE orders; --"])], "a quote that does not end"),
+        own_limit,
+    ];
+    let options = CaptureOptions { statement_timeout: Duration::from_millis(300), ..CaptureOptions::default() };
+    let first = capture(session, &queries, &options).await;
+    let again = CaptureOptions { again: Some(&first), ..options };
+    let second = capture(session, &queries, &again).await;
+    let (mut first_alone, mut second_alone) = (Vec::new(), Vec::new());
+    for query in &queries {
+        first_alone.extend(capture_query(session, query, &options).await);
+        second_alone.extend(capture_query(session, query, &again).await);
+    }
+    assert_eq!((&first, &second), (&first_alone, &second_alone));
+    assert_eq!(first, second);
+    let ends: Vec<&str> = first
+        .iter()
+        .map(|capture| match &capture.captured {
+            Captured::Measured(..) => "measured",
+            Captured::Planned(_) => "planned",
+            Captured::DidNotFinish(_) => "did not finish",
+            Captured::Failed { sqlstate, .. } => sqlstate,
+            Captured::AsBefore(_) => "as before",
+        })
+        .collect();
+    let mut expected = vec!["measured", "42601", "42703", "measured", "22P02", "measured"];
+    expected.extend(["measured", "22012", "measured", "measured"]);
+    expected.extend(["measured", "did not finish", "measured"]);
+    expected.extend(["planned", "planned", "planned", "planned", "0A000", "0A000", "did not finish"]);
+    assert_eq!(ends, expected);
+    session.execute("EXECUTE theirs; DEALLOCATE theirs").await.expect("it is there yet");
+    assert_clean(session).await;
+    let kept = session.query("SELECT count(*) FROM orders WHERE note = 'n'").await.expect("the table");
+    assert_eq!(kept.scalar(), Some("20000"));
+}

@@ -5,6 +5,8 @@
 //! setting leaks into the next one. A plain EXPLAIN comes first: a run that is cut off still has its plan.
 
 mod bare;
+mod measured;
+mod reading;
 pub mod timing;
 mod together;
 pub mod writes;
@@ -70,12 +72,39 @@ pub async fn capture<'a>(
     queries: impl IntoIterator<Item = &'a HotQuery>,
     options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
-    if !options.run_reads {
-        return together::plan_together(session, queries, options).await;
+    match options.baseline {
+        _ if !options.run_reads => together::plan_together(session, queries, options).await,
+        Some(baseline) => capture_unknown(session, queries, options, baseline).await,
+        None => measured::measure_together(session, queries, options).await,
     }
+}
+
+/// Plans every query, and runs those of which a baseline does not tell how that ends.
+async fn capture_unknown<'a>(
+    session: &mut Session,
+    queries: impl IntoIterator<Item = &'a HotQuery>,
+    options: &CaptureOptions<'_>,
+    baseline: &Baseline<'_>,
+) -> Vec<PlanCapture> {
+    let mut planned = Vec::new();
+    let queries = queries.into_iter().inspect(|query| planned.push(*query));
+    let planning = CaptureOptions { run_reads: false, baseline: None, again: None, ..*options };
+    let mut plans = together::plan_together(session, queries, &planning).await.into_iter();
+    let known = |capture: PlanCapture| match &capture.captured {
+        Captured::Planned(plan) => {
+            baseline.known(&capture.key, plan).map(|captured| PlanCapture { key: capture.key, captured })
+        }
+        _ => None,
+    };
     let mut captures = Vec::new();
-    for query in queries {
-        captures.extend(capture_query(session, query, options).await);
+    for query in planned {
+        let mine = plans.by_ref().take(plannings(query).len());
+        // All of them are taken, or the next query's would not be its own.
+        let mine: Vec<Option<PlanCapture>> = mine.map(known).collect();
+        match mine.into_iter().collect::<Option<Vec<_>>>() {
+            Some(known) => captures.extend(known),
+            None => captures.extend(capture_query(session, query, options).await),
+        }
     }
     captures
 }
@@ -94,12 +123,19 @@ pub async fn plan_only<'a>(
 
 /// Captures one query: a custom plan for each parameter set, and one generic plan if it has parameters.
 pub async fn capture_query(session: &mut Session, query: &HotQuery, options: &CaptureOptions<'_>) -> Vec<PlanCapture> {
+    capture_plannings(session, query, plannings(query), options).await
+}
+
+/// Some of its plans, each by itself.
+async fn capture_plannings(
+    session: &mut Session,
+    query: &HotQuery,
+    plannings: impl IntoIterator<Item = Planning<'_>>,
+    options: &CaptureOptions<'_>,
+) -> Vec<PlanCapture> {
     let mut captures = Vec::new();
-    for planning in plannings(query) {
-        let captured = match attempt(session, query, &planning, options).await {
-            Ok(captured) => captured,
-            Err(failure) => Captured::Failed { sqlstate: failure.sqlstate, message: failure.message },
-        };
+    for planning in plannings {
+        let captured = attempt(session, query, &planning, options).await.unwrap_or_else(Captured::from);
         captures.push(PlanCapture { key: planning.key, captured });
     }
     captures
@@ -139,6 +175,12 @@ pub(super) struct Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self { message: error.without_values(), sqlstate: error.sqlstate }
+    }
+}
+
+impl From<Failure> for Captured {
+    fn from(failure: Failure) -> Self {
+        Self::Failed { sqlstate: failure.sqlstate, message: failure.message }
     }
 }
 
@@ -202,26 +244,76 @@ async fn inside(
     if let Some(known) = options.baseline.and_then(|baseline| baseline.known(&planning.key, &plan)) {
         return Ok(known);
     }
-    let first = options.again.and_then(|first| first.iter().find(|capture| capture.key == planning.key));
-    match first.map(|first| &first.captured) {
-        Some(Captured::DidNotFinish(_)) => return Ok(Captured::DidNotFinish(plan)),
-        Some(Captured::Planned(_)) => return Ok(Captured::Planned(plan)),
-        _ => {}
-    }
-    // The first run warms caches and index metapages; only the second one is measured.
-    let run = match explain(session, MEASURE, &execute).await {
-        Ok(_) if first.is_none() => explain(session, MEASURE, &execute).await,
-        run => run,
+    let run = Run::of(planning, options);
+    let measured = match run.times() {
+        0 => return Ok(run.not_run(plan)),
+        // The first run warms caches and index metapages; only the second one is measured.
+        1 => explain(session, MEASURE, &execute).await,
+        _ => match explain(session, MEASURE, &execute).await {
+            Ok(_) => explain(session, MEASURE, &execute).await,
+            failed => failed,
+        },
     };
-    match run {
-        Ok(measured) => Ok(match measured.work() {
-            Some(work) => Captured::Measured(measured, work),
-            None => Captured::Planned(plan),
-        }),
+    match measured {
+        Ok(measured) => Ok(ran(plan, measured)),
+        Err(failure) => broken_off(plan, failure),
+    }
+}
+
+/// How often a query is run to measure it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// Not at all: it is only planned.
+    Never,
+    /// Not at all: it did not come to an end a moment ago.
+    NeverAgain,
+    /// It is warm from a moment ago.
+    Once,
+    /// To warm it up, and to measure it.
+    Twice,
+}
+
+impl Run {
+    fn of(planning: &Planning<'_>, options: &CaptureOptions<'_>) -> Self {
+        if !options.run_reads || planning.values.is_none() {
+            return Self::Never;
+        }
+        let first = options.again.and_then(|first| first.iter().find(|capture| capture.key == planning.key));
+        match first.map(|first| &first.captured) {
+            Some(Captured::DidNotFinish(_)) => Self::NeverAgain,
+            Some(Captured::Planned(_)) => Self::Never,
+            Some(_) => Self::Once,
+            None => Self::Twice,
+        }
+    }
+
+    fn times(self) -> usize {
+        match self {
+            Self::Never | Self::NeverAgain => 0,
+            Self::Once => 1,
+            Self::Twice => 2,
+        }
+    }
+
+    fn not_run(self, plan: QueryPlan) -> Captured {
+        if self == Self::NeverAgain { Captured::DidNotFinish(plan) } else { Captured::Planned(plan) }
+    }
+}
+
+fn ran(plan: QueryPlan, measured: QueryPlan) -> Captured {
+    match measured.work() {
+        Some(work) => Captured::Measured(measured, work),
+        None => Captured::Planned(plan),
+    }
+}
+
+/// How a capture ends whose run was refused or cut off.
+fn broken_off(plan: QueryPlan, failure: Failure) -> Result<Captured, Failure> {
+    match failure.sqlstate.as_str() {
         // A write, FOR UPDATE, nextval, …: the transaction's refusal is the classifier.
-        Err(failure) if failure.sqlstate == "25006" => Ok(Captured::Planned(plan)),
-        Err(failure) if failure.sqlstate == "57014" => Ok(Captured::DidNotFinish(plan)),
-        Err(failure) => Err(failure),
+        "25006" => Ok(Captured::Planned(plan)),
+        "57014" => Ok(Captured::DidNotFinish(plan)),
+        _ => Err(failure),
     }
 }
 
@@ -230,7 +322,12 @@ async fn explain(session: &mut Session, options: &str, execute: &str) -> Result<
 }
 
 fn plan_of(rows: &Rows) -> Result<QueryPlan, Failure> {
-    let mut plan = QueryPlan::from_explain_json(rows.scalar().unwrap_or_default())
+    read_plan(rows.scalar())
+}
+
+/// The plan in EXPLAIN's one value.
+fn read_plan(json: Option<&str>) -> Result<QueryPlan, Failure> {
+    let mut plan = QueryPlan::from_explain_json(json.unwrap_or_default())
         .map_err(|error| Failure { sqlstate: String::new(), message: error.to_string() })?;
     // Ours, not the database's.
     plan.settings.remove("plan_cache_mode");
@@ -274,6 +371,16 @@ async fn prepare(
     // of SAVEPOINT, as a syntax error takes back all of a string.
     let ours = format!("SET LOCAL plan_cache_mode = {mode}; SET LOCAL statement_timeout = {timeout}");
     session.execute(&format!("{ours}; {}", query.prepare(STATEMENT))).await?;
+    Ok(())
+}
+
+/// Takes back what a string that broke off may have left: PREPARE is not undone by a rollback. Nothing else of the session's is
+/// touched, which may have statements of its own.
+async fn forget(session: &mut Session) -> Result<(), ServerError> {
+    let left = format!("SELECT FROM pg_catalog.pg_prepared_statements WHERE name = '{STATEMENT}'");
+    if !session.query(&left).await?.rows.is_empty() {
+        session.execute(&format!("DEALLOCATE {STATEMENT}")).await?;
+    }
     Ok(())
 }
 
@@ -339,7 +446,7 @@ fn schema_list(value: &str) -> String {
 /// Whether the text is one statement that can be planned.
 fn plannable(sql: &str) -> Result<(), Failure> {
     let refused = |message: String| Err(Failure { sqlstate: "0A000".to_owned(), message });
-    let bare = bare_text(sql);
+    let Some(bare) = bare_text(sql) else { return refused("a quote or a comment that does not end".to_owned()) };
     if let Some((_, rest)) = bare.split_once(';')
         && !rest.trim().is_empty()
     {
@@ -361,7 +468,7 @@ fn plannable(sql: &str) -> Result<(), Failure> {
 fn expression(value: &str) -> Result<(), Failure> {
     let bare = bare_text(value);
     let mut depth = 0_i32;
-    for c in bare.chars() {
+    for c in bare.as_deref().unwrap_or(")").chars() {
         match c {
             '(' => depth += 1,
             ')' => depth -= 1,
@@ -405,6 +512,7 @@ mod tests {
         assert_eq!(refusal(" -- nothing"), "no statement that can be planned");
         assert!(refusal("SELECT 1; COMMIT").starts_with("more than one statement"));
         assert!(refusal("SELECT 'a'';'; COMMIT").starts_with("more than one statement"));
+        assert_eq!(refusal("SELECT $1 || '"), "a quote or a comment that does not end");
     }
 
     #[test]
@@ -412,7 +520,7 @@ mod tests {
         for value in ["7", "'a);b'", "now() - interval '1 day'", "ARRAY[1,2]", "(1 + (2))"] {
             assert!(expression(value).is_ok(), "{value}");
         }
-        for value in ["", "1); COMMIT; SELECT (1", "1)", "(1", "1; 2"] {
+        for value in ["", "1); COMMIT; SELECT (1", "1)", "(1", "1; 2", "'); COMMIT; --"] {
             assert!(expression(value).is_err(), "{value}");
         }
     }

@@ -186,18 +186,37 @@ impl Session {
     /// # Errors
     /// What the server refused first.
     pub async fn query(&mut self, sql: &str) -> Result<Rows, ServerError> {
+        let (rows, refused) = self.query_as_far_as_it_goes(sql).await;
+        refused.map(|()| rows)
+    }
+
+    /// [`Session::query`] that keeps what came before the server refused anything: what the statements before the refused one
+    /// returned.
+    pub async fn query_as_far_as_it_goes(&mut self, sql: &str) -> (Rows, Result<(), ServerError>) {
         let mut rows = Rows::default();
         let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut self.connection);
-        while let Some(result) = results.try_next().await.map_err(server_error)? {
-            match result {
-                Either::Left(done) => rows.affected += done.rows_affected(),
-                Either::Right(row) => {
-                    rows.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
-                    rows.rows.push(text_row(&row)?);
+        let mut is_first = true;
+        let refused = loop {
+            match results.try_next().await.map_err(server_error) {
+                Ok(Some(Either::Left(done))) => {
+                    rows.affected += done.rows_affected();
+                    is_first = true;
                 }
+                Ok(Some(Either::Right(row))) => {
+                    if std::mem::take(&mut is_first) {
+                        rows.columns = row.columns().iter().map(|column| column.name().to_owned()).collect();
+                    }
+                    match text_row(&row) {
+                        Ok(row) => rows.rows.push(row),
+                        Err(unreadable) => break Err(unreadable),
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(refused) => break Err(refused),
             }
-        }
-        Ok(rows)
+        };
+        drop(results);
+        (rows, refused)
     }
 
     /// Starts `COPY … FROM STDIN`; the caller sends chunks and finishes.

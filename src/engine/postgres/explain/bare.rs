@@ -1,17 +1,21 @@
 //! SQL with everything quoted or commented blanked out: what is left is words and punctuation.
 
-/// The text without strings, quoted names, dollar quotes and comments, each of them one space.
-pub(super) fn bare_text(sql: &str) -> String {
+/// The text without strings, quoted names, dollar quotes and comments, each of them one space; `None` where one of them does
+/// not end: it would take what follows the text along.
+pub(super) fn bare_text(sql: &str) -> Option<String> {
     let mut bare = String::with_capacity(sql.len());
     let mut rest = sql;
     let mut previous = ' ';
     while let Some(c) = rest.chars().next() {
         let quoted = match c {
-            '\'' => Some(string_length(rest, '\'', matches!(previous, 'e' | 'E'))),
-            '"' => Some(string_length(rest, '"', false)),
+            '\'' => Some(string_length(rest, '\'', matches!(previous, 'e' | 'E'))?),
+            '"' => Some(string_length(rest, '"', false)?),
             '-' if rest.starts_with("--") => Some(rest.find('\n').unwrap_or(rest.len())),
-            '/' if rest.starts_with("/*") => Some(comment_length(rest)),
-            '$' if !is_word(previous) => dollar_length(rest),
+            '/' if rest.starts_with("/*") => Some(comment_length(rest)?),
+            '$' if !is_word(previous) => match dollar_tag(rest) {
+                Some(tag) => Some(2 * tag.len() + rest[tag.len()..].find(tag)?),
+                None => None,
+            },
             _ => None,
         };
         let length = quoted.unwrap_or(c.len_utf8());
@@ -19,26 +23,26 @@ pub(super) fn bare_text(sql: &str) -> String {
         previous = if quoted.is_some() { ' ' } else { c };
         rest = &rest[length..];
     }
-    bare
+    Some(bare)
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-fn string_length(rest: &str, quote: char, backslashes: bool) -> usize {
+fn string_length(rest: &str, quote: char, backslashes: bool) -> Option<usize> {
     let mut characters = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = characters.next() {
         if c == '\\' && backslashes {
             characters.next();
         } else if c == quote && characters.next_if(|(_, next)| *next == quote).is_none() {
-            return at + 1;
+            return Some(at + 1);
         }
     }
-    rest.len()
+    None
 }
 
-fn comment_length(rest: &str) -> usize {
+fn comment_length(rest: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;
     while at < rest.len() {
@@ -49,25 +53,23 @@ fn comment_length(rest: &str) -> usize {
             depth -= 1;
             at += 2;
             if depth == 0 {
-                return at;
+                return Some(at);
             }
         } else {
             at += rest[at..].chars().next().map_or(1, char::len_utf8);
         }
     }
-    rest.len()
+    None
 }
 
-/// Bytes of `$tag$ … $tag$`; `None` for a parameter such as `$1`.
-fn dollar_length(rest: &str) -> Option<usize> {
+/// `$tag$`; `None` for a parameter such as `$1`.
+fn dollar_tag(rest: &str) -> Option<&str> {
     let tag_end = 1 + rest[1..].find('$')?;
     let name = &rest[1..tag_end];
     if name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(|c| is_word(c) && c != '$') {
         return None;
     }
-    let tag = &rest[..=tag_end];
-    let body = &rest[tag.len()..];
-    Some(body.find(tag).map_or(rest.len(), |end| 2 * tag.len() + end))
+    Some(&rest[..=tag_end])
 }
 
 #[cfg(test)]
@@ -88,9 +90,11 @@ mod tests {
             ("$1 + $2", "$1 + $2"),
             ("a $x$ b; $y$ $x$ c", "a   c"),
             ("a $$;$$ c", "a   c"),
-            ("a 'never closed;", "a  "),
         ] {
-            assert_eq!(bare_text(sql), bare, "{sql}");
+            assert_eq!(bare_text(sql).as_deref(), Some(bare), "{sql}");
+        }
+        for open in ["a 'never closed;", r"a E'b\'", "a \"b", "a /* b /* c */", "a $x$ b $y$"] {
+            assert_eq!(bare_text(open), None, "{open}");
         }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Planning is repeated after every statement of a migration, and there the round trips are what it costs.
 
+use super::reading::Reading;
 use super::{
-    CaptureOptions, PLAN, Planning, STATEMENT, capture_query, execute_statement, expression, plan_of, plannable,
-    plannings,
+    CaptureOptions, PLAN, Planning, STATEMENT, capture_query, execute_statement, expression, forget, plannable,
+    plannings, read_plan,
 };
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Rows, Session};
-use crate::snapshot::plan::{Captured, PlanCapture, PlanMode};
+use crate::engine::postgres::session::{Row, Session};
+use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode};
 use crate::workload::HotQuery;
 
 /// Plans every query without running anything. What goes wrong with one is told as [`capture_query`] tells it.
@@ -18,41 +19,53 @@ pub(super) async fn plan_together<'a>(
     options: &CaptureOptions<'_>,
 ) -> Vec<PlanCapture> {
     let mut shared = Shared { open: false, options };
-    let mut captures = Vec::new();
+    let mut reading = Reading::default();
     for query in queries {
         let planned = match script(query, options) {
-            Some((script, plannings)) => shared.plan(session, &script, plannings).await,
+            Some((script, keys)) => shared.plan(session, &script, keys.len()).await.zip(Some(keys)),
             None => None,
         };
         match planned {
-            Some(planned) => captures.extend(planned),
+            Some((rows, keys)) => reading.read(|| planned_only(keys, rows)),
             // By itself, so that each of its plans fails or works by itself.
             None => {
                 if shared.close(session).await.is_err() {
                     shared.open = false;
                 }
-                captures.extend(capture_query(session, query, options).await);
+                reading.known(capture_query(session, query, options).await);
             }
         }
     }
     // A session that is gone by now has said so to each query.
     let _told = shared.close(session).await;
-    captures
+    reading.all().await
 }
 
-/// All plans of a query in one string, if it runs under nothing of its own; each EXPLAIN answers with one row.
-fn script<'a>(query: &'a HotQuery, options: &CaptureOptions<'_>) -> Option<(String, Vec<Planning<'a>>)> {
+fn planned_only(keys: Vec<PlanKey>, rows: Vec<Row>) -> Vec<PlanCapture> {
+    let plan =
+        |row: Row| read_plan(row.first().and_then(Option::as_deref)).map_or_else(Captured::from, Captured::Planned);
+    keys.into_iter().zip(rows).map(|(key, row)| PlanCapture { key, captured: plan(row) }).collect()
+}
+
+/// Whether a query runs under nothing of its own, and its text and values end where they should: whatever follows them in a
+/// string is ours.
+pub(super) fn fits_into_a_string(query: &HotQuery, options: &CaptureOptions<'_>) -> bool {
     let alone = !query.settings.is_empty()
         || query.search_path.is_some()
         || query.limits.query_ms.is_some()
         || (query.role.is_some() && options.assume_roles);
-    let plannings = plannings(query);
-    let values = plannings.iter().flat_map(|planning| planning.values.unwrap_or_default());
-    if alone || plannable(&query.sql).is_err() || values.into_iter().any(|value| expression(value).is_err()) {
+    let mut values = query.sets.iter().flat_map(|set| &set.values);
+    !alone && plannable(&query.sql).is_ok() && values.all(|value| expression(value).is_ok())
+}
+
+/// All plans of a query in one string; each EXPLAIN answers with one row.
+fn script(query: &HotQuery, options: &CaptureOptions<'_>) -> Option<(String, Vec<PlanKey>)> {
+    if !fits_into_a_string(query, options) {
         return None;
     }
+    let plannings = plannings(query);
     if query.parameters.is_empty() {
-        return Some((format!("EXPLAIN ({PLAN}) {}", query.sql), plannings));
+        return Some((format!("EXPLAIN ({PLAN}) {}", query.sql), keys(plannings)));
     }
     // A comment at the end of the query's text must not swallow what follows.
     let mut script = format!("{}\n", query.prepare(STATEMENT));
@@ -67,7 +80,11 @@ fn script<'a>(query: &'a HotQuery, options: &CaptureOptions<'_>) -> Option<(Stri
         });
     }
     script.push_str(&format!("; DEALLOCATE {STATEMENT}"));
-    Some((script, plannings))
+    Some((script, keys(plannings)))
+}
+
+fn keys(plannings: Vec<Planning<'_>>) -> Vec<PlanKey> {
+    plannings.into_iter().map(|planning| planning.key).collect()
 }
 
 /// The transaction, or the savepoint in the caller's, that queries share until one of them fails.
@@ -77,32 +94,15 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// `None` where anything went wrong: nothing of it is left then.
-    async fn plan(
-        &mut self,
-        session: &mut Session,
-        script: &str,
-        plannings: Vec<Planning<'_>>,
-    ) -> Option<Vec<PlanCapture>> {
+    /// A row for each plan. `None` where anything went wrong: nothing of it is left then.
+    async fn plan(&mut self, session: &mut Session, script: &str, plans: usize) -> Option<Vec<Row>> {
         self.begin(session).await.ok()?;
         let Ok(rows) = session.query(script).await else {
             self.close(session).await.ok()?;
-            // PREPARE is not undone by a rollback.
-            let left = format!("SELECT FROM pg_catalog.pg_prepared_statements WHERE name = '{STATEMENT}'");
-            if !session.query(&left).await.ok()?.rows.is_empty() {
-                session.execute(&format!("DEALLOCATE {STATEMENT}")).await.ok()?;
-            }
+            forget(session).await.ok()?;
             return None;
         };
-        if rows.rows.len() != plannings.len() {
-            return None;
-        }
-        let mut captures = Vec::new();
-        for (planning, row) in plannings.into_iter().zip(rows.rows) {
-            let plan = plan_of(&Rows { rows: vec![row], ..Rows::default() }).ok()?;
-            captures.push(PlanCapture { key: planning.key, captured: Captured::Planned(plan) });
-        }
-        Some(captures)
+        Some(rows.rows).filter(|rows| rows.len() == plans)
     }
 
     async fn begin(&mut self, session: &mut Session) -> Result<(), ServerError> {
