@@ -89,7 +89,23 @@ impl Report {
 /// JSON in which characters a terminal would act on are escapes.
 pub(super) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 1);
-    for character in json.chars() {
+    // Nearly all of it is what stays as it is.
+    let stays = |byte: u8| matches!(byte, b' '..=b'~' | b'\n');
+    let mut rest = json;
+    while let Some(at) = rest.bytes().position(|byte| !stays(byte)) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let end = from.bytes().position(stays).unwrap_or(from.len());
+        let (special, after) = from.split_at(end);
+        escape(special, &mut out);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn escape(text: &str, out: &mut String) {
+    for character in text.chars() {
         // Outside strings JSON holds printable characters and newlines only.
         if character != '\n' && is_unprintable(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
@@ -99,7 +115,6 @@ pub(super) fn escaped(json: &str) -> String {
             out.push(character);
         }
     }
-    out
 }
 
 fn locate(text: &str, error: &serde_json::Error) -> ReportError {

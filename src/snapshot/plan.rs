@@ -1,11 +1,13 @@
 //! EXPLAIN's tree in EXPLAIN's own field names, and what one capture of it holds.
 
 pub mod expression;
+mod field;
 mod json;
 mod name;
 pub mod sqlite;
 mod work;
 
+pub use field::FieldName;
 pub use json::PlanError;
 pub use name::{RelationName, quote_identifier_if_needed};
 pub use work::{Steps, Unit, Work};
@@ -40,7 +42,7 @@ pub struct PlanNode {
     /// `Node Type`.
     pub node_type: String,
     /// Every other scalar or list field under EXPLAIN's own name (`Relation Name`, `Index Name`, `Total Cost`, …).
-    pub fields: BTreeMap<String, Value>,
+    pub fields: BTreeMap<FieldName, Value>,
     /// `Plans`, in order.
     pub children: Vec<PlanNode>,
 }
@@ -283,11 +285,9 @@ impl PlanNode {
     }
 
     fn redacted(&self) -> PlanNode {
-        let mask = |field: &String, value: &Value| match value {
-            Value::String(text) if !NAME_FIELDS.contains(&field.as_str()) => Value::String(expression::mask(text)),
-            Value::Array(items) if !NAME_FIELDS.contains(&field.as_str()) => {
-                Value::Array(items.iter().map(mask_item).collect())
-            }
+        let mask = |field: &str, value: &Value| match value {
+            Value::String(text) if !NAME_FIELDS.contains(&field) => Value::String(expression::mask(text)),
+            Value::Array(items) if !NAME_FIELDS.contains(&field) => Value::Array(items.iter().map(mask_item).collect()),
             other => other.clone(),
         };
         PlanNode {

@@ -23,7 +23,7 @@ fn measured(text: &str, buffers: u64, temp_blocks: u64) -> PlanCapture {
 
 fn planned(text: &str, cost: f64) -> PlanCapture {
     let mut plan = plan(text);
-    std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".to_owned(), cost.into());
+    std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".into(), cost.into());
     capture(Captured::Planned(plan))
 }
 
@@ -160,7 +160,7 @@ fn writes_are_judged_by_plan_and_cost_together() {
 fn a_read_is_never_judged_by_cost() {
     let dear = |text: &str| {
         let mut plan = plan(text);
-        std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".to_owned(), 1e9.into());
+        std::sync::Arc::make_mut(&mut plan.root).fields.insert("Total Cost".into(), 1e9.into());
         capture(Captured::Measured(plan, Work::blocks(200, 0)))
     };
     assert_eq!(Case::new(measured(INDEX, 200, 0), dear(INDEX)).verdict(), Verdict::Unchanged);

@@ -1,8 +1,12 @@
 //! `EXPLAIN (FORMAT JSON)` of PostgreSQL 13 to 18, in and out.
 
+use super::field::{self, FieldName};
 use super::{PlanNode, QueryPlan};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 use thiserror::Error;
 
 /// Why a text is not a plan.
@@ -10,18 +14,23 @@ use thiserror::Error;
 pub enum PlanError {
     /// Not JSON at all.
     #[error("EXPLAIN did not answer in JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
     /// JSON, but not EXPLAIN's.
-    #[error("EXPLAIN's answer has no {0}")]
-    Missing(&'static str),
+    #[error("EXPLAIN's answer is no plan: {0}")]
+    Shape(#[source] serde_json::Error),
+    /// EXPLAIN's, of nothing that has a plan.
+    #[error("EXPLAIN's answer has no Plan")]
+    None,
+}
+
+impl From<serde_json::Error> for PlanError {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_data() { Self::Shape(error) } else { Self::Json(error) }
+    }
 }
 
 /// Fields that say nothing about the plan: target lists full of values, and per-process splits of the totals.
 const DROPPED: [&str; 3] = ["Output", "Workers", "JIT"];
-
-/// Names before 17, and what they are called since.
-const RENAMED: [(&str, &str); 2] =
-    [("I/O Read Time", "Shared I/O Read Time"), ("I/O Write Time", "Shared I/O Write Time")];
 
 impl QueryPlan {
     /// Reads what `EXPLAIN (FORMAT JSON)` prints, as a server of any version from 13 on does.
@@ -31,11 +40,11 @@ impl QueryPlan {
     /// # Errors
     /// The text is not JSON, or holds no plan.
     pub fn from_explain_json(text: &str) -> Result<Self, PlanError> {
-        let answer: Value = serde_json::from_str(text)?;
-        match &answer {
-            Value::Array(items) => Self::from_explain_items(items.iter().map(|item| item.as_object())),
-            single => Self::from_explain_items([single.as_object()]),
-        }
+        let items = match text.trim_start().starts_with('[') {
+            true => serde_json::from_str(text)?,
+            false => vec![serde_json::from_str(text)?],
+        };
+        Self::from_explain_items(items)
     }
 
     /// Reads what [`QueryPlan::to_json`] wrote, as a report keeps it.
@@ -43,26 +52,22 @@ impl QueryPlan {
     /// # Errors
     /// The object holds no plan.
     pub fn from_saved(object: &Map<String, Value>) -> Result<Self, PlanError> {
-        Self::from_explain_items([Some(object)])
+        Self::from_explain_items(vec![Item::deserialize(object)?])
     }
 
-    fn from_explain_items<'a>(
-        items: impl IntoIterator<Item = Option<&'a Map<String, Value>>>,
-    ) -> Result<Self, PlanError> {
+    fn from_explain_items(items: Vec<Item>) -> Result<Self, PlanError> {
+        // A rule may turn a statement into nothing or into NOTIFY: no plan there.
         let mut roots = Vec::new();
         let mut settings = BTreeMap::new();
-        for item in items.into_iter().flatten() {
-            // A rule may turn a statement into nothing or into NOTIFY: no plan there.
-            if let Some(plan) = item.get("Plan") {
-                roots.push(node(plan)?);
-            }
-            if let Some(Value::Object(given)) = item.get("Settings") {
-                let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                settings.extend(given.iter().map(|(name, value)| (name.clone(), text(value))));
+        for item in items {
+            roots.extend(item.plan);
+            if let Some(Value::Object(given)) = item.settings {
+                let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                settings.extend(given.into_iter().map(|(name, value)| (name, text(value))));
             }
         }
         let root = match roots.len() {
-            0 => return Err(PlanError::Missing("Plan")),
+            0 => return Err(PlanError::None),
             1 => roots.remove(0),
             _ => several(roots),
         };
@@ -81,34 +86,93 @@ impl QueryPlan {
     }
 }
 
-fn node(value: &Value) -> Result<PlanNode, PlanError> {
-    let Value::Object(object) = value else { return Err(PlanError::Missing("plan node")) };
-    let node_type = object.get("Node Type").and_then(Value::as_str).ok_or(PlanError::Missing("Node Type"))?;
-    let children = match object.get("Plans") {
-        Some(Value::Array(plans)) => plans.iter().map(node).collect::<Result<_, _>>()?,
-        _ => Vec::new(),
-    };
-    let mut fields = defaults();
-    for (name, value) in object {
-        if name == "Node Type" || name == "Plans" || DROPPED.contains(&name.as_str()) {
-            continue;
-        }
-        let current = RENAMED.iter().find(|(old, _)| old == name).map_or(name.as_str(), |(_, new)| new);
-        fields.insert(current.to_owned(), value.clone());
+/// What EXPLAIN says of one statement.
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "Plan")]
+    plan: Option<PlanNode>,
+    #[serde(rename = "Settings")]
+    settings: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for PlanNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NodeVisitor)
     }
-    Ok(PlanNode { node_type: node_type.to_owned(), fields, children })
+}
+
+/// Reads a node as it comes: target lists are never kept, however long they are.
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = PlanNode;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a plan node")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<PlanNode, A::Error> {
+        let (mut node_type, mut fields, mut children) = (None, defaults(), Vec::new());
+        while let Some(key) = object.next_key()? {
+            match key {
+                Key::NodeType => node_type = Some(object.next_value()?),
+                Key::Plans => children = object.next_value::<Option<Vec<PlanNode>>>()?.unwrap_or_default(),
+                Key::Dropped => {
+                    object.next_value::<IgnoredAny>()?;
+                }
+                Key::Field(name) => {
+                    fields.insert(name, object.next_value()?);
+                }
+            }
+        }
+        let node_type = node_type.ok_or_else(|| serde::de::Error::missing_field("Node Type"))?;
+        Ok(PlanNode { node_type, fields, children })
+    }
+}
+
+/// What a field of a node is to us.
+enum Key {
+    NodeType,
+    Plans,
+    Dropped,
+    Field(FieldName),
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a field")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
+        Ok(match name {
+            "Node Type" => Key::NodeType,
+            "Plans" => Key::Plans,
+            dropped if DROPPED.contains(&dropped) => Key::Dropped,
+            _ => Key::Field(field::name(name)),
+        })
+    }
 }
 
 /// What older servers leave out where newer ones print the default.
-fn defaults() -> BTreeMap<String, Value> {
-    ["Async Capable", "Disabled"].into_iter().map(|name| (name.to_owned(), Value::Bool(false))).collect()
+fn defaults() -> BTreeMap<FieldName, Value> {
+    ["Async Capable", "Disabled"].into_iter().map(|name| (name.into(), Value::Bool(false))).collect()
 }
 
 fn several(children: Vec<PlanNode>) -> PlanNode {
     let total = children.iter().map(PlanNode::total_cost).sum::<f64>();
     let mut fields = defaults();
     if let Some(total) = Number::from_f64(total) {
-        fields.insert("Total Cost".to_owned(), Value::Number(total));
+        fields.insert("Total Cost".into(), Value::Number(total));
     }
     PlanNode { node_type: "Several Plans".to_owned(), fields, children }
 }
@@ -116,7 +180,7 @@ fn several(children: Vec<PlanNode>) -> PlanNode {
 fn node_to_json(node: &PlanNode) -> Value {
     let mut object = Map::new();
     object.insert("Node Type".to_owned(), Value::from(node.node_type.as_str()));
-    object.extend(node.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    object.extend(node.fields.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())));
     if !node.children.is_empty() {
         object.insert("Plans".to_owned(), Value::Array(node.children.iter().map(node_to_json).collect()));
     }
@@ -163,6 +227,7 @@ mod tests {
         let error = |text| QueryPlan::from_explain_json(text).expect_err("no plan").to_string();
         assert!(error("QUERY PLAN").starts_with("EXPLAIN did not answer in JSON"));
         assert_eq!(error("[]"), "EXPLAIN's answer has no Plan");
-        assert_eq!(error(r#"[{"Plan": {"Total Cost": 1}}]"#), "EXPLAIN's answer has no Node Type");
+        let shapeless = error(r#"[{"Plan": {"Total Cost": 1}}]"#);
+        assert!(shapeless.starts_with("EXPLAIN's answer is no plan: missing field `Node Type`"), "{shapeless}");
     }
 }

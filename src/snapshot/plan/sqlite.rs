@@ -5,7 +5,7 @@
 
 mod resolve;
 
-use super::{PlanNode, QueryPlan, Steps, quote_identifier_if_needed};
+use super::{FieldName, PlanNode, QueryPlan, Steps, quote_identifier_if_needed};
 use crate::snapshot::sqlite::Schema;
 use crate::snapshot::sqlite::catalog::MAIN;
 use resolve::Resolver;
@@ -98,7 +98,7 @@ pub fn measured(mut plan: QueryPlan, steps: &Steps) -> QueryPlan {
         ("Sorts", steps.sorts),
         ("Automatic Index Rows", steps.automatic_indexes),
     ] {
-        Arc::make_mut(&mut plan.root).fields.insert(name.to_owned(), number.into());
+        Arc::make_mut(&mut plan.root).fields.insert(name.into(), number.into());
     }
     plan
 }
@@ -124,18 +124,18 @@ fn made(detail: &str) -> Option<&str> {
 
 fn node(line: &Line, inside: &[&str], resolver: &Resolver<'_>) -> PlanNode {
     let detail = line.detail.as_str();
-    let mut fields: BTreeMap<String, Value> = BTreeMap::from([(DETAIL.to_owned(), Value::from(detail))]);
+    let mut fields: BTreeMap<FieldName, Value> = BTreeMap::from([(DETAIL.into(), Value::from(detail))]);
     let verb =
         [SEARCH, SCAN].into_iter().find(|verb| detail.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')));
     let Some(verb) = verb.filter(|_| !detail.trim_end_matches('S').ends_with("CONSTANT ROW")) else {
         if detail.contains("SUBQUERY ") && !detail.starts_with("LEFT-MOST") {
-            fields.insert("Parent Relationship".to_owned(), Value::from("SubPlan"));
+            fields.insert("Parent Relationship".into(), Value::from("SubPlan"));
         }
         return PlanNode { node_type: without_number(detail), fields, children: Vec::new() };
     };
     let access = Access::read(&detail[verb.len() + 1..], resolver.schema);
     let (alias, relation) = resolver.resolve(&access, inside);
-    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    let mut set = |name: &'static str, value: Value| fields.insert(name.into(), value);
     let qualifier = quote_identifier_if_needed(&alias);
     if let Some(condition) = access.condition {
         set("Index Cond", Value::from(qualified(condition, &qualifier)));
