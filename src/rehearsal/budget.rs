@@ -95,6 +95,7 @@ pub struct Budget {
     max_time: Option<Duration>,
     max_disk: Option<u64>,
     copy_bytes: u64,
+    elsewhere: Option<u64>,
     cache: std::path::PathBuf,
     copied: Mutex<Vec<Duration>>,
 }
@@ -108,7 +109,13 @@ impl Budget {
         deadline: Option<Instant>,
     ) -> Self {
         let (max_time, max_disk) = limits;
-        Self { deadline, max_time, max_disk, copy_bytes, cache: cache.to_owned(), copied: Mutex::default() }
+        let (cache, copied) = (cache.to_owned(), Mutex::default());
+        Self { deadline, max_time, max_disk, copy_bytes, elsewhere: None, cache, copied }
+    }
+
+    /// The same for copies that take no room here: of `bytes`, on a server of others.
+    pub fn elsewhere(self, bytes: Option<u64>) -> Self {
+        Self { elsewhere: bytes, ..self }
     }
 
     /// When the time is spent.
@@ -152,16 +159,20 @@ impl Budget {
         let copies: u32 = all.iter().map(|(_, copies)| copies).sum();
         let timed = all.iter().any(|(name, _)| *name == "time");
         let at_a_time = if timed { "one at a time and both for time" } else { "one at a time" };
-        // To tenths of a second: it is no measurement.
-        let time = human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0);
-        let size = human::bytes(self.copy_bytes);
-        let mut text = match copies {
-            1 => format!("1 copy ({}) of {size}, made in about {time}", each.join(", ")),
-            more => {
-                format!("up to {more} copies, {at_a_time} ({}), each {size} and made in about {time}", each.join(", "))
+        let made = match self.elsewhere {
+            // How long another server takes, and how much room it has, is not known.
+            Some(_) => "on another server".to_owned(),
+            // To tenths of a second: it is no measurement.
+            None => {
+                format!("in about {}", human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0))
             }
         };
-        if let Some(free) = self.free() {
+        let size = human::bytes(self.elsewhere.unwrap_or(self.copy_bytes));
+        let mut text = match copies {
+            1 => format!("1 copy ({}) of {size}, made {made}", each.join(", ")),
+            more => format!("up to {more} copies, {at_a_time} ({}), each {size} and made {made}", each.join(", ")),
+        };
+        if let Some(free) = self.free().filter(|_| self.elsewhere.is_none()) {
             text.push_str(&format!("; {} are free", human::bytes(free)));
         }
         if let Some(limit) = self.max_disk {
@@ -356,6 +367,7 @@ mod tests {
             max_time: left,
             max_disk,
             copy_bytes,
+            elsewhere: None,
             cache: std::env::temp_dir(),
             copied: Mutex::default(),
         }
@@ -391,6 +403,9 @@ mod tests {
             budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[("writes", 2), ("time", 2)]);
         let beginning = "up to 5 copies, one at a time and both for time (measure 1, writes 2, time 2), each 24 MB";
         assert!(asked.starts_with(beginning), "{asked}");
+        let elsewhere =
+            budget(0, None, None).elsewhere(Some(24 * MB)).estimate(&[PassName::Measure], several_pending, &[]);
+        assert_eq!(elsewhere, "1 copy (measure 1) of 24 MB, made on another server");
     }
 
     #[test]
