@@ -236,10 +236,11 @@ struct Room {
 }
 
 impl Room {
-    /// `measured` is the WAL of the measured run: what is rewritten or built there is written to the tables as well.
+    /// `measured` is the WAL of the measured run: what is rewritten or built there is written to the tables as well, and
+    /// stays there when its WAL goes.
     fn new(copy: u64, backup: u64, measured: Option<u64>) -> Self {
-        let guess = measured.map_or(copy / 4, |wal| wal.saturating_mul(2));
-        Self { copy, backup, wal: guess.clamp(LEAST_WAL, MOST_WAL) }
+        let wal = measured.map_or_else(|| (copy / 4).min(MOST_WAL), |wal| wal.saturating_add(wal.min(MOST_WAL)));
+        Self { copy, backup, wal: wal.max(LEAST_WAL) }
     }
 
     fn total(&self) -> u64 {
@@ -424,6 +425,10 @@ mod tests {
         assert_eq!(tight.in_the_way(PassName::Prove, &measured(1.0, 16 * MB)), None);
         let why = tight.in_the_way(PassName::Prove, &measured(1.0, 50 * MB)).unwrap();
         assert!(why.contains("100 MB for WAL and what is rewritten"), "{why}");
+        // WAL is cut off at 4 GB; what was written anew stays.
+        let large = budget(100 * MB, Some(20 << 30), None);
+        let why = large.in_the_way(PassName::Prove, &measured(1.0, 17 << 30)).unwrap();
+        assert!(why.contains("21 GB for WAL and what is rewritten"), "{why}");
     }
 
     #[test]
