@@ -48,7 +48,7 @@ fn create(args: &CopyCreateArgs) -> Result<u8, Stop> {
     refuse_sqlite(
         &settings,
         "copy create",
-        "copy its file with `.backup` of the sqlite3 shell, which may be in use meanwhile, and look around in that",
+        "copy its file, which may be in use meanwhile, with `.backup` of the sqlite3 shell, and look around in the copy",
     )?;
     let source = named_source(&settings, "")?;
     let progress = Progress::new(args.quiet);
