@@ -54,8 +54,8 @@ pub enum Command {
 pub struct CheckArgs {
     /// A file, several files, or a directory.
     pub migrations: Vec<PathBuf>,
-    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or
-    /// `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…,
+    /// sqlite:FILE, or `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// File or directory of registered hot queries; repeatable.
@@ -184,7 +184,8 @@ pub enum CopyCommand {
 /// Options of `copy create`.
 #[derive(Debug, Args)]
 pub struct CopyCreateArgs {
-    /// Where real data comes from: a dump, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or
+    /// `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// Role the URL logs in as; default: the owner of most tables. Never a superuser.
@@ -296,7 +297,8 @@ pub struct RegisteredArgs {
 /// Which copy queries are planned on, and as whom.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GroundArgs {
-    /// Where real data comes from: a dump, a stopped data directory, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or
+    /// `empty`.
     #[arg(long, value_name = "SRC", env = "SEATRIAL_SOURCE", hide_env_values = true)]
     pub source: Option<String>,
     /// Role queries are planned as; default: the owner of most tables.

@@ -409,7 +409,7 @@ pub async fn rehearse<E: Engine>(engine: &E, rehearsal: &mut Rehearsal) -> Resul
     let asked_for: Vec<PassName> =
         wanted.each().into_iter().filter_map(|(pass, wanted)| wanted.then_some(pass)).collect();
     course.budget.room_for_the_first()?;
-    course.progress.say(&course.budget.estimate(&asked_for, course.load(), &budget::on_request(course.settings)));
+    course.progress.say(&course.budget.estimate(&asked_for, course.load(), &engine.on_request()));
 
     let mut passes = engine.begin(rehearsal).await?;
     for note in &rehearsal.notes {

@@ -106,7 +106,9 @@ fn an_unknown_option_is_refused() {
 
 #[test]
 fn a_missing_source_names_the_sources_there_are() {
-    Input::right().args(&["check", "migration.sql"]).refused(USAGE, &["--source", "postgres://", "empty"]);
+    Input::right()
+        .args(&["check", "migration.sql"])
+        .refused(USAGE, &["--source", "postgres://", "sqlite:FILE", "empty"]);
 }
 
 #[test]
@@ -321,13 +323,30 @@ fn a_source_that_is_no_dump_is_named() {
 #[test]
 fn a_source_of_another_engine_is_refused() {
     let sqlite = || Input::right().file("books.db", "SQLite format 3\0").source("books.db");
-    sqlite().and(&["--engine", "postgresql"]).refused(USAGE, &["books.db is an SQLite database"]);
+    sqlite().and(&["--engine", "postgresql"]).refused(USAGE, &["books.db is an SQLite database", "leave that out"]);
     Input::right().source("sqlite:nowhere.db").refused(USAGE, &["nowhere.db does not exist"]);
     Input::right()
         .source("postgres://h/d")
         .and(&["--engine", "sqlite"])
         .refused(USAGE, &["a URL is no SQLite database"]);
     Input::right().source("mysql://root:secret@db/books").refused(USAGE, &["mysql"]);
+}
+
+#[test]
+fn what_is_not_there_on_sqlite_says_what_to_do_instead() {
+    let lint = ["queries", "lint", "--queries", "queries.sql"];
+    let sqlite =
+        || Input::right().file("books.db", "SQLite format 3\0").file("books.sql", "CREATE TABLE books (id);\n");
+    let source = ["--source", "sqlite:books.db"];
+    sqlite().args(&lint).and(&source).refused(USAGE, &["(books.db) is SQLite's", "`seatrial check` plans"]);
+    sqlite().args(&["copy", "create"]).and(&source).refused(USAGE, &["(books.db) is SQLite's", "`.backup`"]);
+    // Nothing but the file says whose SQL a dump is.
+    let said = || sqlite().file("seatrial.toml", "engine = \"sqlite\"\nsource = \"books.sql\"\n");
+    said().args(&lint).refused(USAGE, &["books.sql) is SQLite's"]);
+    said().args(&["copy", "create"]).refused(USAGE, &["books.sql) is SQLite's"]);
+    let import = ["queries", "import", "queries.sql", "--into", "-"];
+    let ran = run(seatrial(said().args(&import).project.path(), &shared_state()).args(import));
+    assert!(ran.stdout.contains("FindBook") && ran.stderr.contains("the source is SQLite's"), "{}", ran.stderr);
 }
 
 #[test]

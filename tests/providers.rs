@@ -153,6 +153,8 @@ async fn an_existing_server_gives_the_same_answers_and_is_left_as_it_was() {
     case.write("migration.sql", "SELECT 1;\n");
     let ran = case.check_on_server(SUPERUSER, &[]);
     assert!(!ran.stderr.contains("restoring"), "{}", ran.stderr);
+    let estimate = ran.stderr.lines().find(|line| line.contains("copies, one at a time")).unwrap_or_default();
+    assert!(estimate.ends_with(" MB and made on another server"), "{}", ran.stderr);
     assert_eq!(words(&ran.report()).2, BTreeSet::new());
 
     // What a migration changes for the whole server is put back.

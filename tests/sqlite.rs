@@ -190,6 +190,16 @@ fn a_reader_and_a_writer_run_beside_the_migration_in_the_sources_journal_mode() 
 }
 
 #[test]
+fn copies_for_what_sqlite_cannot_measure_are_not_announced() {
+    let shop = Shop::new("sqlite-announced", "delete");
+    shop.write("1.sql", "CREATE TABLE one (a);");
+    let asked = ["1.sql", "--passes", "measure", "--measure-writes", "--measure-time", "--suggest", "safer"];
+    let ran = run(&mut shop.check(&asked));
+    assert!(ran.stderr.contains("1 copy (measure 1) of "), "{}", ran.stderr);
+    assert!(ran.stdout.contains("what writes pay: not measured"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_migration_that_stops_half_way_is_tried_again() {
     let shop = Shop::new("sqlite-retry", "delete");
     shop.write("1.sql", "CREATE TABLE one (a); CREATE TABLE two (a);");

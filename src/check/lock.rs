@@ -82,7 +82,7 @@ const NO_TIMEOUT: Kind = Kind::new(
     Answer::Blocks,
     "
         A statement takes a lock on a large table that makes others wait, and neither `lock_timeout` nor `statement_timeout` ends
-        its own waiting before `thresholds.lock_wait_ms` (a minute): it may wait as good as for ever, and others behind it. What
+        its own waiting before `thresholds.lock_wait_ms` (a minute): it may wait practically for ever, and others behind it. What
         counts is the setting in effect at that moment, whether role, database or script set it. Said once for each migration.
     ",
 )
@@ -335,7 +335,7 @@ fn detaches_concurrently(rehearsal: &Rehearsal, observation: &Observation, lock:
     lock.partitions_only && rehearsal.sql(observation.statement).is_some_and(says_so)
 }
 
-/// Once for each migration: the first statement that could wait for a lock as good as for ever on a table that matters.
+/// Once for each migration: the first statement that could wait for a lock practically for ever on a table that matters.
 fn no_timeout(rehearsal: &Rehearsal, thresholds: &Thresholds, findings: &mut Vec<Finding>) {
     for migration in &rehearsal.migrations {
         let first = migration

@@ -235,7 +235,9 @@ fn finding(kind: &'static Kind, change: &PlanChange) -> Finding {
     };
     let advice = match *kind {
         TRANSIENT => &transient_advice(change),
-        UNSTABLE => "look at the plan diff; a clearer index or extended statistics take a plan off the edge",
+        UNSTABLE => {
+            "look at the plan diff; where two plans cost about the same, a clearer index or extended statistics decide"
+        }
         PREDICTED if of_sqlite(change) => {
             "look at how the source plans it (EXPLAIN QUERY PLAN) and what the migration takes from that plan; a copy of the \
              database file itself says more"

@@ -75,7 +75,7 @@ fn second_run(rehearsal: &Rehearsal, alike: &[(&Retry, &Met)]) -> Option<Finding
             format!("written as `{sql}`, it is safe to run again: a further run came through, to the same schema")
         }
         (false, false) => {
-            format!("`{sql}` gets past it, but does not do alone: undo the committed part by hand before the next try")
+            format!("`{sql}` gets past it, but that is not enough: undo the committed part by hand before the next try")
         }
     };
     let points: Vec<usize> = alike.iter().map(|(retry, _)| retry.stopped.statement()).collect();

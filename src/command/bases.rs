@@ -14,6 +14,7 @@ use crate::copy::sqlite::{self, SqliteSource};
 use crate::copy::state::{RunDir, StateDir, sweep};
 use crate::engine::postgres::binaries::BinaryRequest;
 use crate::progress::{Activity, Progress};
+use crate::report::v1::EngineName;
 use crate::workload::HotQuery;
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
@@ -164,15 +165,39 @@ pub(super) fn settings_for_a_copy(args: &CheckArgs) -> Result<Settings, Stop> {
     all.pop().ok_or_else(|| Stop::usage(anyhow!("the configuration names no database")))
 }
 
-/// Where the data of a command that cannot do without comes from.
-pub(super) fn named_source(settings: &Settings) -> Result<Source, Stop> {
+/// Where the data of a command that cannot do without comes from, if that is PostgreSQL's; `others` is what may be named
+/// besides.
+pub(super) fn named_source(settings: &Settings, others: &str) -> Result<Source, Stop> {
     let source = settings.source.as_deref().ok_or_else(|| {
         Stop::usage(anyhow!(
             "--source is missing: name a dump (.sql, .sql.gz, .sql.zst, or what pg_dump -Fc, -Fd or -Ft wrote), `-` for one on \
-             standard input, a stopped data directory, a postgres:// URL, or `empty`, here or as `source` in seatrial.toml"
+             standard input, a stopped data directory, a postgres:// URL, {others}or `empty`, here or as `source` in seatrial.toml"
         ))
     })?;
     Source::parse(source).map_err(Stop::usage)
+}
+
+/// The source, if it is SQLite's; an empty one where nothing is named but the engine.
+///
+/// # Errors
+/// It is to be SQLite's and cannot be used.
+pub(super) fn sqlite_source(settings: &Settings) -> Result<Option<SqliteSource>, Stop> {
+    let engine = settings.engine;
+    match settings.source.as_deref() {
+        Some(text) => SqliteSource::parse(text, engine).map_err(Stop::usage),
+        None => Ok((engine == Some(EngineName::Sqlite)).then_some(SqliteSource::Empty)),
+    }
+}
+
+/// Refuses a source of SQLite's for a command that is not there for it; `instead` says what to do.
+pub(super) fn refuse_sqlite(settings: &Settings, command: &str, instead: &str) -> Result<(), Stop> {
+    match sqlite_source(settings)? {
+        Some(source) => Err(Stop::usage(anyhow!(
+            "`seatrial {command}` is there for PostgreSQL only, and the source ({}) is SQLite's: {instead}",
+            source.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Who runs what on copies of a base, for these hot queries.

@@ -178,7 +178,7 @@ fn data_source(settings: &Settings) -> Result<Option<DataSource>, Stop> {
     }
     let source = match &settings.source {
         None if clones => None,
-        _ => Some(named_source(settings)?),
+        _ => Some(named_source(settings, "sqlite:FILE, ")?),
     };
     if let Some(source) = source.as_ref().filter(|source| clones && !matches!(source, Source::Url(_))) {
         return Err(Stop::usage(anyhow!(
@@ -355,7 +355,9 @@ async fn run(job: Job, progress: Progress, signals: &mut Signals) -> Result<(Reh
             Some(Source::Url(url)) if !matches!(settings.copies, Provider::Clones(_)) => Some(url.clone()),
             _ => None,
         };
-        let plan = Plan { course: course(bytes), base, origin, roles };
+        let mut course = course(bytes);
+        course.budget = course.budget.elsewhere(base.bytes_elsewhere());
+        let plan = Plan { course, base, origin, roles };
         Ok(rehearse(&plan, &mut rehearsal).await)
     };
     // Dropping the work drops every server and folder it owns.

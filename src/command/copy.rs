@@ -1,6 +1,6 @@
 //! `copy create`, `copy list` and `copy destroy`: copies to look around in by hand.
 
-use super::bases::{Bases, Elsewhere, named_source, roles, settings_for_a_copy};
+use super::bases::{Bases, Elsewhere, named_source, refuse_sqlite, roles, settings_for_a_copy};
 use super::check::Signals;
 use super::{Stop, exit, place, print};
 use crate::cli::{CheckArgs, CopyCommand, CopyCreateArgs, CopyDestroyArgs, CopyListArgs, PlaceArgs};
@@ -45,7 +45,12 @@ fn create(args: &CopyCreateArgs) -> Result<u8, Stop> {
     if let Some(name) = &args.name {
         check_name(name).map_err(|message| Stop::usage(anyhow!("--name: {message}")))?;
     }
-    let source = named_source(&settings)?;
+    refuse_sqlite(
+        &settings,
+        "copy create",
+        "copy its file, which may be in use meanwhile, with `.backup` of the sqlite3 shell, and look around in the copy",
+    )?;
+    let source = named_source(&settings, "")?;
     let progress = Progress::new(args.quiet);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -74,7 +74,7 @@ thresholds! {
     hot_tables: Tables => Vec<String> = Vec::new(), written serde_json::json!([]);
     /// A blocking lock held longer than this is reported, in milliseconds.
     held_ms: Amount => f64 = 1000.0;
-    /// From this lock_timeout or statement_timeout on, a statement waits as good as for ever, in milliseconds.
+    /// From this lock_timeout or statement_timeout on, a statement waits practically for ever, in milliseconds.
     lock_wait_ms: Amount => f64 = 60000.0;
     /// Rows updated or deleted by one statement before it counts as large.
     update_rows: u64 => u64 = 10000;
@@ -156,7 +156,8 @@ keys! {
     /// A file or a folder of migrations; left out: the one folder of the project in which a migration tool
     /// keeps them.
     migrations: FilePath,
-    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…, or `empty`.
+    /// Where real data comes from: a dump, `-` for one on standard input, a stopped data directory, postgres://…,
+    /// sqlite:FILE, or `empty`.
     source: Text,
     /// What the source is, where that does not show: "subset" for some of the rows, or masked ones.
     fidelity: FidelityWord,

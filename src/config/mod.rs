@@ -20,6 +20,7 @@ use crate::migration::layout::LayoutOptions;
 use crate::migration::recorded::{Command, URL};
 use crate::migration::source_file::{SourceFileError, git_root};
 use crate::report::v1::{EngineName, Severity};
+use crate::report::visible::visible;
 use file::{Databases, Entry, File};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ pub enum ConfigError {
         names: Vec<String>,
     },
     /// A value makes no sense.
-    #[error("{option}: {message}")]
+    #[error("{option}: {message}", message = visible(message))]
     Value {
         /// The option or key.
         option: &'static str,

@@ -29,6 +29,13 @@ fn durations_and_sizes_have_units_and_refuse_the_rest() {
 }
 
 #[test]
+fn what_is_said_of_a_value_moves_no_cursor() {
+    let args = CheckArgs { engine: Some("my\u{1b}[2J\nsql".to_owned()), ..CheckArgs::default() };
+    let message = resolved("", args).unwrap_err().to_string();
+    assert!(message.starts_with("--engine: `my\\x1b[2J⏎sql` is not an engine"), "{message}");
+}
+
+#[test]
 fn the_command_line_beats_the_file_and_paths_are_relative_to_it() {
     let text = "source = \"data/x.sql\"\nrole = \"app\"\nformat = [\"json=r.json\"]\npostgres_bin = \"pg/bin\"\n";
     let folder = project(text);

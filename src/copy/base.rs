@@ -267,6 +267,11 @@ impl Base {
         self.data_dir().map_or(Ok(0), |data_dir| Ok(copied_bytes(&data_dir)?))
     }
 
+    /// Size of the database, where its copies are made on a server of others.
+    pub fn bytes_elsewhere(&self) -> Option<u64> {
+        self.data_dir().is_none().then_some(self.record.bytes)
+    }
+
     /// What copies made ready for these roles answered while nothing else was done to them.
     pub fn kept(&self, roles: &Roles) -> Kept {
         match &self.place {

@@ -54,7 +54,7 @@ pub enum ArchiveFormat {
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// `--source ''`.
-    #[error("--source is empty: give a dump, a data directory, a postgres:// URL, or `empty`")]
+    #[error("--source is empty: give a dump, a data directory, a postgres:// URL, sqlite:FILE, or `empty`")]
     Blank,
     /// `--source -`, and somebody's keyboard there.
     #[error(
@@ -100,8 +100,8 @@ pub enum SourceError {
     },
     /// A database of the other engine.
     #[error(
-        "source {path} is an SQLite database, and this is about PostgreSQL: leave out what says so, or give a dump or a \
-         postgres:// URL", path = path.display()
+        "source {path} is an SQLite database, and the engine is said to be PostgreSQL: leave that out (`--engine`, or \
+         `engine` in seatrial.toml), or give a dump or a postgres:// URL", path = path.display()
     )]
     Sqlite {
         /// The file.
@@ -340,7 +340,7 @@ mod tests {
         assert!(message("a.sql.zst", &zstd(b"")).contains("holds nothing once unpacked"));
         assert!(message("a.db", b"SQLite format 3\0").contains("is an SQLite database"));
         for (given, expected) in [
-            ("", "--source is empty"),
+            ("", "sqlite:FILE, or `empty`"),
             ("/nowhere/at/all.sql", "does not exist"),
             ("sqlite:app.db", "app.db is an SQLite database"),
             ("mysql://u:secret@h/d", "mysql://…"),

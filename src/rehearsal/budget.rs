@@ -95,6 +95,7 @@ pub struct Budget {
     max_time: Option<Duration>,
     max_disk: Option<u64>,
     copy_bytes: u64,
+    elsewhere: Option<u64>,
     cache: std::path::PathBuf,
     copied: Mutex<Vec<Duration>>,
 }
@@ -108,7 +109,13 @@ impl Budget {
         deadline: Option<Instant>,
     ) -> Self {
         let (max_time, max_disk) = limits;
-        Self { deadline, max_time, max_disk, copy_bytes, cache: cache.to_owned(), copied: Mutex::default() }
+        let (cache, copied) = (cache.to_owned(), Mutex::default());
+        Self { deadline, max_time, max_disk, copy_bytes, elsewhere: None, cache, copied }
+    }
+
+    /// The same for copies that take no room here: of `bytes`, on a server of others.
+    pub fn elsewhere(self, bytes: Option<u64>) -> Self {
+        Self { elsewhere: bytes, ..self }
     }
 
     /// When the time is spent.
@@ -152,16 +159,20 @@ impl Budget {
         let copies: u32 = all.iter().map(|(_, copies)| copies).sum();
         let timed = all.iter().any(|(name, _)| *name == "time");
         let at_a_time = if timed { "one at a time and both for time" } else { "one at a time" };
-        // To tenths of a second: it is no measurement.
-        let time = human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0);
-        let size = human::bytes(self.copy_bytes);
-        let mut text = match copies {
-            1 => format!("1 copy ({}) of {size}, made in about {time}", each.join(", ")),
-            more => {
-                format!("up to {more} copies, {at_a_time} ({}), each {size} and made in about {time}", each.join(", "))
+        let made = match self.elsewhere {
+            // How long another server takes, and how much room it has, is not known.
+            Some(_) => "on another server".to_owned(),
+            // To tenths of a second: it is no measurement.
+            None => {
+                format!("in about {}", human::duration((self.copy_time().as_secs_f64() * 10.0).ceil() * 100.0))
             }
         };
-        if let Some(free) = self.free() {
+        let size = human::bytes(self.elsewhere.unwrap_or(self.copy_bytes));
+        let mut text = match copies {
+            1 => format!("1 copy ({}) of {size}, made {made}", each.join(", ")),
+            more => format!("up to {more} copies, {at_a_time} ({}), each {size} and made {made}", each.join(", ")),
+        };
+        if let Some(free) = self.free().filter(|_| self.elsewhere.is_none()) {
             text.push_str(&format!("; {} are free", human::bytes(free)));
         }
         if let Some(limit) = self.max_disk {
@@ -225,10 +236,11 @@ struct Room {
 }
 
 impl Room {
-    /// `measured` is the WAL of the measured run: what is rewritten or built there is written to the tables as well.
+    /// `measured` is the WAL of the measured run: what is rewritten or built there is written to the tables as well, and
+    /// stays there when its WAL goes.
     fn new(copy: u64, backup: u64, measured: Option<u64>) -> Self {
-        let guess = measured.map_or(copy / 4, |wal| wal.saturating_mul(2));
-        Self { copy, backup, wal: guess.clamp(LEAST_WAL, MOST_WAL) }
+        let wal = measured.map_or_else(|| (copy / 4).min(MOST_WAL), |wal| wal.saturating_add(wal.min(MOST_WAL)));
+        Self { copy, backup, wal: wal.max(LEAST_WAL) }
     }
 
     fn total(&self) -> u64 {
@@ -356,6 +368,7 @@ mod tests {
             max_time: left,
             max_disk,
             copy_bytes,
+            elsewhere: None,
             cache: std::env::temp_dir(),
             copied: Mutex::default(),
         }
@@ -391,6 +404,9 @@ mod tests {
             budget(24 * MB, None, None).estimate(&[PassName::Measure], several_pending, &[("writes", 2), ("time", 2)]);
         let beginning = "up to 5 copies, one at a time and both for time (measure 1, writes 2, time 2), each 24 MB";
         assert!(asked.starts_with(beginning), "{asked}");
+        let elsewhere =
+            budget(0, None, None).elsewhere(Some(24 * MB)).estimate(&[PassName::Measure], several_pending, &[]);
+        assert_eq!(elsewhere, "1 copy (measure 1) of 24 MB, made on another server");
     }
 
     #[test]
@@ -409,6 +425,10 @@ mod tests {
         assert_eq!(tight.in_the_way(PassName::Prove, &measured(1.0, 16 * MB)), None);
         let why = tight.in_the_way(PassName::Prove, &measured(1.0, 50 * MB)).unwrap();
         assert!(why.contains("100 MB for WAL and what is rewritten"), "{why}");
+        // WAL is cut off at 4 GB; what was written anew stays.
+        let large = budget(100 * MB, Some(20 << 30), None);
+        let why = large.in_the_way(PassName::Prove, &measured(1.0, 17 << 30)).unwrap();
+        assert!(why.contains("21 GB for WAL and what is rewritten"), "{why}");
     }
 
     #[test]

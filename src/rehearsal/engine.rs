@@ -1,6 +1,6 @@
 //! What [`super::rehearse`] asks of an engine: the seam between the one order of a rehearsal and those who carry it out.
 
-use super::{Course, Rehearsal, RehearsalError};
+use super::{Course, Rehearsal, RehearsalError, budget};
 use crate::report::v1::PassName;
 
 /// An engine, with everything a run on it works with.
@@ -13,6 +13,11 @@ pub trait Engine {
 
     /// What does not depend on the engine.
     fn course(&self) -> &Course<'_>;
+
+    /// What is asked for besides the passes and can be measured on this engine, with the copies it takes.
+    fn on_request(&self) -> Vec<(&'static str, u32)> {
+        budget::on_request(self.course().settings)
+    }
 
     /// Makes the first copy and finds what is pending on it: fills in who runs migrations, what confines them, what is
     /// pending and what people should know.

@@ -34,8 +34,8 @@ const REBUILD_LOST_TRIGGER: Kind = Kind::new(
     Severity::Error,
     Answer::Applies,
     "
-        A table was rebuilt, and its triggers went with the old one: what they checked or filled in is so no more. Each is named
-        with the SQL that makes it again.
+        A table was rebuilt, and its triggers went with the old one: nothing does any more what they did. Each is named with the SQL
+        that makes it again.
     ",
 )
 .with(examples!("sqlite/rebuild-lost-trigger"));

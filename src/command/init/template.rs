@@ -133,7 +133,7 @@ const TEMPLATE: &str = r##"# What `seatrial check` would otherwise be told on th
 #hot_tables = []
 # A blocking lock held longer than this is reported, in milliseconds.
 #held_ms = 1000.0
-# From this lock_timeout or statement_timeout on, a statement waits as good as for ever, in milliseconds.
+# From this lock_timeout or statement_timeout on, a statement waits practically for ever, in milliseconds.
 #lock_wait_ms = 60000.0
 # Rows updated or deleted by one statement before it counts as large.
 #update_rows = 10000

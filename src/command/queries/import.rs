@@ -3,6 +3,7 @@
 use super::ground::Ground;
 use super::{Stop, exit, run, settings};
 use crate::cli::ImportArgs;
+use crate::command::bases::sqlite_source;
 use crate::config::Settings;
 use crate::copy::url::SecretUrl;
 use crate::copy::{origin, statements};
@@ -241,7 +242,8 @@ async fn ask(
     let queries: Vec<HotQuery> = found.iter().map(as_query).collect();
     let all = || queries.iter().chain(known.iter().copied());
     let (mut ground, mut notes, mut is_live) = (None, Vec::new(), false);
-    let session = match (settings.source.as_deref(), live) {
+    let sqlite = sqlite_source(settings)?.is_some();
+    let session = match (settings.source.as_deref().filter(|_| !sqlite), live) {
         (Some(source), _) => {
             let made = Ground::make(settings, source, known, progress).await?;
             let session = made.copy.target.session("import").await.map_err(Stop::environment)?;
@@ -253,7 +255,8 @@ async fn ask(
             Some(session)
         }
         (None, None) => {
-            notes.push("no --source: nothing was planned, and duplicates are told by their text".to_owned());
+            let why = if sqlite { "the source is SQLite's" } else { "no --source" };
+            notes.push(format!("{why}: nothing was planned, and duplicates are told by their text"));
             None
         }
     };

@@ -3,6 +3,7 @@
 use super::ground::Ground;
 use super::{Stop, exit, registered, run, settings};
 use crate::cli::{LintArgs, TextOrJson};
+use crate::command::bases::refuse_sqlite;
 use crate::config::Settings;
 use crate::engine::postgres::draw::draw;
 use crate::engine::postgres::explain::{CaptureOptions, plan_only};
@@ -31,6 +32,11 @@ struct Remark {
 /// Plans everything that is registered; exit 1 where something is wrong.
 pub(super) fn lint(args: &LintArgs) -> Result<u8, Stop> {
     let settings = settings(&args.registered, &args.ground)?;
+    refuse_sqlite(
+        &settings,
+        "queries lint",
+        "`seatrial check` plans the hot queries on a copy of it, and says which of them it refuses",
+    )?;
     let source = settings.source.clone().ok_or_else(|| {
         Stop::usage(anyhow!("--source is missing: queries are planned on a copy of it; `empty` has no tables"))
     })?;

@@ -235,7 +235,7 @@ fn work_clause(old: &Captured, new: &Captured) -> String {
             }
             for (side, when) in [(old, "before"), (new, "after")] {
                 if let Captured::DidNotFinish(_) = side {
-                    let _infallible = write!(clause, ", cut off by the time limit {when}");
+                    let _infallible = write!(clause, ", cut off by the time limit {when} the migration");
                 }
             }
         }
@@ -244,7 +244,11 @@ fn work_clause(old: &Captured, new: &Captured) -> String {
 }
 
 /// ` (376×)`; nothing for less work, where a share says no more than the two numbers.
+/// Nor from what is shown as nothing.
 fn times(before: f64, after: f64) -> String {
+    if before < 0.5 {
+        return String::new();
+    }
     let factor = after / before.max(1.0);
     match factor {
         factor if factor < 1.05 => String::new(),

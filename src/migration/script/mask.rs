@@ -3,7 +3,8 @@
 use super::Dialect;
 use super::lexer::{Lexer, TokenKind};
 
-/// The same SQL on one line: every run of whitespace and comments outside quotes is one space.
+/// The same SQL on one line: every run of whitespace and comments outside quotes is one space. Only between the parts of a
+/// string that goes on in the next line, as PostgreSQL's may, it is a line end.
 pub fn normalise_whitespace(sql: &str) -> String {
     normalise_whitespace_in(sql, Dialect::PostgreSql)
 }
@@ -26,19 +27,38 @@ pub fn mask_literals_in(sql: &str, dialect: Dialect) -> String {
     rebuild(sql, dialect, |kind| is_value(kind).then_some("?"))
 }
 
+/// What stands between two tokens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    None,
+    Space,
+    LineEnd,
+    Comment,
+}
+
 fn rebuild(sql: &str, dialect: Dialect, replacement: impl Fn(TokenKind) -> Option<&'static str>) -> String {
     let mut rebuilt = String::with_capacity(sql.len());
-    let mut gap = false;
+    let (mut gap, mut last) = (Gap::None, None);
     for token in Lexer::new_in(sql, dialect) {
+        let text = &sql[token.span];
         if token.kind.is_trivia() {
-            gap = true;
+            gap = match (token.kind, gap) {
+                // No string goes on behind one.
+                (TokenKind::BlockComment, _) | (_, Gap::Comment) => Gap::Comment,
+                (TokenKind::Whitespace, _) if text.contains(['\n', '\r']) => Gap::LineEnd,
+                (_, Gap::LineEnd) => Gap::LineEnd,
+                _ => Gap::Space,
+            };
             continue;
         }
-        if gap && !rebuilt.is_empty() {
-            rebuilt.push(' ');
+        let shown = replacement(token.kind);
+        let string = token.kind == TokenKind::String && text.starts_with('\'') && shown.is_none();
+        let goes_on = string && last == Some(TokenKind::String) && gap == Gap::LineEnd && !dialect.is_sqlite();
+        if gap != Gap::None && !rebuilt.is_empty() {
+            rebuilt.push(if goes_on { '\n' } else { ' ' });
         }
-        gap = false;
-        rebuilt.push_str(replacement(token.kind).unwrap_or(&sql[token.span]));
+        (gap, last) = (Gap::None, Some(token.kind));
+        rebuilt.push_str(shown.unwrap_or(text));
     }
     rebuilt
 }
@@ -53,6 +73,14 @@ mod tests {
             normalise_whitespace("\n SELECT  a, -- the key\r\n\t'x  y'/* c */FROM t\n"),
             "SELECT a, 'x  y' FROM t"
         );
+    }
+
+    #[test]
+    fn a_string_that_goes_on_in_the_next_line_stays_one() {
+        let sql = "SELECT E'a'  -- and\n\n  '\\''  ,\n'b'\n/**/ 'c'";
+        assert_eq!(normalise_whitespace(sql), "SELECT E'a'\n'\\'' , 'b' 'c'");
+        assert_eq!(normalise_whitespace_in("SELECT 'a'\n'b'", Dialect::Sqlite), "SELECT 'a' 'b'");
+        assert_eq!(mask_literals(sql), "SELECT ? ? , ? ?");
     }
 
     #[test]
