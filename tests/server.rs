@@ -198,7 +198,7 @@ async fn measuring_settings_hold_and_the_directory_s_own_do_not() {
         ("autovacuum_naptime", "2147483s"),
         ("synchronize_seqscans", "off"),
         ("jit", "off"),
-        ("max_locks_per_transaction", "1024"),
+        ("max_locks_per_transaction", "256"),
         ("random_page_cost", "1.1"),
         ("max_connections", "150"),
         ("server_encoding", "UTF8"),
