@@ -15,36 +15,85 @@ use seatrial::rollback::prove::{
     DownFailure, ProofCopy, ProofGround, ProveOptions, Proven, RollbackProof, prove_prefixes, run_script,
     write_and_prove,
 };
+use seatrial::snapshot::catalog::Catalog;
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use support::place::{Place, ROLE};
 
-/// Copies of one fixture's database.
+/// One fixture's database: the first copy of it, and more made as it was.
 struct Ground<'a> {
     place: &'a Place,
+    folder: &'a Path,
     base: String,
     migration: String,
     /// Who migrates and runs the scripts.
     role: &'a str,
     made: Cell<u32>,
+    /// A copy made of the database before the migration was measured there. Each costs more than any script.
+    ready: Cell<Option<String>>,
     /// The schema of every copy while it is untouched.
     schema: OnceCell<String>,
+    /// The same as it is read, by which the ready copy's objects have their numbers.
+    catalog: OnceCell<Catalog>,
 }
 
 struct Copy<'a> {
     ground: &'a Ground<'a>,
     database: String,
+    /// It is a copy to the number.
+    alike: bool,
 }
 
 impl<'a> Ground<'a> {
-    async fn copy(&'a self) -> Result<Copy<'a>, ServerError> {
+    /// The fixture's database, made from its files.
+    async fn make(&self, database: &str) -> Result<(), String> {
+        let (place, folder) = (self.place, self.folder);
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
+        let has = |name: &str| folder.join(name).exists();
+        let mut schema = if has("schema.sql") { read("schema.sql") } else { read("../schema.sql") };
+        if has("more.sql") {
+            schema += &read("more.sql");
+        }
+        let created = format!("CREATE DATABASE \"{database}\" TEMPLATE template0 OWNER {ROLE}{}", place.by_files());
+        place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
+        let mut superuser = place.session(database, SUPERUSER).await.map_err(|error| format!("a session: {error}"))?;
+        let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
+        superuser.execute(&owns).await.map_err(|error| format!("rights: {error}"))?;
+        if has("superuser.sql") {
+            let made = superuser.execute(&read("superuser.sql")).await;
+            made.map_err(|error| format!("what only a superuser can make: {error}"))?;
+        }
+        let made = place.execute(database, self.role, &schema).await;
+        made.map_err(|error| format!("the schema: {error}"))?;
+        superuser.execute(ANALYZE).await.map_err(|error| format!("statistics: {error}"))?;
+        superuser.close().await;
+        Ok(())
+    }
+
+    /// The next copy's name.
+    fn name(&self) -> String {
         self.made.set(self.made.get() + 1);
-        let database = format!("{}_{}", self.base, self.made.get());
+        format!("{}_{}", self.base, self.made.get())
+    }
+
+    /// A copy, before anything is done to the database itself.
+    async fn get_ready(&self) -> Result<(), ServerError> {
+        let database = self.name();
         let sql = format!("CREATE DATABASE \"{database}\" TEMPLATE \"{}\"{}", self.base, self.place.by_files());
         self.place.execute("postgres", SUPERUSER, &sql).await?;
-        let rights = format!("GRANT CREATE ON DATABASE \"{database}\" TO {ROLE}");
-        self.place.execute("postgres", SUPERUSER, &rights).await?;
-        Ok(Copy { ground: self, database })
+        self.let_create(&database).await?;
+        self.ready.set(Some(database));
+        Ok(())
+    }
+
+    /// It is the superuser's from here on, with nobody else's rights, as a database is that was copied.
+    async fn let_create(&self, database: &str) -> Result<(), ServerError> {
+        let rights = format!(
+            "ALTER DATABASE \"{database}\" OWNER TO {SUPERUSER}; REVOKE ALL ON DATABASE \"{database}\" FROM archivist; \
+             GRANT CREATE ON DATABASE \"{database}\" TO {ROLE}"
+        );
+        self.place.execute("postgres", SUPERUSER, &rights).await
     }
 }
 
@@ -52,7 +101,13 @@ impl<'a> ProofGround for &'a Ground<'a> {
     type Copy = Copy<'a>;
 
     async fn fresh(&mut self) -> Result<Copy<'a>, RollbackError> {
-        Ok(self.copy().await?)
+        if let Some(database) = self.ready.take() {
+            return Ok(Copy { ground: self, database, alike: true });
+        }
+        let database = self.name();
+        self.make(&database).await.expect("it was made before");
+        self.let_create(&database).await?;
+        Ok(Copy { ground: self, database, alike: false })
     }
 }
 
@@ -127,6 +182,10 @@ impl ProofCopy for Copy<'_> {
         }
     }
 
+    fn untouched_catalog(&self) -> Option<Catalog> {
+        self.ground.catalog.get().filter(|_| self.alike).cloned()
+    }
+
     async fn destroy(self) -> Result<(), RollbackError> {
         let sql = format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database);
         Ok(self.ground.place.execute("postgres", SUPERUSER, &sql).await?)
@@ -162,39 +221,29 @@ struct Outcome {
 
 async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) -> Result<Outcome, String> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the fixture");
-    let has = |name: &str| folder.join(name).exists();
-    let mut schema = if has("schema.sql") { read("schema.sql") } else { read("../schema.sql") };
-    if has("more.sql") {
-        schema += &read("more.sql");
-    }
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let base = format!("base_{name}");
-    let created = format!("CREATE DATABASE \"{base}\" TEMPLATE template0 OWNER {ROLE}{}", place.by_files());
-    place.execute("postgres", SUPERUSER, &created).await.map_err(|error| format!("a database: {error}"))?;
-    let owns = format!("GRANT CREATE, USAGE ON SCHEMA public TO {ROLE}, archivist");
-    place.execute(&base, SUPERUSER, &owns).await.map_err(|error| format!("rights: {error}"))?;
-    if folder.join("superuser.sql").exists() {
-        place
-            .execute(&base, SUPERUSER, &read("superuser.sql"))
-            .await
-            .map_err(|error| format!("what only a superuser can make: {error}"))?;
-    }
     // Some objects only a superuser may make or drop.
     let role = if expected["superuser"] == true { SUPERUSER } else { ROLE };
-    place.execute(&base, role, &schema).await.map_err(|error| format!("the schema: {error}"))?;
-    place.execute(&base, SUPERUSER, ANALYZE).await.map_err(|error| format!("statistics: {error}"))?;
-
     let ground = Ground {
         place,
+        folder,
         base: base.clone(),
         migration: read("migration.sql"),
         role,
         made: Cell::new(0),
+        ready: Cell::new(None),
         schema: OnceCell::new(),
+        catalog: OnceCell::new(),
     };
-    let copy = ground.copy().await.map_err(|error| format!("a copy: {error}"))?;
+    ground.make(&base).await?;
+    ground.get_ready().await.map_err(|error| format!("a copy: {error}"))?;
+    ground.let_create(&base).await.map_err(|error| format!("rights: {error}"))?;
+    // What the copy has too is read; then the migration is measured here.
+    let copy = Copy { ground: &ground, database: base, alike: true };
     let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
     let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
+    ground.catalog.get_or_init(|| before.clone());
     let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
     ground.schema.get_or_init(|| dump_before.clone());
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
@@ -247,8 +296,10 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         let tried = prove_prefixes(&mut &ground, &scripts, &points, &options, &mut proof).await;
         tried.map_err(|error| error.to_string())?;
     }
-    let dropped = format!("DROP DATABASE \"{base}\" WITH (FORCE)");
-    place.execute("postgres", SUPERUSER, &dropped).await.map_err(|error| error.to_string())?;
+    if let Some(database) = ground.ready.take() {
+        // Nobody asked for it.
+        return Err(format!("{database} was made for nothing"));
+    }
     Ok(Outcome { scripts, proof })
 }
 
@@ -311,15 +362,20 @@ fn judge(expected: &serde_json::Value, outcome: &Outcome) -> Option<String> {
     ))
 }
 
-/// All fixtures, or those whose name contains one of the words in `SEATRIAL_TEST_FIXTURE`.
+/// All fixtures, or those whose name contains one of the words in `SEATRIAL_TEST_FIXTURE`; with `SEATRIAL_TEST_AGAIN` those
+/// that `again.txt` names: their scripts, conditions or differences read otherwise on another major version.
 fn fixtures() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rollback");
     let only = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
+    let again: Option<BTreeSet<String>> = std::env::var_os("SEATRIAL_TEST_AGAIN").map(|_| {
+        let listed = std::fs::read_to_string(root.join("again.txt")).expect("the list");
+        listed.lines().map(str::to_owned).inspect(|name| assert!(root.join(name).is_dir(), "{name} is gone")).collect()
+    });
     let wanted = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        only.split(',').any(|word| name.contains(word))
+        only.split(',').any(|word| name.contains(word)) && again.as_ref().is_none_or(|again| again.contains(&name))
     };
-    let mut found: Vec<PathBuf> = std::fs::read_dir(root)
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
         .expect("fixtures")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.is_dir() && wanted(path))

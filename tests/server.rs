@@ -198,13 +198,32 @@ async fn measuring_settings_hold_and_the_directory_s_own_do_not() {
         ("autovacuum_naptime", "2147483s"),
         ("synchronize_seqscans", "off"),
         ("jit", "off"),
-        ("max_locks_per_transaction", "1024"),
+        ("max_locks_per_transaction", "256"),
         ("random_page_cost", "1.1"),
         ("max_connections", "150"),
         ("server_encoding", "UTF8"),
     ] {
         assert_eq!(value(&server, &format!("SHOW {name}")).await, expected, "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_read_again_is_planned_once_and_sees_what_is_there_now() {
+    let place = Place::new();
+    let server = place.start(&place.cluster().await, ServerMode::Measuring).await;
+    let mut session = connect(&server).await;
+    let tables = "SELECT 6 / count(*) FROM pg_catalog.pg_class WHERE relname LIKE 'later%'";
+    for _ in 0..2 {
+        let refused = session.read(tables).await.expect_err("none is there yet");
+        assert_eq!(refused.sqlstate, "22012", "{refused}");
+    }
+    for (made, expected) in [("later", "6"), ("later_on", "3"), ("later_still", "2")] {
+        session.execute(&format!("CREATE TABLE {made} ()")).await.expect("a table");
+        assert_eq!(session.read(tables).await.expect("read").scalar(), Some(expected), "{made}");
+    }
+    let prepared = "SELECT max(generic_plans + custom_plans) FROM pg_catalog.pg_prepared_statements";
+    let prepared = if place.binaries.major >= 14 { prepared } else { "SELECT 3" };
+    assert_eq!(session.query(prepared).await.expect("listed").scalar(), Some("3"));
 }
 
 #[tokio::test]

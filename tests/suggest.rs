@@ -206,16 +206,16 @@ fn thresholds() -> Thresholds {
     Thresholds { rows: 1, update_rows: 1, held_ms: f64::INFINITY, ..Thresholds::default() }
 }
 
-/// Migrations measured on a database of their own, and what is found about their locks.
+/// Migrations measured on a database of their own, a copy of that of `before`, and what is found about their locks.
 async fn measure(
     place: &Place,
+    before: &Snapshot,
     database: &str,
     migrations: Vec<Migration>,
 ) -> Result<(Rehearsal, Vec<Finding>), String> {
     let create = format!("CREATE DATABASE {database} TEMPLATE shop OWNER {ROLE}{}", place.by_files());
     place.execute("postgres", SUPERUSER, &create).await.unwrap();
     let mut rehearsal = Rehearsal::new(Redactor { show_values: false }, Vec::new());
-    let before = snapshot(place, database).await;
     let target = Target {
         endpoint: place.endpoint().clone(),
         database: database.to_owned(),
@@ -235,7 +235,7 @@ async fn measure(
         return Err(format!("statement {}: {}", failure.statement, failure.error));
     }
     rehearsal.right_after = Some(snapshot(place, database).await);
-    rehearsal.before = Some(before);
+    rehearsal.before = Some(before.clone());
     (rehearsal.observations, rehearsal.committed, rehearsal.migrations) = (observations, applied.committed, migrations);
     let (thresholds, severity) = (thresholds(), BTreeMap::new());
     let policy = Policy { thresholds: &thresholds, severity: &severity, require: &[] };
@@ -272,11 +272,17 @@ async fn state(place: &Place, database: &str) -> (String, Vec<String>) {
 }
 
 /// What is wrong with a case, and the steps for people.
-async fn run(place: &Place, at: usize, case: &Case, mode: TransactionMode) -> Result<String, String> {
+async fn run(
+    place: &Place,
+    before: &Snapshot,
+    at: usize,
+    case: &Case,
+    mode: TransactionMode,
+) -> Result<String, String> {
     let statements = split(case.sql).unwrap().into_iter().enumerate();
     let statements = statements.map(|(at, span)| statement(at + 1, &case.sql[span])).collect();
     let (plain, other) = (format!("plain_{at}"), format!("safer_{at}"));
-    let (rehearsal, findings) = measure(place, &plain, vec![migration(1, mode, statements)]).await?;
+    let (rehearsal, findings) = measure(place, before, &plain, vec![migration(1, mode, statements)]).await?;
     let found: BTreeSet<&str> = findings.iter().map(|finding| finding.kind.id).collect();
     let suggested = suggestions(&rehearsal, &findings);
     let forms: Vec<&str> = suggested.iter().flat_map(|suggestion| suggestion.forms.iter().copied()).collect();
@@ -288,7 +294,7 @@ async fn run(place: &Place, at: usize, case: &Case, mode: TransactionMode) -> Re
     let steps: Vec<String> =
         suggestion.steps.iter().map(|step| format!("    {:?}: {}", step.transaction, step.sql)).collect();
     let steps = steps.join("\n");
-    let (_, left) = match measure(place, &other, safer(suggestion, mode)).await {
+    let (_, left) = match measure(place, before, &other, safer(suggestion, mode)).await {
         Ok(measured) => measured,
         Err(error) => return Err(format!("{error}\n{steps}")),
     };
@@ -297,7 +303,7 @@ async fn run(place: &Place, at: usize, case: &Case, mode: TransactionMode) -> Re
         .filter(|finding| suggestion.answers.iter().any(|id| id == finding.kind.id))
         .map(|finding| format!("{}: {}", finding.kind.id, finding.message))
         .collect();
-    let (was, is) = (state(place, &plain).await, state(place, &other).await);
+    let (was, is) = tokio::join!(state(place, &plain), state(place, &other));
     for database in [&plain, &other] {
         place.execute("postgres", SUPERUSER, &format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
     }
@@ -329,13 +335,14 @@ async fn every_form_reaches_the_schema_of_the_plain_one_without_what_was_found()
         .unwrap();
     place.execute("shop", ROLE, SCHEMA).await.unwrap();
     place.execute("shop", ROLE, "VACUUM ANALYZE").await.unwrap();
+    let before = snapshot(&place, "shop").await;
     let wanted = std::env::var("SEATRIAL_TEST_FIXTURE").unwrap_or_default();
     let told = std::env::var_os("SEATRIAL_TEST_SHOW").is_some();
     let mut wrong = Vec::new();
     let cases = CASES.iter().filter(|case| case.since <= place.major() && case.sql.contains(&wanted));
     for (at, case) in cases.enumerate() {
         for (step, mode) in [TransactionMode::PerMigration, TransactionMode::None].into_iter().enumerate() {
-            match run(&place, 2 * at + step, case, mode).await {
+            match run(&place, &before, 2 * at + step, case, mode).await {
                 Ok(steps) if told => wrong.push(format!("{mode:?} {}\n{steps}", case.sql)),
                 Ok(_) => {}
                 Err(error) => wrong.push(format!("WRONG {mode:?} {}\n  {error}", case.sql)),

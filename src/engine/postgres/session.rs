@@ -9,6 +9,7 @@ use crate::engine::ServerError;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgErrorPosition, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Either, Row as _, ValueRef};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// A result row: column names are shared by [`Rows`], values are text or null.
@@ -58,6 +59,10 @@ pub struct Session {
     pub pid: i32,
     /// What may be done on its server.
     pub abilities: Abilities,
+    /// Statements of [`Session::read`] that are prepared here, each with its number.
+    prepared: HashMap<String, usize>,
+    /// Statements for which that was tried.
+    tried: usize,
 }
 
 impl Session {
@@ -117,7 +122,8 @@ impl Session {
                 connected => break connected?,
             }
         };
-        let mut session = Self { connection, pid: 0, abilities: endpoint.abilities() };
+        let mut session =
+            Self { connection, pid: 0, abilities: endpoint.abilities(), prepared: HashMap::new(), tried: 0 };
         let pid = session.query("SELECT pg_catalog.pg_backend_pid()").await?;
         session.pid = pid.scalar().and_then(|pid| pid.parse().ok()).unwrap_or_default();
         Ok(session)
@@ -137,7 +143,7 @@ impl Session {
         }
         let options = bare(options.application_name("seatrial"));
         let connection = PgConnection::connect_with(&options).await.map_err(server_error)?;
-        Ok(Self { connection, pid: 0, abilities: Abilities::of(&[]) })
+        Ok(Self { connection, pid: 0, abilities: Abilities::of(&[]), prepared: HashMap::new(), tried: 0 })
     }
 
     /// Connects as the bootstrap superuser, or as the user of the URL on a server of others, to look and to set up: time
@@ -217,6 +223,26 @@ impl Session {
         };
         drop(results);
         (rows, refused)
+    }
+
+    /// The same for one statement that is asked whenever a schema is read: on a server of ours it is analysed and planned the
+    /// first time only, which takes longer than the answer. On others a pooler may hand out another backend next time.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read(&mut self, sql: &str) -> Result<Rows, ServerError> {
+        if !self.abilities.has(Ability::PrivateServer) {
+            return self.query(sql).await;
+        }
+        if let Some(number) = self.prepared.get(sql) {
+            return self.query(&format!("EXECUTE seatrial_read_{number}")).await;
+        }
+        self.tried += 1;
+        let number = self.tried;
+        let rows =
+            self.query(&format!("PREPARE seatrial_read_{number} AS {sql}; EXECUTE seatrial_read_{number}")).await?;
+        self.prepared.insert(sql.to_owned(), number);
+        Ok(rows)
     }
 
     /// Starts `COPY … FROM STDIN`; the caller sends chunks and finishes.

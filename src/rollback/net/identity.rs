@@ -113,6 +113,8 @@ pub(super) struct Table<'n> {
     pub rows: &'n CatalogRows,
     /// Made when somebody asks: of most catalogs nothing differs.
     by_oid: OnceCell<HashMap<Oid, &'n str>>,
+    /// Names of the server's own, made when somebody asks: most of these rows are of catalogs nobody refers to.
+    servers: OnceCell<HashMap<Oid, &'n str>>,
 }
 
 impl<'n> Table<'n> {
@@ -132,6 +134,15 @@ impl<'n> Table<'n> {
         lines.get(&oid).copied()
     }
 
+    /// The name of one of the server's own, where it has one.
+    fn servers(&self, oid: Oid) -> Option<&'n str> {
+        let names = self.servers.get_or_init(|| {
+            let named = |line| Some((field(line, 0)?.parse().ok()?, field(line, 1)?));
+            self.rows.system_lines().filter_map(named).collect()
+        });
+        names.get(&oid).copied()
+    }
+
     /// Whether objects have OIDs here.
     pub fn has_oid(&self) -> bool {
         self.rows.columns.first().is_some_and(|column| column.name == "oid")
@@ -148,16 +159,14 @@ pub(super) struct Side<'n> {
     net: &'n Net,
     pub tables: BTreeMap<&'n str, Table<'n>>,
     attributes: OnceCell<HashMap<Oid, Vec<(i16, &'n str)>>>,
-    system: OnceCell<HashMap<(&'n str, Oid), &'n str>>,
     known: RefCell<HashMap<(String, Oid), Rc<Identity>>>,
 }
 
 impl<'n> Side<'n> {
     pub fn of(net: &'n Net) -> Self {
-        let table = |rows| Table { rows, by_oid: OnceCell::new() };
+        let table = |rows| Table { rows, by_oid: OnceCell::new(), servers: OnceCell::new() };
         let tables = net.catalogs.iter().map(|(name, rows)| (name.as_str(), table(rows))).collect();
-        let (attributes, system) = (OnceCell::new(), OnceCell::new());
-        Self { net, tables, attributes, system, known: RefCell::new(HashMap::new()) }
+        Self { net, tables, attributes: OnceCell::new(), known: RefCell::new(HashMap::new()) }
     }
 
     /// Live columns of a relation, in order.
@@ -229,18 +238,7 @@ impl<'n> Side<'n> {
 
     /// One of the server's own, whose OIDs are the same everywhere; or none.
     fn unread(&self, catalog: &str, oid: Oid) -> Identity {
-        let system = self.system.get_or_init(|| {
-            let mut names = HashMap::new();
-            for (catalog, rows) in &self.net.catalogs {
-                for line in rows.system_lines() {
-                    if let (Some(Ok(oid)), Some(name)) = (field(line, 0).map(str::parse), field(line, 1)) {
-                        names.insert((catalog.as_str(), oid), name);
-                    }
-                }
-            }
-            names
-        });
-        let name = system.get(&(catalog, oid)).copied().or_else(|| match catalog {
+        let name = self.tables.get(catalog).and_then(|table| table.servers(oid)).or_else(|| match catalog {
             "pg_class" => self.net.classes.get(&oid).map(String::as_str),
             _ => None,
         });

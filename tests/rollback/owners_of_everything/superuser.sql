@@ -1,1 +1,1 @@
-GRANT CREATE ON DATABASE "base_owners_of_everything" TO archivist;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO archivist', current_database()); END $$;

@@ -12,7 +12,7 @@ use crate::snapshot::object::{Address, Class};
 pub(super) async fn read_comments(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     // The schema `public` is the server's own by number, and everybody's to comment on.
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT classoid::regclass, classoid, objoid, objsubid, description FROM pg_description \
              WHERE objoid >= {FIRST_NORMAL_OID} OR classoid = 'pg_namespace'::regclass"
         ))

@@ -84,7 +84,7 @@ impl OtherCatalog {
 
 pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT n.oid, n.nspname, pg_get_userbyid(n.nspowner),
                array_to_string(coalesce(n.nspacl, acldefault('n', n.nspowner)), E'\\x1f'),
@@ -113,13 +113,13 @@ pub(super) async fn read_types(
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let mut labels: BTreeMap<Oid, Vec<(Oid, String)>> = BTreeMap::new();
-    let rows = session.query("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
+    let rows = session.read("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
     each(&rows, |row| {
         labels.entry(row.number()?).or_default().push((row.number()?, row.text()));
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT t.oid, n.nspname, t.typname, quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.typtype,
                format_type(t.typbasetype, t.typtypmod), pg_get_expr(t.typdefaultbin, 0), t.typnotnull, t.typrelid,
@@ -170,7 +170,7 @@ pub(super) async fn read_functions(
 ) -> Result<(), ServerError> {
     let parsed_body = if catalog.version >= 140_000 { "p.prosqlbody IS NOT NULL" } else { "false" };
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT p.oid, n.nspname, p.proname,
                quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' ||
@@ -216,7 +216,7 @@ pub(super) async fn read_triggers(
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid),
                md5({}::text), t.tgenabled, nullif(t.tgparentid, 0)
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -230,7 +230,7 @@ pub(super) async fn read_triggers(
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT t.tgconstraint, string_agg(t.tgenabled::text, '' ORDER BY t.tgtype, t.tgfoid)
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_constraint con ON con.oid = t.tgconstraint AND con.contype = 'f'
@@ -250,7 +250,7 @@ pub(super) async fn read_rules_and_policies(
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT r.oid, r.ev_class, r.rulename, pg_get_ruledef(r.oid),
                md5({}::text), r.ev_enabled
              FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -264,7 +264,7 @@ pub(super) async fn read_rules_and_policies(
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT p.oid, p.polrelid, p.polname,
                concat_ws(' ', CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, p.polcmd::text,
                  (SELECT string_agg(CASE WHEN r = 0 THEN 'public' ELSE quote_ident(pg_get_userbyid(r)) END, ', '
@@ -307,7 +307,7 @@ pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) ->
         OTHER_CATALOGS.iter().filter(|catalog| version >= catalog.since && readable(catalog)).map(OtherCatalog::select);
     let selects: Vec<String> = selects.collect();
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "WITH {EXTENSION_MEMBERS}, found AS ({})
              SELECT f.classid, f.oid, i.type,
                coalesce(i.schema, (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n
@@ -360,7 +360,7 @@ fn unquoted(name: &str) -> String {
 
 pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
-        .query(
+        .read(
             "SELECT pg_get_userbyid(d.defaclrole), n.nspname, d.defaclobjtype, array_to_string(d.defaclacl, E'\\x1f') \
              FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace ORDER BY 1, 2, 3",
         )
@@ -374,7 +374,7 @@ pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &m
         });
         Ok(())
     })?;
-    let rows = session.query("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
+    let rows = session.read("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
     each(&rows, |row| {
         catalog.casts.insert((row.number()?, row.number()?), row.character('e'));
         Ok(())
@@ -436,13 +436,13 @@ pub(super) const PG_EXTENSION: Oid = 3079;
 
 pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let mut translation = Translation::default();
-    let rows = session.query("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
+    let rows = session.read("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
     each(&rows, |row| {
         translation.defaults.insert(row.number()?, (row.number()?, row.number()?));
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT oid, ev_class FROM pg_rewrite WHERE rulename = '_RETURN' AND ev_class >= {FIRST_NORMAL_OID}"
         ))
         .await?;
@@ -451,7 +451,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT t.oid, CASE WHEN c.relkind <> 'c' THEN c.oid END, e.oid, \
              CASE WHEN c.relkind = 'c' THEN c.oid END FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid \
              LEFT JOIN pg_type e ON e.typarray = t.oid WHERE t.oid >= {FIRST_NORMAL_OID}"
@@ -466,7 +466,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         Ok(())
     })?;
     let rows = session
-        .query(
+        .read(
             "SELECT classid, objid, refobjid FROM pg_depend WHERE deptype = 'e' \
              AND refclassid = 'pg_extension'::regclass AND refobjid >= 16384",
         )
@@ -476,7 +476,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         Ok(())
     })?;
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT d.classid::regclass, d.classid, d.objid, d.objsubid, d.refclassid::regclass, d.refclassid, \
              d.refobjid, d.refobjsubid, d.deptype FROM pg_depend d \
              LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid \

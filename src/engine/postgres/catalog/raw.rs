@@ -12,7 +12,7 @@ impl RawColumns {
     /// Reads them.
     pub(super) async fn read(session: &mut Session) -> Result<Self, ServerError> {
         let rows = session
-            .query(
+            .read(
                 "SELECT attrelid::regclass, attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped \
                  AND attrelid IN ('pg_index'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass, \
                    'pg_proc'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_policy'::regclass) \

@@ -29,7 +29,7 @@ fn relation_kind(letter: char) -> RelationKind {
 
 pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind,
                pg_get_userbyid(c.relowner), coalesce(pg_relation_filenode(c.oid), 0), nullif(c.reltoastrelid, 0),
@@ -111,7 +111,7 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
 pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let compression = if catalog.version >= 140_000 { "nullif(a.attcompression, '')" } else { "NULL" };
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
                CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
@@ -170,7 +170,7 @@ pub(super) async fn read_indexes(
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
                CASE WHEN i.indexprs IS NOT NULL THEN (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), E'\\x1f'
                  ORDER BY k) FROM generate_series(1, i.indnatts) k WHERE i.indkey[k - 1] = 0) END,
@@ -286,7 +286,7 @@ pub(super) async fn read_constraints(
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT con.oid, nullif(con.conrelid, 0), con.conname, con.contype, pg_get_constraintdef(con.oid),
                con.convalidated, nullif(con.confrelid, 0), array_to_string(con.conkey, E'\\x1f'),
                array_to_string(con.confkey, E'\\x1f'), con.coninhcount > 0, nullif(con.contypid, 0),
@@ -334,7 +334,7 @@ pub(super) async fn read_constraints(
 
 pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT s.seqrelid, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
                s.seqcache, s.seqcycle, d.refobjid, d.refobjsubid, d.deptype = 'i',
                pg_sequence_last_value(s.seqrelid)

@@ -18,7 +18,7 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
     }
     let everywhere = if mine { "0, " } else { "" };
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, s.setdatabase <> 0, unnest(s.setconfig) \
              FROM pg_db_role_setting s \
              WHERE s.setdatabase IN ({everywhere}(SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))"
@@ -32,7 +32,7 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
         Ok(())
     })?;
     let rows = session
-        .query(
+        .read(
             "SELECT pg_get_userbyid(d.datdba), array_to_string(coalesce(d.datacl, acldefault('d', d.datdba)), E'\\x1f'), \
              d.datconnlimit, shobj_description(d.oid, 'pg_database') FROM pg_database d \
              WHERE d.datname = current_database()",
@@ -47,7 +47,7 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
 
 async fn read_roles(session: &mut Session, shared: &mut Shared, version: u32) -> Result<(), ServerError> {
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT r.oid, r.rolname, concat_ws(E'\\x1f', \
                CASE WHEN r.rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END, \
                CASE WHEN r.rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END, \
@@ -70,7 +70,7 @@ async fn read_roles(session: &mut Session, shared: &mut Shared, version: u32) ->
     })?;
     let later = if version >= 160_000 { "m.inherit_option, m.set_option" } else { "NULL, NULL" };
     let rows = session
-        .query(&format!(
+        .read(&format!(
             "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, \
              {later} FROM pg_auth_members m WHERE m.roleid >= {FIRST_NORMAL_OID} OR m.member >= {FIRST_NORMAL_OID}"
         ))

@@ -74,6 +74,13 @@ const LOADING: [(&str, &str); 7] = [
 const MEASURING: [(&str, &str); 4] =
     [("full_page_writes", "on"), ("wal_level", "replica"), ("max_wal_senders", "10"), ("max_wal_size", "4GB")];
 
+/// Locks for each session where relations are few, four times PostgreSQL's own number: half of the tables for locks is made
+/// before a server answers, which with room for all of [`ALWAYS`] is a twentieth of a small rehearsal.
+const LOCKS_OF_FEW: &str = "256";
+
+/// Files of a data directory up to which its relations are few: all of them locked at once fill a ninth of the room.
+const FEW_FILES: usize = 4000;
+
 /// Writes the settings a server is started with on this directory, in the place of its own.
 pub(super) fn write(
     binaries: &Binaries,
@@ -83,6 +90,9 @@ pub(super) fn write(
 ) -> Result<(), ClusterError> {
     let mut options = options.clone();
     options.settings.splice(0..0, asked_for(binaries, data_dir)?);
+    if options.mode == ServerMode::Measuring && few_relations(data_dir)? {
+        options.settings.insert(0, ("max_locks_per_transaction".to_owned(), LOCKS_OF_FEW.to_owned()));
+    }
     let conf = postgresql_conf(binaries.major, run.socket_dir(), &options);
     replace_settings(data_dir, &conf, run.user())
         .map_err(|error| ClusterError::file("write the settings of", data_dir, error))
@@ -103,6 +113,25 @@ fn asked_for(binaries: &Binaries, data_dir: &Path) -> Result<Vec<(String, String
         settings.push(("allow_in_place_tablespaces".to_owned(), "on".to_owned()));
     }
     Ok(settings)
+}
+
+/// Whether a data directory has few relations, by the files of its databases. Where tablespaces are, nobody counts.
+fn few_relations(data_dir: &Path) -> Result<bool, ClusterError> {
+    let read = |folder: &Path| std::fs::read_dir(folder).map_err(|error| ClusterError::file("read", folder, error));
+    if read(&data_dir.join("pg_tblspc"))?.next().is_some() {
+        return Ok(false);
+    }
+    let mut files = 0;
+    for database in read(&data_dir.join("base"))? {
+        let database = database.map_err(|error| ClusterError::file("read", data_dir, error))?.path();
+        if database.is_dir() {
+            files += read(&database)?.take(FEW_FILES + 1 - files).count();
+        }
+        if files > FEW_FILES {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether recovery refuses a tablespace that is a folder of the directory itself unless told otherwise: since 15, and since
@@ -232,6 +261,29 @@ mod tests {
         {
             assert_eq!(minds_tablespaces_inside(version), minds, "{version}");
         }
+    }
+
+    #[test]
+    fn room_for_locks_is_made_for_many_relations_where_there_are_many_or_nobody_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        for made in ["pg_tblspc", "base/1", "base/5"] {
+            std::fs::create_dir_all(root.join(made)).expect("made");
+        }
+        let fill = |database: &str, files: usize| {
+            for file in 0..files {
+                std::fs::write(root.join("base").join(database).join(file.to_string()), "").expect("written");
+            }
+        };
+        fill("1", 300);
+        fill("5", FEW_FILES - 300);
+        assert!(few_relations(root).expect("counted"));
+        std::fs::create_dir(root.join("pg_tblspc/16384")).expect("a tablespace");
+        assert!(!few_relations(root).expect("counted"));
+        std::fs::remove_dir(root.join("pg_tblspc/16384")).expect("gone");
+        fill("1", 301);
+        assert!(!few_relations(root).expect("counted"));
+        assert!(few_relations(&root.join("missing")).is_err());
     }
 
     #[test]
