@@ -130,7 +130,8 @@ fn ask_until_it_ends(socket: &Path) -> Option<Duration> {
     command.args(["-p", port, "-U", SUPERUSER, "-d", DATABASE]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("psql");
-    let (mut to, mut from) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
+    let (mut to, mut from) =
+        (child.stdin.take().expect("a pipe"), BufReader::new(child.stdout.take().expect("a pipe")));
     let mut longest = None;
     loop {
         let asked = Instant::now();
