@@ -349,13 +349,14 @@ impl<'a> Rewriter<'a> {
     /// Writes `$n`. `SELECT:a` and `:a'x'` are parameters beside words; a number must not grow together with either.
     fn push(&mut self, number: usize, to: usize) {
         let joins = |character: char| character.is_alphanumeric() || !character.is_ascii() || "_$'".contains(character);
-        // SQLite takes `:$1` for one parameter.
-        let sign = |character: char| self.dialect.tokens().is_sqlite() && ":@#".contains(character);
+        // SQLite takes `:$1` for one parameter, and `$1(2)` and `$1::a` as well.
+        let is_sqlite = self.dialect.tokens().is_sqlite();
+        let sign = |character: char| is_sqlite && ":@#".contains(character);
         if self.output.ends_with(|character| joins(character) || sign(character)) {
             self.output.push(' ');
         }
         self.output.push_str(&format!("${number}"));
-        if self.text(to).starts_with(joins) {
+        if self.text(to).starts_with(|character| joins(character) || (is_sqlite && "(:".contains(character))) {
             self.output.push(' ');
         }
     }

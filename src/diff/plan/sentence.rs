@@ -243,8 +243,7 @@ fn work_clause(old: &Captured, new: &Captured) -> String {
     clause
 }
 
-/// ` (376×)`; nothing for less work, where a share says no more than the two numbers.
-/// Nor from what is shown as nothing.
+/// ` (376×)`; nothing for less work, where a share says no more than the two numbers, nor where the first is shown as 0.
 fn times(before: f64, after: f64) -> String {
     if before < 0.5 {
         return String::new();

@@ -225,7 +225,7 @@ impl Session {
         (rows, refused)
     }
 
-    /// The same for one statement that is asked whenever a schema is read: on a server of ours it is analysed and planned the
+    /// [`Session::query`] for one statement that is asked whenever a schema is read: on a server of ours it is analysed and planned the
     /// first time only, which takes longer than the answer. On others a pooler may hand out another backend next time.
     ///
     /// # Errors

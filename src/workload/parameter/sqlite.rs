@@ -42,6 +42,8 @@ mod tests {
             assert_eq!(rewritten(sql), (expected.to_owned(), names.to_owned()), "{sql}");
         }
         assert_eq!(rewritten("SELECT?"), ("SELECT $1".to_owned(), "1".to_owned()));
+        // `$2(3)` would be one parameter.
+        assert_eq!(rewritten("??(3)"), ("$1 $2 (3)".to_owned(), "1 2".to_owned()));
     }
 
     #[test]
