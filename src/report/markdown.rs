@@ -333,7 +333,9 @@ fn details(report: &Report, options: &RenderOptions) -> Vec<(String, String)> {
 /// A script as it is, or no part of it: what is cut before its COMMIT must not look as if it could be run.
 fn whole_script(script: &str) -> String {
     let lines = script.lines().count();
-    if lines > SCRIPT_LINES || script.lines().any(|line| visible(line) != line || line.len() > SCRIPT_COLUMNS) {
+    // A carriage return at a line's end is part of the script, and nobody would see it.
+    let mut each = script.trim_end_matches('\n').split('\n');
+    if lines > SCRIPT_LINES || each.any(|line| visible(line) != line || line.len() > SCRIPT_COLUMNS) {
         return format!("It has {}: see the full report.\n", human::plural(lines, "line"));
     }
     let fence = "`".repeat(longest_run(script).max(2) + 1);

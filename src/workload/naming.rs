@@ -76,8 +76,8 @@ fn table(words: &[(TokenKind, &str)], verb: &str) -> Option<String> {
 }
 
 fn plain(text: &str) -> String {
-    let text: String = text.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    text.to_lowercase()
+    // In this order: `İ` becomes two characters, of which one is no letter.
+    text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 #[cfg(test)]

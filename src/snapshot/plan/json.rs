@@ -169,7 +169,8 @@ fn defaults() -> BTreeMap<FieldName, Value> {
 }
 
 fn several(children: Vec<PlanNode>) -> PlanNode {
-    let total = children.iter().map(PlanNode::total_cost).sum::<f64>();
+    // With two decimals, as EXPLAIN has them: a sum has more, not all of which are read back.
+    let total = (children.iter().map(PlanNode::total_cost).sum::<f64>() * 100.0).round() / 100.0;
     let mut fields = defaults();
     if let Some(total) = Number::from_f64(total) {
         fields.insert("Total Cost".into(), Value::Number(total));
