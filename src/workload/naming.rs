@@ -5,6 +5,8 @@ use crate::migration::script::lexer::{Lexer, TokenKind};
 
 /// Columns a name speaks of at most.
 const COLUMNS: usize = 2;
+/// Letters of a table's or a column's name at most, as PostgreSQL has it.
+const LETTERS: usize = 63;
 
 /// A name such as `select-orders-by-customer_id`: letters, digits, `_` and `-` alone, and not yet unique.
 pub fn name(sql: &str) -> String {
@@ -77,7 +79,7 @@ fn table(words: &[(TokenKind, &str)], verb: &str) -> Option<String> {
 
 fn plain(text: &str) -> String {
     // In this order: `İ` becomes two characters, of which one is no letter.
-    text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == '_').take(LETTERS).collect()
 }
 
 #[cfg(test)]

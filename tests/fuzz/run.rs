@@ -98,6 +98,9 @@ pub fn fuzz(target: &str, share: u64, mut make: impl FnMut(&mut Random) -> Strin
         failures.hold(&format!("input {number}"), &input, &mut check);
         if since.elapsed() > slowest.0 {
             slowest = (since.elapsed(), number, input.len());
+            if inputs.is_some() {
+                fs::write(folder().join(format!("{target}.slowest")), &input).unwrap();
+            }
         }
         if failures.all.len() >= MOST {
             break;

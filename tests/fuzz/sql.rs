@@ -120,7 +120,7 @@ fn asked(sql: &str) {
         assert_eq!(script::normalise_whitespace_in(&spaced, dialect), spaced, "spaced twice");
         let _ = seatrial::workload::has_plan_in(sql, dialect);
         let name = naming::name_in(sql, dialect);
-        assert!(!name.is_empty() && name.len() < 400, "{name:?}");
+        assert!(!name.is_empty() && name.len() < 800, "{name:?}");
     }
     script::sqlite::kind(sql);
     script::sqlite::parse_name(sql);
