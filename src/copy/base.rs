@@ -28,11 +28,10 @@ use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::binaries::{Binaries, BinariesError, BinaryRequest, ToolBinary};
 use crate::engine::postgres::catalog::net::NEXT_TRANSACTION;
 use crate::engine::postgres::launch::confine;
-use crate::engine::postgres::server::cluster::{
-    copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes, while_wanted,
-};
+use crate::engine::postgres::server::cluster::{copied_bytes, copy_data_dir_unless, create_cluster, imported_bytes};
 use crate::engine::postgres::server::{ClusterError, Server, ServerMode, ServerOptions};
 use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::wanted::while_wanted;
 use crate::progress::{Activity, Unit};
 use read::ReadSource;
 use serde::{Deserialize, Serialize};

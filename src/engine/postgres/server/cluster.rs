@@ -12,19 +12,18 @@ use super::{ClusterError, SUPERUSER};
 use crate::copy::state::{RunDir, StateDir};
 use crate::engine::postgres::binaries::Binaries;
 use crate::engine::postgres::launch::{RunAs, Tool, run_tool};
+use crate::engine::postgres::wanted::while_wanted;
 use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const DATA: &str = "data";
 
 /// Makes a fresh, stopped cluster at `data_dir` (which must not exist) from the cached result of `initdb`. Its template
 /// databases are in UTF8 and sort as the locale `C` does, which every machine has; a source's own locale is its database's.
-/// `goes_last` owns the folder it is in, as for [`while_wanted`].
+/// `goes_last` owns the folder it is in, as for [`while_wanted`](crate::engine::postgres::wanted::while_wanted).
 ///
 /// # Errors
 /// `initdb` fails, or the copy does.
@@ -49,41 +48,6 @@ pub async fn create_cluster(
     }
     let (from, to) = (cached.join(DATA), data_dir.to_owned());
     Ok(while_wanted(goes_last, move |given_up| copy_data_dir_unless(given_up, &|_| {}, &from, &to)).await?)
-}
-
-/// Copies files on a thread for blocking work; `work` looks at what it is given, and stops once that is set, which it is as
-/// soon as nobody waits any more. `goes_last` owns the folder they are copied to: its last owner removes it, and while
-/// somebody still writes there, that would not be all of it.
-///
-/// # Errors
-/// What `work` says.
-pub async fn while_wanted<T: Send + 'static>(
-    goes_last: impl Send + 'static,
-    work: impl FnOnce(&AtomicBool) -> Result<T, CopyError> + Send + 'static,
-) -> Result<T, CopyError> {
-    let wanted = Wanted::default();
-    let given_up = Arc::clone(&wanted.given_up);
-    let working = tokio::task::spawn_blocking(move || {
-        let done = work(&given_up);
-        drop(goes_last);
-        done
-    });
-    match working.await {
-        Ok(done) => done,
-        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
-    }
-}
-
-/// Dropped, it tells the work that nobody waits for it.
-#[derive(Default)]
-struct Wanted {
-    given_up: Arc<AtomicBool>,
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.given_up.store(true, Ordering::Relaxed);
-    }
 }
 
 /// One name for everything the result depends on. The folder is part of it: two builds of one version may differ in
