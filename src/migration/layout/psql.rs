@@ -68,7 +68,11 @@ impl Psql {
                         let spelled = &text[span.end..end];
                         let name = match next.kind {
                             TokenKind::Word => spelled,
-                            TokenKind::String | TokenKind::QuotedIdentifier => &spelled[1..spelled.len() - 1],
+                            // One that does not end is told with the statement it stands in.
+                            TokenKind::String | TokenKind::QuotedIdentifier => match between_quotes(spelled) {
+                                Some(name) => name,
+                                None => continue,
+                            },
                             _ => continue,
                         };
                         let Some(value) = self.variables.get(name) else {
@@ -253,6 +257,10 @@ enum Piece {
     Other(Range<usize>, String),
 }
 
+fn between_quotes(spelled: &str) -> Option<&str> {
+    ['\'', '"'].into_iter().find_map(|quote| spelled.strip_prefix(quote)?.strip_suffix(quote))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::folder;
@@ -267,6 +275,14 @@ mod tests {
         let cuts = Psql::new(variables.into(), folder.path()).cut(&script).map_err(|error| error.to_string())?;
         let told = |cut: &Cut| (script.file.position(cut.span.start).line, cut.sql(&script.file).to_owned());
         Ok(cuts.iter().map(told).collect())
+    }
+
+    #[test]
+    fn a_variable_whose_quote_does_not_end_is_told_with_its_statement() {
+        for open in ["SELECT :\"", "SELECT :'", "SELECT :\"é", "SELECT :'name"] {
+            let said = cut(open, &[]).expect_err("it does not end");
+            assert!(said.contains("s/a.sql:1"), "{said}");
+        }
     }
 
     #[test]
