@@ -1,7 +1,7 @@
 //! Plans of hot queries: planned through `PREPARE` so that parameter types are the server's own, then run where that
 //! cannot write.
 //!
-//! Every capture has a read-only transaction to itself that is always rolled back, so no snapshot stays open and no
+//! Every query that is run has a read-only transaction to itself that is always rolled back, so no snapshot stays open and no
 //! setting leaks into the next one. A plain EXPLAIN comes first: a run that is cut off still has its plan.
 
 mod bare;
@@ -11,7 +11,7 @@ pub mod timing;
 mod together;
 pub mod writes;
 
-use super::session::{Rows, Session, quote_identifier, quote_literal};
+use super::session::{Session, quote_identifier, quote_literal};
 use crate::diff::plan::baseline::Baseline;
 use crate::engine::ServerError;
 use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan};
@@ -238,7 +238,7 @@ async fn inside(
         let text = format!("EXPLAIN ({PLAN}) {execute}; {end}; DEALLOCATE {STATEMENT}");
         let rows = session.query(&text).await?;
         left.transaction = false;
-        return Ok(Captured::Planned(plan_of(&rows)?));
+        return Ok(Captured::Planned(read_plan(rows.scalar())?));
     }
     let plan = explain(session, PLAN, &execute).await?;
     if let Some(known) = options.baseline.and_then(|baseline| baseline.known(&planning.key, &plan)) {
@@ -318,11 +318,7 @@ fn broken_off(plan: QueryPlan, failure: Failure) -> Result<Captured, Failure> {
 }
 
 async fn explain(session: &mut Session, options: &str, execute: &str) -> Result<QueryPlan, Failure> {
-    plan_of(&session.query(&format!("EXPLAIN ({options}) {execute}")).await?)
-}
-
-fn plan_of(rows: &Rows) -> Result<QueryPlan, Failure> {
-    read_plan(rows.scalar())
+    read_plan(session.query(&format!("EXPLAIN ({options}) {execute}")).await?.scalar())
 }
 
 /// The plan in EXPLAIN's one value.
@@ -466,25 +462,25 @@ fn plannable(sql: &str) -> Result<(), Failure> {
 
 /// Whether a parameter's value can stand between the parentheses of EXECUTE without leaving them.
 fn expression(value: &str) -> Result<(), Failure> {
-    let bare = bare_text(value);
-    let mut depth = 0_i32;
-    for c in bare.as_deref().unwrap_or(")").chars() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            // Far below zero: no closing parenthesis brings it back.
-            ';' => depth = i32::MIN / 2,
-            _ => {}
-        }
-        if depth < 0 {
-            break;
-        }
-    }
-    if depth == 0 && !value.trim().is_empty() {
+    if !value.trim().is_empty() && bare_text(value).is_some_and(|bare| stays_inside(&bare)) {
         return Ok(());
     }
     let message = "a parameter's value is not one SQL expression".to_owned();
     Err(Failure { sqlstate: "42601".to_owned(), message })
+}
+
+/// Whether every parenthesis closes what was opened before it, and no statement ends.
+fn stays_inside(bare: &str) -> bool {
+    let mut depth = 0_u32;
+    for c in bare.chars() {
+        match (c, depth) {
+            (';', _) | (')', 0) => return false,
+            (')', _) => depth -= 1,
+            ('(', _) => depth += 1,
+            _ => {}
+        }
+    }
+    depth == 0
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const RENAMED: [(&str, &str); 2] =
     [("I/O Read Time", "Shared I/O Read Time"), ("I/O Write Time", "Shared I/O Write Time")];
 
 /// What `EXPLAIN (ANALYZE, BUFFERS, VERBOSE)` of 13 to 18 says of a node, in order.
-const KNOWN: [&str; 91] = [
+const KNOWN: [&str; 100] = [
     "Actual Loops",
     "Actual Rows",
     "Actual Startup Time",
@@ -25,6 +25,8 @@ const KNOWN: [&str; 91] = [
     "Cache Mode",
     "Cache Overflows",
     "Command",
+    "Conflict Arbiter Indexes",
+    "Conflict Filter",
     "Conflict Resolution",
     "Custom Plan Provider",
     "Disabled",
@@ -32,8 +34,10 @@ const KNOWN: [&str; 91] = [
     "Exact Heap Blocks",
     "Filter",
     "Full-sort Groups",
+    "Function Call",
     "Function Name",
     "Group Key",
+    "Grouping Sets",
     "Hash Batches",
     "Hash Buckets",
     "Hash Cond",
@@ -52,6 +56,7 @@ const KNOWN: [&str; 91] = [
     "Local Read Blocks",
     "Local Written Blocks",
     "Lossy Heap Blocks",
+    "Maximum Storage",
     "Merge Cond",
     "One-Time Filter",
     "Operation",
@@ -69,10 +74,13 @@ const KNOWN: [&str; 91] = [
     "Presorted Key",
     "Recheck Cond",
     "Relation Name",
+    "Repeatable Seed",
     "Rows Removed by Filter",
     "Rows Removed by Index Recheck",
     "Rows Removed by Join Filter",
+    "Run Condition",
     "Sampling Method",
+    "Sampling Parameters",
     "Scan Direction",
     "Schema",
     "Shared Dirtied Blocks",
@@ -100,6 +108,7 @@ const KNOWN: [&str; 91] = [
     "WAL Bytes",
     "WAL FPI",
     "WAL Records",
+    "Window",
     "Workers Launched",
     "Workers Planned",
 ];
