@@ -58,7 +58,7 @@ impl Copy {
 
     fn snapshot(&self, schema: &Schema, identities: &mut Identities) -> Snapshot {
         let catalog = catalog(schema, identities);
-        let mut snapshot = Snapshot { sizes: Default::default(), plans: self.plans(schema), catalog };
+        let mut snapshot = Snapshot { sizes: Default::default(), plans: self.plans(schema), catalog: catalog.into() };
         for table in schema.tables.values() {
             let sql = format!("SELECT count(*) FROM {}", seatrial::snapshot::sqlite::quote(&table.name));
             let rows: f64 = self.connection.query_row(&sql, [], |row| row.get(0)).expect("a count");

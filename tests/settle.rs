@@ -6,9 +6,7 @@ mod support;
 
 use seatrial::engine::ServerError;
 use seatrial::engine::postgres::session::Session;
-use seatrial::engine::postgres::settle::{
-    RepairMethod, RepairedColumn, needs_statistics, repair_statistics, resample, vacuum,
-};
+use seatrial::engine::postgres::settle::{Missing, RepairMethod, RepairedColumn, repair_statistics, resample, vacuum};
 use seatrial::engine::postgres::statistics::SavedStatistics;
 use std::collections::BTreeSet;
 use support::place::{Place, ROLE};
@@ -94,7 +92,7 @@ async fn statistics_of_an_expression_are_there_and_frozen_like_others() {
     assert_eq!(before.len(), 1);
     let tables = touched(&mut session, "orders").await;
     let saved = SavedStatistics::read(&mut session).await.unwrap();
-    assert!(!needs_statistics(&mut session, &tables, &saved).await.unwrap(), "nothing is missing");
+    assert!(Missing::of(&mut session, &tables, &saved).await.unwrap().is_nothing());
     let repaired = settled(&mut session, "orders", "ALTER TABLE orders ADD COLUMN extra int DEFAULT 1").await;
     assert_eq!(methods(&repaired), [("extra", &RepairMethod::Sampled)]);
     assert_eq!(text(&mut session, known).await, before, "a new column changes no other estimate");

@@ -198,7 +198,7 @@ async fn snapshot(place: &Place, database: &str) -> Snapshot {
     let catalog = catalog::read(&mut session).await.unwrap();
     let sizes = catalog::read_sizes(&mut session).await.unwrap();
     session.close().await;
-    Snapshot { catalog, sizes, plans: Vec::new() }
+    Snapshot { catalog: catalog.into(), sizes, plans: Vec::new() }
 }
 
 /// Everything small counts here.

@@ -344,7 +344,6 @@ mod tests {
     use crate::diff::plan::{Doubt, Moments, compare_plans, verdict};
     use crate::report::redact::Redactor;
     use crate::snapshot::Snapshot;
-    use crate::snapshot::catalog::Catalog;
     use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan, Work};
     use crate::workload::HotQuery;
     use std::collections::BTreeMap;
@@ -359,7 +358,7 @@ mod tests {
             ),
         };
         let snapshot = |small, large| Snapshot {
-            catalog: Catalog::default(),
+            catalog: Default::default(),
             sizes: BTreeMap::new(),
             plans: vec![of("small", small), of("large", large)],
         };
@@ -384,7 +383,7 @@ mod tests {
         let plan = sqlite::plan(&[], "SELECT 1", &crate::snapshot::sqlite::Schema::default());
         let key = PlanKey { query: "q".to_owned(), parameter_set: String::new(), mode: PlanMode::Custom };
         let plans = vec![PlanCapture { key, captured: Captured::Planned(plan) }];
-        let snapshot = Snapshot { catalog: Catalog::default(), sizes: BTreeMap::new(), plans };
+        let snapshot = Snapshot { catalog: Default::default(), sizes: BTreeMap::new(), plans };
         let moments = Moments { settled: Some(&snapshot), ..Moments::between(&snapshot, &snapshot) };
         let (query, limits) = (HotQuery::bare("q", "SELECT 1"), verdict::Thresholds::default());
         let diffs =
@@ -406,7 +405,7 @@ mod tests {
             ),
         };
         let snapshot =
-            Snapshot { catalog: Catalog::default(), sizes: BTreeMap::new(), plans: vec![of("one"), of("other")] };
+            Snapshot { catalog: Default::default(), sizes: BTreeMap::new(), plans: vec![of("one"), of("other")] };
         let moments = Moments { settled: Some(&snapshot), ..Moments::between(&snapshot, &snapshot) };
         let limits = verdict::Thresholds::default();
         let query = HotQuery::bare("q", "SELECT 1");

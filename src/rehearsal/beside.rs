@@ -180,7 +180,7 @@ fn points(rehearsal: &Rehearsal, oid: Oid, table: &str) -> Vec<HotQuery> {
     // Of no column: a prepared statement with all of them is refused once there is one more.
     let read = format!("SELECT 1 FROM {table} LIMIT 1");
     let mut queries = vec![HotQuery::bare(&format!("a read of {table}"), &read)];
-    let catalogs = rehearsal.before.iter().chain(&rehearsal.right_after).map(|snapshot| &snapshot.catalog);
+    let catalogs = rehearsal.before.iter().chain(&rehearsal.right_after).map(|snapshot| &*snapshot.catalog);
     if let Some(column) = written(catalogs, oid) {
         let column = quote_identifier(&column);
         let row = format!("(SELECT ctid FROM {table} LIMIT 1)");

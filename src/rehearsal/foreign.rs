@@ -265,7 +265,7 @@ mod tests {
     fn a_missing_file_of_a_statement_of_its_own_is_its_own_failure() {
         let mut rehearsal = Rehearsal::new(crate::report::redact::Redactor { show_values: false }, Vec::new());
         rehearsal.before =
-            Some(crate::snapshot::Snapshot { catalog: catalog(), sizes: Default::default(), plans: Vec::new() });
+            Some(crate::snapshot::Snapshot { catalog: catalog().into(), sizes: Default::default(), plans: Vec::new() });
         let missing = "could not open file \"/data/x.csv\" for reading: No such file or directory";
         assert_eq!(out_of_reach(&rehearsal, "58P01", missing, &["COPY users FROM '/data/x.csv'"]), None);
         let found = out_of_reach(&rehearsal, "58P01", missing, &["TABLE rates"]).unwrap();

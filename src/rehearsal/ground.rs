@@ -31,7 +31,7 @@ pub(super) struct Ground<'run> {
 impl<'run> Ground<'run> {
     /// Fresh copies for what was rehearsed.
     pub(super) fn of(plan: &'run Ready<'run>, rehearsal: &'run Rehearsal) -> Self {
-        let before = rehearsal.before.as_ref().map(|before| &before.catalog);
+        let before = rehearsal.before.as_ref().map(|before| &*before.catalog);
         Self { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, before, first: None }
     }
 }

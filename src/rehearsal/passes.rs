@@ -21,6 +21,7 @@ use crate::snapshot::plan::{PlanCapture, RelationName, share};
 use crate::snapshot::{Oid, Snapshot};
 use crate::workload::HotQuery;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `disk_full`: of this machine, and so no answer about production.
@@ -69,18 +70,19 @@ pub(super) async fn measure(
     rehearsal.applied = applied.migrations;
     command::held_by_the_program(&mut rehearsal.observations, &plan.open_ms);
 
-    let catalog = catalog::read(&mut superuser).await?;
+    let catalog = Arc::new(catalog::read(&mut superuser).await?);
     let touched = touched(rehearsal, &catalog);
     let right_after = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
     // VACUUM and statistics leave the schema as it is.
-    let catalog = right_after.catalog.clone();
+    let catalog = Arc::clone(&right_after.catalog);
     rehearsal.right_after = Some(right_after);
     settle::vacuum(&mut superuser, &touched).await?;
-    if settle::needs_statistics(&mut superuser, &touched, &saved).await? {
+    let missing = settle::Missing::of(&mut superuser, &touched, &saved).await?;
+    if !missing.is_nothing() {
         let worse = worse_right_after(plan, rehearsal);
         let captures = capture(&copy, &worse, &options(plan), &plan.activity).await?;
         rehearsal.vacuumed = captures;
-        rehearsal.repaired = settle::repair_statistics(&mut superuser, &touched, &saved).await?;
+        rehearsal.repaired = missing.repair(&mut superuser, &saved).await?;
     }
     let mut settled = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
     share(&mut settled.plans, rehearsal.right_after.as_ref().map_or(&[], |right_after| &right_after.plans));
@@ -119,7 +121,7 @@ async fn snapshot_twice(
         session.close().await;
     }
     share(&mut again, &plans);
-    Ok((Snapshot { catalog, sizes, plans }, again))
+    Ok((Snapshot { catalog: Arc::new(catalog), sizes, plans }, again))
 }
 
 /// Everything there is to see now, the schema being known, and the tables that may have another size than before. Hot queries
@@ -129,7 +131,7 @@ async fn snapshot(
     copy: &ScratchDatabase,
     superuser: &mut Session,
     rehearsal: &Rehearsal,
-    (catalog, touched): (Catalog, &BTreeSet<Oid>),
+    (catalog, touched): (Arc<Catalog>, &BTreeSet<Oid>),
 ) -> Result<Snapshot, ServerError> {
     let sizes = match &rehearsal.before {
         // What commits on its way was seen from outside alone: it may have done more than was seen.

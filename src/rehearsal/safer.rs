@@ -100,7 +100,7 @@ async fn try_out(
     observer.finish().await?;
     plan.activity.end();
     let applied = applied?;
-    tried.before = Some(Snapshot { catalog, sizes, plans: Vec::new() });
+    tried.before = Some(Snapshot { catalog: catalog.into(), sizes, plans: Vec::new() });
     tried.committed = applied.committed;
     if let Some(failure) = applied.failure {
         copy.destroy().await?;

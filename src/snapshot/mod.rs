@@ -9,6 +9,7 @@ pub mod sqlite;
 pub mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// PostgreSQL's object identifier.
 pub type Oid = u32;
@@ -31,8 +32,8 @@ pub struct RelationSize {
 /// Everything read at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The schema.
-    pub catalog: catalog::Catalog,
+    /// The schema. Moments between which nothing changed it have one together: it may be of thousands of partitions.
+    pub catalog: Arc<catalog::Catalog>,
     /// Sizes by relation.
     pub sizes: BTreeMap<Oid, RelationSize>,
     /// Every hot query with every parameter set, in registry order.

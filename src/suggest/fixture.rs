@@ -238,7 +238,7 @@ impl Db {
             history: None,
         }];
         let snapshot =
-            |catalog: &Catalog| Snapshot { catalog: catalog.clone(), sizes: BTreeMap::new(), plans: Vec::new() };
+            |catalog: &Catalog| Snapshot { catalog: catalog.clone().into(), sizes: BTreeMap::new(), plans: Vec::new() };
         (rehearsal.before, rehearsal.right_after) = (Some(snapshot(&self.before)), Some(snapshot(&self.after)));
         rehearsal.committed = vec![1];
         let lock = |oid: &Oid| ObservedLock {

@@ -78,7 +78,7 @@ pub(in crate::check) fn rehearse(setup: &str, statements: &[&str], how: How) -> 
     let before = schema::read(&made).unwrap();
     let mut numbers = Identities::of(&before);
     let snapshot = |schema, numbers: &mut Identities| Snapshot {
-        catalog: catalog(schema, numbers),
+        catalog: catalog(schema, numbers).into(),
         sizes: sizes::read(&made, schema, numbers).unwrap(),
         plans: Vec::new(),
     };

@@ -1,13 +1,18 @@
 use super::*;
 use crate::snapshot::RelationSize;
-use crate::snapshot::catalog::{Column, RelationKind};
+use crate::snapshot::catalog::{Catalog, Column, RelationKind};
 use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode, QueryPlan};
+use std::sync::Arc;
 
 const ORDERS: Oid = 1;
 
+fn catalog(snapshot: &mut Snapshot) -> &mut Catalog {
+    Arc::make_mut(&mut snapshot.catalog)
+}
+
 /// A snapshot with a table `public.orders` of three columns.
 fn snapshot() -> Snapshot {
-    let mut snapshot = Snapshot { catalog: Catalog::default(), sizes: BTreeMap::new(), plans: Vec::new() };
+    let mut snapshot = Snapshot { catalog: Arc::default(), sizes: BTreeMap::new(), plans: Vec::new() };
     relation(&mut snapshot, ORDERS, "orders", RelationKind::Table);
     for (number, name) in [(1, "id"), (2, "customer_id"), (3, "created")] {
         let column = Column {
@@ -20,7 +25,7 @@ fn snapshot() -> Snapshot {
             generated: None,
             collation: None,
         };
-        snapshot.catalog.columns.insert((ORDERS, number), column);
+        catalog(&mut snapshot).columns.insert((ORDERS, number), column);
     }
     snapshot
 }
@@ -40,7 +45,7 @@ fn relation(snapshot: &mut Snapshot, oid: Oid, name: &str, kind: RelationKind) {
         persistence: 'p',
         extension: None,
     };
-    snapshot.catalog.relations.insert(oid, relation);
+    catalog(snapshot).relations.insert(oid, relation);
     let size = RelationSize { bytes: 8192, table_bytes: 8192, blocks: 1, rows: Some(100.0), all_visible: 1 };
     snapshot.sizes.insert(oid, size);
 }
@@ -67,7 +72,7 @@ fn index_on(snapshot: &mut Snapshot, table: Oid, oid: Oid, name: &str, keys: &[&
         predicate: None,
         method: "btree".to_owned(),
     };
-    snapshot.catalog.indexes.insert(oid, index);
+    catalog(snapshot).indexes.insert(oid, index);
 }
 
 fn planned(snapshot: &mut Snapshot, query: &str, text: &str) {
@@ -130,13 +135,13 @@ fn renamed_redefined_rebuilt_and_invalid_are_told_apart() {
     assert_eq!(with(&|after| index(after, 20, "a", &["customer_id"])), one(IndexChangeKind::Rebuilt, "a"));
     let reindexed = with(&|after| {
         index(after, 10, "a", &["customer_id"]);
-        after.catalog.relations.get_mut(&10).expect("the index").filenode = 99;
+        catalog(after).relations.get_mut(&10).expect("the index").filenode = 99;
     });
     assert_eq!(reindexed, one(IndexChangeKind::Rebuilt, "a"));
     let broken = with(&|after| {
         index(after, 10, "a", &["customer_id"]);
         index(after, 11, "half", &["created"]);
-        after.catalog.indexes.get_mut(&11).expect("the index").valid = false;
+        catalog(after).indexes.get_mut(&11).expect("the index").valid = false;
     });
     assert_eq!(broken, one(IndexChangeKind::Invalid, "half"));
 }
@@ -147,9 +152,9 @@ fn renaming_a_column_or_table_is_no_change_of_its_indexes() {
     index(&mut before, 10, "a", &["customer_id"]);
     let mut after = snapshot();
     index(&mut after, 10, "a", &["client_id"]);
-    after.catalog.columns.get_mut(&(ORDERS, 2)).expect("the column").name = "client_id".to_owned();
+    catalog(&mut after).columns.get_mut(&(ORDERS, 2)).expect("the column").name = "client_id".to_owned();
     assert!(compare_indexes(&before, &after).is_empty());
-    after.catalog.relations.get_mut(&10).expect("the index").filenode = 99;
+    catalog(&mut after).relations.get_mut(&10).expect("the index").filenode = 99;
     assert_eq!(kinds(&before, &after), [(IndexChangeKind::Rebuilt, "public.a".to_owned())]);
 }
 
@@ -165,7 +170,7 @@ fn partitions_indexes_are_told_as_their_parents_and_their_use_counts() {
     for (table, oid) in [(3, 30), (4, 40)] {
         let name = format!("events_{}_kind_idx", 2021 + table);
         index_on(&mut before, table, oid, &name, &["kind"]);
-        before.catalog.relations.get_mut(&oid).expect("the index").parent = Some(20);
+        catalog(&mut before).relations.get_mut(&oid).expect("the index").parent = Some(20);
     }
     planned(&mut before, "by_kind", include_str!("../../../tests/plans/15/partitions.json"));
     let changes = compare_indexes(&before, &after);
@@ -199,7 +204,7 @@ fn a_new_index_that_another_covers_is_a_duplicate() {
 fn what_enforces_a_rule_is_never_redundant() {
     let mut before = snapshot();
     index(&mut before, 10, "old", &["customer_id"]);
-    before.catalog.indexes.get_mut(&10).expect("the index").unique = true;
+    catalog(&mut before).indexes.get_mut(&10).expect("the index").unique = true;
     let mut after = before.clone();
     index(&mut after, 11, "new", &["customer_id", "created"]);
     assert!(duplicate_indexes(&before, &after).is_empty());
@@ -222,7 +227,7 @@ fn foreign_key(snapshot: &mut Snapshot, oid: Oid, columns: &[&str]) {
         columns,
         inherited: false,
     };
-    snapshot.catalog.constraints.insert(oid, constraint);
+    catalog(snapshot).constraints.insert(oid, constraint);
 }
 
 #[test]
@@ -239,13 +244,13 @@ fn a_foreign_key_needs_an_index_that_begins_with_its_columns() {
     assert!(unindexed_foreign_keys(&before, &after).is_empty());
     let partial = |predicate: &str| {
         let mut partial = after.clone();
-        partial.catalog.indexes.get_mut(&11).expect("the index").predicate = Some(predicate.to_owned());
+        catalog(&mut partial).indexes.get_mut(&11).expect("the index").predicate = Some(predicate.to_owned());
         unindexed_foreign_keys(&before, &partial).len()
     };
     assert_eq!(partial("(created IS NOT NULL)"), 0);
     assert_eq!(partial("(id IS NOT NULL)"), 1);
     // Taking the index away tells as well, and says that the key itself is older.
     let mut later = after.clone();
-    later.catalog.indexes.remove(&11);
+    catalog(&mut later).indexes.remove(&11);
     assert_eq!(unindexed_foreign_keys(&after, &later).iter().map(|key| key.created).collect::<Vec<_>>(), [false]);
 }

@@ -84,7 +84,6 @@ fn difference(here: &QueryPlan, there: &QueryPlan, names: &Names) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::catalog::Catalog;
     use crate::snapshot::plan::{Captured, PlanMode};
 
     fn capture(query: &str, plan: Option<&str>) -> PlanCapture {
@@ -106,7 +105,7 @@ mod tests {
         assert_ne!(cheaper, INDEX_SCAN);
         let merge_join = HASH_JOIN.replace("\"Hash Join\"", "\"Merge Join\"");
         let before = Snapshot {
-            catalog: Catalog::default(),
+            catalog: Default::default(),
             sizes: BTreeMap::new(),
             plans: vec![
                 capture("same", Some(INDEX_SCAN)),

@@ -305,7 +305,7 @@ fn the_identity_of_every_real_plan_is_unchanged() {
 }
 
 fn snapshot(plans: Vec<PlanCapture>) -> Snapshot {
-    Snapshot { catalog: crate::snapshot::catalog::Catalog::default(), sizes: BTreeMap::new(), plans }
+    Snapshot { catalog: Default::default(), sizes: BTreeMap::new(), plans }
 }
 
 fn compared(before: &Snapshot, right_after: Option<&Snapshot>, settled: Option<&Snapshot>) -> Vec<PlanDiff> {

@@ -54,7 +54,7 @@ pub struct RepairedColumn {
 pub async fn vacuum(session: &mut Session, touched: &BTreeSet<Oid>) -> Result<(), ServerError> {
     // VACUUM of a partitioned table is VACUUM of its partitions, which are here themselves. Many at once, as each
     // VACUUM reads all of pg_class at its end.
-    for some in tables(session, touched, "'r', 'm'").await?.chunks(AT_ONCE) {
+    for some in tables(session, touched, "c.relkind IN ('r', 'm')").await?.chunks(AT_ONCE) {
         session.execute(&format!("VACUUM {}", some.join(", "))).await?;
     }
     Ok(())
@@ -86,27 +86,72 @@ pub async fn autovacuumed(session: &mut Session) -> Result<BTreeSet<(String, Str
 /// # Errors
 /// What the server says.
 pub async fn compact(session: &mut Session, relations: &BTreeSet<Oid>) -> Result<(), ServerError> {
-    for table in tables(session, relations, "'r', 'm'").await? {
+    for table in tables(session, relations, "c.relkind IN ('r', 'm')").await? {
         session.execute(&format!("VACUUM (FULL) {table}")).await?;
     }
     // What is visible to all is only known after another one.
     vacuum(session, relations).await
 }
 
-/// Whether anything in `touched` tables has no statistics.
-///
-/// # Errors
-/// What the server says.
-pub async fn needs_statistics(
-    session: &mut Session,
-    touched: &BTreeSet<Oid>,
-    saved: &SavedStatistics,
-) -> Result<bool, ServerError> {
-    Ok(!missing_statistics(session, touched, saved.unreadable().is_none()).await?.is_empty())
+/// What in some tables has no statistics.
+#[derive(Debug)]
+pub struct Missing(Vec<Target>);
+
+impl Missing {
+    /// Of `touched` tables.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn of(
+        session: &mut Session,
+        touched: &BTreeSet<Oid>,
+        saved: &SavedStatistics,
+    ) -> Result<Self, ServerError> {
+        Ok(Self(missing_statistics(session, touched, saved.unreadable().is_none()).await?))
+    }
+
+    /// Whether everything has some.
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives it some again, and leaves all others and all row counts as they are.
+    ///
+    /// # Errors
+    /// What the server says to ANALYZE.
+    pub async fn repair(
+        &self,
+        session: &mut Session,
+        saved: &SavedStatistics,
+    ) -> Result<Vec<RepairedColumn>, ServerError> {
+        let Self(missing) = self;
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let relations: BTreeSet<Oid> = missing.iter().map(|target| target.relation).collect();
+        match saved.unreadable() {
+            // Whoever may not read the catalog of statistics may not write it either.
+            Some(_) => sample_columns(session, missing).await?,
+            None => {
+                let frozen = Frozen::park(session, &relations).await?;
+                let sampled = sample(session, &relations).await;
+                frozen.put_back(session).await?;
+                sampled?;
+            }
+        }
+        let mut repaired = Vec::new();
+        for target in missing.iter().filter(|target| target.column.is_some()) {
+            repaired.push(RepairedColumn {
+                table: target.qualified(),
+                column: target.column.clone().unwrap_or_default(),
+                method: transplant(session, target, saved).await?,
+            });
+        }
+        Ok(repaired)
+    }
 }
 
-/// Gives whatever lost its statistics in `touched` tables some again, and leaves all others and all row counts as they
-/// are.
+/// Gives whatever lost its statistics in `touched` tables some again, see [`Missing::repair`].
 ///
 /// # Errors
 /// What the server says to ANALYZE.
@@ -115,35 +160,21 @@ pub async fn repair_statistics(
     touched: &BTreeSet<Oid>,
     saved: &SavedStatistics,
 ) -> Result<Vec<RepairedColumn>, ServerError> {
-    let missing = missing_statistics(session, touched, saved.unreadable().is_none()).await?;
-    if missing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let relations: BTreeSet<Oid> = missing.iter().map(|target| target.relation).collect();
-    match saved.unreadable() {
-        // Whoever may not read the catalog of statistics may not write it either.
-        Some(_) => sample_columns(session, &missing).await?,
-        None => {
-            let frozen = Frozen::park(session, &relations).await?;
-            let sampled = sample(session, &relations).await;
-            frozen.put_back(session).await?;
-            sampled?;
-        }
-    }
-    let mut repaired = Vec::new();
-    for target in missing.iter().filter(|target| target.column.is_some()) {
-        repaired.push(RepairedColumn {
-            table: target.qualified(),
-            column: target.column.clone().unwrap_or_default(),
-            method: transplant(session, target, saved).await?,
-        });
-    }
-    Ok(repaired)
+    Missing::of(session, touched, saved).await?.repair(session, saved).await
 }
 
-/// ANALYZE of whole tables.
+/// ANALYZE of whole tables. That of a partitioned table is that of its partitions, too: these are not sampled twice.
 async fn sample(session: &mut Session, relations: &BTreeSet<Oid>) -> Result<(), ServerError> {
-    for some in tables(session, relations, "'r', 'm', 'p'").await?.chunks(AT_ONCE) {
+    let by_a_parent = format!(
+        "WITH RECURSIVE below(oid) AS ( \
+           SELECT h.inhrelid FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class p ON p.oid = h.inhparent \
+           WHERE p.relkind = 'p' AND p.oid IN ({}) AND p.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) \
+           UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h JOIN below b ON b.oid = h.inhparent) \
+         SELECT oid FROM below",
+        list(relations)
+    );
+    let mine = format!("c.relkind IN ('r', 'm', 'p') AND c.oid NOT IN ({by_a_parent})");
+    for some in tables(session, relations, &mine).await?.chunks(AT_ONCE) {
         session.execute(&format!("ANALYZE {}", some.join(", "))).await?;
     }
     Ok(())
@@ -313,8 +344,8 @@ impl Frozen {
     }
 }
 
-/// Names of the relations of these kinds, as SQL spells them; parents of foreign tables are left out.
-async fn tables(session: &mut Session, oids: &BTreeSet<Oid>, kinds: &str) -> Result<Vec<String>, ServerError> {
+/// Names of those relations `c` of which `which` holds, as SQL spells them; parents of foreign tables are left out.
+async fn tables(session: &mut Session, oids: &BTreeSet<Oid>, which: &str) -> Result<Vec<String>, ServerError> {
     if oids.is_empty() {
         return Ok(Vec::new());
     }
@@ -322,7 +353,7 @@ async fn tables(session: &mut Session, oids: &BTreeSet<Oid>, kinds: &str) -> Res
         .query(&format!(
             "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.oid IN ({}) AND c.relkind IN ({kinds}) AND c.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) \
+             WHERE c.oid IN ({}) AND {which} AND c.oid NOT IN ({PARENTS_OF_FOREIGN_TABLES}) \
              ORDER BY c.oid",
             list(oids)
         ))

@@ -91,7 +91,7 @@ fn run(work: Work, stop: &Stop) -> Result<Measured, RehearsalError> {
     let schema = schema::read(&looking)?;
     let mut identities = Identities::of(&schema);
     let first = Snapshot {
-        catalog: catalog(&schema, &mut identities),
+        catalog: catalog(&schema, &mut identities).into(),
         sizes: sizes::read(&looking, &schema, &identities)?,
         plans: explain::capture(&looking, &schema, &queries, &work.options, stop)?,
     };
@@ -160,7 +160,7 @@ fn snapshot(
     stop: &Stop,
 ) -> Result<Snapshot, ServerError> {
     Ok(Snapshot {
-        catalog: catalog(schema, numbers),
+        catalog: catalog(schema, numbers).into(),
         sizes: sizes::read(connection, schema, numbers)?,
         plans: explain::capture(connection, schema, queries, &work.options, stop)?,
     })
