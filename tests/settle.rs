@@ -238,6 +238,36 @@ async fn rows_in_another_order_have_another_correlation() {
 }
 
 #[tokio::test]
+async fn a_partition_is_sampled_once_with_its_parent_and_alone_without() {
+    let place = Place::new().await;
+    if place.major() < 15 {
+        return; // Whoever counts there does so later.
+    }
+    let mut session = database(&place, "once", "seatrial_superuser").await;
+    let counted = "SELECT pg_stat_force_next_flush(), relname, analyze_count FROM pg_stat_user_tables \
+                   WHERE relname LIKE 'events%' ORDER BY relname";
+    let saved = SavedStatistics::read(&mut session).await.unwrap();
+    session.execute("ALTER TABLE events ADD COLUMN extra int DEFAULT 1").await.unwrap();
+    let parts = touched(&mut session, "events%").await;
+    let new = touched(&mut session, "events_new").await;
+    let mut sampled = vec![text(&mut session, counted).await];
+    for these in [&parts, &new] {
+        // Another column each time, of which nobody knows anything yet.
+        session.execute(&format!("ALTER TABLE events ADD COLUMN c{} int DEFAULT 1", sampled.len())).await.unwrap();
+        repair_statistics(&mut session, these, &saved).await.unwrap();
+        session.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+        sampled.push(text(&mut session, counted).await);
+    }
+    let times = |moment: usize| {
+        let count = |line: &String| line.rsplit('|').next().unwrap().parse::<u32>().unwrap();
+        let each = sampled[moment].iter().zip(&sampled[moment - 1]);
+        each.map(|(now, before)| count(now) - count(before)).collect::<Vec<_>>()
+    };
+    assert_eq!(times(1), [1, 1, 1], "events, events_new, events_old: {sampled:?}");
+    assert_eq!(times(2), [0, 1, 0], "{sampled:?}");
+}
+
+#[tokio::test]
 async fn partitions_and_their_parent_keep_theirs() {
     let place = Place::new().await;
     let mut session = database(&place, "parts", "seatrial_superuser").await;

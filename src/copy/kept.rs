@@ -79,6 +79,20 @@ impl Kept {
         (digest == digest_of(answer.as_bytes())).then(|| answer.to_owned())
     }
 
+    /// The rows that answer a question, if it was asked before.
+    pub fn rows(&self, question: &str) -> Option<Vec<Vec<Option<String>>>> {
+        serde_json::from_str(&self.get(question)?).ok()
+    }
+
+    /// Keeps rows.
+    pub fn keep_rows(&self, question: &str, rows: &[Vec<Option<String>>]) {
+        if self.place.is_some()
+            && let Ok(text) = serde_json::to_string(rows)
+        {
+            self.keep(question, &text);
+        }
+    }
+
     /// Keeps an answer.
     pub fn keep(&self, question: &str, answer: &str) {
         let Some(place) = &self.place else { return };

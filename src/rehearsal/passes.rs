@@ -108,8 +108,7 @@ async fn snapshot_twice(
     superuser: &mut Session,
     queries: &[HotQuery],
 ) -> Result<(Snapshot, Vec<PlanCapture>), ServerError> {
-    let catalog = catalog::read(superuser).await?;
-    let sizes = catalog::read_sizes(superuser).await?;
+    let (catalog, sizes) = catalog::read_untouched(superuser, &plan.kept()).await?;
     let (mut plans, mut again) = (Vec::new(), Vec::new());
     let counter = plan.activity.count("planned", Unit::Things("query"), Some(queries.len() as u64));
     for (mut session, mine) in sessions(copy, queries).await? {

@@ -3,7 +3,7 @@
 use super::names::identifiers;
 use crate::copy::kept::Kept;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Row, Session, quote_literal};
+use crate::engine::postgres::session::{Session, quote_literal};
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,14 +88,11 @@ async fn read(
     for some in queries.chunks(TABLES_AT_ONCE) {
         let query = some.join(" UNION ALL ");
         let question = format!("rows: {query}");
-        let known: Option<Vec<Row>> = kept.get(&question).and_then(|rows| serde_json::from_str(&rows).ok());
-        let rows = match known {
+        let rows = match kept.rows(&question) {
             Some(rows) => rows,
             None => {
                 let rows = session.query(&query).await?.rows;
-                if let Ok(text) = serde_json::to_string(&rows) {
-                    kept.keep(&question, &text);
-                }
+                kept.keep_rows(&question, &rows);
                 rows
             }
         };

@@ -9,13 +9,16 @@ pub mod net;
 mod objects;
 mod raw;
 mod relations;
+mod server;
 mod shared;
 
 use super::session::{Rows, Session};
+use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::{Oid, RelationSize};
 use cursor::Cursor;
+use server::Server;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `prepare.sql` saves into; one migration's own backup has its version behind it.
@@ -48,6 +51,22 @@ const EXTENSION_MEMBERS: &str = "members AS (SELECT d.classid, d.objid, e.extnam
 /// # Errors
 /// Whatever the server says; an ordinary role may lack the right to read some catalogs and sequences.
 pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
+    read_kept(session, &Kept::nothing()).await
+}
+
+/// The same, and the sizes, as a superuser of a copy nothing was done to: others like it may have answered already.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn read_untouched(
+    session: &mut Session,
+    kept: &Kept,
+) -> Result<(Catalog, BTreeMap<Oid, RelationSize>), ServerError> {
+    let catalog = read_kept(session, kept).await?;
+    Ok((catalog, sizes(&mut Server { session, kept }, "true", &BTreeMap::new()).await?))
+}
+
+async fn read_kept(session: &mut Session, kept: &Kept) -> Result<Catalog, ServerError> {
     session
         // The joins below are written in the order they are good in; looking for a better one takes longer than they do.
         .execute(
@@ -55,7 +74,7 @@ pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
              SET LOCAL join_collapse_limit = 1; SET LOCAL from_collapse_limit = 1",
         )
         .await?;
-    let read = read_everything(session).await;
+    let read = read_everything(&mut Server { session, kept }).await;
     // A failed statement ends the transaction either way; the error that matters is the reading's.
     let ended = session.execute("COMMIT").await;
     let catalog = read?;
@@ -63,26 +82,26 @@ pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
     Ok(catalog)
 }
 
-async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> {
+async fn read_everything(server: &mut Server<'_>) -> Result<Catalog, ServerError> {
     let mut catalog = Catalog::default();
-    let version = session.query("SELECT current_setting('server_version_num')").await?;
+    let version = server.query("SELECT current_setting('server_version_num')").await?;
     catalog.version = version.scalar().and_then(|version| version.parse().ok()).unwrap_or_default();
-    let raw = raw::RawColumns::read(session).await?;
-    relations::read_relations(session, &mut catalog).await?;
-    relations::read_columns(session, &mut catalog).await?;
-    relations::read_indexes(session, &raw, &mut catalog).await?;
-    relations::read_constraints(session, &raw, &mut catalog).await?;
-    relations::read_sequences(session, &mut catalog).await?;
-    objects::read_schemas(session, &mut catalog).await?;
-    objects::read_types(session, &raw, &mut catalog).await?;
-    objects::read_functions(session, &raw, &mut catalog).await?;
-    objects::read_triggers(session, &raw, &mut catalog).await?;
-    objects::read_rules_and_policies(session, &raw, &mut catalog).await?;
-    objects::read_others(session, &mut catalog).await?;
-    objects::read_privileges_and_casts(session, &mut catalog).await?;
-    comments::read_comments(session, &mut catalog).await?;
-    shared::read_shared(session, &mut catalog).await?;
-    objects::read_dependencies(session, &mut catalog).await?;
+    let raw = raw::RawColumns::read(server).await?;
+    relations::read_relations(server, &mut catalog).await?;
+    relations::read_columns(server, &mut catalog).await?;
+    relations::read_indexes(server, &raw, &mut catalog).await?;
+    relations::read_constraints(server, &raw, &mut catalog).await?;
+    relations::read_sequences(server, &mut catalog).await?;
+    objects::read_schemas(server, &mut catalog).await?;
+    objects::read_types(server, &raw, &mut catalog).await?;
+    objects::read_functions(server, &raw, &mut catalog).await?;
+    objects::read_triggers(server, &raw, &mut catalog).await?;
+    objects::read_rules_and_policies(server, &raw, &mut catalog).await?;
+    objects::read_others(server, &mut catalog).await?;
+    objects::read_privileges_and_casts(server, &mut catalog).await?;
+    comments::read_comments(server, &mut catalog).await?;
+    shared::read_shared(server, &mut catalog).await?;
+    objects::read_dependencies(server, &mut catalog).await?;
     Ok(catalog)
 }
 
@@ -91,7 +110,7 @@ async fn read_everything(session: &mut Session) -> Result<Catalog, ServerError> 
 /// # Errors
 /// Whatever the server says.
 pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
-    sizes(session, "true", &BTreeMap::new()).await
+    sizes(&mut Server { session, kept: &Kept::nothing() }, "true", &BTreeMap::new()).await
 }
 
 /// The same where only these tables, and their indexes, may have another size than they had `before`: asking for a size
@@ -106,18 +125,18 @@ pub async fn read_sizes_since(
 ) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
     let tables: Vec<String> = tables.iter().map(Oid::to_string).collect();
     let asked = format!("coalesce(i.indrelid, c.oid) = ANY ('{{{}}}'::pg_catalog.oid[])", tables.join(","));
-    sizes(session, &asked, before).await
+    sizes(&mut Server { session, kept: &Kept::nothing() }, &asked, before).await
 }
 
 /// Sizes of relations for which `asked` holds; others have the one of `before`, if they had one.
 async fn sizes(
-    session: &mut Session,
+    server: &mut Server<'_>,
     asked: &str,
     before: &BTreeMap<Oid, RelationSize>,
 ) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
     let known: Vec<String> = before.keys().map(Oid::to_string).collect();
     let known = format!("c.oid = ANY ('{{{}}}'::pg_catalog.oid[])", known.join(","));
-    let rows = session
+    let rows = server
         .query(&format!(
             "WITH asked AS MATERIALIZED (SELECT c.oid, c.relkind, c.reltuples, c.relallvisible, \
              CASE WHEN {asked} OR NOT {known} THEN pg_relation_size(c.oid) END AS bytes \

@@ -1,17 +1,17 @@
 //! What `COMMENT ON` said, of all objects at once: asking for each would cost more than all else about it.
 
 use super::each;
+use super::server::Server;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::Session;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::net::FIRST_NORMAL_OID;
 use crate::snapshot::object::{Address, Class};
 
 /// Reads the comments on everything `catalog` holds already.
-pub(super) async fn read_comments(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_comments(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     // The schema `public` is the server's own by number, and everybody's to comment on.
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT classoid::regclass, classoid, objoid, objsubid, description FROM pg_description \
              WHERE objoid >= {FIRST_NORMAL_OID} OR classoid = 'pg_namespace'::regclass"

@@ -2,10 +2,10 @@
 
 use super::cursor::Cursor;
 use super::raw::RawColumns;
+use super::server::Server;
 use super::{EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::session::Session;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::net::FIRST_NORMAL_OID;
@@ -82,8 +82,8 @@ impl OtherCatalog {
     }
 }
 
-pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
-    let rows = session
+pub(super) async fn read_schemas(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = server
         .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT n.oid, n.nspname, pg_get_userbyid(n.nspowner),
@@ -108,17 +108,17 @@ pub(super) async fn read_schemas(session: &mut Session, catalog: &mut Catalog) -
 }
 
 pub(super) async fn read_types(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let mut labels: BTreeMap<Oid, Vec<(Oid, String)>> = BTreeMap::new();
-    let rows = session.read("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
+    let rows = server.read("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
     each(&rows, |row| {
         labels.entry(row.number()?).or_default().push((row.number()?, row.text()));
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT t.oid, n.nspname, t.typname, quote_ident(n.nspname) || '.' || quote_ident(t.typname), t.typtype,
@@ -164,12 +164,12 @@ pub(super) async fn read_types(
 }
 
 pub(super) async fn read_functions(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
     let parsed_body = if catalog.version >= 140_000 { "p.prosqlbody IS NOT NULL" } else { "false" };
-    let rows = session
+    let rows = server
         .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT p.oid, n.nspname, p.proname,
@@ -211,11 +211,11 @@ pub(super) async fn read_functions(
 }
 
 pub(super) async fn read_triggers(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT t.oid, t.tgrelid, t.tgname, pg_get_triggerdef(t.oid),
                md5({}::text), t.tgenabled, nullif(t.tgparentid, 0)
@@ -229,7 +229,7 @@ pub(super) async fn read_triggers(
         catalog.triggers.insert(oid, object);
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT t.tgconstraint, string_agg(t.tgenabled::text, '' ORDER BY t.tgtype, t.tgfoid)
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -245,11 +245,11 @@ pub(super) async fn read_triggers(
 }
 
 pub(super) async fn read_rules_and_policies(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT r.oid, r.ev_class, r.rulename, pg_get_ruledef(r.oid),
                md5({}::text), r.ev_enabled
@@ -263,7 +263,7 @@ pub(super) async fn read_rules_and_policies(
         catalog.rules.insert(oid, object);
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT p.oid, p.polrelid, p.polname,
                concat_ws(' ', CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, p.polcmd::text,
@@ -298,15 +298,15 @@ fn table_object(row: &mut Cursor<'_>) -> Result<(Oid, TableObject), ServerError>
     Ok((oid, object))
 }
 
-pub(super) async fn read_others(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_others(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let version = catalog.version;
     // Passwords may stand in these: a superuser alone may read them.
-    let all = session.abilities.has(Ability::CatalogRead);
+    let all = server.abilities().has(Ability::CatalogRead);
     let readable = |catalog: &OtherCatalog| all || !["pg_user_mapping", "pg_subscription"].contains(&catalog.name);
     let selects =
         OTHER_CATALOGS.iter().filter(|catalog| version >= catalog.since && readable(catalog)).map(OtherCatalog::select);
     let selects: Vec<String> = selects.collect();
-    let rows = session
+    let rows = server
         .read(&format!(
             "WITH {EXTENSION_MEMBERS}, found AS ({})
              SELECT f.classid, f.oid, i.type,
@@ -358,8 +358,11 @@ fn unquoted(name: &str) -> String {
     }
 }
 
-pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
-    let rows = session
+pub(super) async fn read_privileges_and_casts(
+    server: &mut Server<'_>,
+    catalog: &mut Catalog,
+) -> Result<(), ServerError> {
+    let rows = server
         .read(
             "SELECT pg_get_userbyid(d.defaclrole), n.nspname, d.defaclobjtype, array_to_string(d.defaclacl, E'\\x1f') \
              FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace ORDER BY 1, 2, 3",
@@ -374,7 +377,7 @@ pub(super) async fn read_privileges_and_casts(session: &mut Session, catalog: &m
         });
         Ok(())
     })?;
-    let rows = session.read("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
+    let rows = server.read("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
     each(&rows, |row| {
         catalog.casts.insert((row.number()?, row.number()?), row.character('e'));
         Ok(())
@@ -434,14 +437,14 @@ impl Translation {
 /// `'pg_extension'::regclass`, fixed in every server.
 pub(super) const PG_EXTENSION: Oid = 3079;
 
-pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let mut translation = Translation::default();
-    let rows = session.read("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
+    let rows = server.read("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
     each(&rows, |row| {
         translation.defaults.insert(row.number()?, (row.number()?, row.number()?));
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT oid, ev_class FROM pg_rewrite WHERE rulename = '_RETURN' AND ev_class >= {FIRST_NORMAL_OID}"
         ))
@@ -450,7 +453,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         translation.view_rules.insert(row.number()?, row.number()?);
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT t.oid, CASE WHEN c.relkind <> 'c' THEN c.oid END, e.oid, \
              CASE WHEN c.relkind = 'c' THEN c.oid END FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid \
@@ -465,7 +468,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         }
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(
             "SELECT classid, objid, refobjid FROM pg_depend WHERE deptype = 'e' \
              AND refclassid = 'pg_extension'::regclass AND refobjid >= 16384",
@@ -475,7 +478,7 @@ pub(super) async fn read_dependencies(session: &mut Session, catalog: &mut Catal
         translation.members.insert((row.number()?, row.number()?), row.number()?);
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT d.classid::regclass, d.classid, d.objid, d.objsubid, d.refclassid::regclass, d.refclassid, \
              d.refobjid, d.refobjsubid, d.deptype FROM pg_depend d \

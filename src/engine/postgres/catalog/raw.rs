@@ -1,8 +1,8 @@
 //! Rows of the system catalogs as the server keeps them, for digests: two that are equal mean the same.
 
 use super::each;
+use super::server::Server;
 use crate::engine::ServerError;
-use crate::engine::postgres::session::Session;
 use std::collections::BTreeMap;
 
 /// The columns of those catalogs whose rows are digested, which differ from version to version.
@@ -10,8 +10,8 @@ pub(super) struct RawColumns(BTreeMap<String, Vec<String>>);
 
 impl RawColumns {
     /// Reads them.
-    pub(super) async fn read(session: &mut Session) -> Result<Self, ServerError> {
-        let rows = session
+    pub(super) async fn read(server: &mut Server<'_>) -> Result<Self, ServerError> {
+        let rows = server
             .read(
                 "SELECT attrelid::regclass, attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped \
                  AND attrelid IN ('pg_index'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass, \

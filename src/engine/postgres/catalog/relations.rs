@@ -2,9 +2,10 @@
 
 use super::cursor::Cursor;
 use super::raw::RawColumns;
+use super::server::Server;
 use super::{COLUMN_OPTION, EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Session, quote_identifier};
+use crate::engine::postgres::session::quote_identifier;
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{
     Catalog, Column, ColumnDetail, Constraint, ConstraintDetail, Index, IndexDetail, Relation, RelationDetail,
@@ -27,8 +28,8 @@ fn relation_kind(letter: char) -> RelationKind {
     }
 }
 
-pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
-    let rows = session
+pub(super) async fn read_relations(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = server
         .read(&format!(
             "WITH {EXTENSION_MEMBERS}
              SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind,
@@ -108,9 +109,9 @@ pub(super) async fn read_relations(session: &mut Session, catalog: &mut Catalog)
     })
 }
 
-pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_columns(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let compression = if catalog.version >= 140_000 { "nullif(a.attcompression, '')" } else { "NULL" };
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
@@ -165,11 +166,11 @@ pub(super) async fn read_columns(session: &mut Session, catalog: &mut Catalog) -
 }
 
 pub(super) async fn read_indexes(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
                CASE WHEN i.indexprs IS NOT NULL THEN (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), E'\\x1f'
@@ -281,11 +282,11 @@ fn index_shape(definition: &str, name: &str) -> String {
 }
 
 pub(super) async fn read_constraints(
-    session: &mut Session,
+    server: &mut Server<'_>,
     raw: &RawColumns,
     catalog: &mut Catalog,
 ) -> Result<(), ServerError> {
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT con.oid, nullif(con.conrelid, 0), con.conname, con.contype, pg_get_constraintdef(con.oid),
                con.convalidated, nullif(con.confrelid, 0), array_to_string(con.conkey, E'\\x1f'),
@@ -332,8 +333,8 @@ pub(super) async fn read_constraints(
     })
 }
 
-pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
-    let rows = session
+pub(super) async fn read_sequences(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
+    let rows = server
         .read(&format!(
             "SELECT s.seqrelid, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
                s.seqcache, s.seqcycle, d.refobjid, d.refobjsubid, d.deptype = 'i',
@@ -374,7 +375,7 @@ pub(super) async fn read_sequences(session: &mut Session, catalog: &mut Catalog)
         .map(|sequence| format!("SELECT {}, last_value, is_called FROM {}", sequence.oid, sequence.qualified))
         .collect();
     for chunk in positions.chunks(200) {
-        let rows = session.query(&chunk.join(" UNION ALL ")).await?;
+        let rows = server.query(&chunk.join(" UNION ALL ")).await?;
         for row in &rows.rows {
             let mut row = Cursor::new(row);
             if let Some(sequence) = catalog.sequences.get_mut(&row.number()?) {

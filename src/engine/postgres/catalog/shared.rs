@@ -2,22 +2,22 @@
 
 use super::cursor::Cursor;
 use super::each;
+use super::server::Server;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
-use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::net::FIRST_NORMAL_OID;
 use crate::snapshot::shared::{Database, Membership, Role, Scope, Shared};
 
-pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_shared(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let shared = &mut catalog.shared;
     // On a server of others they change roles while we look, and a migration there may not: see `copy/provider/shared.rs`.
-    let mine = session.abilities.has(Ability::PrivateServer);
+    let mine = server.abilities().has(Ability::PrivateServer);
     if mine {
-        read_roles(session, shared, catalog.version).await?;
+        read_roles(server, shared, catalog.version).await?;
     }
     let everywhere = if mine { "0, " } else { "" };
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END, s.setdatabase <> 0, unnest(s.setconfig) \
              FROM pg_db_role_setting s \
@@ -31,7 +31,7 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
         shared.settings.entry(scope).or_default().insert(name.to_owned(), value.to_owned());
         Ok(())
     })?;
-    let rows = session
+    let rows = server
         .read(
             "SELECT pg_get_userbyid(d.datdba), array_to_string(coalesce(d.datacl, acldefault('d', d.datdba)), E'\\x1f'), \
              d.datconnlimit, shobj_description(d.oid, 'pg_database') FROM pg_database d \
@@ -45,8 +45,8 @@ pub(super) async fn read_shared(session: &mut Session, catalog: &mut Catalog) ->
     })
 }
 
-async fn read_roles(session: &mut Session, shared: &mut Shared, version: u32) -> Result<(), ServerError> {
-    let rows = session
+async fn read_roles(server: &mut Server<'_>, shared: &mut Shared, version: u32) -> Result<(), ServerError> {
+    let rows = server
         .read(&format!(
             "SELECT r.oid, r.rolname, concat_ws(E'\\x1f', \
                CASE WHEN r.rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END, \
@@ -69,7 +69,7 @@ async fn read_roles(session: &mut Session, shared: &mut Shared, version: u32) ->
         Ok(())
     })?;
     let later = if version >= 160_000 { "m.inherit_option, m.set_option" } else { "NULL, NULL" };
-    let rows = session
+    let rows = server
         .read(&format!(
             "SELECT pg_get_userbyid(m.roleid), pg_get_userbyid(m.member), pg_get_userbyid(m.grantor), m.admin_option, \
              {later} FROM pg_auth_members m WHERE m.roleid >= {FIRST_NORMAL_OID} OR m.member >= {FIRST_NORMAL_OID}"
