@@ -2,6 +2,7 @@
 //! number, so a rename is certain, and "drop x, add x" is not "alter x".
 
 use crate::snapshot::Oid;
+use crate::snapshot::by_table::ByTable;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
 use crate::snapshot::object::TypeKind;
 use std::collections::BTreeMap;
@@ -136,6 +137,7 @@ pub enum CatalogChange {
 /// Compares two catalogs of the same copy.
 pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     let mut changes = Vec::new();
+    let sides = [before, after].map(Side::of);
     let names: BTreeMap<&str, Oid> =
         after.relations.iter().map(|(oid, relation)| (relation.qualified.as_str(), *oid)).collect();
     for (oid, old) in &before.relations {
@@ -162,7 +164,7 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
                         replaced: heir.is_some(),
                     });
                 }
-                protection(before, after, old, &mut changes);
+                protection(&sides, old, &mut changes);
             }
         }
     }
@@ -290,17 +292,30 @@ fn labels(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) {
     }
 }
 
-fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut Vec<CatalogChange>) {
-    let (Some(was), Some(is)) = (before.relation_details.get(&old.oid), after.relation_details.get(&old.oid)) else {
+/// A catalog, and what belongs to each of its tables.
+struct Side<'a> {
+    catalog: &'a Catalog,
+    by_table: ByTable<'a>,
+}
+
+impl<'a> Side<'a> {
+    fn of(catalog: &'a Catalog) -> Self {
+        Self { catalog, by_table: ByTable::of(catalog) }
+    }
+}
+
+fn protection([before, after]: &[Side<'_>; 2], old: &Relation, changes: &mut Vec<CatalogChange>) {
+    let details = [before, after].map(|side| side.catalog.relation_details.get(&old.oid));
+    let [Some(was), Some(is)] = details else {
         return;
     };
     let table = || old.qualified.clone();
     if was.row_security && !is.row_security || was.force_row_security && !is.force_row_security {
         changes.push(CatalogChange::RowSecurityLoosened { relation: old.oid, table: table(), policy: None });
     }
-    for (oid, policy) in before.policies.iter().filter(|(_, policy)| policy.table == old.oid) {
-        let kept = after.policies.contains_key(oid)
-            || after.policies.values().any(|new| new.table == old.oid && new.name == policy.name);
+    for (oid, policy) in before.by_table.policies(old.oid) {
+        let kept = after.catalog.policies.contains_key(&oid)
+            || after.by_table.policies(old.oid).any(|(_, new)| new.name == policy.name);
         if !kept {
             let policy = Some(policy.name.clone());
             changes.push(CatalogChange::RowSecurityLoosened { relation: old.oid, table: table(), policy });
@@ -308,11 +323,9 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
     }
     // In sessions of clients; those that apply what is replicated see 'R' and 'A'.
     let fires = |enabled: char| matches!(enabled, 'O' | 'A');
-    for (oid, trigger) in before.triggers.iter().filter(|(_, each)| each.table == old.oid && fires(each.enabled)) {
-        let now = after
-            .triggers
-            .get(oid)
-            .or_else(|| after.triggers.values().find(|new| new.table == old.oid && new.name == trigger.name));
+    for (oid, trigger) in before.by_table.triggers(old.oid).filter(|(_, each)| fires(each.enabled)) {
+        let again = || after.by_table.triggers(old.oid).find(|(_, new)| new.name == trigger.name);
+        let now = after.catalog.triggers.get(&oid).or_else(|| again().map(|(_, new)| new));
         if now.is_none_or(|now| !fires(now.enabled)) {
             changes.push(CatalogChange::TriggerOff {
                 relation: old.oid,
@@ -322,10 +335,10 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
             });
         }
     }
-    for (oid, constraint) in before.constraints.iter().filter(|(_, each)| each.table == Some(old.oid)) {
-        if after.constraints.contains_key(oid)
-            && !before.enforcement.contains_key(oid)
-            && after.enforcement.contains_key(oid)
+    for (oid, constraint) in before.by_table.constraints(old.oid) {
+        if after.catalog.constraints.contains_key(&oid)
+            && !before.catalog.enforcement.contains_key(&oid)
+            && after.catalog.enforcement.contains_key(&oid)
         {
             changes.push(CatalogChange::TriggerOff {
                 relation: old.oid,
@@ -336,7 +349,7 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
         }
     }
     let key_before = replica_key(before, old.oid, was.replica_identity);
-    if key_before.is_some() && published(before, old.oid) {
+    if key_before.is_some() && published(before.catalog, old.oid) {
         let key_after = replica_key(after, old.oid, is.replica_identity);
         if key_after.is_none() {
             changes.push(CatalogChange::ReplicaIdentityLost { relation: old.oid, table: table() });
@@ -345,12 +358,11 @@ fn protection(before: &Catalog, after: &Catalog, old: &Relation, changes: &mut V
 }
 
 /// How a row is told apart by subscribers: `Some` if it can be.
-fn replica_key(catalog: &Catalog, table: Oid, identity: char) -> Option<char> {
-    let primary = || catalog.indexes.values().any(|index| index.table == table && index.primary && index.valid);
-    let keyed = || {
-        let mut own = catalog.indexes.iter().filter(|(_, index)| index.table == table && index.valid);
-        own.any(|(oid, _)| catalog.index_details.get(oid).is_some_and(|detail| detail.replica_identity))
-    };
+fn replica_key(side: &Side<'_>, table: Oid, identity: char) -> Option<char> {
+    let valid = || side.by_table.indexes(table).filter(|(_, index)| index.valid);
+    let primary = || valid().any(|(_, index)| index.primary);
+    let detail = |oid: Oid| side.catalog.index_details.get(&oid);
+    let keyed = || valid().any(|(oid, _)| detail(oid).is_some_and(|detail| detail.replica_identity));
     match identity {
         'f' => Some('f'),
         // Without its index the letter stays, and means nothing.

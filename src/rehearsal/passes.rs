@@ -72,11 +72,12 @@ pub(super) async fn measure(
 
     let catalog = Arc::new(catalog::read(&mut superuser).await?);
     let touched = touched(rehearsal, &catalog);
-    let right_after = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
+    let written = written(rehearsal, &catalog, &touched);
+    let right_after = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &written)).await?;
     // VACUUM and statistics leave the schema as it is.
     let catalog = Arc::clone(&right_after.catalog);
     rehearsal.right_after = Some(right_after);
-    settle::vacuum(&mut superuser, &touched).await?;
+    settle::vacuum(&mut superuser, &written).await?;
     let missing = settle::Missing::of(&mut superuser, &touched, &saved).await?;
     if !missing.is_nothing() {
         let worse = worse_right_after(plan, rehearsal);
@@ -84,7 +85,7 @@ pub(super) async fn measure(
         rehearsal.vacuumed = captures;
         rehearsal.repaired = missing.repair(&mut superuser, &saved).await?;
     }
-    let mut settled = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &touched)).await?;
+    let mut settled = snapshot(plan, &copy, &mut superuser, rehearsal, (catalog, &written)).await?;
     share(&mut settled.plans, rehearsal.right_after.as_ref().map_or(&[], |right_after| &right_after.plans));
     rehearsal.settled = Some(settled);
     let later = settle::autovacuumed(&mut superuser).await?;
@@ -130,12 +131,12 @@ async fn snapshot(
     copy: &ScratchDatabase,
     superuser: &mut Session,
     rehearsal: &Rehearsal,
-    (catalog, touched): (Arc<Catalog>, &BTreeSet<Oid>),
+    (catalog, written): (Arc<Catalog>, &BTreeSet<Oid>),
 ) -> Result<Snapshot, ServerError> {
     let sizes = match &rehearsal.before {
         // What commits on its way was seen from outside alone: it may have done more than was seen.
         Some(before) if rehearsal.observations.iter().all(seen_whole) => {
-            catalog::read_sizes_since(superuser, touched, &before.sizes).await?
+            catalog::read_sizes_since(superuser, written, &before.sizes).await?
         }
         _ => catalog::read_sizes(superuser).await?,
     };
@@ -184,11 +185,10 @@ pub(super) async fn sessions<'a>(
 
 /// Tables whose rows or files the migration changed, under the names they have now.
 fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
-    let mut tables: BTreeSet<Oid> = BTreeSet::new();
+    let mut tables = with_other_rows(rehearsal);
     for observation in &rehearsal.observations {
         let rebuilt = observation.indexes_built.iter().filter(|work| !work.created_in_run);
-        let work = [&observation.rewritten, &observation.changed, &observation.inserted, &observation.deleted];
-        tables.extend(work.into_iter().flatten().chain(rebuilt).map(|work| work.heap));
+        tables.extend(rebuilt.map(|work| work.heap));
         // It may have done more than was seen.
         if !seen_whole(observation) {
             let locked = observation.locks.iter().filter(|lock| lock.mode >= LockMode::RowExclusive);
@@ -197,6 +197,31 @@ fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
     }
     let within = now.relations.values().filter(|relation| now.is_within(relation.oid, &tables));
     within.map(|relation| RelationName::new(&relation.schema, &relation.name)).collect()
+}
+
+/// Tables the migration was seen to write rows of.
+fn with_other_rows(rehearsal: &Rehearsal) -> BTreeSet<Oid> {
+    let work = |observation: &Observation| {
+        let [rewritten, changed] = [&observation.rewritten, &observation.changed];
+        let [inserted, deleted] = [&observation.inserted, &observation.deleted];
+        let all = [rewritten, changed, inserted, deleted].into_iter().flatten();
+        all.map(|work| work.heap).collect::<Vec<_>>()
+    };
+    rehearsal.observations.iter().flat_map(work).collect()
+}
+
+/// Those of `touched` tables whose files may be others: a column more in the catalog alone changes no size, and leaves
+/// nothing to VACUUM in thousands of partitions.
+fn written(rehearsal: &Rehearsal, now: &Catalog, touched: &BTreeSet<Oid>) -> BTreeSet<Oid> {
+    let Some(before) = &rehearsal.before else { return touched.clone() };
+    if !rehearsal.observations.iter().all(seen_whole) {
+        return touched.clone();
+    }
+    let mut tables = with_other_rows(rehearsal);
+    let file = |oid: &Oid| before.catalog.relations.get(oid).map(|relation| relation.filenode);
+    let others = now.relations.iter().filter(|(oid, relation)| file(oid) != Some(relation.filenode));
+    tables.extend(others.map(|(oid, _)| now.indexes.get(oid).map_or(*oid, |index| index.table)));
+    touched.iter().copied().filter(|oid| now.is_within(*oid, &tables)).collect()
 }
 
 /// Whether nothing of a statement can have escaped those who watched: what commits on its way is seen from outside alone.
@@ -240,8 +265,9 @@ pub(super) async fn settle_like_measured(
     rehearsal: &Rehearsal,
     saved: &SavedStatistics,
 ) -> Result<(), ServerError> {
-    let touched = touched(rehearsal, &catalog::read(superuser).await?);
-    settle::vacuum(superuser, &touched).await?;
+    let catalog = catalog::read(superuser).await?;
+    let touched = touched(rehearsal, &catalog);
+    settle::vacuum(superuser, &written(rehearsal, &catalog, &touched)).await?;
     settle::repair_statistics(superuser, &touched, saved).await?;
     Ok(())
 }

@@ -147,13 +147,10 @@ impl Plan<'_> {
                 table(owner)
                     .or_else(|| detail.parent.and_then(|parent| dropped(Address::new(Class::Constraint, parent))))
                     .or_else(|| {
-                        let parents = &after.relation_details.get(&owner)?.parents;
-                        let mut same = after.constraints.values().filter(|found| {
-                            constraint.inherited
-                                && found.name == constraint.name
-                                && found.table.is_some_and(|found| parents.contains(&found))
-                        });
-                        same.find_map(|found| dropped(Address::new(Class::Constraint, found.oid)))
+                        let parents = constraint.inherited.then(|| after.relation_details.get(&owner))??.parents.iter();
+                        let of_parents = parents.flat_map(|parent| self.by_table[1].constraints(*parent));
+                        let mut same = of_parents.filter(|(_, found)| found.name == constraint.name);
+                        same.find_map(|(oid, _)| dropped(Address::new(Class::Constraint, oid)))
                     })
             }
             Class::Trigger => {
@@ -180,14 +177,22 @@ impl Plan<'_> {
     ) -> Vec<Address> {
         let mut sorted = Vec::new();
         let mut cut = false;
-        while let Some(lowest) = nodes.iter().next().copied() {
-            let free = nodes
-                .iter()
-                .filter(|node| waits_for.get(node).is_none_or(|dependents| dependents.is_disjoint(&nodes)))
-                .max_by_key(|node| (rank(self, **node), **node))
-                .copied();
-            let next = match free {
-                Some(node) => node,
+        let mut awaited_by: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
+        for (node, dependents) in &mut waits_for {
+            dependents.retain(|dependent| nodes.contains(dependent));
+            for dependent in dependents.iter() {
+                awaited_by.entry(*dependent).or_default().push(*node);
+            }
+        }
+        let is_free = |waits_for: &BTreeMap<Address, BTreeSet<Address>>, node: &Address| {
+            waits_for.get(node).is_none_or(BTreeSet::is_empty)
+        };
+        let ranked = |node: Address| (rank(self, node), node);
+        let mut free: BTreeSet<(u8, Address)> =
+            nodes.iter().filter(|node| is_free(&waits_for, node)).map(|node| ranked(*node)).collect();
+        while let Some(lowest) = nodes.first().copied() {
+            let next = match free.pop_last() {
+                Some((_, node)) => node,
                 None if !cut => {
                     // Tables that wait for each other do so by foreign keys, which can go first.
                     cut = true;
@@ -195,12 +200,19 @@ impl Plan<'_> {
                         circular.push(key);
                         waits_for.entry(referenced).or_default().remove(&table);
                     }
+                    free = nodes.iter().filter(|node| is_free(&waits_for, node)).map(|node| ranked(*node)).collect();
                     continue;
                 }
                 None => lowest,
             };
             nodes.remove(&next);
             sorted.push(next);
+            for node in awaited_by.remove(&next).into_iter().flatten() {
+                let dependents = waits_for.entry(node).or_default();
+                if dependents.remove(&next) && dependents.is_empty() && nodes.contains(&node) {
+                    free.insert(ranked(node));
+                }
+            }
         }
         circular.sort_unstable();
         circular.dedup();

@@ -13,6 +13,7 @@ use super::inverse::is_altered_in_place;
 use super::names::{describe, is_table};
 use crate::diff::pairing::{Pairing, addresses};
 use crate::snapshot::Oid;
+use crate::snapshot::by_table::ByTable;
 use crate::snapshot::catalog::{Catalog, RelationKind};
 use crate::snapshot::object::{Address, Class, Dependency, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,8 @@ pub(super) struct Plan<'a> {
     pub indexes_outside: bool,
     /// Indexes tables are clustered on, by table, before and after.
     pub clustered: [BTreeMap<Oid, Oid>; 2],
+    /// What belongs to each table, before and after.
+    pub by_table: [ByTable<'a>; 2],
     /// Types of typed tables, by table, before and after.
     pub of_type: [BTreeMap<Oid, Address>; 2],
     dependents: BTreeMap<Address, Vec<Dependency>>,
@@ -108,6 +111,7 @@ impl<'a> Plan<'a> {
             late_positions: Vec::new(),
             indexes_outside: true,
             clustered: [before, after].map(clustered),
+            by_table: [before, after].map(ByTable::of),
             of_type: [before, after].map(of_type),
             dependents,
         };

@@ -4,9 +4,9 @@
 use super::names::{column, identifier};
 use super::planner::{Plan, TablePlan};
 use crate::engine::postgres::session::quote_literal;
-use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::catalog::{Catalog, Relation, RelationKind};
 use crate::snapshot::object::{Class, TypeKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One trace is enough to know, and a script should stay readable.
 const MOST: usize = 6;
@@ -166,10 +166,17 @@ pub(super) fn still(traces: &[String], stepwise: bool, backup_schema: &str, stan
 pub(super) fn stand_ins(plan: &Plan<'_>) -> Vec<String> {
     let is_table = |kind: RelationKind| matches!(kind, RelationKind::Table | RelationKind::PartitionedTable);
     let mut found = Vec::new();
+    let named: BTreeMap<&str, &Relation> = plan
+        .after
+        .relations
+        .values()
+        .filter(|relation| is_table(relation.kind))
+        .map(|relation| (relation.qualified.as_str(), relation))
+        .collect();
     for old in plan.before.relations.values().filter(|relation| is_table(relation.kind)) {
-        let named = plan.after.relations.values().filter(|new| new.qualified == old.qualified && is_table(new.kind));
-        let mut others = named.filter(|new| plan.pairing.relation_before(new.oid) != Some(old.oid));
-        found.extend(others.next().map(|new| new.qualified.clone()));
+        let other = named.get(old.qualified.as_str());
+        let other = other.filter(|new| plan.pairing.relation_before(new.oid) != Some(old.oid));
+        found.extend(other.map(|new| new.qualified.clone()));
     }
     for table in plan.tables.values() {
         for old in plan.before.columns_of(table.before) {

@@ -1,5 +1,6 @@
 //! The database at one moment: catalog, plans, sizes. Pure values from here on.
 
+pub mod by_table;
 pub mod catalog;
 pub mod net;
 pub mod object;

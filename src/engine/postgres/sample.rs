@@ -9,7 +9,7 @@ use crate::engine::ServerError;
 use crate::observation::lock::LockMode;
 use crate::progress::Activity;
 use crate::snapshot::Oid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify};
@@ -159,10 +159,10 @@ impl Sampler {
         let mut waiting: BTreeMap<(Oid, LockMode), Instant> = BTreeMap::new();
         let mut before = started;
         for (asked, still, looks) in shared.looks.drain(..).filter(|(asked, ..)| *asked >= started) {
-            let mut gone: Vec<_> = samples.locks.keys().copied().collect();
+            let mut gone: BTreeSet<_> = samples.locks.keys().copied().collect();
             for look in looks {
-                gone.retain(|lock| *lock != (look.oid, look.mode));
                 let lock = (look.oid, look.mode);
+                gone.remove(&lock);
                 let fresh = !samples.locks.contains_key(&lock);
                 let seen = samples.locks.entry(lock).or_default();
                 seen.granted |= look.granted;

@@ -8,7 +8,8 @@ use super::super::names::{identifier, relation_word};
 use super::super::planner::{Plan, TablePlan};
 use super::values::values;
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::{Column, ColumnDetail, RelationKind};
+use crate::snapshot::by_table::ByTable;
+use crate::snapshot::catalog::{Column, ColumnDetail, Constraint, RelationKind};
 use crate::snapshot::object::{Address, Class};
 use std::collections::BTreeSet;
 
@@ -54,6 +55,12 @@ fn staged(plan: &Plan<'_>, saved: &[Save]) -> BTreeSet<Address> {
         .flat_map(|(after, numbers)| numbers.iter().map(move |number| Address::column(after, *number)))
         .filter(|column| plan.of_replaced_types.contains(column) && !plan.of_rebuilt_composites.contains(column))
         .collect()
+}
+
+/// The constraint by which a column is NOT NULL: a row of its own from version 18 on.
+fn not_null<'a>(side: &ByTable<'a>, table: Oid, column: &str) -> Option<&'a Constraint> {
+    let mut all = side.constraints(table).map(|(_, constraint)| constraint);
+    all.find(|found| found.kind == 'n' && found.columns.first().is_some_and(|first| first == column))
 }
 
 struct Work<'a, 'p> {
@@ -334,21 +341,13 @@ impl Work<'_, '_> {
     /// Name and definition of the constraint behind `NOT NULL`, which has both from version 18 on.
     fn not_null_name(&self, number: i16) -> Option<(String, String)> {
         let (old, _) = self.was(number)?;
-        let found = self.plan.before.constraints.values().find(|constraint| {
-            constraint.kind == 'n'
-                && constraint.table == Some(self.table.before)
-                && constraint.columns.first() == Some(&old.name)
-        })?;
+        let found = not_null(&self.plan.by_table[0], self.table.before, &old.name)?;
         Some((found.name.clone(), found.definition.clone()))
     }
 
     fn rename_not_null(&self, steps: &mut Vec<Step>, number: i16) {
         let Some((new, _)) = self.now(number) else { return };
-        let now = self.plan.after.constraints.values().find(|constraint| {
-            constraint.kind == 'n'
-                && constraint.table == Some(self.table.after)
-                && constraint.columns.first() == Some(&new.name)
-        });
+        let now = not_null(&self.plan.by_table[1], self.table.after, &new.name);
         let (Some((name, definition)), Some(now)) = (self.not_null_name(number), now) else { return };
         let paired = self.plan.pairing.before(Address::new(Class::Constraint, now.oid)).is_some_and(|before| {
             self.plan.before.constraints.get(&before.oid).is_some_and(|found| found.name == name)
