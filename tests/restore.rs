@@ -4,10 +4,13 @@ mod support;
 
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use seatrial::copy::base::{Base, BaseError, BaseOptions};
+use seatrial::copy::kept::Kept;
 use seatrial::copy::role::{RoleError, prepare_login, prepare_roles};
+use seatrial::copy::scratch::Roles;
 use seatrial::copy::source::Source;
 use seatrial::copy::state::{RunDir, StateDir};
 use seatrial::engine::postgres::binaries::{Binaries, BinaryRequest};
+use seatrial::engine::postgres::catalog;
 use seatrial::engine::postgres::launch::{self, Tool, run_tool};
 use seatrial::engine::postgres::server::cluster::create_cluster;
 use seatrial::engine::postgres::server::{SUPERUSER, Server, ServerMode};
@@ -556,4 +559,32 @@ async fn a_running_server_is_read_and_left_as_it_is() {
     let refresh = BaseOptions { refresh: true, ..options };
     let error = place.obtain(&url, &refresh).await.expect_err("gone").to_string();
     assert!(error.starts_with("cannot dump database sh'op é on") && !error.contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn copies_of_a_base_answer_alike_and_are_asked_for_their_schema_once() {
+    let place = Place::new();
+    let text = "CREATE TABLE orders (id serial PRIMARY KEY, note text DEFAULT 'none' NOT NULL, CHECK (note <> ''));\n\
+                INSERT INTO orders (note) SELECT 'n' || g FROM generate_series(1, 500) g;\n\
+                CREATE INDEX ON orders (lower(note)); CREATE VIEW noted AS SELECT note FROM orders;\n\
+                CREATE TABLE parts (day int) PARTITION BY RANGE (day);\n\
+                CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (2);\n\
+                COMMENT ON TABLE orders IS 'Bestellungen';\n";
+    let base = place.base(&place.write("shop.sql", text)).await;
+    let (kept, database) = (base.kept(&Roles::default()), base.record.database.clone());
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let server = base.copy(&place.run, Vec::new()).await.expect("a copy");
+        let mut session = connect(server.endpoint(), &database, SUPERUSER).await;
+        answers.push(catalog::read_untouched(&mut session, &Kept::nothing()).await.expect("the schema"));
+        answers.push(catalog::read_untouched(&mut session, &kept).await.expect("the schema"));
+        session.execute("ALTER TABLE orders ADD COLUMN more int; INSERT INTO orders SELECT").await.expect("a change");
+        answers.push(catalog::read_untouched(&mut session, &kept).await.expect("the schema"));
+        let changed = catalog::read_untouched(&mut session, &Kept::nothing()).await.expect("the schema");
+        assert_ne!(changed, answers[0], "the change is none");
+        session.close().await;
+    }
+    let first = &answers[0];
+    assert!(first.0.relations.len() > 5 && first.1.len() > 3, "{} and {}", first.0.relations.len(), first.1.len());
+    assert!(answers.iter().all(|answer| answer == first), "all of an untouched copy");
 }
