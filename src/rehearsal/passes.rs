@@ -109,7 +109,9 @@ async fn snapshot_twice(
     superuser: &mut Session,
     queries: &[HotQuery],
 ) -> Result<(Snapshot, Vec<PlanCapture>), ServerError> {
-    let (catalog, sizes) = catalog::read_untouched(superuser, &plan.kept()).await?;
+    let kept = plan.kept();
+    let catalog = catalog::read_kept(superuser, &kept).await?;
+    let sizes = catalog::read_sizes_kept(superuser, &kept).await?;
     let (mut plans, mut again) = (Vec::new(), Vec::new());
     let counter = plan.activity.count("planned", Unit::Things("query"), Some(queries.len() as u64));
     for (mut session, mine) in sessions(copy, queries).await? {

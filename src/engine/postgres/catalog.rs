@@ -54,19 +54,11 @@ pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
     read_kept(session, &Kept::nothing()).await
 }
 
-/// The same, and the sizes, as a superuser of a copy nothing was done to: others like it may have answered already.
+/// The same as a superuser of a copy, others like which may have answered already: `kept` while nothing was done to it.
 ///
 /// # Errors
 /// Whatever the server says.
-pub async fn read_untouched(
-    session: &mut Session,
-    kept: &Kept,
-) -> Result<(Catalog, BTreeMap<Oid, RelationSize>), ServerError> {
-    let catalog = read_kept(session, kept).await?;
-    Ok((catalog, sizes(&mut Server { session, kept }, "true", &BTreeMap::new()).await?))
-}
-
-async fn read_kept(session: &mut Session, kept: &Kept) -> Result<Catalog, ServerError> {
+pub async fn read_kept(session: &mut Session, kept: &Kept) -> Result<Catalog, ServerError> {
     session
         // The joins below are written in the order they are good in; looking for a better one takes longer than they do.
         .execute(
@@ -110,7 +102,15 @@ async fn read_everything(server: &mut Server<'_>) -> Result<Catalog, ServerError
 /// # Errors
 /// Whatever the server says.
 pub async fn read_sizes(session: &mut Session) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
-    sizes(&mut Server { session, kept: &Kept::nothing() }, "true", &BTreeMap::new()).await
+    read_sizes_kept(session, &Kept::nothing()).await
+}
+
+/// The same, `kept` as for [`read_kept`].
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn read_sizes_kept(session: &mut Session, kept: &Kept) -> Result<BTreeMap<Oid, RelationSize>, ServerError> {
+    sizes(&mut Server { session, kept }, "true", &BTreeMap::new()).await
 }
 
 /// The same where only these tables, and their indexes, may have another size than they had `before`: asking for a size

@@ -5,6 +5,7 @@
 //! definition here, whatever OID they have by now.
 
 use super::{ProofCopy, RollbackError, State};
+use crate::copy::kept::Kept;
 use crate::diff::plan::fingerprint::{Fingerprints, access_by_alias};
 use crate::diff::plan::names::Names;
 use crate::engine::postgres::catalog;
@@ -52,7 +53,8 @@ pub(super) async fn before<C: ProofCopy>(
         return Ok(None);
     }
     let statistics = SavedStatistics::read(superuser).await?;
-    Ok(Some(Planned { captures, statistics, blocks: blocks(superuser, catalog).await? }))
+    let blocks = blocks(superuser, catalog, &copy.kept()).await?;
+    Ok(Some(Planned { captures, statistics, blocks }))
 }
 
 /// Plans them again after the rollback and compares. `touched`: qualified names of tables the migration may have changed,
@@ -77,7 +79,7 @@ pub(super) async fn after<C: ProofCopy>(
     if differing.is_empty() {
         return Ok(found);
     }
-    let now = blocks(superuser, &back.catalog).await?;
+    let now = blocks(superuser, &back.catalog, &Kept::nothing()).await?;
     let grown = grown(&planned.blocks, &now, &back.catalog, &differing);
     let oids: BTreeSet<Oid> = grown.values().map(|(oid, _)| *oid).collect();
     // Rows that were written twice leave room behind. Without it, is it planned as before?
@@ -174,8 +176,13 @@ fn label(key: &PlanKey) -> String {
 }
 
 /// Blocks of tables, materialized views and indexes, by qualified name.
-async fn blocks(superuser: &mut Session, catalog: &Catalog) -> Result<BTreeMap<String, u64>, RollbackError> {
-    let sizes = catalog::read_sizes(superuser).await?;
+/// `kept` while nothing was done to the copy.
+async fn blocks(
+    superuser: &mut Session,
+    catalog: &Catalog,
+    kept: &Kept,
+) -> Result<BTreeMap<String, u64>, RollbackError> {
+    let sizes = catalog::read_sizes_kept(superuser, kept).await?;
     Ok(sizes.into_iter().map(|(oid, size)| (catalog.relation_name(oid), size.blocks)).collect())
 }
 

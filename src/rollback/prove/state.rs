@@ -87,7 +87,7 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
 
     /// What there is, without what is in it. `kept` while nothing was done to the copy.
     pub(super) async fn catalogs(&mut self, kept: &Kept) -> Result<(Catalog, Net), ServerError> {
-        let (catalog, net) = tokio::join!(catalog::read(&mut self.superuser), self.net.read(kept));
+        let (catalog, net) = tokio::join!(catalog::read_kept(&mut self.superuser, kept), self.net.read(kept));
         Ok((catalog?, net?))
     }
 
