@@ -305,7 +305,9 @@ impl<'a> Rewriter<'a> {
 
     /// psycopg's `%(name)s`; `%s` has no name that could be given a value.
     fn percent(&mut self, at: usize) -> Result<Option<usize>, ParameterError> {
-        if self.text(at + 1) == "(" && self.text(at + 3) == ")" && self.text(at + 4) == "s" {
+        // `%(:a)s` is a parameter between other signs, before it is written as a number and afterwards.
+        let is_name = self.kind(at + 2) != Some(TokenKind::Parameter);
+        if is_name && self.text(at + 1) == "(" && self.text(at + 3) == ")" && self.text(at + 4) == "s" {
             return self.named(at, at + 5, self.text(at + 2).to_owned());
         }
         if self.text(at + 1) == "s" {
