@@ -4,7 +4,7 @@
 #
 #   scripts/kill-fifty.sh [RUNS]
 #
-# Takes about a minute for fifty. `SEATRIAL=path/to/seatrial` names another program than the one in target/debug.
+# Takes a minute or two for fifty. `SEATRIAL=path/to/seatrial` names another program than the one in target/debug.
 set -euo pipefail
 
 runs=${1:-50}

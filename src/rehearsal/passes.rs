@@ -203,20 +203,17 @@ fn worked_on(rehearsal: &Rehearsal, now: &Catalog) -> BTreeSet<RelationName> {
 
 /// Tables the migration was seen to write rows of.
 fn with_other_rows(rehearsal: &Rehearsal) -> BTreeSet<Oid> {
-    let work = |observation: &Observation| {
-        let [rewritten, changed] = [&observation.rewritten, &observation.changed];
-        let [inserted, deleted] = [&observation.inserted, &observation.deleted];
-        let all = [rewritten, changed, inserted, deleted].into_iter().flatten();
-        all.map(|work| work.heap).collect::<Vec<_>>()
-    };
-    rehearsal.observations.iter().flat_map(work).collect()
+    let observations = rehearsal.observations.iter();
+    let work = observations.flat_map(|seen| [&seen.rewritten, &seen.changed, &seen.inserted, &seen.deleted]);
+    work.flatten().map(|work| work.heap).collect()
 }
 
 /// Those of `touched` tables whose files may be others: a column more in the catalog alone changes no size, and leaves
 /// nothing to VACUUM in thousands of partitions.
 fn written(rehearsal: &Rehearsal, now: &Catalog, touched: &BTreeSet<Oid>) -> BTreeSet<Oid> {
     let Some(before) = &rehearsal.before else { return touched.clone() };
-    if !rehearsal.observations.iter().all(seen_whole) {
+    // Rows of a statement that failed are not counted, and their room stays.
+    if rehearsal.failure.is_some() || !rehearsal.observations.iter().all(seen_whole) {
         return touched.clone();
     }
     let mut tables = with_other_rows(rehearsal);
@@ -272,4 +269,95 @@ pub(super) async fn settle_like_measured(
     settle::vacuum(superuser, &written(rehearsal, &catalog, &touched)).await?;
     settle::repair_statistics(superuser, &touched, saved).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::RelationWork;
+    use crate::report::redact::Redactor;
+    use crate::snapshot::catalog::{Index, Relation, RelationKind};
+
+    fn relation(oid: Oid, kind: RelationKind, parent: Option<Oid>, filenode: Oid) -> Relation {
+        Relation {
+            oid,
+            schema: "public".to_owned(),
+            name: format!("r{oid}"),
+            qualified: format!("public.r{oid}"),
+            kind,
+            owner: "app".to_owned(),
+            is_partition: parent.is_some(),
+            parent,
+            filenode,
+            toast: None,
+            persistence: 'p',
+            extension: None,
+        }
+    }
+
+    /// Table 1; partitioned table 2 with partition 3.
+    fn catalog() -> Catalog {
+        let relations = [
+            relation(1, RelationKind::Table, None, 11),
+            relation(2, RelationKind::PartitionedTable, None, 0),
+            relation(3, RelationKind::Table, Some(2), 13),
+        ];
+        Catalog { relations: relations.map(|each| (each.oid, each)).into(), ..Catalog::default() }
+    }
+
+    fn rehearsed(observation: Observation) -> Rehearsal {
+        let mut rehearsal = Rehearsal::new(Redactor::default(), Vec::new());
+        let before = Snapshot { catalog: catalog().into(), sizes: BTreeMap::new(), plans: Vec::new() };
+        (rehearsal.before, rehearsal.observations) = (Some(before), vec![observation]);
+        rehearsal
+    }
+
+    #[test]
+    fn what_was_only_locked_is_neither_sized_nor_vacuumed_again() {
+        let touched = BTreeSet::from([1, 2, 3]);
+        let nothing = || Observation::of_nothing(1);
+        let found = |observation, now: &Catalog| {
+            written(&rehearsed(observation), now, &touched).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(found(nothing(), &catalog()), Vec::<Oid>::new());
+
+        let work = |heap: Oid| RelationWork {
+            relation: heap,
+            name: format!("public.r{heap}"),
+            table: format!("public.r{heap}"),
+            heap,
+            rows: 5,
+            created_in_run: false,
+        };
+        let inserted = |heap| Observation { inserted: vec![work(heap)], ..nothing() };
+        assert_eq!(found(inserted(1), &catalog()), [1]);
+        assert_eq!(found(inserted(2), &catalog()), [2, 3], "with its partitions");
+
+        let mut rewritten = catalog();
+        rewritten.relations.entry(3).and_modify(|partition| partition.filenode = 99);
+        assert_eq!(found(nothing(), &rewritten), [3]);
+        let mut indexed = catalog();
+        indexed.relations.insert(4, relation(4, RelationKind::Index, None, 14));
+        let index = Index {
+            oid: 4,
+            table: 1,
+            definition: String::new(),
+            shape: String::new(),
+            keys: vec!["a".to_owned()],
+            key_count: 1,
+            unique: false,
+            primary: false,
+            valid: true,
+            constraint: None,
+            predicate: None,
+            method: "btree".to_owned(),
+        };
+        indexed.indexes.insert(4, index);
+        assert_eq!(found(nothing(), &indexed), [1], "the table of a new index");
+
+        assert_eq!(found(Observation { committed_within: true, ..nothing() }, &catalog()), [1, 2, 3]);
+        let mut failed = rehearsed(nothing());
+        failed.failure = Some(Failure { statement: 1, error: ServerError::default() });
+        assert_eq!(written(&failed, &catalog(), &touched), touched, "what failed may have left its room");
+    }
 }
