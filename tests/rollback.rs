@@ -19,6 +19,7 @@ use seatrial::snapshot::catalog::Catalog;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use support::place::{Place, ROLE};
 
 /// One fixture's database: the first copy of it, and more made as it was.
@@ -35,7 +36,7 @@ struct Ground<'a> {
     /// The schema of every copy while it is untouched.
     schema: OnceCell<String>,
     /// The same as it is read, by which the ready copy's objects have their numbers.
-    catalog: OnceCell<Catalog>,
+    catalog: OnceCell<Arc<Catalog>>,
 }
 
 struct Copy<'a> {
@@ -182,7 +183,7 @@ impl ProofCopy for Copy<'_> {
         }
     }
 
-    fn untouched_catalog(&self) -> Option<Catalog> {
+    fn untouched_catalog(&self) -> Option<Arc<Catalog>> {
         self.ground.catalog.get().filter(|_| self.alike).cloned()
     }
 
@@ -243,7 +244,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     let copy = Copy { ground: &ground, database: base, alike: true };
     let mut superuser = copy.superuser().await.map_err(|error| format!("a session: {error}"))?;
     let before = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog before: {error}"))?;
-    ground.catalog.get_or_init(|| before.clone());
+    ground.catalog.get_or_init(|| Arc::new(before.clone()));
     let dump_before = copy.dump().await.map_err(|error| format!("a dump: {error}"))?;
     ground.schema.get_or_init(|| dump_before.clone());
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;

@@ -25,7 +25,7 @@ use render::Values;
 use sentence::Story;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use verdict::{Evidence, PlanVerdict, Samples, Thresholds, Verdict, judge};
 
 /// A capture together with what names meant at that moment.
@@ -174,11 +174,16 @@ pub fn compare_plans(
     let before = read(moments.before);
     let again = Captures::like(&before, moments.again);
     let right_after = moments.right_after.map(read);
-    let settled = moments.settled.map(read);
-    let changed = read(last);
-    let vacuumed = Captures::like(&changed, moments.vacuumed);
+    let settled = moments.settled.map(|snapshot| match (moments.right_after, &right_after) {
+        (Some(right_after), Some(known)) if Arc::ptr_eq(&right_after.catalog, &snapshot.catalog) => {
+            Captures::like(known, &snapshot.plans)
+        }
+        _ => read(snapshot),
+    });
+    let Some(changed) = settled.as_ref().or(right_after.as_ref()) else { return Vec::new() };
+    let vacuumed = Captures::like(changed, moments.vacuumed);
     let sampled_before: Vec<Captures<'_>> = moments.samples.0.iter().map(|one| Captures::like(&before, one)).collect();
-    let sampled_after: Vec<Captures<'_>> = moments.samples.1.iter().map(|one| Captures::like(&changed, one)).collect();
+    let sampled_after: Vec<Captures<'_>> = moments.samples.1.iter().map(|one| Captures::like(changed, one)).collect();
     let queries: BTreeMap<&str, &HotQuery> = queries.iter().map(|query| (query.name.as_str(), query)).collect();
     let mut diffs = Vec::new();
     for capture in &moments.before.plans {

@@ -15,6 +15,7 @@ use crate::rollback::prove::{DownFailure, ProofCopy, ProofGround};
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::plan::PlanCapture;
 use crate::workload::HotQuery;
+use std::sync::Arc;
 
 /// Where copies for the proof come from.
 pub(super) struct Ground<'run> {
@@ -23,7 +24,7 @@ pub(super) struct Ground<'run> {
     /// The hot queries.
     pub queries: &'run [HotQuery],
     /// What an untouched copy's schema is.
-    pub before: Option<&'run Catalog>,
+    pub before: Option<&'run Arc<Catalog>>,
     /// A copy that is there already and untouched, and its schema as pg_dump prints it.
     pub first: Option<(ScratchDatabase, String)>,
 }
@@ -31,7 +32,7 @@ pub(super) struct Ground<'run> {
 impl<'run> Ground<'run> {
     /// Fresh copies for what was rehearsed.
     pub(super) fn of(plan: &'run Ready<'run>, rehearsal: &'run Rehearsal) -> Self {
-        let before = rehearsal.before.as_ref().map(|before| &*before.catalog);
+        let before = rehearsal.before.as_ref().map(|before| &before.catalog);
         Self { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, before, first: None }
     }
 }
@@ -41,7 +42,7 @@ pub(super) struct GroundCopy<'run> {
     plan: &'run Ready<'run>,
     migrations: &'run [Migration],
     queries: &'run [HotQuery],
-    before: Option<&'run Catalog>,
+    before: Option<&'run Arc<Catalog>>,
     copy: ScratchDatabase,
     /// Its schema while it was untouched, where that is known.
     dump: Option<String>,
@@ -137,7 +138,7 @@ impl ProofCopy for GroundCopy<'_> {
         }
     }
 
-    fn untouched_catalog(&self) -> Option<Catalog> {
+    fn untouched_catalog(&self) -> Option<Arc<Catalog>> {
         // On a server of others there may have been other roles when the measured copy was read.
         self.before.filter(|_| self.plan.base.is_private()).cloned()
     }

@@ -7,7 +7,7 @@ use crate::engine::postgres::catalog::is_own_schema;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::object::{Address, Class, TypeKind};
 use crate::snapshot::shared::{Membership, Shared};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,9 @@ impl Differences {
 /// Compares the texts of two schema dumps entry by entry.
 pub fn compare_dumps(before: &str, after: &str) -> Differences {
     let mut found = Differences::default();
+    if before == after {
+        return found;
+    }
     let (before, after) = (entries(before), entries(after));
     for (key, old) in &before {
         match after.get(key) {
@@ -84,32 +87,35 @@ fn first_difference(old: &str, new: &str) -> String {
 }
 
 /// Compares two catalogs by identity: names instead of OIDs, columns by name, privileges without their order.
+///
+/// Nearly all of what may be tens of thousands of objects are as they were, under the OID they had: only what is said of
+/// the others is held against each other.
 pub fn compare_catalogs(before: &Catalog, after: &Catalog) -> Differences {
-    let mut found = Differences::default();
-    let (before, after) = (Identities::of(before), Identities::of(after));
-    for (key, old) in &before.facts {
-        match after.facts.get(key) {
-            Some(new) if new == old => {}
-            Some(new) => found.others.push(format!("{key}: {new} instead of {old}")),
-            None => found.others.push(format!("{key}: missing")),
+    let (mut old, mut new) = (Identities::beside_objects(before), Identities::beside_objects(after));
+    let mut come: BTreeSet<Address> = addresses(after).into_iter().collect();
+    for address in addresses(before) {
+        let was = Identities::of(before, address);
+        if come.remove(&address) {
+            let is = Identities::of(after, address);
+            if was == is {
+                continue;
+            }
+            new.add(is);
         }
+        old.add(was);
     }
-    for (key, new) in after.facts.iter().filter(|(key, _)| !before.facts.contains_key(*key)) {
-        found.others.push(format!("{key}: {new} was not there"));
+    for address in come {
+        new.add(Identities::of(after, address));
     }
-    for (table, order) in &before.order {
-        if after.order.get(table).is_some_and(|now| now != order) {
-            found.column_order.push(table.clone());
-        }
-    }
-    found
+    old.compare(new)
 }
 
-/// A catalog's facts, each under a name that means the same in every database.
-#[derive(Default)]
+/// Facts of a catalog, each under a name that means the same in every database.
+#[derive(Default, PartialEq)]
 struct Identities {
-    facts: BTreeMap<String, String>,
-    order: BTreeMap<String, Vec<String>>,
+    facts: Vec<(String, String)>,
+    /// Names of tables' columns, in order.
+    order: Vec<(String, Vec<String>)>,
 }
 
 /// A foreign key to a partitioned table has a part for each partition, whose name is the server's own affair.
@@ -128,42 +134,47 @@ fn part_of_key(catalog: &Catalog, address: Address) -> Option<String> {
 }
 
 impl Identities {
-    fn of(catalog: &Catalog) -> Self {
+    /// What is said of one object.
+    fn of(catalog: &Catalog, address: Address) -> Self {
         let mut found = Self::default();
-        for address in addresses(catalog) {
-            // On another table than before, an inherited object has the same name: its table is part of the key.
-            let key = part_of_key(catalog, address).unwrap_or_else(|| describe(catalog, address));
-            match address.class {
-                Class::Relation => found.relation(catalog, address, &key),
-                Class::Constraint => found.constraint(catalog, address, &key),
-                Class::Type => found.type_(catalog, address, &key),
-                Class::Function => found.function(catalog, address, &key),
-                Class::Schema => {
-                    if let Some(schema) = catalog.schemas.get(&address.oid) {
-                        found.common(&key, &schema.owner, &schema.acl, schema.comment.as_ref());
-                    }
+        // On another table than before, an inherited object has the same name: its table is part of the key.
+        let key = part_of_key(catalog, address).unwrap_or_else(|| describe(catalog, address));
+        match address.class {
+            Class::Relation => found.relation(catalog, address, &key),
+            Class::Constraint => found.constraint(catalog, address, &key),
+            Class::Type => found.type_(catalog, address, &key),
+            Class::Function => found.function(catalog, address, &key),
+            Class::Schema => {
+                if let Some(schema) = catalog.schemas.get(&address.oid) {
+                    found.common(&key, &schema.owner, &schema.acl, schema.comment.as_ref());
                 }
-                Class::Trigger | Class::Rule | Class::Policy => {
-                    let objects = match address.class {
-                        Class::Trigger => &catalog.triggers,
-                        Class::Rule => &catalog.rules,
-                        _ => &catalog.policies,
-                    };
-                    if let Some(object) = objects.get(&address.oid) {
-                        found.fact(&key, "definition", &object.definition);
-                        found.fact(&key, "state", &object.enabled.to_string());
-                        found.optional(&key, "comment", object.comment.as_ref());
-                    }
-                }
-                Class::Other(_) => {
-                    if let Some(other) = catalog.others.get(&address) {
-                        found.fact(&key, "definition", other.definition.as_deref().unwrap_or_default());
-                        found.optional(&key, "comment", other.comment.as_ref());
-                    }
-                }
-                Class::Default => {}
             }
+            Class::Trigger | Class::Rule | Class::Policy => {
+                let objects = match address.class {
+                    Class::Trigger => &catalog.triggers,
+                    Class::Rule => &catalog.rules,
+                    _ => &catalog.policies,
+                };
+                if let Some(object) = objects.get(&address.oid) {
+                    found.fact(&key, "definition", &object.definition);
+                    found.fact(&key, "state", &object.enabled.to_string());
+                    found.optional(&key, "comment", object.comment.as_ref());
+                }
+            }
+            Class::Other(_) => {
+                if let Some(other) = catalog.others.get(&address) {
+                    found.fact(&key, "definition", other.definition.as_deref().unwrap_or_default());
+                    found.optional(&key, "comment", other.comment.as_ref());
+                }
+            }
+            Class::Default => {}
         }
+        found
+    }
+
+    /// What is said of none of them.
+    fn beside_objects(catalog: &Catalog) -> Self {
+        let mut found = Self::default();
         for entry in &catalog.default_privileges {
             let key = format!(
                 "default privileges of {} in {} on {}",
@@ -177,6 +188,36 @@ impl Identities {
             found.fact(&describe(catalog, Address::new(Class::Constraint, *constraint)), "its triggers", states);
         }
         found.shared(&catalog.shared);
+        found
+    }
+
+    fn add(&mut self, other: Self) {
+        self.facts.extend(other.facts);
+        self.order.extend(other.order);
+    }
+
+    /// How `after` differs.
+    fn compare(self, after: Self) -> Differences {
+        let mut found = Differences::default();
+        let (was, mut is): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (self.facts.into_iter().collect(), after.facts.into_iter().collect());
+        for (key, old) in was {
+            match is.remove(&key) {
+                Some(new) if new == old => {}
+                Some(new) => found.others.push(format!("{key}: {new} instead of {old}")),
+                None => found.others.push(format!("{key}: missing")),
+            }
+        }
+        for (key, new) in is {
+            found.others.push(format!("{key}: {new} was not there"));
+        }
+        let (was, is): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (self.order.into_iter().collect(), after.order.into_iter().collect());
+        for (table, order) in was {
+            if is.get(&table).is_some_and(|now| *now != order) {
+                found.column_order.push(table);
+            }
+        }
         found
     }
 
@@ -206,7 +247,7 @@ impl Identities {
     }
 
     fn fact(&mut self, key: &str, what: &str, value: &str) {
-        self.facts.insert(format!("{key}, {what}"), value.to_owned());
+        self.facts.push((format!("{key}, {what}"), value.to_owned()));
     }
 
     fn optional(&mut self, key: &str, what: &str, value: Option<&String>) {
@@ -302,7 +343,7 @@ impl Identities {
             self.optional(&key, "comment", detail.comment.as_ref());
         }
         if super::names::is_table(relation.kind) {
-            self.order.insert(relation.qualified.clone(), order);
+            self.order.push((relation.qualified.clone(), order));
         }
     }
 
@@ -359,6 +400,7 @@ fn given(value: Option<&impl std::fmt::Display>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::catalog::{Relation, RelationDetail, RelationKind};
 
     fn dump(columns: &str) -> String {
         format!(
@@ -383,5 +425,51 @@ mod tests {
     fn what_is_missing_or_left_behind_is_named() {
         assert_eq!(compare_dumps(&dump("    a integer"), "").others, ["TABLE public.t: missing"]);
         assert_eq!(compare_dumps("", &dump("    a integer")).others, ["TABLE public.t: left behind"]);
+    }
+
+    /// Tables by OID, name and owner.
+    fn catalog(tables: [(u32, &str, &str); 2]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for (oid, name, owner) in tables {
+            let relation = Relation {
+                oid,
+                schema: "public".to_owned(),
+                name: name.to_owned(),
+                qualified: format!("public.{name}"),
+                kind: RelationKind::Table,
+                owner: owner.to_owned(),
+                filenode: oid,
+                toast: None,
+                parent: None,
+                is_partition: false,
+                persistence: 'p',
+                extension: None,
+            };
+            catalog.relations.insert(oid, relation);
+            catalog.relation_details.insert(oid, RelationDetail::default());
+        }
+        catalog
+    }
+
+    #[test]
+    fn objects_are_compared_by_name_whatever_their_numbers() {
+        let before = catalog([(1, "t", "ann"), (2, "u", "ben")]);
+        for same in
+            [before.clone(), catalog([(7, "t", "ann"), (8, "u", "ben")]), catalog([(1, "u", "ben"), (9, "t", "ann")])]
+        {
+            assert_eq!(compare_catalogs(&before, &same), Differences::default());
+        }
+        // The names are exchanged, and nothing else.
+        let exchanged = compare_catalogs(&before, &catalog([(1, "u", "ann"), (2, "t", "ben")]));
+        assert_eq!(
+            exchanged.others,
+            ["table public.t, owner: ben instead of ann", "table public.u, owner: ann instead of ben"]
+        );
+        let other = compare_catalogs(&before, &catalog([(1, "t", "ann"), (3, "v", "ben")]));
+        let told = |what: &str| other.others.iter().filter(|found| found.contains(what)).count();
+        assert_eq!(
+            (told("public.t"), told("public.u, owner: missing"), told("public.v, owner: ben was not there")),
+            (0, 1, 1)
+        );
     }
 }

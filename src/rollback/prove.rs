@@ -16,6 +16,7 @@ use crate::snapshot::plan::PlanCapture;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 mod downs;
@@ -64,7 +65,7 @@ pub trait ProofCopy: Sized {
         self.dump()
     }
     /// Its schema while nothing was done to it, where somebody has read that of a copy like it.
-    fn untouched_catalog(&self) -> Option<Catalog> {
+    fn untouched_catalog(&self) -> Option<Arc<Catalog>> {
         None
     }
     /// What copies like this one answered while nothing was done to them. Nothing where they are not all alike.

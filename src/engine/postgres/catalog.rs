@@ -147,7 +147,7 @@ async fn sizes(
         ))
         .await?;
     let mut sizes = BTreeMap::new();
-    for row in &rows.rows {
+    for row in rows.rows {
         let mut cursor = Cursor::new(row);
         let oid = cursor.number()?;
         let measured = (cursor.optional_number()?, cursor.optional_number()?, cursor.optional_number()?);
@@ -166,6 +166,6 @@ async fn sizes(
 }
 
 /// Decodes every row with `decode`.
-fn each(rows: &Rows, mut decode: impl FnMut(&mut Cursor<'_>) -> Result<(), ServerError>) -> Result<(), ServerError> {
-    rows.rows.iter().try_for_each(|row| decode(&mut Cursor::new(row)))
+fn each(rows: Rows, mut decode: impl FnMut(&mut Cursor) -> Result<(), ServerError>) -> Result<(), ServerError> {
+    rows.rows.into_iter().try_for_each(|row| decode(&mut Cursor::new(row)))
 }

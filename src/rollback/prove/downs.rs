@@ -11,6 +11,7 @@ use crate::report::v1::{DownVerdict, RollbackVerdict};
 use crate::snapshot::catalog::Catalog;
 use adopt::adopt;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Copies made at most: one for all, and one more for those before a script after which not everything is back.
 pub const COPIES: u32 = 2;
@@ -221,7 +222,7 @@ async fn by_lines<C: ProofCopy>(
 ) -> Result<DownProof, RollbackError> {
     let (mut proof, now) = match left {
         Some((proof, back)) => (proof, back.catalog),
-        None => (DownProof::default(), catalog::read(&mut reader.superuser).await?),
+        None => (DownProof::default(), Arc::new(catalog::read(&mut reader.superuser).await?)),
     };
     // Where the script ran to its end, the runner took its row out.
     let noted_down = proof.failure.is_some() || proof.alone.schema.is_none();

@@ -16,6 +16,7 @@ use crate::engine::postgres::catalog;
 use crate::report::v1::RollbackVerdict;
 use crate::snapshot::catalog::Catalog;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the run saw of one migration, in the names its tables have when it begins.
 #[derive(Debug, Clone, Default)]
@@ -139,7 +140,7 @@ async fn survey<C: ProofCopy>(
             values(&mut reader.superuser, &catalog, step.tables.as_ref(), &kept).await?
         };
         let applied = copy.apply_one(index).await?;
-        seen.push((step, State { dump, catalog, net, rows }));
+        seen.push((step, State { dump, catalog: Arc::new(catalog), net, rows }));
         if let Err(error) = applied {
             stopped = Some(alone_it_fails(&error));
             break;
@@ -148,7 +149,7 @@ async fn survey<C: ProofCopy>(
     let last = catalog::read(&mut reader.superuser).await?;
     reader.close().await;
 
-    let afterwards: Vec<&Catalog> = seen.iter().skip(1).map(|(_, state)| &state.catalog).chain([&last]).collect();
+    let afterwards: Vec<&Catalog> = seen.iter().skip(1).map(|(_, state)| &*state.catalog).chain([&last]).collect();
     let written: Vec<Scripts> = seen
         .iter()
         .zip(afterwards)

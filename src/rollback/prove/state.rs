@@ -12,11 +12,13 @@ use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::net::Net;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Everything compared at one moment.
 pub(super) struct State {
     pub(super) dump: String,
-    pub(super) catalog: Catalog,
+    /// As large as the schema: of an untouched copy it is the one the rehearsal has.
+    pub(super) catalog: Arc<Catalog>,
     /// What the model of a catalog is checked against.
     pub(super) net: Net,
     pub(super) rows: Fingerprints,
@@ -61,7 +63,7 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
     pub(super) async fn state(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
         let (dump, read) = tokio::join!(self.copy.dump(), self.read(tables, Depth::Values));
         let (catalog, net, rows) = read?;
-        Ok(State { dump: dump?, catalog, net, rows })
+        Ok(State { dump: dump?, catalog: Arc::new(catalog), net, rows })
     }
 
     /// Reads it while nothing was done to the copy: others like it may have answered already.
@@ -70,7 +72,10 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
         let (dump, read) = tokio::join!(self.copy.untouched_dump(), async {
             let (catalog, net) = match self.copy.untouched_catalog() {
                 Some(known) => (known, self.net.read(&kept).await?),
-                None => self.catalogs(&kept).await?,
+                None => {
+                    let (catalog, net) = self.catalogs(&kept).await?;
+                    (Arc::new(catalog), net)
+                }
             };
             let rows = fingerprint::values(&mut self.superuser, &catalog, tables, &kept).await?;
             Ok::<_, ServerError>((catalog, net, rows))

@@ -17,7 +17,7 @@ pub(super) async fn read_comments(server: &mut Server<'_>, catalog: &mut Catalog
              WHERE objoid >= {FIRST_NORMAL_OID} OR classoid = 'pg_namespace'::regclass"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (class, class_oid, oid, column) = (row.text(), row.number()?, row.number()?, row.number()?);
         if let Some(comment) = place(catalog, &class, class_oid, oid, column) {
             *comment = row.optional();

@@ -1,24 +1,25 @@
 //! Walks along the values of one row of text.
 
 use crate::engine::ServerError;
+use crate::engine::postgres::session::Row;
 use std::str::FromStr;
 
 /// Separates the elements of lists that queries return as one text: no name or expression holds it.
 pub(super) const SEPARATOR: char = '\u{1f}';
 
 /// Takes values from left to right.
-pub(super) struct Cursor<'row> {
-    values: std::slice::Iter<'row, Option<String>>,
+pub(super) struct Cursor {
+    values: std::vec::IntoIter<Option<String>>,
 }
 
-impl<'row> Cursor<'row> {
-    pub(super) fn new(row: &'row [Option<String>]) -> Self {
-        Self { values: row.iter() }
+impl Cursor {
+    pub(super) fn new(row: Row) -> Self {
+        Self { values: row.into_iter() }
     }
 
     /// Text or null; null too when the row has ended.
     pub(super) fn optional(&mut self) -> Option<String> {
-        self.values.next().cloned().flatten()
+        self.values.next().flatten()
     }
 
     /// Text; null is empty.

@@ -207,7 +207,7 @@ impl Shape {
 
 async fn rows(session: &mut Session, mut net: Net, query: &str) -> Result<Net, ServerError> {
     let rows = session.query(query).await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let catalog = row.text();
         if let Some(found) = net.catalogs.get_mut(&catalog) {
             (found.rows, found.system) = (row.text(), row.text());
@@ -245,7 +245,7 @@ async fn columns(
              WHERE c.relkind = 'r' AND c.relnamespace = 'pg_catalog'::regnamespace ORDER BY c.oid, a.attnum",
         )
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (oid, catalog) = (row.number()?, row.text());
         classes.insert(oid, catalog.clone());
         let column = CatalogColumn { name: row.text(), type_name: row.text(), not_null: row.flag() };
@@ -283,7 +283,7 @@ async fn references(session: &mut Session) -> Result<References, ServerError> {
                  FROM pg_get_catalog_foreign_keys() k",
             )
             .await?;
-        each(&rows, |row: &mut Cursor<'_>| {
+        each(rows, |row: &mut Cursor| {
             let (catalog, columns, target) = (unqualified(&row.text()), row.text(), unqualified(&row.text()));
             declare(&catalog, &columns, &target, row.flag());
             Ok(())

@@ -93,7 +93,7 @@ pub(super) async fn read_schemas(server: &mut Server<'_>, catalog: &mut Catalog)
              WHERE {USER_SCHEMA}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let schema = Schema {
             name: row.text(),
@@ -114,7 +114,7 @@ pub(super) async fn read_types(
 ) -> Result<(), ServerError> {
     let mut labels: BTreeMap<Oid, Vec<(Oid, String)>> = BTreeMap::new();
     let rows = server.read("SELECT enumtypid, oid, enumlabel FROM pg_enum ORDER BY enumtypid, enumsortorder").await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         labels.entry(row.number()?).or_default().push((row.number()?, row.text()));
         Ok(())
     })?;
@@ -134,7 +134,7 @@ pub(super) async fn read_types(
             raw.row("pg_type", "t", &["oid", "typname", "typnamespace", "typowner", "typacl", "typarray"]),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let (schema, name, qualified) = (row.text(), row.text(), row.text());
         let letter = row.character('b');
@@ -189,7 +189,7 @@ pub(super) async fn read_functions(
             raw.row("pg_proc", "p", &["oid", "proname", "pronamespace", "proowner", "proacl"]),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let function = Function {
             schema: row.text(),
@@ -224,7 +224,7 @@ pub(super) async fn read_triggers(
             raw.row("pg_trigger", "t", &["oid", "tgname", "tgenabled", "tgparentid"]),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (oid, object) = table_object(row)?;
         catalog.triggers.insert(oid, object);
         Ok(())
@@ -238,7 +238,7 @@ pub(super) async fn read_triggers(
              GROUP BY t.tgconstraint HAVING bool_or(t.tgenabled <> 'O')"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         catalog.enforcement.insert(row.number()?, row.text());
         Ok(())
     })
@@ -258,7 +258,7 @@ pub(super) async fn read_rules_and_policies(
             raw.row("pg_rewrite", "r", &["oid", "rulename", "ev_enabled"]),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (oid, object) = table_object(row)?;
         catalog.rules.insert(oid, object);
         Ok(())
@@ -277,14 +277,14 @@ pub(super) async fn read_rules_and_policies(
             raw.row("pg_policy", "p", &["oid", "polname"]),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (oid, object) = table_object(row)?;
         catalog.policies.insert(oid, object);
         Ok(())
     })
 }
 
-fn table_object(row: &mut Cursor<'_>) -> Result<(Oid, TableObject), ServerError> {
+fn table_object(row: &mut Cursor) -> Result<(Oid, TableObject), ServerError> {
     let oid = row.number()?;
     let object = TableObject {
         table: row.number()?,
@@ -332,7 +332,7 @@ pub(super) async fn read_others(server: &mut Server<'_>, catalog: &mut Catalog) 
             selects.join(" UNION ALL ")
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let address = Address::new(Class::Other(row.number()?), row.number()?);
         let object = OtherObject {
             type_name: row.text(),
@@ -368,7 +368,7 @@ pub(super) async fn read_privileges_and_casts(
              FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace ORDER BY 1, 2, 3",
         )
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         catalog.default_privileges.push(DefaultPrivileges {
             role: row.text(),
             schema: row.optional(),
@@ -378,7 +378,7 @@ pub(super) async fn read_privileges_and_casts(
         Ok(())
     })?;
     let rows = server.read("SELECT castsource, casttarget, castcontext FROM pg_cast").await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         catalog.casts.insert((row.number()?, row.number()?), row.character('e'));
         Ok(())
     })
@@ -440,7 +440,7 @@ pub(super) const PG_EXTENSION: Oid = 3079;
 pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let mut translation = Translation::default();
     let rows = server.read("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         translation.defaults.insert(row.number()?, (row.number()?, row.number()?));
         Ok(())
     })?;
@@ -449,7 +449,7 @@ pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Cat
             "SELECT oid, ev_class FROM pg_rewrite WHERE rulename = '_RETURN' AND ev_class >= {FIRST_NORMAL_OID}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         translation.view_rules.insert(row.number()?, row.number()?);
         Ok(())
     })?;
@@ -460,7 +460,7 @@ pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Cat
              LEFT JOIN pg_type e ON e.typarray = t.oid WHERE t.oid >= {FIRST_NORMAL_OID}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         translation.types.insert(oid, TypeOf { row_of: row.optional_number()?, element: row.optional_number()? });
         if let Some(relation) = row.optional_number()? {
@@ -474,7 +474,7 @@ pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Cat
              AND refclassid = 'pg_extension'::regclass AND refobjid >= 16384",
         )
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         translation.members.insert((row.number()?, row.number()?), row.number()?);
         Ok(())
     })?;
@@ -490,7 +490,7 @@ pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Cat
         ))
         .await?;
     let mut found = BTreeSet::new();
-    each(&rows, |row| {
+    each(rows, |row| {
         let (class, class_oid, oid, column) = (row.text(), row.number()?, row.number()?, row.number()?);
         let dependent = translation.address(&class, class_oid, oid, column);
         let (class, class_oid, oid, column) = (row.text(), row.number()?, row.number()?, row.number()?);

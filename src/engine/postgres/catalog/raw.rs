@@ -20,7 +20,7 @@ impl RawColumns {
             )
             .await?;
         let mut found = BTreeMap::<String, Vec<String>>::new();
-        each(&rows, |row| {
+        each(rows, |row| {
             found.entry(row.text()).or_default().push(row.text());
             Ok(())
         })?;

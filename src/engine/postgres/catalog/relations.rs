@@ -1,6 +1,5 @@
 //! Tables and what they are made of: columns, indexes, constraints, sequences.
 
-use super::cursor::Cursor;
 use super::raw::RawColumns;
 use super::server::Server;
 use super::{COLUMN_OPTION, EXTENSION_MEMBERS, USER_SCHEMA, each};
@@ -61,7 +60,7 @@ pub(super) async fn read_relations(server: &mut Server<'_>, catalog: &mut Catalo
              WHERE c.relkind <> 't' AND {USER_SCHEMA}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let (schema, name, qualified) = (row.text(), row.text(), row.text());
         let kind = relation_kind(row.character('r'));
@@ -131,7 +130,7 @@ pub(super) async fn read_columns(server: &mut Server<'_>, catalog: &mut Catalog)
                AND {USER_SCHEMA}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (table, number) = (row.number()?, row.number()?);
         let column = Column {
             number,
@@ -203,7 +202,7 @@ pub(super) async fn read_indexes(
             ),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (oid, table) = (row.number()?, row.number()?);
         let name = row.text();
         let definition = row.text();
@@ -302,7 +301,7 @@ pub(super) async fn read_constraints(
             ),
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let (table, name, kind, definition, validated, references) =
             (row.optional_number()?, row.text(), row.character('c'), row.text(), row.flag(), row.optional_number()?);
@@ -346,7 +345,7 @@ pub(super) async fn read_sequences(server: &mut Server<'_>, catalog: &mut Catalo
         ))
         .await?;
     let mut not_called = Vec::new();
-    each(&rows, |row| {
+    each(rows, |row| {
         let oid = row.number()?;
         let mut sequence = Sequence {
             type_name: row.text(),
@@ -376,13 +375,13 @@ pub(super) async fn read_sequences(server: &mut Server<'_>, catalog: &mut Catalo
         .collect();
     for chunk in positions.chunks(200) {
         let rows = server.query(&chunk.join(" UNION ALL ")).await?;
-        for row in &rows.rows {
-            let mut row = Cursor::new(row);
+        each(rows, |row| {
             if let Some(sequence) = catalog.sequences.get_mut(&row.number()?) {
                 sequence.last_value = row.number()?;
                 sequence.is_called = row.flag();
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }

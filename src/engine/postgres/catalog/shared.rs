@@ -24,7 +24,7 @@ pub(super) async fn read_shared(server: &mut Server<'_>, catalog: &mut Catalog) 
              WHERE s.setdatabase IN ({everywhere}(SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let scope = Scope { role: row.optional(), in_database: row.flag() };
         let setting = row.text();
         let (name, value) = setting.split_once('=').unwrap_or((&setting, ""));
@@ -38,7 +38,7 @@ pub(super) async fn read_shared(server: &mut Server<'_>, catalog: &mut Catalog) 
              WHERE d.datname = current_database()",
         )
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (owner, acl) = (row.text(), row.sorted_list());
         shared.database = Database { owner, acl, connection_limit: row.number()?, comment: row.optional() };
         Ok(())
@@ -62,7 +62,7 @@ async fn read_roles(server: &mut Server<'_>, shared: &mut Shared, version: u32) 
              FROM pg_authid r WHERE r.oid >= {FIRST_NORMAL_OID}"
         ))
         .await?;
-    each(&rows, |row: &mut Cursor<'_>| {
+    each(rows, |row: &mut Cursor| {
         let (oid, name) = (row.number()?, row.text());
         let attributes = row.list().into_iter().collect();
         shared.roles.insert(oid, Role { name, attributes, password: row.optional(), comment: row.optional() });
@@ -75,7 +75,7 @@ async fn read_roles(server: &mut Server<'_>, shared: &mut Shared, version: u32) 
              {later} FROM pg_auth_members m WHERE m.roleid >= {FIRST_NORMAL_OID} OR m.member >= {FIRST_NORMAL_OID}"
         ))
         .await?;
-    each(&rows, |row| {
+    each(rows, |row| {
         let (role, member, grantor) = (row.text(), row.text(), row.text());
         let mut options = vec![("ADMIN".to_owned(), row.flag())];
         for word in ["INHERIT", "SET"] {
