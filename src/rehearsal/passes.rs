@@ -223,6 +223,11 @@ fn written(rehearsal: &Rehearsal, now: &Catalog, touched: &BTreeSet<Oid>) -> BTr
     touched.iter().copied().filter(|oid| now.is_within(*oid, &tables)).collect()
 }
 
+/// Tables whose rows or files the migrations changed, as far as they may have changed anything, by the catalog after them.
+pub(super) fn written_tables(rehearsal: &Rehearsal, after: &Catalog) -> BTreeSet<Oid> {
+    written(rehearsal, after, &touched(rehearsal, after))
+}
+
 /// Whether nothing of a statement can have escaped those who watched: what commits on its way is seen from outside alone.
 fn seen_whole(observation: &Observation) -> bool {
     !observation.committed_within && observation.locks.iter().all(|lock| lock.exact)

@@ -1,8 +1,8 @@
 //! The prove pass: writes the scripts for everything that was applied, and for each migration of it, and has them proven.
 
 use super::ground::{Ground, untouched_schema};
-use super::prefixes;
 use super::{Destroyed, Ready, Rehearsal, RehearsalError};
+use super::{passes, prefixes};
 use crate::copy::scratch::ScratchDatabase;
 use crate::diff::catalog::CatalogChange;
 use crate::engine::postgres::{catalog, count, volatile};
@@ -50,7 +50,8 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     };
     let options = ProveOptions {
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
-        touched: written_tables(rehearsal, &all, &before.catalog),
+        touched: locked_tables(rehearsal, &all, &before.catalog).map(|locked| names(&before.catalog, &locked)),
+        written: Some(names(&before.catalog, &passes::written_tables(rehearsal, &after.catalog))),
     };
     let mut ground = Ground { first: Some((copy, dump.clone())), ..Ground::of(plan, rehearsal) };
     // Statements and casts are trusted until the copy shows otherwise.
@@ -275,12 +276,6 @@ fn touched_tables(
     locked_tables(rehearsal, migrations, schema).map(|locked| names(schema, &changed_along(schema, locked)))
 }
 
-/// Names, in `schema`, of the tables these migrations may have changed; `None` for all of them, where something ran that
-/// could commit halfway and let go of its locks before anybody saw them.
-fn written_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<String>> {
-    locked_tables(rehearsal, migrations, schema).map(|locked| names(schema, &locked))
-}
-
 /// Names of tables and of their partitions.
 fn names(schema: &Catalog, tables: &BTreeSet<Oid>) -> BTreeSet<String> {
     let within = schema.relations.values().filter(|relation| schema.is_within(relation.oid, tables));
@@ -306,6 +301,8 @@ fn changed_along(schema: &Catalog, mut tables: BTreeSet<Oid>) -> BTreeSet<Oid> {
     }
 }
 
+/// The tables these migrations may have changed; `None` for all of them, where something ran that could commit halfway and let
+/// go of its locks before anybody saw them.
 fn locked_tables(rehearsal: &Rehearsal, migrations: &[&Migration], schema: &Catalog) -> Option<BTreeSet<Oid>> {
     let bare =
         |migration: &&&Migration| matches!(migration.transaction, TransactionMode::None | TransactionMode::Explicit);

@@ -91,6 +91,8 @@ pub struct ProveOptions {
     pub tables: Option<BTreeSet<String>>,
     /// Qualified names, before the migration, of the tables it may have changed; all when none.
     pub touched: Option<BTreeSet<String>>,
+    /// Of these, those whose rows it wrote or whose files it replaced; all of them when none.
+    pub written: Option<BTreeSet<String>>,
 }
 
 /// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; clean up; migrate again, compare. What
@@ -165,8 +167,8 @@ async fn steps<C: ProofCopy>(
     }
     let Some(back) = roll_back(reader, scripts, &before, tables, proof).await? else { return Ok(()) };
     if let Some(planned) = planned {
-        let (states, touched) = ((&before, &back), options.touched.as_ref());
-        proof.plans = Some(plans::after(copy, &mut reader.superuser, &planned, states, touched).await?);
+        let (states, changed) = ((&before, &back), (options, scripts));
+        proof.plans = Some(plans::after(copy, &mut reader.superuser, &planned, states, changed).await?);
     }
     // As large as a schema is, and compared.
     drop((before, back));

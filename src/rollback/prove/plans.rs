@@ -4,7 +4,8 @@
 //! differs then is not chance. Before and after the rollback names are the same, so tables and indexes are told by name and
 //! definition here, whatever OID they have by now.
 
-use super::{ProofCopy, RollbackError, State};
+use super::super::generate::Scripts;
+use super::{ProofCopy, ProveOptions, RollbackError, State};
 use crate::copy::kept::Kept;
 use crate::diff::plan::fingerprint::{Fingerprints, access_by_alias};
 use crate::diff::plan::names::Names;
@@ -57,19 +58,25 @@ pub(super) async fn before<C: ProofCopy>(
     Ok(Some(Planned { captures, statistics, blocks }))
 }
 
-/// Plans them again after the rollback and compares. `touched`: qualified names of tables the migration may have changed,
-/// all when none.
+/// Plans them again after the rollback by `scripts` and compares.
 pub(super) async fn after<C: ProofCopy>(
     copy: &C,
     superuser: &mut Session,
     planned: &Planned,
     (before, back): (&State, &State),
-    touched: Option<&BTreeSet<String>>,
+    (options, scripts): (&ProveOptions, &Scripts),
 ) -> Result<PlanDifferences, RollbackError> {
-    let is_touched = |name: &String| touched.is_none_or(|touched| touched.contains(name));
+    let is_touched = |name: &String| options.touched.as_ref().is_none_or(|touched| touched.contains(name));
     let relations = back.catalog.relations.values().filter(|relation| is_touched(&relation.qualified));
     let touched: BTreeSet<Oid> = relations.map(|relation| relation.oid).collect();
-    settle::vacuum(superuser, &touched).await?;
+    let written = match &options.written {
+        Some(written) => {
+            let saved = scripts.saved.iter().map(|save| save.table).collect();
+            rewritten(&touched, written, (&before.catalog, &back.catalog), &saved)
+        }
+        None => touched.clone(),
+    };
+    settle::vacuum(superuser, &written).await?;
     let repaired = settle::repair_statistics(superuser, &touched, &planned.statistics).await?;
     put_back(superuser, &touched, &planned.statistics).await?;
 
@@ -105,6 +112,29 @@ pub(super) async fn after<C: ProofCopy>(
         }
     }
     Ok(found)
+}
+
+/// Of `touched` tables those with rows that were `written` (names) or put back from what was `saved` (tables before), or with
+/// other files than before: in the others VACUUM would find nothing.
+fn rewritten(
+    touched: &BTreeSet<Oid>,
+    written: &BTreeSet<String>,
+    (before, back): (&Catalog, &Catalog),
+    saved: &BTreeSet<Oid>,
+) -> BTreeSet<Oid> {
+    let put_back = before.relations.values().filter(|relation| before.is_within(relation.oid, saved));
+    let put_back: BTreeSet<&str> = put_back.map(|relation| relation.qualified.as_str()).collect();
+    let files: BTreeMap<&str, Oid> =
+        before.relations.values().map(|relation| (relation.qualified.as_str(), relation.filenode)).collect();
+    let others = back.relations.values().filter(|now| files.get(now.qualified.as_str()) != Some(&now.filenode));
+    let tables = others.map(|now| back.indexes.get(&now.oid).map_or(now.oid, |index| index.table));
+    let mut found: BTreeSet<Oid> = tables.collect();
+    let named = back
+        .relations
+        .values()
+        .filter(|relation| written.contains(&relation.qualified) || put_back.contains(relation.qualified.as_str()));
+    found.extend(named.map(|relation| relation.oid));
+    found.intersection(touched).copied().collect()
 }
 
 /// One plan that is not as before.

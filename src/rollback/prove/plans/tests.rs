@@ -1,4 +1,5 @@
 use super::*;
+use crate::snapshot::catalog::{Relation, RelationKind};
 use crate::snapshot::plan::{QueryPlan, RelationName};
 
 const INDEX_SCAN: &str = include_str!("../../../../tests/plans/15/index_scan.json");
@@ -73,4 +74,36 @@ fn a_set_and_a_generic_plan_are_named() {
     assert_eq!(label(&key("", PlanMode::Generic)), "q (generic)");
     assert_eq!(label(&key("busy", PlanMode::Custom)), "q (busy)");
     assert_eq!(label(&key("", PlanMode::Custom)), "q");
+}
+
+#[test]
+fn only_tables_with_other_rows_or_files_are_vacuumed() {
+    let relation = |oid: Oid, name: &str, filenode: Oid| Relation {
+        oid,
+        schema: "public".to_owned(),
+        name: name.to_owned(),
+        qualified: format!("public.{name}"),
+        kind: RelationKind::Table,
+        owner: "app".to_owned(),
+        filenode,
+        toast: None,
+        parent: None,
+        is_partition: false,
+        persistence: 'p',
+        extension: None,
+    };
+    let catalog = |relations: &[(Oid, &str, Oid)]| Catalog {
+        relations: relations.iter().map(|(oid, name, file)| (*oid, relation(*oid, name, *file))).collect(),
+        ..Catalog::default()
+    };
+    let before =
+        catalog(&[(1, "locked", 11), (2, "written", 12), (3, "converted", 13), (4, "dropped", 14), (5, "other", 15)]);
+    let back =
+        catalog(&[(1, "locked", 11), (2, "written", 12), (3, "converted", 23), (7, "dropped", 27), (5, "other", 25)]);
+    let (touched, written) = (BTreeSet::from([1, 2, 3, 7]), BTreeSet::from(["public.written".to_owned()]));
+    let found = rewritten(&touched, &written, (&before, &back), &BTreeSet::new());
+    assert_eq!(found, BTreeSet::from([2, 3, 7]));
+
+    let found = rewritten(&touched, &BTreeSet::new(), (&before, &back), &BTreeSet::from([1]));
+    assert_eq!(found, BTreeSet::from([1, 3, 7]));
 }
