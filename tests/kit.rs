@@ -326,6 +326,13 @@ fn a_release_is_one_archive_that_the_action_can_fetch() {
         .collect();
     assert_eq!(targets, ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"]);
     assert!(targets.iter().all(|target| read("ci/download.sh").contains(&format!("target={target} "))));
+    // SQLite and the cryptography of TLS are C: without a compiler for musl the build ends at the first of them.
+    let steps = yaml(".github/workflows/release.yml")["jobs"]["build"]["steps"].clone();
+    let step = |part: &str| {
+        let runs = steps.as_vec().unwrap().iter();
+        runs.map(|step| step["run"].as_str().unwrap_or_default()).position(|run| run.contains(part))
+    };
+    assert!(step("install --yes --no-install-recommends musl-tools").unwrap() < step("cargo build").unwrap());
 }
 
 #[test]

@@ -36,9 +36,10 @@ pub fn look(state: &StateDir) -> io::Result<Room> {
 #[cfg(target_os = "linux")]
 fn kind(path: &Path) -> Option<&'static str> {
     use nix::sys::statfs::{
-        BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, NFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
-        statfs,
+        BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, NFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, statfs,
     };
+    /// As statfs(2) has it; nix knows it with the GNU C library alone.
+    const XFS_SUPER_MAGIC: FsType = FsType(0x5846_5342);
     let kind = statfs(path).ok()?.filesystem_type();
     let known = [
         (EXT4_SUPER_MAGIC, "ext4"),
