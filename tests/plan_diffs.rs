@@ -76,20 +76,7 @@ impl Pair {
 }
 
 fn relation(oid: Oid, name: &str, kind: RelationKind, parent: Option<Oid>) -> Relation {
-    Relation {
-        oid,
-        schema: "public".to_owned(),
-        name: name.to_owned(),
-        qualified: format!("public.{name}"),
-        kind,
-        owner: "app".to_owned(),
-        filenode: oid,
-        toast: None,
-        parent,
-        is_partition: parent.is_some(),
-        persistence: 'p',
-        extension: None,
-    }
+    Relation { parent, is_partition: parent.is_some(), ..Relation::new(oid, "public", name, kind) }
 }
 
 fn add_table(catalog: &mut Catalog, oid: Oid, name: &str, names: &[&str]) {

@@ -162,24 +162,11 @@ fn collect_names(text: &str, names: &mut BTreeSet<String>) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::snapshot::catalog::{Relation, qualify};
+    use crate::snapshot::catalog::Relation;
     use crate::snapshot::object::{Address, Dependency, Function, TableObject};
 
     fn relation(oid: Oid, name: &str, kind: RelationKind, parent: Option<Oid>) -> Relation {
-        Relation {
-            oid,
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-            qualified: qualify("public", name),
-            kind,
-            owner: String::new(),
-            filenode: 0,
-            toast: None,
-            parent,
-            is_partition: parent.is_some(),
-            persistence: 'p',
-            extension: None,
-        }
+        Relation { parent, is_partition: parent.is_some(), ..Relation::new(oid, "public", name, kind) }
     }
 
     /// `orders` is partitioned with one part elsewhere, `quotes` a view of `rates`, and writing to `events` fires a

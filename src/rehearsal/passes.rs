@@ -284,20 +284,8 @@ mod tests {
     use crate::snapshot::catalog::{Index, Relation, RelationKind};
 
     fn relation(oid: Oid, kind: RelationKind, parent: Option<Oid>, filenode: Oid) -> Relation {
-        Relation {
-            oid,
-            schema: "public".to_owned(),
-            name: format!("r{oid}"),
-            qualified: format!("public.r{oid}"),
-            kind,
-            owner: "app".to_owned(),
-            is_partition: parent.is_some(),
-            parent,
-            filenode,
-            toast: None,
-            persistence: 'p',
-            extension: None,
-        }
+        let plain = Relation::new(oid, "public", &format!("r{oid}"), kind);
+        Relation { parent, is_partition: parent.is_some(), filenode, ..plain }
     }
 
     /// Table 1; partitioned table 2 with partition 3.

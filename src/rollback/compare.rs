@@ -431,21 +431,8 @@ mod tests {
     fn catalog(tables: [(u32, &str, &str); 2]) -> Catalog {
         let mut catalog = Catalog::default();
         for (oid, name, owner) in tables {
-            let relation = Relation {
-                oid,
-                schema: "public".to_owned(),
-                name: name.to_owned(),
-                qualified: format!("public.{name}"),
-                kind: RelationKind::Table,
-                owner: owner.to_owned(),
-                filenode: oid,
-                toast: None,
-                parent: None,
-                is_partition: false,
-                persistence: 'p',
-                extension: None,
-            };
-            catalog.relations.insert(oid, relation);
+            let plain = Relation::new(oid, "public", name, RelationKind::Table);
+            catalog.relations.insert(oid, Relation { owner: owner.to_owned(), ..plain });
             catalog.relation_details.insert(oid, RelationDetail::default());
         }
         catalog

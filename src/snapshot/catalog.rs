@@ -62,6 +62,26 @@ pub struct Relation {
     pub extension: Option<String>,
 }
 
+impl Relation {
+    /// A permanent one by itself: without parent, extension or TOAST table, its owner not known, its file called as it is.
+    pub fn new(oid: Oid, schema: &str, name: &str, kind: RelationKind) -> Self {
+        Self {
+            oid,
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            qualified: qualify(schema, name),
+            kind,
+            owner: String::new(),
+            filenode: oid,
+            toast: None,
+            parent: None,
+            is_partition: false,
+            persistence: 'p',
+            extension: None,
+        }
+    }
+}
+
 /// A live user column (`attnum > 0`, not dropped).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {

@@ -10,7 +10,7 @@ use crate::report::redact::Redactor;
 use crate::report::v1::Confidence;
 use crate::snapshot::catalog::{
     Catalog, Column, ColumnDetail, Constraint, ConstraintDetail, Index, IndexDetail, Relation, RelationDetail,
-    RelationKind, qualify,
+    RelationKind,
 };
 use crate::snapshot::object::{TableObject, Type, TypeKind};
 use crate::snapshot::{Oid, Snapshot};
@@ -292,21 +292,7 @@ fn change(catalog: &mut Catalog, oid: Oid, with: &impl Fn(&mut Relation, &mut Re
 }
 
 fn relation(catalog: &mut Catalog, oid: Oid, schema: &str, name: &str, kind: RelationKind) {
-    let relation = Relation {
-        oid,
-        schema: schema.to_owned(),
-        name: name.to_owned(),
-        qualified: qualify(schema, name),
-        kind,
-        owner: String::new(),
-        filenode: oid,
-        toast: None,
-        parent: None,
-        is_partition: false,
-        persistence: 'p',
-        extension: None,
-    };
-    catalog.relations.insert(oid, relation);
+    catalog.relations.insert(oid, Relation::new(oid, schema, name, kind));
     let detail = RelationDetail { populated: true, row_type: 100_000 + oid, ..RelationDetail::default() };
     catalog.relation_details.insert(oid, detail);
 }

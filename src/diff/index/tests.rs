@@ -31,21 +31,7 @@ fn snapshot() -> Snapshot {
 }
 
 fn relation(snapshot: &mut Snapshot, oid: Oid, name: &str, kind: RelationKind) {
-    let relation = Relation {
-        oid,
-        schema: "public".to_owned(),
-        name: name.to_owned(),
-        qualified: format!("public.{name}"),
-        kind,
-        owner: "app".to_owned(),
-        filenode: oid,
-        toast: None,
-        parent: None,
-        is_partition: false,
-        persistence: 'p',
-        extension: None,
-    };
-    catalog(snapshot).relations.insert(oid, relation);
+    catalog(snapshot).relations.insert(oid, Relation::new(oid, "public", name, kind));
     let size = RelationSize { bytes: 8192, table_bytes: 8192, blocks: 1, rows: Some(100.0), all_visible: 1 };
     snapshot.sizes.insert(oid, size);
 }

@@ -187,18 +187,9 @@ mod tests {
     /// `orders` with 5,000 rows and its partition's index `part_idx` below `orders_idx`.
     fn catalog() -> Catalog {
         let relation = |oid: u32, name: &str, parent: Option<u32>| Relation {
-            oid,
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-            qualified: format!("public.{name}"),
-            kind: RelationKind::Index,
-            owner: "app".to_owned(),
-            filenode: oid,
-            toast: None,
             parent,
             is_partition: parent.is_some(),
-            persistence: 'p',
-            extension: None,
+            ..Relation::new(oid, "public", name, RelationKind::Index)
         };
         let mut catalog = Catalog::default();
         for relation in

@@ -150,20 +150,7 @@ mod tests {
     use crate::snapshot::catalog::{Column, RelationKind};
 
     fn relation(oid: u32, name: &str, kind: RelationKind) -> Relation {
-        Relation {
-            oid,
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-            qualified: format!("public.{name}"),
-            kind,
-            owner: "app".to_owned(),
-            filenode: oid,
-            toast: None,
-            parent: None,
-            is_partition: false,
-            persistence: 'p',
-            extension: None,
-        }
+        Relation::new(oid, "public", name, kind)
     }
 
     fn column(number: i16, name: &str) -> Column {

@@ -93,20 +93,8 @@ fn add_relation(
     root_page: i64,
     detail: RelationDetail,
 ) {
-    let relation = Relation {
-        oid,
-        schema: MAIN.to_owned(),
-        name: name.to_owned(),
-        qualified: qualify(MAIN, name),
-        kind,
-        owner: String::new(),
-        filenode: Oid::try_from(root_page).unwrap_or_default(),
-        toast: None,
-        parent: None,
-        is_partition: false,
-        persistence: 'p',
-        extension: None,
-    };
+    let filenode = Oid::try_from(root_page).unwrap_or_default();
+    let relation = Relation { filenode, ..Relation::new(oid, MAIN, name, kind) };
     catalog.relations.insert(oid, relation);
     catalog.relation_details.insert(oid, detail);
 }

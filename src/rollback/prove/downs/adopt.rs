@@ -240,20 +240,7 @@ mod tests {
     use crate::snapshot::object::{Sequence, Type};
 
     fn relation(oid: Oid, name: &str, kind: RelationKind) -> Relation {
-        Relation {
-            oid,
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-            qualified: format!("public.{name}"),
-            kind,
-            owner: "app".to_owned(),
-            filenode: oid,
-            toast: None,
-            parent: None,
-            is_partition: false,
-            persistence: 'p',
-            extension: None,
-        }
+        Relation::new(oid, "public", name, kind)
     }
 
     fn catalog(table: Oid, columns: &[(i16, &str)]) -> Catalog {

@@ -79,18 +79,8 @@ fn a_set_and_a_generic_plan_are_named() {
 #[test]
 fn only_tables_with_other_rows_or_files_are_vacuumed() {
     let relation = |oid: Oid, name: &str, filenode: Oid| Relation {
-        oid,
-        schema: "public".to_owned(),
-        name: name.to_owned(),
-        qualified: format!("public.{name}"),
-        kind: RelationKind::Table,
-        owner: "app".to_owned(),
         filenode,
-        toast: None,
-        parent: None,
-        is_partition: false,
-        persistence: 'p',
-        extension: None,
+        ..Relation::new(oid, "public", name, RelationKind::Table)
     };
     let catalog = |relations: &[(Oid, &str, Oid)]| Catalog {
         relations: relations.iter().map(|(oid, name, file)| (*oid, relation(*oid, name, *file))).collect(),
