@@ -13,7 +13,9 @@ use crate::observation::{Observation, RelationWork};
 use crate::report::v1::RollbackVerdict;
 use crate::rollback::generate::{ChangedTable, Input, Trust, generate};
 use crate::rollback::origin::Origin;
-use crate::rollback::prove::{DownProof, ProveOptions, Proven, Step, prove_downs, prove_each, write_and_prove};
+use crate::rollback::prove::{
+    DownProof, ProveOptions, Proven, Step, Touched, prove_downs, prove_each, write_and_prove,
+};
 use crate::rollback::{self, Rollback};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
@@ -50,8 +52,10 @@ pub(super) async fn prove(plan: &Ready<'_>, rehearsal: &mut Rehearsal) -> Result
     };
     let options = ProveOptions {
         tables: touched_tables(plan, rehearsal, &all, &before.catalog),
-        touched: locked_tables(rehearsal, &all, &before.catalog).map(|locked| names(&before.catalog, &locked)),
-        written: Some(names(&before.catalog, &passes::written_tables(rehearsal, &after.catalog))),
+        touched: locked_tables(rehearsal, &all, &before.catalog).map(|locked| Touched {
+            tables: names(&before.catalog, &locked),
+            written: names(&before.catalog, &passes::written_tables(rehearsal, &after.catalog)),
+        }),
     };
     let mut ground = Ground { first: Some((copy, dump.clone())), ..Ground::of(plan, rehearsal) };
     // Statements and casts are trusted until the copy shows otherwise.

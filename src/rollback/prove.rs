@@ -89,10 +89,17 @@ pub trait ProofGround {
 pub struct ProveOptions {
     /// Qualified names, before the migration, of the tables whose values are compared; all when none.
     pub tables: Option<BTreeSet<String>>,
-    /// Qualified names, before the migration, of the tables it may have changed; all when none.
-    pub touched: Option<BTreeSet<String>>,
-    /// Of these, those whose rows it wrote or whose files it replaced; all of them when none.
-    pub written: Option<BTreeSet<String>>,
+    /// The tables the migration may have changed; all of them, written ones too, when none.
+    pub touched: Option<Touched>,
+}
+
+/// Tables a migration may have changed, by their qualified names before it.
+#[derive(Debug, Clone, Default)]
+pub struct Touched {
+    /// All of them.
+    pub tables: BTreeSet<String>,
+    /// Those whose rows it wrote or whose files it replaced.
+    pub written: BTreeSet<String>,
 }
 
 /// Proves a rollback on fresh copies: prepare, migrate, roll back, compare; clean up; migrate again, compare. What

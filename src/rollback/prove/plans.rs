@@ -5,7 +5,7 @@
 //! definition here, whatever OID they have by now.
 
 use super::super::generate::Scripts;
-use super::{ProofCopy, ProveOptions, RollbackError, State};
+use super::{ProofCopy, ProveOptions, RollbackError, State, Touched};
 use crate::copy::kept::Kept;
 use crate::diff::plan::fingerprint::{Fingerprints, access_by_alias};
 use crate::diff::plan::names::Names;
@@ -66,14 +66,15 @@ pub(super) async fn after<C: ProofCopy>(
     (before, back): (&State, &State),
     (options, scripts): (&ProveOptions, &Scripts),
 ) -> Result<PlanDifferences, RollbackError> {
-    let is_touched = |name: &String| options.touched.as_ref().is_none_or(|touched| touched.contains(name));
+    let is_touched = |name: &String| options.touched.as_ref().is_none_or(|touched| touched.tables.contains(name));
     let relations = back.catalog.relations.values().filter(|relation| is_touched(&relation.qualified));
     let touched: BTreeSet<Oid> = relations.map(|relation| relation.oid).collect();
-    let written = match &options.written {
-        Some(written) => {
+    let written = match &options.touched {
+        Some(Touched { written, .. }) => {
             let saved = scripts.saved.iter().map(|save| save.table).collect();
             rewritten(&touched, written, (&before.catalog, &back.catalog), &saved)
         }
+        // Nobody knows what was written, either.
         None => touched.clone(),
     };
     settle::vacuum(superuser, &written).await?;
