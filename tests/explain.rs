@@ -379,6 +379,55 @@ async fn planned_together_each_query_fails_or_works_by_itself() {
     assert_clean(session).await;
 }
 
+#[tokio::test]
+async fn more_queries_than_a_string_holds_are_each_told_for_itself() {
+    let mut place = Place::new("many").await;
+    let session = &mut place.session;
+    let queries: Vec<HotQuery> = (0..70)
+        .map(|n| {
+            let sql = match n % 23 {
+                5 => format!("SELECT {n} / (id - id) FROM orders WHERE id = {n}"),
+                11 => format!("SELECT gone FROM orders WHERE id = {n}"),
+                _ => format!("SELECT id + {n} FROM orders WHERE id = $1 -- {n}"),
+            };
+            let sets: &[(&str, &[&str])] = if sql.contains('$') { &[("one", &["5"])] } else { &[] };
+            HotQuery { name: format!("query {n}"), ..query(&sql, sets) }
+        })
+        .collect();
+    for options in [CaptureOptions::default(), CaptureOptions { run_reads: false, ..CaptureOptions::default() }] {
+        let together = capture(session, &queries, &options).await;
+        let mut alone = Vec::new();
+        for query in &queries {
+            alone.extend(capture_query(session, query, &options).await);
+        }
+        assert_eq!(told(&together), told(&alone));
+        let failed = together.iter().filter(|capture| matches!(capture.captured, Captured::Failed { .. })).count();
+        assert_eq!(failed, if options.run_reads { 6 } else { 3 });
+        assert_clean(session).await;
+    }
+}
+
+#[tokio::test]
+async fn where_backslashes_escape_no_query_runs_into_the_next() {
+    let mut place = Place::new("backslashes").await;
+    let session = &mut place.session;
+    session.execute("SET standard_conforming_strings = off; SET escape_string_warning = off").await.expect("settings");
+    // To this session a comment that the next query ends.
+    let opens = query("SELECT $1::int, 'a\\'' /*'", &[("one", &["7"])]);
+    let closes = query("SELECT $1::int + 1 -- */", &[("one", &["7"]), ("two", &["8"])]);
+    let queries = [HotQuery { name: "opens".to_owned(), ..opens }, HotQuery { name: "closes".to_owned(), ..closes }];
+    for options in [CaptureOptions::default(), CaptureOptions { run_reads: false, ..CaptureOptions::default() }] {
+        let together = capture(session, &queries, &options).await;
+        let mut alone = Vec::new();
+        for query in &queries {
+            alone.extend(capture_query(session, query, &options).await);
+        }
+        assert_eq!(told(&together), told(&alone));
+        let planned: Vec<bool> = together.iter().map(|capture| capture.captured.plan().is_some()).collect();
+        assert_eq!(planned, [false, false, true, true, true], "{together:?}");
+    }
+}
+
 /// Captures, whether their blocks were found in the buffers or not: other tests on the server share these.
 fn told(captures: &[PlanCapture]) -> Vec<String> {
     let found =

@@ -19,8 +19,7 @@ pub(super) fn fetch_postgres(args: &FetchArgs) -> Result<u8, Stop> {
     let mut request = BinaryRequest::from_environment(None, None, Some(state.root().to_path_buf()));
     request.environment = None;
     let progress = Progress::new(args.quiet);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;

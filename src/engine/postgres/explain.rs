@@ -7,6 +7,7 @@
 mod bare;
 mod measured;
 mod reading;
+mod string;
 pub mod timing;
 mod together;
 pub mod writes;

@@ -3,14 +3,15 @@
 //! Planning is repeated after every statement of a migration, and there the round trips are what it costs.
 
 use super::reading::Reading;
+use super::string::{Part, QUERIES_AT_ONCE, Said, ask, fits};
 use super::{
-    CaptureOptions, PLAN, Planning, STATEMENT, capture_query, execute_statement, expression, forget, plannable,
-    plannings, read_plan,
+    CaptureOptions, PLAN, Planning, STATEMENT, capture_query, execute_statement, forget, plannings, read_plan,
 };
 use crate::engine::ServerError;
-use crate::engine::postgres::session::{Row, Session};
+use crate::engine::postgres::session::Session;
 use crate::snapshot::plan::{Captured, PlanCapture, PlanKey, PlanMode};
 use crate::workload::HotQuery;
+use std::collections::VecDeque;
 
 /// Plans every query without running anything. What goes wrong with one is told as [`capture_query`] tells it.
 pub(super) async fn plan_together<'a>(
@@ -20,20 +21,23 @@ pub(super) async fn plan_together<'a>(
 ) -> Vec<PlanCapture> {
     let mut shared = Shared { open: false, options };
     let mut reading = Reading::default();
-    for query in queries {
-        let planned = match script(query, options) {
-            Some((script, keys)) => shared.plan(session, &script, keys.len()).await.zip(Some(keys)),
-            None => None,
-        };
-        match planned {
-            Some((rows, keys)) => reading.read(|| planned_only(keys, rows)),
-            // By itself, so that each of its plans fails or works by itself.
-            None => {
-                if shared.close(session).await.is_err() {
-                    shared.open = false;
-                }
-                reading.known(capture_query(session, query, options).await);
-            }
+    let mut waiting: VecDeque<&HotQuery> = queries.into_iter().collect();
+    while !waiting.is_empty() {
+        let together = waiting.iter().take(QUERIES_AT_ONCE).take_while(|query| fits(query, options));
+        let asked: Vec<(Vec<PlanKey>, Part)> = together.map(|query| part(query)).collect();
+        let all = asked.len();
+        let said = shared.plan(session, &asked).await;
+        let whole = said.into_iter().zip(asked).take_while(|(said, (_, part))| said.len() == part.values);
+        let whole: Vec<_> = whole.map(|(said, (keys, _))| (said, keys)).collect();
+        let planned = whole.len();
+        waiting.drain(..planned);
+        reading.read(|| whole.into_iter().flat_map(|(said, keys)| planned_only(keys, said)).collect());
+        // By itself, so that each of its plans fails or works by itself.
+        if (planned < all || all == 0)
+            && let Some(query) = waiting.pop_front()
+        {
+            shared.abandon(session).await;
+            reading.known(capture_query(session, query, options).await);
         }
     }
     // A session that is gone by now has said so to each query.
@@ -41,31 +45,17 @@ pub(super) async fn plan_together<'a>(
     reading.all().await
 }
 
-fn planned_only(keys: Vec<PlanKey>, rows: Vec<Row>) -> Vec<PlanCapture> {
-    let plan =
-        |row: Row| read_plan(row.first().and_then(Option::as_deref)).map_or_else(Captured::from, Captured::Planned);
-    keys.into_iter().zip(rows).map(|(key, row)| PlanCapture { key, captured: plan(row) }).collect()
+fn planned_only(keys: Vec<PlanKey>, said: Said) -> Vec<PlanCapture> {
+    let plan = |json: Option<String>| read_plan(json.as_deref()).map_or_else(Captured::from, Captured::Planned);
+    keys.into_iter().zip(said).map(|(key, json)| PlanCapture { key, captured: plan(json) }).collect()
 }
 
-/// Whether a query runs under nothing of its own, and its text and values end where they should: whatever follows them in a
-/// string is ours.
-pub(super) fn fits_into_a_string(query: &HotQuery, options: &CaptureOptions<'_>) -> bool {
-    let alone = !query.settings.is_empty()
-        || query.search_path.is_some()
-        || query.limits.query_ms.is_some()
-        || (query.role.is_some() && options.assume_roles);
-    let mut values = query.sets.iter().flat_map(|set| &set.values);
-    !alone && plannable(&query.sql).is_ok() && values.all(|value| expression(value).is_ok())
-}
-
-/// All plans of a query in one string; each EXPLAIN answers with one row.
-fn script(query: &HotQuery, options: &CaptureOptions<'_>) -> Option<(String, Vec<PlanKey>)> {
-    if !fits_into_a_string(query, options) {
-        return None;
-    }
+/// All plans of a query.
+fn part(query: &HotQuery) -> (Vec<PlanKey>, Part) {
     let plannings = plannings(query);
+    let values = plannings.len();
     if query.parameters.is_empty() {
-        return Some((format!("EXPLAIN ({PLAN}) {}", query.sql), keys(plannings)));
+        return (keys(plannings), Part { script: format!("EXPLAIN ({PLAN}) {}", query.sql), values });
     }
     // A comment at the end of the query's text must not swallow what follows.
     let mut script = format!("{}\n", query.prepare(STATEMENT));
@@ -80,7 +70,7 @@ fn script(query: &HotQuery, options: &CaptureOptions<'_>) -> Option<(String, Vec
         });
     }
     script.push_str(&format!("; DEALLOCATE {STATEMENT}"));
-    Some((script, keys(plannings)))
+    (keys(plannings), Part { script, values })
 }
 
 fn keys(plannings: Vec<Planning<'_>>) -> Vec<PlanKey> {
@@ -94,15 +84,22 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// A row for each plan. `None` where anything went wrong: nothing of it is left then.
-    async fn plan(&mut self, session: &mut Session, script: &str, plans: usize) -> Option<Vec<Row>> {
-        self.begin(session).await.ok()?;
-        let Ok(rows) = session.query(script).await else {
-            self.close(session).await.ok()?;
-            forget(session).await.ok()?;
-            return None;
-        };
-        Some(rows.rows).filter(|rows| rows.len() == plans)
+    /// What was said to each part, as far as the server came. Where anything went wrong, nothing is left of it.
+    async fn plan(&mut self, session: &mut Session, asked: &[(Vec<PlanKey>, Part)]) -> Vec<Said> {
+        if asked.is_empty() || self.begin(session).await.is_err() {
+            return Vec::new();
+        }
+        let (said, refused) = ask(session, asked.iter().map(|(_, part)| part)).await;
+        if refused.is_err() {
+            self.abandon(session).await;
+            let _told = forget(session).await;
+        }
+        said
+    }
+
+    /// A session that is gone says so to whatever comes next.
+    async fn abandon(&mut self, session: &mut Session) {
+        let _told = self.close(session).await;
     }
 
     async fn begin(&mut self, session: &mut Session) -> Result<(), ServerError> {
