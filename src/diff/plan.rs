@@ -181,6 +181,12 @@ pub fn compare_plans(
         _ => read(snapshot),
     });
     let Some(changed) = settled.as_ref().or(right_after.as_ref()) else { return Vec::new() };
+    // What every verdict asks for, and with a thousand queries takes longest: each moment for itself.
+    std::thread::scope(|scope| {
+        for moment in [Some(&before), right_after.as_ref(), settled.as_ref()].into_iter().flatten() {
+            scope.spawn(|| moment.take_fingerprints());
+        }
+    });
     let vacuumed = Captures::like(changed, moments.vacuumed);
     let sampled_before: Vec<Captures<'_>> = moments.samples.0.iter().map(|one| Captures::like(&before, one)).collect();
     let sampled_after: Vec<Captures<'_>> = moments.samples.1.iter().map(|one| Captures::like(changed, one)).collect();
@@ -283,7 +289,18 @@ impl<'a> Captures<'a> {
     }
 
     fn find(&self, key: &PlanKey) -> Option<Seen<'_>> {
-        self.plans.get(key).map(|(capture, known)| Seen { capture, names: &self.names, known: Some(known) })
+        self.plans.get(key).map(|kept| self.seen(kept))
+    }
+
+    fn seen<'s>(&'s self, (capture, known): &'s Kept<'a>) -> Seen<'s> {
+        Seen { capture, names: &self.names, known: Some(known) }
+    }
+
+    /// Has those of every capture known from here on.
+    fn take_fingerprints(&self) {
+        for kept in self.plans.values() {
+            self.seen(kept).fingerprints();
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub fn report(rehearsal: &Rehearsal, findings: &[Finding]) -> v1::Report {
             .enumerate()
             .map(|(position, each)| migration(rehearsal, findings, each, position))
             .collect(),
-        queries: rehearsal.plans.iter().map(|change| queries::query(rehearsal, change)).collect(),
+        queries: queries::queries(rehearsal),
         query_notes: rehearsal.query_notes.clone(),
         statistics: queries::statistics(rehearsal),
         self_test: queries::self_test(rehearsal),

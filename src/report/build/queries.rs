@@ -7,10 +7,18 @@ use crate::diff::plan::verdict::Lasts;
 use crate::engine::postgres::settle::RepairMethod;
 use crate::rehearsal::{PlanChange, Rehearsal};
 use crate::snapshot::plan::{Captured, PlanMode, QueryPlan, Unit};
+use crate::workload::HotQuery;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-pub(super) fn query(rehearsal: &Rehearsal, change: &PlanChange) -> v1::Query {
-    let registered = rehearsal.queries.iter().find(|query| query.name == change.diff.key.query);
+pub(super) fn queries(rehearsal: &Rehearsal) -> Vec<v1::Query> {
+    let registered: BTreeMap<&str, &HotQuery> =
+        rehearsal.queries.iter().map(|query| (query.name.as_str(), query)).collect();
+    let query = |change: &PlanChange| query(rehearsal, change, registered.get(change.diff.key.query.as_str()).copied());
+    rehearsal.plans.iter().map(query).collect()
+}
+
+fn query(rehearsal: &Rehearsal, change: &PlanChange, registered: Option<&HotQuery>) -> v1::Query {
     let side = |side: &PlanSide| plan_summary(rehearsal, side);
     v1::Query {
         name: change.diff.key.query.clone(),
