@@ -12,6 +12,7 @@ use crate::migration::{Migration, TransactionMode};
 use crate::progress::Activity;
 use crate::rollback::RollbackError;
 use crate::rollback::prove::{DownFailure, ProofCopy, ProofGround};
+use crate::snapshot::Snapshot;
 use crate::snapshot::catalog::Catalog;
 use crate::snapshot::plan::PlanCapture;
 use crate::workload::HotQuery;
@@ -25,6 +26,8 @@ pub(super) struct Ground<'run> {
     pub queries: &'run [HotQuery],
     /// What an untouched copy's schema is.
     pub before: Option<&'run Arc<Catalog>>,
+    /// What the measured copy's was after the migration.
+    pub after: Option<&'run Arc<Catalog>>,
     /// A copy that is there already and untouched, and its schema as pg_dump prints it.
     pub first: Option<(ScratchDatabase, String)>,
 }
@@ -32,8 +35,9 @@ pub(super) struct Ground<'run> {
 impl<'run> Ground<'run> {
     /// Fresh copies for what was rehearsed.
     pub(super) fn of(plan: &'run Ready<'run>, rehearsal: &'run Rehearsal) -> Self {
-        let before = rehearsal.before.as_ref().map(|before| &before.catalog);
-        Self { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, before, first: None }
+        let catalog = |at: &'run Option<Snapshot>| at.as_ref().map(|snapshot| &snapshot.catalog);
+        let (before, after) = (catalog(&rehearsal.before), catalog(&rehearsal.right_after));
+        Self { plan, migrations: &rehearsal.migrations, queries: &rehearsal.queries, before, after, first: None }
     }
 }
 
@@ -43,6 +47,7 @@ pub(super) struct GroundCopy<'run> {
     migrations: &'run [Migration],
     queries: &'run [HotQuery],
     before: Option<&'run Arc<Catalog>>,
+    after: Option<&'run Arc<Catalog>>,
     copy: ScratchDatabase,
     /// Its schema while it was untouched, where that is known.
     dump: Option<String>,
@@ -76,8 +81,8 @@ impl<'run> ProofGround for Ground<'run> {
             Some((copy, dump)) => (copy, Some(dump)),
             None => (self.plan.copy().await.map_err(|error| RollbackError::Copy(error.to_string()))?, None),
         };
-        let Self { plan, migrations, queries, before, .. } = *self;
-        Ok(GroundCopy { plan, migrations, queries, before, copy, dump })
+        let Self { plan, migrations, queries, before, after, .. } = *self;
+        Ok(GroundCopy { plan, migrations, queries, before, after, copy, dump })
     }
 }
 
@@ -141,6 +146,10 @@ impl ProofCopy for GroundCopy<'_> {
     fn untouched_catalog(&self) -> Option<Arc<Catalog>> {
         // On a server of others there may have been other roles when the measured copy was read.
         self.before.filter(|_| self.plan.base.is_private()).cloned()
+    }
+
+    fn migrated_catalog(&self) -> Option<Arc<Catalog>> {
+        self.after.cloned()
     }
 
     fn kept(&self) -> Kept {

@@ -339,8 +339,8 @@ mod tests {
         };
         CatalogRows {
             columns: columns.split('|').map(column).collect(),
-            rows: rows.iter().map(row).collect::<Vec<_>>().join(&ROW.to_string()),
-            system: String::new(),
+            rows: rows.iter().map(row).collect::<Vec<_>>().join(&ROW.to_string()).into(),
+            system: "".into(),
         }
     }
 

@@ -68,6 +68,10 @@ pub trait ProofCopy: Sized {
     fn untouched_catalog(&self) -> Option<Arc<Catalog>> {
         None
     }
+    /// Its schema once it is migrated, where somebody has read that of a copy like it: this one may differ all the same.
+    fn migrated_catalog(&self) -> Option<Arc<Catalog>> {
+        None
+    }
     /// What copies like this one answered while nothing was done to them. Nothing where they are not all alike.
     fn kept(&self) -> Kept {
         Kept::nothing()

@@ -3,6 +3,7 @@
 
 use super::Oid;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The first OID a server gives to objects made after `initdb`.
 pub const FIRST_NORMAL_OID: Oid = 16_384;
@@ -29,10 +30,10 @@ pub struct CatalogRows {
     /// Of `rows`, in order; `oid` first where there is one.
     pub columns: Vec<NetColumn>,
     /// Rows of objects made after `initdb`, or of all where there are few: values joined with [`FIELD`], rows with
-    /// [`ROW`]. Expressions are deparsed, privileges sorted, OIDs still numbers.
-    pub rows: String,
+    /// [`ROW`]. Expressions are deparsed, privileges sorted, OIDs still numbers. Moments at which they are the same share them.
+    pub rows: Arc<str>,
     /// Rows of the server's own objects: OID, name and a hash of what means anything, joined likewise.
-    pub system: String,
+    pub system: Arc<str>,
 }
 
 /// A column of a catalog.

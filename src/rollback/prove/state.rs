@@ -27,7 +27,7 @@ pub(super) struct State {
 /// What a migration leaves behind, to be compared with what it leaves when it runs again: every row of every system
 /// catalog speaks of more than a dump would.
 pub(super) struct Outcome {
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     net: Net,
     rows: Fingerprints,
 }
@@ -36,7 +36,10 @@ impl State {
     /// Notes in the proof how the state after the rollback differs from this one, which was before.
     pub(super) fn compare(&self, back: &State, proof: &mut RollbackProof) {
         let schema = compare_dumps(&self.dump, &back.dump);
-        let mut catalog = compare_catalogs(&self.catalog, &back.catalog);
+        let mut catalog = match Arc::ptr_eq(&self.catalog, &back.catalog) {
+            true => Differences::default(),
+            false => compare_catalogs(&self.catalog, &back.catalog),
+        };
         proof.unmodelled_catalog = net::join(&net::compare(&self.net, &back.net), &mut catalog, &schema);
         proof.schema = Some(schema);
         proof.catalog = Some(catalog);
@@ -63,7 +66,7 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
     pub(super) async fn state(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
         let (dump, read) = tokio::join!(self.copy.dump(), self.read(tables, Depth::Values));
         let (catalog, net, rows) = read?;
-        Ok(State { dump: dump?, catalog: Arc::new(catalog), net, rows })
+        Ok(State { dump: dump?, catalog, net, rows })
     }
 
     /// Reads it while nothing was done to the copy: others like it may have answered already.
@@ -122,10 +125,17 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
         &mut self,
         tables: Option<&BTreeSet<String>>,
         depth: Depth,
-    ) -> Result<(Catalog, Net, Fingerprints), ServerError> {
+    ) -> Result<(Arc<Catalog>, Net, Fingerprints), ServerError> {
         let (catalog, net) = self.catalogs(&Kept::nothing()).await?;
+        let catalog = self.share(catalog);
         let rows = fingerprints(&mut self.superuser, &catalog, tables, depth).await?;
         Ok((catalog, net, rows))
+    }
+
+    /// The one that somebody has already, where it is the same: they are as large as the schema.
+    fn share(&self, catalog: Catalog) -> Arc<Catalog> {
+        let known = [self.copy.untouched_catalog(), self.copy.migrated_catalog()];
+        known.into_iter().flatten().find(|known| **known == catalog).unwrap_or_else(|| Arc::new(catalog))
     }
 
     /// Ends its sessions.

@@ -15,6 +15,7 @@ use crate::snapshot::net::{CatalogRows, FIELD, FIRST_NORMAL_OID, NULL, Net, NetC
 use masks::Form;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Weak};
 
 /// What `pg_get_catalog_foreign_keys` says on the first version that has it: catalog, columns, catalog, whether the last
 /// column is an array.
@@ -59,7 +60,12 @@ pub async fn read(session: &mut Session) -> Result<Net, ServerError> {
 pub struct Reader {
     session: Session,
     first: Option<First>,
+    /// Rows it has read that somebody still has, by catalog.
+    read: BTreeMap<String, Vec<Weak<str>>>,
 }
+
+/// The server's own rows, by catalog, as they are kept.
+type Texts = BTreeMap<String, String>;
 
 /// What the first reading found.
 #[derive(Debug)]
@@ -67,7 +73,7 @@ struct First {
     /// The catalogs without rows.
     empty: Net,
     /// The server's own rows, by catalog.
-    system: BTreeMap<String, String>,
+    system: BTreeMap<String, Arc<str>>,
     /// No transaction below this one, as `xmin` has them, was still to write anything.
     transaction: String,
 }
@@ -75,7 +81,7 @@ struct First {
 impl Reader {
     /// The session is a superuser's.
     pub fn new(session: Session) -> Self {
-        Self { session, first: None }
+        Self { session, first: None, read: BTreeMap::new() }
     }
 
     /// The same as [`read`]. `kept` while nothing was done to the copy: another one may have shown the server's own rows.
@@ -85,7 +91,21 @@ impl Reader {
     pub async fn read(&mut self, kept: &Kept) -> Result<Net, ServerError> {
         begin(&mut self.session).await?;
         let read = self.again_or_first(kept).await;
-        end(&mut self.session, read).await
+        let mut net = end(&mut self.session, read).await?;
+        self.share(&mut net);
+        Ok(net)
+    }
+
+    /// Most catalogs are the same at all moments, and their rows are most of what a proof remembers.
+    fn share(&mut self, net: &mut Net) {
+        for (catalog, found) in &mut net.catalogs {
+            let read = self.read.entry(catalog.clone()).or_default();
+            read.retain(|known| known.strong_count() > 0);
+            match read.iter().filter_map(Weak::upgrade).find(|known| *known == found.rows) {
+                Some(known) => found.rows = known,
+                None => read.push(Arc::downgrade(&found.rows)),
+            }
+        }
     }
 
     async fn again_or_first(&mut self, kept: &Kept) -> Result<Net, ServerError> {
@@ -106,8 +126,12 @@ impl Reader {
                 // Rows the copy's own preparations wrote are young too: then all are hashed again.
                 if let Some(transaction) = kept.first_transaction() {
                     let asked = question.insert(format!("the server's own rows: {query}"));
-                    let system = kept.get(asked).and_then(|text| serde_json::from_str(&text).ok());
-                    let first = |system| First { empty: empty.clone(), system, transaction: transaction.to_owned() };
+                    let system = kept.get(asked).and_then(|text| serde_json::from_str::<Texts>(&text).ok());
+                    let first = |system: Texts| First {
+                        empty: empty.clone(),
+                        system: system.into_iter().map(|(catalog, rows)| (catalog, rows.into())).collect(),
+                        transaction: transaction.to_owned(),
+                    };
                     if let Some(known) = system.map(first)
                         && let Some(net) = again(session, &known).await?
                     {
@@ -120,11 +144,14 @@ impl Reader {
         };
         let transaction = session.query(NEXT_TRANSACTION).await?.scalar().unwrap_or_default().to_owned();
         let net = rows(session, empty.clone(), "EXECUTE net (NULL)").await?;
-        let system: BTreeMap<String, String> =
-            net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), rows.system.clone())).collect();
-        if let (Some(question), Ok(text)) = (question, serde_json::to_string(&system)) {
-            kept.keep(&question, &text);
+        if let Some(question) = question {
+            let texts: BTreeMap<&String, &str> =
+                net.catalogs.iter().map(|(catalog, rows)| (catalog, &*rows.system)).collect();
+            if let Ok(text) = serde_json::to_string(&texts) {
+                kept.keep(&question, &text);
+            }
         }
+        let system = net.catalogs.iter().map(|(catalog, rows)| (catalog.clone(), Arc::clone(&rows.system))).collect();
         self.first = Some(First { empty, system, transaction });
         Ok(net)
     }
@@ -141,7 +168,7 @@ async fn again(session: &mut Session, first: &First) -> Result<Option<Net>, Serv
     let mut net = rows(session, first.empty.clone(), &query).await?;
     for (catalog, rows) in &mut net.catalogs {
         let counted = std::mem::replace(&mut rows.system, first.system.get(catalog).cloned().unwrap_or_default());
-        if !counted.is_empty() && counted != format!("{}{FIELD}0", rows.system_lines().count()) {
+        if !counted.is_empty() && *counted != *format!("{}{FIELD}0", rows.system_lines().count()) {
             return Ok(None);
         }
     }
@@ -210,7 +237,7 @@ async fn rows(session: &mut Session, mut net: Net, query: &str) -> Result<Net, S
     each(rows, |row| {
         let catalog = row.text();
         if let Some(found) = net.catalogs.get_mut(&catalog) {
-            (found.rows, found.system) = (row.text(), row.text());
+            (found.rows, found.system) = (row.text().into(), row.text().into());
         }
         Ok(())
     })?;
