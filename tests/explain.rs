@@ -379,6 +379,17 @@ async fn planned_together_each_query_fails_or_works_by_itself() {
     assert_clean(session).await;
 }
 
+/// Captures them together; each ends as it does by itself.
+async fn told_as_alone(session: &mut Session, queries: &[HotQuery], options: &CaptureOptions<'_>) -> Vec<PlanCapture> {
+    let together = capture(session, queries, options).await;
+    let mut alone = Vec::new();
+    for query in queries {
+        alone.extend(capture_query(session, query, options).await);
+    }
+    assert_eq!(told(&together), told(&alone));
+    together
+}
+
 #[tokio::test]
 async fn more_queries_than_a_string_holds_are_each_told_for_itself() {
     let mut place = Place::new("many").await;
@@ -395,12 +406,7 @@ async fn more_queries_than_a_string_holds_are_each_told_for_itself() {
         })
         .collect();
     for options in [CaptureOptions::default(), CaptureOptions { run_reads: false, ..CaptureOptions::default() }] {
-        let together = capture(session, &queries, &options).await;
-        let mut alone = Vec::new();
-        for query in &queries {
-            alone.extend(capture_query(session, query, &options).await);
-        }
-        assert_eq!(told(&together), told(&alone));
+        let together = told_as_alone(session, &queries, &options).await;
         let failed = together.iter().filter(|capture| matches!(capture.captured, Captured::Failed { .. })).count();
         assert_eq!(failed, if options.run_reads { 6 } else { 3 });
         assert_clean(session).await;
@@ -417,12 +423,7 @@ async fn where_backslashes_escape_no_query_runs_into_the_next() {
     let closes = query("SELECT $1::int + 1 -- */", &[("one", &["7"]), ("two", &["8"])]);
     let queries = [HotQuery { name: "opens".to_owned(), ..opens }, HotQuery { name: "closes".to_owned(), ..closes }];
     for options in [CaptureOptions::default(), CaptureOptions { run_reads: false, ..CaptureOptions::default() }] {
-        let together = capture(session, &queries, &options).await;
-        let mut alone = Vec::new();
-        for query in &queries {
-            alone.extend(capture_query(session, query, &options).await);
-        }
-        assert_eq!(told(&together), told(&alone));
+        let together = told_as_alone(session, &queries, &options).await;
         let planned: Vec<bool> = together.iter().map(|capture| capture.captured.plan().is_some()).collect();
         assert_eq!(planned, [false, false, true, true, true], "{together:?}");
     }

@@ -31,7 +31,9 @@ pub(super) async fn plan_together<'a>(
         let whole: Vec<_> = whole.map(|(said, (keys, _))| (said, keys)).collect();
         let planned = whole.len();
         waiting.drain(..planned);
-        reading.read(|| whole.into_iter().flat_map(|(said, keys)| planned_only(keys, said)).collect());
+        if planned > 0 {
+            reading.read(|| whole.into_iter().flat_map(|(said, keys)| planned_only(keys, said)).collect());
+        }
         // By itself, so that each of its plans fails or works by itself.
         if (planned < all || all == 0)
             && let Some(query) = waiting.pop_front()
