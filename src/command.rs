@@ -18,6 +18,7 @@ use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 /// Exit codes, as the contract has them.
 pub mod exit {
@@ -97,6 +98,12 @@ impl Stop {
         // A closed stderr leaves the exit code to tell it.
         let _ = writeln!(anstream::stderr(), "error: {}", self.error);
     }
+}
+
+/// One thread, which waits for servers itself: what takes a processor's time is given to others where it arises.
+fn runtime() -> Result<Runtime, Stop> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))
 }
 
 /// Parses the command line and does what it says.

@@ -48,10 +48,7 @@ pub(super) fn check(args: &CheckArgs, demo: bool) -> Result<u8, Stop> {
         )));
     }
     let progress = Progress::new(args.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let runtime = super::runtime()?;
     let mut signals = runtime.block_on(async { Signals::listen() }).map_err(Stop::environment)?;
     let databases = jobs.len();
     let several = databases > 1;

@@ -52,10 +52,7 @@ fn create(args: &CopyCreateArgs) -> Result<u8, Stop> {
     )?;
     let source = named_source(&settings, "")?;
     let progress = Progress::new(args.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let runtime = super::runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Stop::environment)?;
         let activity = Activity::default();

@@ -10,7 +10,6 @@ use crate::engine::postgres::fetch::pins;
 use crate::engine::postgres::launch::confine;
 use crate::report::human;
 use crate::report::visible::visible;
-use anyhow::anyhow;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -197,10 +196,7 @@ impl Page {
 
 /// What servers of this build are held to on this machine: tried, not guessed.
 fn held_to(server: &Binaries) -> Result<String, Stop> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let runtime = super::runtime()?;
     let ability = runtime.block_on(confine::ability(&server.postgres()));
     Ok(ability
         .missing()

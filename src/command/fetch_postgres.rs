@@ -8,7 +8,6 @@ use crate::engine::postgres::binaries::BinaryRequest;
 use crate::engine::postgres::fetch::{FetchError, fetch};
 use crate::progress::{Activity, Progress};
 use crate::rehearsal::budget;
-use anyhow::anyhow;
 use std::time::Instant;
 
 /// Brings it, prints the folder of its programs.
@@ -19,10 +18,7 @@ pub(super) fn fetch_postgres(args: &FetchArgs) -> Result<u8, Stop> {
     let mut request = BinaryRequest::from_environment(None, None, Some(state.root().to_path_buf()));
     request.environment = None;
     let progress = Progress::new(args.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let runtime = super::runtime()?;
     let fetched = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Stop::environment)?;
         let started = Instant::now();

@@ -49,10 +49,7 @@ fn registered(settings: &Settings) -> Result<Loaded, Stop> {
 
 /// Runs `work` to its end, or until a signal: dropped, it removes what it made.
 fn run(work: impl Future<Output = Result<u8, Stop>>) -> Result<u8, Stop> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::environment(anyhow!("cannot start the runtime: {error}")))?;
+    let runtime = super::runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Stop::environment)?;
         tokio::select! {

@@ -1,4 +1,5 @@
-//! Many plans at the price of few round trips: all queries share a transaction, and each query is one string.
+//! Many plans at the price of few round trips: all queries share a transaction, and several stand in one
+//! string.
 //!
 //! Planning is repeated after every statement of a migration, and there the round trips are what it costs.
 
