@@ -100,7 +100,7 @@ fn a_base_nobody_waits_for_any_more_is_gone_once_its_files_have_stopped_coming()
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let folder = runtime.block_on(async {
         place.cluster().await;
-        let slot = place.state.base("key", Path::is_dir).await.expect("a slot");
+        let slot = place.state.base("key", |folder: &Path| folder.is_dir().then_some(())).await.expect("a slot");
         let BaseSlot::Missing(partial) = slot else { panic!("nobody made it") };
         let folder = partial.path().to_owned();
         let data_dir = folder.join("data");

@@ -93,6 +93,9 @@ pub struct BaseRecord {
     pub created_roles: Vec<String>,
     /// The server the source was dumped from, as the dump says it.
     pub source_version: Option<String>,
+    /// Bytes of the files a copy needs; not in bases of before.
+    #[serde(default)]
+    pub copied_bytes: Option<u64>,
     /// The first transaction of every copy, as `xmin` has it; not in bases of before.
     #[serde(default)]
     pub first_transaction: Option<String>,
@@ -117,6 +120,7 @@ impl BaseRecord {
             bytes: outcome.bytes,
             created_roles: outcome.created_roles,
             source_version,
+            copied_bytes: None,
             first_transaction,
             settings: Vec::new(),
             source: None,
@@ -179,9 +183,8 @@ impl Base {
         let (binaries, origin) = (server_for(facts, request, source)?, read.origin.clone());
         let content = read.content(state).await?;
         let key = key(&content, &binaries, database);
-        let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
-            BaseSlot::Ready(ready) => {
-                let record = read_record(ready.folder()).ok_or_else(|| BaseError::damaged(ready.folder()))?;
+        let partial = match state.base(&key, read_record).await? {
+            BaseSlot::Ready(ready, record) => {
                 let (place, activity) = (BasePlace::Cache(Arc::new(ready)), activity.clone());
                 return Ok(Self { place, binaries, record, reused: true, taken_at, origin, activity });
             }
@@ -228,10 +231,7 @@ impl Base {
             path: state.bases().join(key),
             error: std::io::Error::other("the base is not there any more: run again"),
         };
-        let BaseSlot::Ready(ready) = state.base(key, |folder| read_record(folder).is_some()).await? else {
-            return Err(gone());
-        };
-        let record = read_record(ready.folder()).ok_or_else(gone)?;
+        let BaseSlot::Ready(ready, record) = state.base(key, read_record).await? else { return Err(gone()) };
         let (place, activity) = (BasePlace::Cache(Arc::new(ready)), activity.clone());
         Ok(Self { place, binaries, record, reused: true, taken_at: None, origin: OriginSettings::default(), activity })
     }
@@ -263,7 +263,11 @@ impl Base {
     /// # Errors
     /// The base cannot be read.
     pub fn copied_bytes(&self) -> Result<u64, ClusterError> {
-        self.data_dir().map_or(Ok(0), |data_dir| Ok(copied_bytes(&data_dir)?))
+        let Some(data_dir) = self.data_dir() else { return Ok(0) };
+        match self.record.copied_bytes {
+            Some(known) => Ok(known),
+            None => Ok(copied_bytes(&data_dir)?),
+        }
     }
 
     /// Size of the database, where its copies are made on a server of others.
@@ -339,9 +343,7 @@ impl Making<'_> {
         let first_transaction = drop_other_databases(&server, &outcome.database).await?;
         server.stop().await?;
         let record = BaseRecord::of(outcome, self.facts.server_version.clone(), first_transaction);
-        let record = BaseRecord { source: Some(self.source.name()), ..record };
-        write_record(partial.path(), &record)?;
-        Ok(record)
+        write_record(partial.path(), BaseRecord { source: Some(self.source.name()), ..record })
     }
 
     async fn restore(&self, server: &Server, database: Option<&str>) -> Result<RestoreOutcome, BaseError> {
@@ -397,15 +399,17 @@ pub(super) fn read_record(folder: &Path) -> Option<BaseRecord> {
 }
 
 /// Writes down, last of all, which files there are and what is known of them: without both, it is no base.
-fn write_record(folder: &Path, record: &BaseRecord) -> Result<(), BaseError> {
-    let record = serde_json::to_vec_pretty(record).map_err(std::io::Error::other);
+fn write_record(folder: &Path, record: BaseRecord) -> Result<BaseRecord, BaseError> {
+    let copied_bytes = copied_bytes(&folder.join(DATA)).map_err(ClusterError::from)?;
+    let record = BaseRecord { copied_bytes: Some(copied_bytes), ..record };
+    let text = serde_json::to_vec_pretty(&record).map_err(std::io::Error::other);
     let files = manifest::of(&folder.join(DATA)).map(String::into_bytes);
-    for (name, text) in [(MANIFEST, files), (RECORD, record)] {
+    for (name, text) in [(MANIFEST, files), (RECORD, text)] {
         let path = folder.join(name);
         let written = text.and_then(|text| write_private(&path, &text));
         written.map_err(|error| BaseError::Record { path, error })?;
     }
-    Ok(())
+    Ok(record)
 }
 
 fn blame_the_disk(error: BaseError, path: &Path, source: &Source, dump: &Source) -> BaseError {

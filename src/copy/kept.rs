@@ -152,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("its owner may");
         let state = StateDir::open(Some(&folder.path().join("cache"))).expect("a state folder");
-        let slot = state.base("shop", |_| true).await.expect("a place");
+        let slot = state.base("shop", |_| Some(())).await.expect("a place");
         let BaseSlot::Missing(partial) = slot else { panic!("nobody made it") };
         (folder, Arc::new(partial.publish().expect("published")))
     }

@@ -1,6 +1,5 @@
 //! Why there is no base.
 
-use super::RECORD;
 use crate::copy::facts::InspectError;
 use crate::copy::live::LiveError;
 use crate::copy::physical::PhysicalError;
@@ -12,7 +11,7 @@ use crate::copy::stdin::StdinError;
 use crate::engine::ServerError;
 use crate::engine::postgres::binaries::BinariesError;
 use crate::engine::postgres::server::ClusterError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why there is no base.
@@ -108,10 +107,4 @@ pub enum BaseError {
         /// The operating system's answer.
         error: std::io::Error,
     },
-}
-
-impl BaseError {
-    pub(super) fn damaged(folder: &Path) -> Self {
-        Self::Record { path: folder.join(RECORD), error: std::io::Error::other("it is damaged") }
-    }
 }

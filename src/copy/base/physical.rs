@@ -37,11 +37,8 @@ impl Asked<'_> {
         let content = fingerprint(self.state, self.source).await?;
         let database = self.options.database.as_deref();
         let key = key(&content, &binaries, database);
-        let (place, record, reused) = match self.state.base(&key, |folder| read_record(folder).is_some()).await? {
-            BaseSlot::Ready(ready) => {
-                let record = read_record(ready.folder()).ok_or_else(|| BaseError::damaged(ready.folder()))?;
-                (ready, record, true)
-            }
+        let (place, record, reused) = match self.state.base(&key, read_record).await? {
+            BaseSlot::Ready(ready, record) => (ready, record, true),
             BaseSlot::Missing(partial) => {
                 if partial.replaces_a_damaged_one {
                     progress("the cached copy of the source is damaged: making it anew");
@@ -99,12 +96,12 @@ impl Asked<'_> {
             bytes: outcome.bytes,
             created_roles: outcome.created_roles,
             source_version: Some(directory.major.to_string()),
+            copied_bytes: None,
             first_transaction,
             settings: planner.settings,
             source: Some(self.source.name()),
         };
-        write_record(partial.path(), &record)?;
-        Ok(record)
+        write_record(partial.path(), record)
     }
 
     /// Copies the files, beside everything else.

@@ -131,13 +131,8 @@ impl Base {
             worker::run(move |_| take(&source, &path, &activity)).await?
         };
         let key = format!("sqlite-{FORMAT}-{digest}");
-        let partial = match state.base(&key, |folder| read_record(folder).is_some()).await? {
-            BaseSlot::Ready(ready) => {
-                let record = read_record(ready.folder()).ok_or_else(|| SqliteBaseError::Io {
-                    action: "read",
-                    path: ready.folder().join(RECORD),
-                    error: io::Error::from(io::ErrorKind::InvalidData),
-                })?;
+        let partial = match state.base(&key, read_record).await? {
+            BaseSlot::Ready(ready, record) => {
                 let _ = std::fs::remove_dir_all(&folder);
                 return Ok(Self { ready: Arc::new(ready), record, reused: true, taken_at });
             }

@@ -13,9 +13,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A place in the base cache.
 #[derive(Debug)]
-pub enum BaseSlot {
-    /// The base is there.
-    Ready(ReadyBase),
+pub enum BaseSlot<R> {
+    /// The base is there, and what is known of it.
+    Ready(ReadyBase, R),
     /// It is this process's to make; others who want it wait.
     Missing(PartialBase),
 }
@@ -51,12 +51,12 @@ struct Inner {
 }
 
 impl StateDir {
-    /// The base of this key, or the duty to make it: also where it is there and not `whole`. Waits while another process
-    /// makes it.
+    /// The base of this key, or the duty to make it: also where it is there and `read` finds it damaged, so that nothing is
+    /// known of it. Waits while another process makes it.
     ///
     /// # Errors
     /// The folder cannot be locked or made, or a damaged one not removed.
-    pub async fn base(&self, key: &str, whole: impl Fn(&Path) -> bool) -> Result<BaseSlot, StateError> {
+    pub async fn base<R>(&self, key: &str, read: impl Fn(&Path) -> Option<R>) -> Result<BaseSlot<R>, StateError> {
         let lock_path = self.bases().join(format!("{key}.lock"));
         let lock = loop {
             let lock = open_lock(&lock_path)?;
@@ -69,8 +69,8 @@ impl StateDir {
         };
         let finished = self.bases().join(key);
         let there = finished.is_dir();
-        if there && whole(&finished) {
-            return use_base(finished).map(BaseSlot::Ready);
+        if there && let Some(known) = read(&finished) {
+            return Ok(BaseSlot::Ready(use_base(finished)?, known));
         }
         sign(&lock, &lock_path)?;
         let path = self.bases().join(format!("{key}.partial"));

@@ -97,23 +97,26 @@ fn a_sweep_never_removes_what_a_run_cannot_have_made() {
     assert!(precious.is_dir() && !dead.exists());
 }
 
+/// What is known of a base of these tests: that it is there.
+fn there(folder: &Path) -> Option<()> {
+    folder.is_dir().then_some(())
+}
+
 #[tokio::test]
 async fn a_base_is_made_once_and_a_half_made_one_vanishes() {
     let (_folder, state) = state();
-    let BaseSlot::Missing(partial) = state.base("key", Path::is_dir).await.expect("a slot") else {
-        panic!("nobody made it")
-    };
+    let BaseSlot::Missing(partial) = state.base("key", there).await.expect("a slot") else { panic!("nobody made it") };
     std::fs::write(partial.path().join("content"), "x").expect("written");
     assert_eq!(sweep(&state).expect("swept"), Vec::<String>::new(), "its maker lives");
 
-    let waiting = state.base("key", Path::is_dir);
+    let waiting = state.base("key", there);
     let publishing = async move { partial.publish() };
     let (slot, published) = tokio::join!(waiting, publishing);
-    let BaseSlot::Ready(ready) = slot.expect("a slot") else { panic!("it was made meanwhile") };
+    let BaseSlot::Ready(ready, ()) = slot.expect("a slot") else { panic!("it was made meanwhile") };
     assert_eq!(ready.folder(), published.expect("renamed").folder());
     assert!(ready.folder().join("content").is_file());
 
-    let BaseSlot::Missing(given_up) = state.base("other", Path::is_dir).await.expect("a slot") else {
+    let BaseSlot::Missing(given_up) = state.base("other", there).await.expect("a slot") else {
         panic!("nobody made it")
     };
     let path = given_up.path().to_owned();
@@ -129,14 +132,12 @@ async fn a_base_is_made_once_and_a_half_made_one_vanishes() {
 async fn clearing_leaves_a_base_somebody_uses_and_nobody_waits_for_its_user() {
     let (_folder, state) = state();
     let path = state.bases().join("key");
-    let BaseSlot::Missing(partial) = state.base("key", Path::is_dir).await.expect("a slot") else {
-        panic!("nobody made it")
-    };
+    let BaseSlot::Missing(partial) = state.base("key", there).await.expect("a slot") else { panic!("nobody made it") };
     let published = partial.publish().expect("renamed");
     assert_eq!(state.clear_caches().expect("cleared"), Vec::<String>::new());
     assert!(path.is_dir());
-    let slot = state.base("key", Path::is_dir).await.expect("a slot");
-    assert!(matches!(slot, BaseSlot::Ready(_)), "{slot:?}");
+    let slot = state.base("key", there).await.expect("a slot");
+    assert!(matches!(slot, BaseSlot::Ready(..)), "{slot:?}");
     drop(published);
     assert_eq!(state.clear_caches().expect("cleared"), Vec::<String>::new(), "the second one uses it still");
     drop(slot);
@@ -220,7 +221,7 @@ fn the_cache_keeps_what_was_used_last_and_what_is_in_use() {
 async fn a_base_that_is_used_is_not_the_oldest_any_more() {
     let (_folder, state) = state();
     let (one, two) = (base_of(&state, "one", 1 << 20, 10), base_of(&state, "two", 1 << 20, 20));
-    let BaseSlot::Ready(used) = state.base("one", |_| true).await.expect("there") else { panic!("whole") };
+    let BaseSlot::Ready(used, ()) = state.base("one", there).await.expect("there") else { panic!("whole") };
     drop(used);
     state.trim_caches(1 << 20).expect("trimmed");
     assert!(one.is_dir() && !two.exists());
@@ -237,9 +238,9 @@ fn in_bases(state: &StateDir) -> Vec<String> {
 #[tokio::test]
 async fn locks_of_bases_go_with_them_and_those_of_others_stay() {
     let (_folder, state) = state();
-    let make = async |key: &str| match state.base(key, Path::is_dir).await.expect("a slot") {
+    let make = async |key: &str| match state.base(key, there).await.expect("a slot") {
         BaseSlot::Missing(partial) => partial,
-        ready @ BaseSlot::Ready(_) => panic!("nobody made it: {ready:?}"),
+        ready @ BaseSlot::Ready(..) => panic!("nobody made it: {ready:?}"),
     };
     let old = make("old").await;
     std::fs::write(old.path().join("data"), [b'x'; 1 << 13]).expect("written");
@@ -260,7 +261,7 @@ async fn who_waited_for_a_lock_that_was_removed_takes_the_one_that_others_find()
     let path = state.bases().join("key.lock");
     let removed = open_lock(&path).expect("a lock");
     removed.lock().expect("taken");
-    let mut waiting = std::pin::pin!(state.base("key", Path::is_dir));
+    let mut waiting = std::pin::pin!(state.base("key", there));
     // It has opened the lock, and waits for it.
     assert!(futures_util::FutureExt::now_or_never(waiting.as_mut()).is_none());
     std::fs::remove_file(&path).expect("removed");
