@@ -310,7 +310,7 @@ impl Server {
         let ended = self.process.status();
         self.process.end(Signal::SIGQUIT, QUIT_LIMIT).await;
         let (data_dir, log) = (self.data_dir.clone(), self.log.clone());
-        let work = move || (mishap_in(&log), std::fs::remove_dir_all(data_dir));
+        let work = move || (mishap_in(&log), cluster::remove_data_dir(&data_dir));
         let (mishap, removed) =
             tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| (Ok(None), Err(io::Error::other(error))));
         removed.map_err(|error| ClusterError::file("remove", &self.data_dir, error))?;

@@ -3,10 +3,12 @@
 mod control;
 mod copy;
 mod import;
+mod remove;
 
 pub use control::ControlFile;
 pub use copy::{CopyError, copied_bytes, copy_data_dir, copy_data_dir_unless};
 pub use import::{import_data_dir, imported_bytes, state_of};
+pub use remove::remove_data_dir;
 
 use super::{ClusterError, SUPERUSER};
 use crate::copy::state::{RunDir, StateDir};
