@@ -5,7 +5,7 @@ use crate::snapshot::Oid;
 use crate::snapshot::by_table::ByTable;
 use crate::snapshot::catalog::{Catalog, Relation, RelationKind, qualify_column};
 use crate::snapshot::object::TypeKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One change to something that was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,26 +172,33 @@ pub fn compare(before: &Catalog, after: &Catalog) -> Vec<CatalogChange> {
     functions(before, after, &mut changes);
     labels(before, after, &mut changes);
     privileges(before, after, &mut changes);
-    let told: Vec<bool> = changes.iter().map(|change| repeats(before, change, &changes)).collect();
+    let all: BTreeSet<_> = changes.iter().filter_map(what).collect();
+    let told: Vec<bool> = changes.iter().map(|change| repeats(before, change, &all)).collect();
     let mut told = told.into_iter();
     changes.retain(|_| !told.next().unwrap_or_default());
     changes
 }
 
-/// Whether a change of a partition is what its table went through.
-fn repeats(before: &Catalog, change: &CatalogChange, changes: &[CatalogChange]) -> bool {
-    let what = |change: &CatalogChange| match change {
-        CatalogChange::RelationDropped { relation, .. } => Some((*relation, "relation", String::new())),
-        CatalogChange::ColumnDropped { relation, column, .. } => Some((*relation, "column", column.clone())),
-        CatalogChange::ColumnTypeChanged { relation, column, .. } => Some((*relation, "type", column.clone())),
-        CatalogChange::ColumnRenamed { relation, from, .. } => Some((*relation, "name", from.clone())),
-        CatalogChange::TriggerOff { relation, trigger, .. } => Some((*relation, "trigger", trigger.clone())),
+/// A relation, and what happened to what of it.
+type What<'a> = (Oid, &'static str, &'a str);
+
+/// What partitions go through with their table.
+fn what(change: &CatalogChange) -> Option<What<'_>> {
+    match change {
+        CatalogChange::RelationDropped { relation, .. } => Some((*relation, "relation", "")),
+        CatalogChange::ColumnDropped { relation, column, .. } => Some((*relation, "column", column)),
+        CatalogChange::ColumnTypeChanged { relation, column, .. } => Some((*relation, "type", column)),
+        CatalogChange::ColumnRenamed { relation, from, .. } => Some((*relation, "name", from)),
+        CatalogChange::TriggerOff { relation, trigger, .. } => Some((*relation, "trigger", trigger)),
         _ => None,
-    };
+    }
+}
+
+/// Whether a change of a partition is what its table went through.
+fn repeats(before: &Catalog, change: &CatalogChange, changes: &BTreeSet<What<'_>>) -> bool {
     let Some((relation, kind, name)) = what(change) else { return false };
     let found = before.relations.get(&relation).filter(|relation| relation.is_partition);
-    let Some(parent) = found.and_then(|relation| relation.parent) else { return false };
-    changes.iter().any(|other| what(other).is_some_and(|other| other == (parent, kind, name.clone())))
+    found.and_then(|relation| relation.parent).is_some_and(|parent| changes.contains(&(parent, kind, name)))
 }
 
 /// What clients of a relation miss in the one that bears its name now, if anything.
@@ -235,7 +242,7 @@ fn columns(before: &Catalog, after: &Catalog, changes: &mut Vec<CatalogChange>) 
                 to: new.name.clone(),
             });
         }
-        if client_type(&new.type_name) != client_type(&old.type_name) {
+        if new.type_name != old.type_name && client_type(&new.type_name) != client_type(&old.type_name) {
             changes.push(CatalogChange::ColumnTypeChanged {
                 relation: *oid,
                 table: table.qualified.clone(),

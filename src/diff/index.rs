@@ -1,5 +1,6 @@
 //! Every index that came, went or changed, who used it, and indexes that are one too many or one too few.
 
+use crate::snapshot::by_table::ByTable;
 use crate::snapshot::catalog::{Catalog, Constraint, Index, Relation};
 use crate::snapshot::plan::{RelationName, quote_identifier_if_needed};
 use crate::snapshot::{Oid, Snapshot};
@@ -145,32 +146,47 @@ pub fn compare_indexes(before: &Snapshot, after: &Snapshot) -> Vec<IndexChange> 
 
 /// Duplicates one of which the run created.
 pub fn duplicate_indexes(before: &Snapshot, after: &Snapshot) -> Vec<DuplicateIndex> {
+    let new = new_indexes(&before.catalog, &after.catalog);
+    let tables: BTreeSet<Oid> = new.iter().filter_map(|oid| Some(after.catalog.indexes.get(oid)?.table)).collect();
+    let by_table = ByTable::of(&after.catalog);
     let mut found = Vec::new();
-    let mut by_table: BTreeMap<Oid, Vec<(Oid, &Index)>> = BTreeMap::new();
-    for (oid, index) in after.catalog.indexes.iter().filter(|(_, index)| index.valid) {
-        by_table.entry(index.table).or_default().push((*oid, index));
-    }
-    for (table, indexes) in &by_table {
+    for table in tables {
+        let indexes: Vec<_> = by_table.indexes(table).filter(|(_, index)| index.valid).collect();
         for (position, one) in indexes.iter().enumerate() {
             for other in &indexes[position + 1..] {
-                found.extend(duplicate(before, after, *table, *one, *other));
+                found.extend(duplicate((before, after), &new, table, *one, *other));
             }
         }
     }
     found
 }
 
+/// Indexes that the run created; one built anew under its old name is not a new one.
+fn new_indexes(before: &Catalog, after: &Catalog) -> BTreeSet<Oid> {
+    let came = || after.indexes.iter().filter(|(oid, _)| !before.indexes.contains_key(oid));
+    if came().next().is_none() {
+        return BTreeSet::new();
+    }
+    let called = |catalog: &Catalog, oid: &Oid, index: &Index| {
+        catalog.relations.get(oid).map(|relation| (name(relation), index.shape.clone()))
+    };
+    let known: BTreeSet<_> = before.indexes.iter().filter_map(|(oid, index)| called(before, oid, index)).collect();
+    let anew = |oid: &Oid, index: &Index| called(after, oid, index).is_some_and(|called| known.contains(&called));
+    came().filter(|(oid, index)| !anew(oid, index)).map(|(oid, _)| *oid).collect()
+}
+
 /// Foreign keys that the run created without a supporting index, or whose index it took away.
 pub fn unindexed_foreign_keys(before: &Snapshot, after: &Snapshot) -> Vec<UnindexedForeignKey> {
     let mut found = Vec::new();
+    let (then, now) = (ByTable::of(&before.catalog), ByTable::of(&after.catalog));
     for (oid, key) in &after.catalog.constraints {
         let Some(table) = key.table.filter(|_| key.kind == 'f' && !key.inherited) else { continue };
-        if supported(&after.catalog, table, &key.columns) {
+        if supported(&now, table, &key.columns) {
             continue;
         }
         let known = before.catalog.constraints.get(oid).or_else(|| namesake_constraint(&before.catalog, key));
         if let Some(known) = known
-            && !known.table.is_some_and(|table| supported(&before.catalog, table, &known.columns))
+            && !known.table.is_some_and(|table| supported(&then, table, &known.columns))
         {
             continue;
         }
@@ -387,22 +403,13 @@ fn fold_partitions(changes: Vec<IndexChange>, before: &Snapshot, after: &Snapsho
 }
 
 fn duplicate(
-    before: &Snapshot,
-    after: &Snapshot,
+    (before, after): (&Snapshot, &Snapshot),
+    new: &BTreeSet<Oid>,
     table: Oid,
     one: (Oid, &Index),
     other: (Oid, &Index),
 ) -> Option<DuplicateIndex> {
-    let is_new = |(oid, index): (Oid, &Index)| {
-        // An index built anew under its old name is not a new one.
-        let relation = after.catalog.relations.get(&oid);
-        let by_name = relation.is_some_and(|relation| {
-            before.catalog.indexes.iter().any(|(known, was)| {
-                was.shape == index.shape && before.catalog.relations.get(known).map(name) == Some(name(relation))
-            })
-        });
-        !before.catalog.indexes.contains_key(&oid) && !by_name
-    };
+    let is_new = |(oid, _): (Oid, &Index)| new.contains(&oid);
     // Children of partitioned indexes say nothing their parents do not say.
     let is_partition = |oid: Oid| {
         let parent = after.catalog.relations.get(&oid).and_then(|relation| relation.parent);
@@ -436,8 +443,8 @@ fn duplicate(
 }
 
 /// Whether a valid index of all its rows begins with the columns, in any order.
-fn supported(catalog: &Catalog, table: Oid, columns: &[String]) -> bool {
-    let mut own = catalog.indexes.values().filter(|index| index.table == table && index.valid).peekable();
+fn supported(by_table: &ByTable<'_>, table: Oid, columns: &[String]) -> bool {
+    let mut own = by_table.indexes(table).map(|(_, index)| index).filter(|index| index.valid).peekable();
     if own.peek().is_none() {
         return false;
     }

@@ -2,11 +2,12 @@
 
 use crate::report::human::count;
 use crate::snapshot::Snapshot;
-use crate::snapshot::catalog::{Catalog, Relation};
+use crate::snapshot::catalog::Relation;
 use crate::snapshot::plan::{
     Captured, IndexUse, QueryPlan, RelationName, Unit, Work, quote_identifier_if_needed, sqlite,
 };
 use crate::workload::Gates;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -84,23 +85,29 @@ impl fmt::Display for Missed {
 /// What the relations of one moment are, as far as gates ask.
 #[derive(Debug)]
 pub struct Ground<'a> {
-    catalog: &'a Catalog,
-    by_name: BTreeMap<RelationName, &'a Relation>,
-    rows: BTreeMap<RelationName, u64>,
+    snapshot: &'a Snapshot,
+    /// Made when somebody asks: few queries have a budget that names a relation, and there may be thousands of these.
+    by_name: OnceCell<BTreeMap<RelationName, &'a Relation>>,
 }
 
 impl<'a> Ground<'a> {
     /// Of a snapshot.
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        let mut ground = Self { catalog: &snapshot.catalog, by_name: BTreeMap::new(), rows: BTreeMap::new() };
-        for (oid, relation) in &snapshot.catalog.relations {
-            let name = RelationName::new(&relation.schema, &relation.name);
-            if let Some(rows) = snapshot.sizes.get(oid).and_then(|size| size.rows) {
-                ground.rows.insert(name.clone(), rows.max(0.0) as u64);
-            }
-            ground.by_name.insert(name, relation);
-        }
-        ground
+        Self { snapshot, by_name: OnceCell::new() }
+    }
+
+    fn relation(&self, name: &RelationName) -> Option<&'a Relation> {
+        let by_name = self.by_name.get_or_init(|| {
+            let named = |relation: &'a Relation| (RelationName::new(&relation.schema, &relation.name), relation);
+            self.snapshot.catalog.relations.values().map(named).collect()
+        });
+        by_name.get(name).copied()
+    }
+
+    /// Rows of a relation, as the statistics count them.
+    fn rows(&self, name: &RelationName) -> Option<u64> {
+        let size = self.snapshot.sizes.get(&self.relation(name)?.oid)?;
+        size.rows.map(|rows| rows.max(0.0) as u64)
     }
 
     /// Budgets that a capture of that moment misses. `work`: what one execution did, where that is known.
@@ -123,10 +130,11 @@ impl<'a> Ground<'a> {
     }
 
     fn exists(&self, meant: &str) -> bool {
-        self.catalog
+        let catalog = &self.snapshot.catalog;
+        catalog
             .indexes
             .keys()
-            .filter_map(|oid| self.catalog.relations.get(oid))
+            .filter_map(|oid| catalog.relations.get(oid))
             .any(|relation| is_called(&RelationName::new(&relation.schema, &relation.name), meant))
     }
 
@@ -136,12 +144,12 @@ impl<'a> Ground<'a> {
         if named(&used.index) {
             return true;
         }
-        let mut next = self.by_name.get(&used.index).copied();
+        let mut next = self.relation(&used.index);
         while let Some(relation) = next {
             if named(&RelationName::new(&relation.schema, &relation.name)) {
                 return true;
             }
-            next = relation.parent.and_then(|parent| self.catalog.relations.get(&parent));
+            next = relation.parent.and_then(|parent| self.snapshot.catalog.relations.get(&parent));
         }
         false
     }
@@ -153,7 +161,7 @@ impl<'a> Ground<'a> {
         // Partitions add up.
         let mut tables: BTreeMap<String, u64> = BTreeMap::new();
         for relation in &scanned {
-            *tables.entry(self.root(relation)).or_default() += self.rows.get(relation).copied().unwrap_or(0);
+            *tables.entry(self.root(relation)).or_default() += self.rows(relation).unwrap_or(0);
         }
         let largest = tables.into_iter().max_by_key(|(_, rows)| *rows).filter(|(_, rows)| *rows > limit);
         let scan = if plan.root.node_type == sqlite::ROOT { "SCAN" } else { "Seq Scan" };
@@ -162,9 +170,9 @@ impl<'a> Ground<'a> {
 
     /// The partitioned table a partition belongs to at the top, or the table itself.
     fn root(&self, name: &RelationName) -> String {
-        let mut top = self.by_name.get(name).copied();
+        let mut top = self.relation(name);
         while let Some(parent) = top.filter(|relation| relation.is_partition).and_then(|relation| relation.parent) {
-            match self.catalog.relations.get(&parent) {
+            match self.snapshot.catalog.relations.get(&parent) {
                 Some(parent) => top = Some(parent),
                 None => break,
             }
@@ -181,11 +189,13 @@ fn is_called(name: &RelationName, meant: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::catalog::RelationKind;
+    use crate::snapshot::RelationSize;
+    use crate::snapshot::catalog::{Catalog, RelationKind};
     use crate::snapshot::plan::Work;
+    use std::sync::Arc;
 
     /// `orders` with 5,000 rows and its partition's index `part_idx` below `orders_idx`.
-    fn catalog() -> Catalog {
+    fn snapshot() -> Snapshot {
         let relation = |oid: u32, name: &str, parent: Option<u32>| Relation {
             parent,
             is_partition: parent.is_some(),
@@ -197,13 +207,12 @@ mod tests {
         {
             catalog.relations.insert(relation.oid, relation);
         }
-        catalog
+        catalog.relations.insert(9, Relation::new(9, "public", "orders", RelationKind::Table));
+        Snapshot { catalog: Arc::new(catalog), sizes: [(9, rows(5_000.0))].into(), plans: Vec::new() }
     }
 
-    fn ground(catalog: &Catalog) -> Ground<'_> {
-        let by_name =
-            catalog.relations.values().map(|relation| (RelationName::new(&relation.schema, &relation.name), relation));
-        Ground { catalog, by_name: by_name.collect(), rows: [(RelationName::new("public", "orders"), 5_000)].into() }
+    fn rows(rows: f64) -> RelationSize {
+        RelationSize { bytes: 0, table_bytes: 0, blocks: 0, rows: Some(rows), all_visible: 0 }
     }
 
     fn plan(node: &str) -> Captured {
@@ -214,7 +223,7 @@ mod tests {
 
     fn keys(gates: Gates, captured: &Captured, buffers: Option<u64>) -> Vec<&'static str> {
         let work = buffers.map(|buffers| Work::blocks(buffers, 0));
-        ground(&catalog()).missed(&gates, captured, work).iter().map(Missed::key).collect()
+        Ground::of(&snapshot()).missed(&gates, captured, work).iter().map(Missed::key).collect()
     }
 
     #[test]
@@ -252,13 +261,11 @@ mod tests {
 
     #[test]
     fn partitions_add_up_and_an_index_that_is_not_there_is_told() {
-        let mut catalog = catalog();
-        let part = Relation { oid: 4, name: "other_part".to_owned(), ..catalog.relations[&2].clone() };
-        catalog.relations.insert(4, part);
-        let mut ground = ground(&catalog);
-        ground.rows = [("part_idx", 3_000), ("other_part", 2_000)]
-            .map(|(name, rows)| (RelationName::new("public", name), rows))
-            .into();
+        let mut snapshot = snapshot();
+        let part = Relation { oid: 4, name: "other_part".to_owned(), ..snapshot.catalog.relations[&2].clone() };
+        Arc::make_mut(&mut snapshot.catalog).relations.insert(4, part);
+        snapshot.sizes = [(2, rows(3_000.0)), (4, rows(2_000.0))].into();
+        let ground = Ground::of(&snapshot);
         let scan =
             |name: &str| format!(r#"{{"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "{name}"}}"#);
         let text = format!(
