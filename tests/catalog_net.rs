@@ -8,7 +8,9 @@ use seatrial::engine::postgres::catalog::{self, net};
 use seatrial::engine::postgres::server::SUPERUSER;
 use seatrial::engine::postgres::session::Session;
 use seatrial::migration::script::split;
-use seatrial::rollback::net::{NetDifferences, compare};
+use seatrial::rollback::net::{NetDifferences, compare, is_same};
+use seatrial::snapshot::catalog::Catalog;
+use std::sync::Arc;
 use support::place::{Place, ROLE};
 
 /// One of everything.
@@ -67,6 +69,7 @@ async fn every_single_change_is_seen_and_named() {
         run(&mut session, sql).await;
         let after = reader.read(&Kept::nothing()).await.expect("a net");
         assert_eq!(after, net::read(&mut session).await.expect("a net"), "read again or anew:{sql}");
+        assert!(!is_same(&before, &after), "{sql}");
         let found = texts(&compare(&before, &after));
         if !found.iter().any(|text| text.contains(expected)) {
             wrong.push(format!("{}\n  nothing says {expected:?}: {found:#?}", sql.trim()));
@@ -103,9 +106,21 @@ async fn what_comes_back_as_it_was_is_the_same() {
     let mut before = reader.read(&Kept::nothing()).await.expect("a net");
     let again = reader.read(&Kept::nothing()).await.expect("a net");
     assert_eq!(compare(&before, &again), NetDifferences::default(), "nothing was done");
+    assert!(is_same(&before, &again), "nothing was done");
+    let mut known = Arc::new(catalog::read(&mut session).await.expect("a catalog"));
+    let mut alike = 0;
     for (what, sql) in changes {
         run(&mut session, sql).await;
         let after = reader.read(&Kept::nothing()).await.expect("a net");
+        let read = Arc::new(catalog::read(&mut session).await.expect("a catalog"));
+        // Where no row differs, nothing differs that is read from rows.
+        if is_same(&before, &after) {
+            alike += 1;
+            let again = catalog::read_again(&mut session, &known).await.expect("a catalog");
+            let [again, now] = [&again, &read].map(|read| without_dependencies(read));
+            assert!(again == now, "{what}: {:#?}", catalog_differences(&again, &now));
+        }
+        known = read;
         let found = texts(&compare(&before, &after));
         if !found.is_empty() {
             wrong.push(format!("{what}: {found:#?}"));
@@ -114,5 +129,37 @@ async fn what_comes_back_as_it_was_is_the_same() {
     }
     session.close().await;
     reader.close().await;
+    assert!(alike >= 12, "{alike} without any row that differs");
     assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A catalog's dependencies are also those of temporary and TOAST tables, which are no part of it otherwise.
+fn without_dependencies(catalog: &Catalog) -> Catalog {
+    Catalog { dependencies: Vec::new(), ..catalog.clone() }
+}
+
+/// Lines of both that the other does not have.
+fn catalog_differences(one: &Catalog, other: &Catalog) -> Vec<String> {
+    let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
+    let missing = |here: &str, there: &str| -> Vec<String> {
+        let there: Vec<&str> = there.lines().collect();
+        here.lines().filter(|line| !there.contains(line)).map(str::to_owned).collect()
+    };
+    [missing(&one, &other), missing(&other, &one)].concat()
+}
+
+#[tokio::test]
+async fn two_sessions_read_what_one_reads_at_the_same_moment() {
+    let place = Place::new().await;
+    let (mut session, _) = shop(&place, "halves").await;
+    let mut beside = place.session("halves", SUPERUSER).await.expect("a session");
+    for change in ["", "CREATE TABLE more (id integer PRIMARY KEY, n integer UNIQUE)", "DROP INDEX orders_placed_idx"] {
+        run(&mut session, change).await;
+        let whole = catalog::read(&mut session).await.expect("a catalog");
+        let halves = catalog::read_in_two(&mut session, &mut beside).await.expect("a catalog");
+        assert!(!whole.indexes.is_empty() && !whole.dependencies.is_empty());
+        assert!(whole == halves, "{change}: {:#?}", catalog_differences(&whole, &halves));
+    }
+    session.close().await;
+    beside.close().await;
 }

@@ -37,6 +37,8 @@ struct Ground<'a> {
     schema: OnceCell<String>,
     /// The same as it is read, by which the ready copy's objects have their numbers.
     catalog: OnceCell<Arc<Catalog>>,
+    /// The schema the migration left where it was measured.
+    migrated: OnceCell<Arc<Catalog>>,
 }
 
 struct Copy<'a> {
@@ -187,6 +189,10 @@ impl ProofCopy for Copy<'_> {
         self.ground.catalog.get().filter(|_| self.alike).cloned()
     }
 
+    fn migrated_catalog(&self) -> Option<Arc<Catalog>> {
+        self.ground.migrated.get().cloned()
+    }
+
     async fn destroy(self) -> Result<(), RollbackError> {
         let sql = format!("DROP DATABASE \"{}\" WITH (FORCE)", self.database);
         Ok(self.ground.place.execute("postgres", SUPERUSER, &sql).await?)
@@ -236,6 +242,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
         ready: Cell::new(None),
         schema: OnceCell::new(),
         catalog: OnceCell::new(),
+        migrated: OnceCell::new(),
     };
     ground.make(&base).await?;
     ground.get_ready().await.map_err(|error| format!("a copy: {error}"))?;
@@ -249,6 +256,7 @@ async fn rehearse(place: &Place, folder: &Path, expected: &serde_json::Value) ->
     ground.schema.get_or_init(|| dump_before.clone());
     copy.migrate().await.map_err(|error| format!("the migration: {error}"))?;
     let after = catalog::read(&mut superuser).await.map_err(|error| format!("the catalog after: {error}"))?;
+    ground.migrated.get_or_init(|| Arc::new(after.clone()));
     let volatile = volatile::read(&mut superuser).await.map_err(|error| format!("functions: {error}"))?;
     superuser.close().await;
     copy.destroy().await.map_err(|error| format!("a copy that goes: {error}"))?;

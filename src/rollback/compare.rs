@@ -133,6 +133,12 @@ fn part_of_key(catalog: &Catalog, address: Address) -> Option<String> {
     Some(format!("{whole}, its part for {}", catalog.relation_name(constraint.references?)))
 }
 
+/// Whether some foreign key has such parts, which every other reading leaves out.
+pub(super) fn has_parts_of_keys(catalog: &Catalog) -> bool {
+    let part = |oid: &u32| part_of_key(catalog, Address::new(Class::Constraint, *oid)).is_some();
+    catalog.constraints.keys().any(part)
+}
+
 impl Identities {
     /// What is said of one object.
     fn of(catalog: &Catalog, address: Address) -> Self {

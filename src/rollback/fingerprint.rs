@@ -84,6 +84,20 @@ async fn read(
         }
     }
     session.execute("SET search_path = ''").await?;
+    let counted = count(session, &queries, depth, kept).await;
+    session.execute("RESET search_path").await?;
+    found.tables = counted?;
+    Ok(found)
+}
+
+/// What these queries say of a table each, and the large objects, under an empty `search_path`.
+async fn count(
+    session: &mut Session,
+    queries: &[String],
+    depth: Depth,
+    kept: &Kept,
+) -> Result<BTreeMap<String, TableFingerprint>, ServerError> {
+    let mut tables = BTreeMap::new();
     // A question for each of hundreds of tables takes longer than their rows.
     for some in queries.chunks(TABLES_AT_ONCE) {
         let query = some.join(" UNION ALL ");
@@ -102,12 +116,11 @@ async fn read(
             let (name, count, hash) = (next().unwrap_or_default(), next(), next());
             let rows = count.and_then(|count| count.parse().ok()).unwrap_or_default();
             let hash = (depth == Depth::Values).then(|| hash.unwrap_or_default());
-            found.tables.insert(name, TableFingerprint { rows, hash });
+            tables.insert(name, TableFingerprint { rows, hash });
         }
     }
-    found.tables.insert(LARGE_OBJECTS.to_owned(), large_objects(session, depth).await?);
-    session.execute("RESET search_path").await?;
-    Ok(found)
+    tables.insert(LARGE_OBJECTS.to_owned(), large_objects(session, depth).await?);
+    Ok(tables)
 }
 
 /// As many as keep the server's parser and lock table comfortable.

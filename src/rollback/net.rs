@@ -8,7 +8,8 @@ mod identity;
 
 use super::compare::Differences;
 use crate::snapshot::Oid;
-use crate::snapshot::net::Net;
+use crate::snapshot::catalog::{Catalog, RelationKind};
+use crate::snapshot::net::{CatalogRows, Net};
 use identity::{Identity, Side, Table, field, key_columns};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -72,6 +73,48 @@ pub fn compare(before: &Net, after: &Net) -> NetDifferences {
     without_large_objects(&old, &new, &mut found);
     without_parts(&mut found);
     found
+}
+
+/// Whether every row of every system catalog is the same to the byte, numbers of objects and all; Seatrial's own apart.
+pub fn is_same(before: &Net, after: &Net) -> bool {
+    let (old, new) = (Side::of(before), Side::of(after));
+    let servers = |(catalog, rows): (&String, &CatalogRows)| {
+        after.catalogs.get(catalog).is_some_and(|now| now.system == rows.system)
+    };
+    let own = |side: &Side<'_>, other: &Side<'_>| {
+        differing(side, other).iter().all(|(catalog, lines)| {
+            let Some(table) = side.tables.get(catalog) else { return lines.is_empty() };
+            lines.iter().all(|line| side.row(catalog, table, line).hidden)
+        })
+    };
+    before.classes == after.classes && before.catalogs.iter().all(servers) && own(&old, &new) && own(&new, &old)
+}
+
+/// Whether the relations of a schema that was read elsewhere are those there are here, by their names.
+pub fn has_relations_of(net: &Net, catalog: &Catalog) -> bool {
+    let column = |table: &str, name: &str| {
+        let rows = net.catalogs.get(table)?;
+        rows.position(name).map(|at| (rows, at))
+    };
+    let schemas: HashMap<&str, &str> = match (column("pg_namespace", "oid"), column("pg_namespace", "nspname")) {
+        (Some((rows, oid)), Some((_, name))) => {
+            rows.lines().filter_map(|line| Some((field(line, oid)?, field(line, name)?))).collect()
+        }
+        _ => return false,
+    };
+    let (Some((rows, schema)), Some((_, name)), Some((_, kind))) =
+        (column("pg_class", "relnamespace"), column("pg_class", "relname"), column("pg_class", "relkind"))
+    else {
+        return false;
+    };
+    let here = rows.lines().filter_map(|line| {
+        let schema = *schemas.get(field(line, schema)?)?;
+        let kind = RelationKind::of(field(line, kind)?.chars().next()?);
+        (!identity::is_hidden_schema(schema)).then_some((schema, field(line, name)?, kind))
+    });
+    let there = catalog.relations.values();
+    let there = there.map(|relation| (relation.schema.as_str(), relation.name.as_str(), relation.kind));
+    here.collect::<HashSet<_>>() == there.collect::<HashSet<_>>()
 }
 
 /// How many large objects there are, and which, is what rows are compared for.
@@ -324,7 +367,8 @@ pub(super) fn join(net: &NetDifferences, catalog: &mut Differences, schema: &Dif
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::net::{CatalogRows, FIELD, NULL, NetColumn, ROW, Refers};
+    use crate::snapshot::catalog::Relation;
+    use crate::snapshot::net::{FIELD, NULL, NetColumn, ROW, Refers};
 
     /// A catalog of these columns (`name>catalog` refers) and rows (values separated by `|`, `-` is null).
     fn catalog(columns: &str, rows: &[&str]) -> CatalogRows {
@@ -398,6 +442,55 @@ mod tests {
         let before = net(&[], &[]);
         let after = net(&["20001|saved|99999|r|-"], &["20001|a|1|t"]);
         assert_eq!(compare(&before, &after), NetDifferences::default());
+    }
+
+    #[test]
+    fn two_moments_are_the_same_where_every_row_is_but_the_proofs_own() {
+        let before = net(&["20001|t|2200|r|-", "20002|u|2200|r|-"], &["20001|a|1|t"]);
+        let turned = net(&["20002|u|2200|r|-", "20001|t|2200|r|-", "20009|saved|99999|r|-"], &["20001|a|1|t"]);
+        assert!(is_same(&before, &turned) && is_same(&turned, &before));
+        for other in [
+            net(&["20003|t|2200|r|-", "20002|u|2200|r|-"], &["20001|a|1|t"]),
+            net(&["20001|t|2200|r|-"], &["20001|a|1|t"]),
+            net(&["20001|t|2200|r|-", "20002|u|2200|r|-"], &["20001|a|1|f"]),
+            net(&["20001|t|2200|r|-", "20002|u|2200|r|-"], &["20001|a|1|t", "20001|b|2|t"]),
+        ] {
+            assert!(!is_same(&before, &other) && !is_same(&other, &before), "{other:?}");
+        }
+        let with = |change: &dyn Fn(&mut Net)| {
+            let mut net = before.clone();
+            change(&mut net);
+            net
+        };
+        let servers_own = with(&|net| net.catalogs.get_mut("pg_class").expect("there").system = "1259".into());
+        let one_less = with(&|net| drop(net.catalogs.remove("pg_attribute")));
+        let one_more = with(&|net| drop(net.catalogs.insert("pg_am".to_owned(), catalog("oid|amname", &["9|own"]))));
+        for other in [servers_own, one_less, one_more] {
+            assert!(!is_same(&before, &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_schema_read_elsewhere_has_the_relations_of_this_one_by_name_and_kind() {
+        let here = net(&["20001|t|2200|r|-", "20002|v|2200|v|-", "20009|saved|99999|r|-"], &[]);
+        let schema = |relations: &[(&str, RelationKind)]| {
+            let mut catalog = Catalog::default();
+            for (oid, (name, kind)) in (7..).zip(relations) {
+                let relation = Relation::new(oid, "public", name, *kind);
+                catalog.relations.insert(oid, relation);
+            }
+            catalog
+        };
+        let (table, view) = (("t", RelationKind::Table), ("v", RelationKind::View));
+        assert!(has_relations_of(&here, &schema(&[view, table])));
+        for other in [
+            vec![table],
+            vec![table, view, ("w", RelationKind::View)],
+            vec![table, ("v", RelationKind::MaterializedView)],
+            vec![("T", RelationKind::Table), view],
+        ] {
+            assert!(!has_relations_of(&here, &schema(&other)), "{other:?}");
+        }
     }
 
     #[test]

@@ -222,7 +222,7 @@ async fn roll_back<C: ProofCopy>(
         return Ok(None);
     }
     proof.left_alone = left_alone(&mut reader.superuser, scripts).await?;
-    let back = reader.state(tables).await?;
+    let back = reader.back(before, tables).await?;
     before.compare(&back, proof);
     Ok(Some(back))
 }

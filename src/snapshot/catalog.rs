@@ -9,7 +9,7 @@ use super::shared::Shared;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `pg_class.relkind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RelationKind {
     /// `r`
     Table,
@@ -31,6 +31,40 @@ pub enum RelationKind {
     ForeignTable,
     /// `t`
     ToastTable,
+}
+
+impl RelationKind {
+    /// The kind by its letter.
+    pub fn of(letter: char) -> Self {
+        match letter {
+            'p' => Self::PartitionedTable,
+            'i' => Self::Index,
+            'I' => Self::PartitionedIndex,
+            'S' => Self::Sequence,
+            'v' => Self::View,
+            'm' => Self::MaterializedView,
+            'c' => Self::CompositeType,
+            'f' => Self::ForeignTable,
+            't' => Self::ToastTable,
+            _ => Self::Table,
+        }
+    }
+
+    /// Its letter.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Table => 'r',
+            Self::PartitionedTable => 'p',
+            Self::Index => 'i',
+            Self::PartitionedIndex => 'I',
+            Self::Sequence => 'S',
+            Self::View => 'v',
+            Self::MaterializedView => 'm',
+            Self::CompositeType => 'c',
+            Self::ForeignTable => 'f',
+            Self::ToastTable => 't',
+        }
+    }
 }
 
 /// A row of `pg_class`, outside the system schemas.

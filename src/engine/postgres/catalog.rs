@@ -12,14 +12,17 @@ mod relations;
 mod server;
 mod shared;
 
-use super::session::{Rows, Session};
+use super::session::{Rows, Session, quote_literal};
 use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::snapshot::catalog::Catalog;
+use crate::snapshot::object::Dependency;
 use crate::snapshot::{Oid, RelationSize};
 use cursor::Cursor;
+use raw::RawColumns;
 use server::Server;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What `prepare.sql` saves into; one migration's own backup has its version behind it.
 pub const BACKUP_SCHEMA: &str = "seatrial_backup";
@@ -59,42 +62,97 @@ pub async fn read(session: &mut Session) -> Result<Catalog, ServerError> {
 /// # Errors
 /// Whatever the server says.
 pub async fn read_kept(session: &mut Session, kept: &Kept) -> Result<Catalog, ServerError> {
-    session
-        // The joins below are written in the order they are good in; looking for a better one takes longer than they do.
-        .execute(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''; SET LOCAL jit = off; \
-             SET LOCAL join_collapse_limit = 1; SET LOCAL from_collapse_limit = 1",
-        )
-        .await?;
-    let read = read_everything(&mut Server { session, kept }).await;
-    // A failed statement ends the transaction either way; the error that matters is the reading's.
+    begin(session, "").await?;
+    let read = read_everything(&mut Server { session, kept }, None).await;
+    end(session, read).await
+}
+
+/// The same as [`read`] in two sessions, each of which is asked for half of it, at the same moment.
+///
+/// # Errors
+/// As there.
+pub async fn read_in_two(session: &mut Session, beside: &mut Session) -> Result<Catalog, ServerError> {
+    begin(session, "").await?;
+    let read = read_beside(session, beside).await;
+    end(session, read).await
+}
+
+async fn read_beside(session: &mut Session, beside: &mut Session) -> Result<Catalog, ServerError> {
+    let shared = session.query("SELECT pg_catalog.pg_export_snapshot()").await?;
+    let snapshot = format!("; SET TRANSACTION SNAPSHOT {}", quote_literal(shared.scalar().unwrap_or_default()));
+    begin(beside, &snapshot).await?;
+    let kept = Kept::nothing();
+    let (mut server, mut other) = (Server { session, kept: &kept }, Server { session: beside, kept: &kept });
+    let read = read_everything(&mut server, Some(&mut other)).await;
+    end(beside, read).await
+}
+
+/// The schema as it is `known` of a moment at which every row of the system catalogs was the same: what is in none of them
+/// is read, the relations' files and where sequences stand. What depends on temporary and TOAST tables, no part of a schema,
+/// stays as it was known.
+///
+/// # Errors
+/// Whatever the server says.
+pub async fn read_again(session: &mut Session, known: &Arc<Catalog>) -> Result<Arc<Catalog>, ServerError> {
+    begin(session, "").await?;
+    let read = relations::read_again(&mut Server { session, kept: &Kept::nothing() }, known).await;
+    end(session, read).await
+}
+
+/// `snapshot`: what says which one, if not a new one.
+async fn begin(session: &mut Session, snapshot: &str) -> Result<(), ServerError> {
+    // The joins of the queries are written in the order they are good in; looking for a better one takes longer than they do.
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{snapshot}; SET LOCAL search_path = ''; SET LOCAL jit = off; \
+         SET LOCAL join_collapse_limit = 1; SET LOCAL from_collapse_limit = 1"
+    );
+    session.execute(&begin).await.map(|_| ())
+}
+
+/// A failed statement ends the transaction either way; the error that matters is the reading's.
+async fn end<T>(session: &mut Session, read: Result<T, ServerError>) -> Result<T, ServerError> {
     let ended = session.execute("COMMIT").await;
-    let catalog = read?;
+    let read = read?;
     ended?;
+    Ok(read)
+}
+
+/// `beside` is asked for indexes and dependencies, where there is one: half of the time it takes.
+async fn read_everything(server: &mut Server<'_>, beside: Option<&mut Server<'_>>) -> Result<Catalog, ServerError> {
+    let raw = raw::RawColumns::read(server).await?;
+    let (catalog, found) = match beside {
+        Some(beside) => tokio::join!(read_most(server, &raw), read_rest(beside, &raw)),
+        None => (read_most(server, &raw).await, read_rest(server, &raw).await),
+    };
+    let (mut catalog, (indexes, dependencies)) = (catalog?, found?);
+    relations::add_indexes(indexes, &mut catalog)?;
+    catalog.dependencies = dependencies;
     Ok(catalog)
 }
 
-async fn read_everything(server: &mut Server<'_>) -> Result<Catalog, ServerError> {
+async fn read_most(server: &mut Server<'_>, raw: &RawColumns) -> Result<Catalog, ServerError> {
     let mut catalog = Catalog::default();
     let version = server.query("SELECT current_setting('server_version_num')").await?;
     catalog.version = version.scalar().and_then(|version| version.parse().ok()).unwrap_or_default();
-    let raw = raw::RawColumns::read(server).await?;
     relations::read_relations(server, &mut catalog).await?;
     relations::read_columns(server, &mut catalog).await?;
-    relations::read_indexes(server, &raw, &mut catalog).await?;
-    relations::read_constraints(server, &raw, &mut catalog).await?;
+    relations::read_constraints(server, raw, &mut catalog).await?;
     relations::read_sequences(server, &mut catalog).await?;
     objects::read_schemas(server, &mut catalog).await?;
-    objects::read_types(server, &raw, &mut catalog).await?;
-    objects::read_functions(server, &raw, &mut catalog).await?;
-    objects::read_triggers(server, &raw, &mut catalog).await?;
-    objects::read_rules_and_policies(server, &raw, &mut catalog).await?;
+    objects::read_types(server, raw, &mut catalog).await?;
+    objects::read_functions(server, raw, &mut catalog).await?;
+    objects::read_triggers(server, raw, &mut catalog).await?;
+    objects::read_rules_and_policies(server, raw, &mut catalog).await?;
     objects::read_others(server, &mut catalog).await?;
     objects::read_privileges_and_casts(server, &mut catalog).await?;
     comments::read_comments(server, &mut catalog).await?;
     shared::read_shared(server, &mut catalog).await?;
-    objects::read_dependencies(server, &mut catalog).await?;
     Ok(catalog)
+}
+
+async fn read_rest(server: &mut Server<'_>, raw: &RawColumns) -> Result<(Rows, Vec<Dependency>), ServerError> {
+    let indexes = relations::read_indexes(server, raw).await?;
+    Ok((indexes, objects::read_dependencies(server).await?))
 }
 
 /// Sizes of tables, materialized views and indexes, by OID; TOAST and system relations left out.

@@ -11,7 +11,7 @@ use super::abilities::Ability;
 use super::apply::{Moment, Ran, Watch};
 use super::probe::{
     ALL_RELATIONS, Counters, HAND_OVER, LIMITS, OWN_COUNTERS, OWN_STATE, SHARED_COUNTERS, STATE_COLUMNS, STATE_SUMMARY,
-    WAL_POSITION, counters, counts_outside, milliseconds, number, position, relkind, some_relations, summary,
+    WAL_POSITION, counters, counts_outside, milliseconds, number, position, some_relations, summary,
 };
 use super::sample::Sampler;
 use super::session::{Endpoint, Row, Rows, Session};
@@ -141,7 +141,7 @@ impl<'run> Observer<'run> {
             .map(|relation| {
                 let known = Known {
                     name: relation.qualified.clone(),
-                    kind: relkind(relation.kind),
+                    kind: relation.kind.letter(),
                     filenode: relation.filenode,
                     summary: summary(relation.filenode, relation.is_partition, &relation.qualified),
                     table: catalog.indexes.get(&relation.oid).map(|index| index.table),

@@ -3,7 +3,6 @@
 use super::session::{Row, Rows};
 use crate::migration::script::StatementKind;
 use crate::snapshot::Oid;
-use crate::snapshot::catalog::RelationKind;
 use std::collections::BTreeMap;
 
 /// Rows read and changed by a backend on one table or index, as its own counters say.
@@ -139,21 +138,6 @@ pub(super) fn counters(rows: &Rows) -> BTreeMap<Oid, Counters> {
 
 pub(super) fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Option<T> {
     row.get(column)?.as_deref()?.parse().ok()
-}
-
-pub(super) fn relkind(kind: RelationKind) -> char {
-    match kind {
-        RelationKind::Table => 'r',
-        RelationKind::PartitionedTable => 'p',
-        RelationKind::Index => 'i',
-        RelationKind::PartitionedIndex => 'I',
-        RelationKind::Sequence => 'S',
-        RelationKind::View => 'v',
-        RelationKind::MaterializedView => 'm',
-        RelationKind::CompositeType => 'c',
-        RelationKind::ForeignTable => 'f',
-        RelationKind::ToastTable => 't',
-    }
 }
 
 /// A WAL position as a number of bytes.

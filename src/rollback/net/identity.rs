@@ -410,7 +410,8 @@ impl<'n> Side<'n> {
     }
 }
 
-fn is_hidden_schema(name: &str) -> bool {
+/// Whether a schema is no part of what is compared.
+pub(super) fn is_hidden_schema(name: &str) -> bool {
     is_own_schema(name) || name.starts_with("pg_temp_") || name.starts_with("pg_toast_temp_")
 }
 

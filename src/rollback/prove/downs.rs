@@ -162,8 +162,9 @@ async fn there_and_back<C: ProofCopy>(
     let mut reader = Reader::of(copy).await?;
     let mut before: Vec<(Step, State)> = Vec::new();
     for index in 0..proofs.len() {
-        let step = tell(index, &catalog::read(&mut reader.superuser).await?);
-        let stands = reader.state(step.tables.as_ref()).await?;
+        let catalog = catalog::read(&mut reader.superuser).await?;
+        let step = tell(index, &catalog);
+        let stands = reader.state(catalog, step.tables.as_ref()).await?;
         if let Err(error) = copy.apply_one(index).await? {
             reader.close().await;
             let reason = alone_it_fails(&error);
@@ -202,7 +203,7 @@ async fn by_script<C: ProofCopy>(
     told: &mut BTreeSet<String>,
 ) -> Result<DownProof, RollbackError> {
     let ran = reader.copy.take_back(index).await?;
-    let back = reader.state(step.tables.as_ref()).await?;
+    let back = reader.back(before, step.tables.as_ref()).await?;
     let mut proof = DownProof { failure: ran.err(), ..DownProof::default() };
     before.compare(&back, &mut proof.alone);
     proof.alone.forget(told);
@@ -232,7 +233,7 @@ async fn by_lines<C: ProofCopy>(
     if let Err(error) = run(reader.copy, &lines.statements, history).await? {
         completed.failures.push(format!("the lines do not run: {error}"));
     }
-    let back = reader.state(step.tables.as_ref()).await?;
+    let back = reader.back(before, step.tables.as_ref()).await?;
     before.compare(&back, &mut completed);
     completed.forget(told);
     proof.lines = lines.statements;

@@ -140,7 +140,7 @@ async fn survey<C: ProofCopy>(
             values(&mut reader.superuser, &catalog, step.tables.as_ref(), &kept).await?
         };
         let applied = copy.apply_one(index).await?;
-        seen.push((step, State { dump, catalog: Arc::new(catalog), net, rows }));
+        seen.push((step, State { dump, catalog: Arc::new(catalog), net: Arc::new(net), rows }));
         if let Err(error) = applied {
             stopped = Some(alone_it_fails(&error));
             break;

@@ -1,12 +1,13 @@
 //! Everything that is compared, at one moment.
 
 use super::super::RollbackError;
-use super::super::compare::{Differences, compare_catalogs, compare_dumps};
+use super::super::compare::{Differences, compare_catalogs, compare_dumps, has_parts_of_keys};
 use super::super::fingerprint::{self, Depth, Fingerprints, fingerprints};
 use super::super::net::{self, NetDifferences};
 use super::{ProofCopy, RollbackProof};
 use crate::copy::kept::Kept;
 use crate::engine::ServerError;
+use crate::engine::postgres::abilities::Ability;
 use crate::engine::postgres::catalog;
 use crate::engine::postgres::session::Session;
 use crate::snapshot::catalog::Catalog;
@@ -19,8 +20,8 @@ pub(super) struct State {
     pub(super) dump: String,
     /// As large as the schema: of an untouched copy it is the one the rehearsal has.
     pub(super) catalog: Arc<Catalog>,
-    /// What the model of a catalog is checked against.
-    pub(super) net: Net,
+    /// What the model of a catalog is checked against. Moments at which every row was the same have it in common.
+    pub(super) net: Arc<Net>,
     pub(super) rows: Fingerprints,
 }
 
@@ -36,11 +37,12 @@ impl State {
     /// Notes in the proof how the state after the rollback differs from this one, which was before.
     pub(super) fn compare(&self, back: &State, proof: &mut RollbackProof) {
         let schema = compare_dumps(&self.dump, &back.dump);
-        let mut catalog = match Arc::ptr_eq(&self.catalog, &back.catalog) {
-            true => Differences::default(),
-            false => compare_catalogs(&self.catalog, &back.catalog),
-        };
-        proof.unmodelled_catalog = net::join(&net::compare(&self.net, &back.net), &mut catalog, &schema);
+        let mut catalog = Differences::default();
+        proof.unmodelled_catalog = Vec::new();
+        if !Arc::ptr_eq(&self.net, &back.net) {
+            catalog = compare_catalogs(&self.catalog, &back.catalog);
+            proof.unmodelled_catalog = net::join(&net::compare(&self.net, &back.net), &mut catalog, &schema);
+        }
         proof.schema = Some(schema);
         proof.catalog = Some(catalog);
         proof.rows = Some(fingerprint::compare(&self.rows, &back.rows));
@@ -62,26 +64,67 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
         Ok(Self { copy, superuser, net: catalog::net::Reader::new(copy.superuser().await?) })
     }
 
-    /// Reads it, values and all.
-    pub(super) async fn state(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
-        let (dump, read) = tokio::join!(self.copy.dump(), self.read(tables, Depth::Values));
+    /// Reads it, values and all, of a copy whose schema was read just now.
+    pub(super) async fn state(
+        &mut self,
+        catalog: Catalog,
+        tables: Option<&BTreeSet<String>>,
+    ) -> Result<State, RollbackError> {
+        let nothing = Kept::nothing();
+        let (dump, net, rows) = tokio::join!(
+            self.copy.dump(),
+            self.net.read(&nothing),
+            fingerprints(&mut self.superuser, &catalog, tables, Depth::Values)
+        );
+        Ok(State { dump: dump?, catalog: Arc::new(catalog), net: Arc::new(net?), rows: rows? })
+    }
+
+    /// Reads it, values and all, where it should be as it was `before`.
+    pub(super) async fn back(
+        &mut self,
+        before: &State,
+        tables: Option<&BTreeSet<String>>,
+    ) -> Result<State, RollbackError> {
+        let (dump, read) = tokio::join!(self.copy.dump(), async {
+            let net = self.net.read(&Kept::nothing()).await?;
+            let (catalog, net) = match self.says_it_all(&before.net, &net, &before.catalog) {
+                true => (catalog::read_again(&mut self.superuser, &before.catalog).await?, Arc::clone(&before.net)),
+                false => (Arc::new(catalog::read(&mut self.superuser).await?), Arc::new(net)),
+            };
+            let rows = fingerprints(&mut self.superuser, &catalog, tables, Depth::Values).await?;
+            Ok::<_, ServerError>((catalog, net, rows))
+        });
         let (catalog, net, rows) = read?;
         Ok(State { dump: dump?, catalog, net, rows })
+    }
+
+    /// Whether every row of every system catalog is as it was, and a model of them would be read from nothing else.
+    fn says_it_all(&self, before: &Net, now: &Net, catalog: &Catalog) -> bool {
+        self.is_alone() && net::is_same(before, now) && !has_parts_of_keys(catalog)
+    }
+
+    /// Whether nobody else changes what all databases share. On a server of others it is not among the rows, either.
+    fn is_alone(&self) -> bool {
+        self.superuser.abilities.has(Ability::PrivateServer)
     }
 
     /// Reads it while nothing was done to the copy: others like it may have answered already.
     pub(super) async fn untouched(&mut self, tables: Option<&BTreeSet<String>>) -> Result<State, RollbackError> {
         let kept = self.copy.kept();
         let (dump, read) = tokio::join!(self.copy.untouched_dump(), async {
-            let (catalog, net) = match self.copy.untouched_catalog() {
-                Some(known) => (known, self.net.read(&kept).await?),
+            let (catalog, net, rows) = match self.copy.untouched_catalog() {
+                Some(known) => {
+                    let values = fingerprint::values(&mut self.superuser, &known, tables, &kept);
+                    let (net, rows) = tokio::join!(self.net.read(&kept), values);
+                    (known, net?, rows?)
+                }
                 None => {
                     let (catalog, net) = self.catalogs(&kept).await?;
-                    (Arc::new(catalog), net)
+                    let rows = fingerprint::values(&mut self.superuser, &catalog, tables, &kept).await?;
+                    (Arc::new(catalog), net, rows)
                 }
             };
-            let rows = fingerprint::values(&mut self.superuser, &catalog, tables, &kept).await?;
-            Ok::<_, ServerError>((catalog, net, rows))
+            Ok::<_, ServerError>((catalog, Arc::new(net), rows))
         });
         let (catalog, net, rows) = read?;
         Ok(State { dump: dump?, catalog, net, rows })
@@ -89,19 +132,36 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
 
     /// Reads what a migration left behind. Tables may bear another name by then: the rows of all are counted.
     pub(super) async fn outcome(&mut self) -> Result<Outcome, RollbackError> {
-        let (catalog, net, rows) = self.read(None, Depth::Counts).await?;
+        // Where the same migration left the same relations on another copy, it left the same schema, as far as it may be
+        // compared with what it leaves the next time.
+        let known = self.copy.migrated_catalog().filter(|_| self.is_alone());
+        let nothing = Kept::nothing();
+        let (net, counted) = tokio::join!(self.net.read(&nothing), async {
+            let known = known?;
+            // A table that is not there fails it, and then these are not the relations.
+            let rows = fingerprints(&mut self.superuser, &known, None, Depth::Counts).await.ok()?;
+            Some((known, rows))
+        });
+        let net = net?;
+        if let Some((catalog, rows)) = counted.filter(|(known, _)| net::has_relations_of(&net, known)) {
+            return Ok(Outcome { catalog, net, rows });
+        }
+        let catalog = Arc::new(catalog::read(&mut self.superuser).await?);
+        let rows = fingerprints(&mut self.superuser, &catalog, None, Depth::Counts).await?;
         Ok(Outcome { catalog, net, rows })
     }
 
     /// What a migration leaves behind that it did not the first time. Random and clock values differ from one application to
     /// the next: rows are compared by their number alone.
     pub(super) async fn reapplied(&mut self, first: &Outcome) -> Result<Vec<String>, ServerError> {
-        let net = self.net.read(&Kept::nothing()).await?;
+        let nothing = Kept::nothing();
+        let counting = fingerprints(&mut self.superuser, &first.catalog, None, Depth::Counts);
+        let (net, counted) = tokio::join!(self.net.read(&nothing), counting);
+        let net = net?;
         let differing = net::compare(&first.net, &net);
         // Every row of every system catalog says the same: nothing is read from them that would not.
         if differing == NetDifferences::default() {
-            let rows = fingerprints(&mut self.superuser, &first.catalog, None, Depth::Counts).await?;
-            return Ok(fingerprint::compare(&first.rows, &rows).tables.into_values().collect());
+            return Ok(fingerprint::compare(&first.rows, &counted?).tables.into_values().collect());
         }
         let again = catalog::read(&mut self.superuser).await?;
         let rows = fingerprints(&mut self.superuser, &again, None, Depth::Counts).await?;
@@ -119,23 +179,6 @@ impl<'copy, C: ProofCopy> Reader<'copy, C> {
     pub(super) async fn catalogs(&mut self, kept: &Kept) -> Result<(Catalog, Net), ServerError> {
         let (catalog, net) = tokio::join!(catalog::read_kept(&mut self.superuser, kept), self.net.read(kept));
         Ok((catalog?, net?))
-    }
-
-    async fn read(
-        &mut self,
-        tables: Option<&BTreeSet<String>>,
-        depth: Depth,
-    ) -> Result<(Arc<Catalog>, Net, Fingerprints), ServerError> {
-        let (catalog, net) = self.catalogs(&Kept::nothing()).await?;
-        let catalog = self.share(catalog);
-        let rows = fingerprints(&mut self.superuser, &catalog, tables, depth).await?;
-        Ok((catalog, net, rows))
-    }
-
-    /// The one that somebody has already, where it is the same: they are as large as the schema.
-    fn share(&self, catalog: Catalog) -> Arc<Catalog> {
-        let known = [self.copy.untouched_catalog(), self.copy.migrated_catalog()];
-        known.into_iter().flatten().find(|known| **known == catalog).unwrap_or_else(|| Arc::new(catalog))
     }
 
     /// Ends its sessions.

@@ -6,7 +6,7 @@
 mod masks;
 
 use super::cursor::Cursor;
-use super::each;
+use super::{each, end};
 use crate::copy::kept::Kept;
 use crate::engine::ServerError;
 use crate::engine::postgres::abilities::Ability;
@@ -184,14 +184,6 @@ async fn begin(session: &mut Session) -> Result<(), ServerError> {
         )
         .await
         .map(|_| ())
-}
-
-/// A failed statement ends the transaction either way; the error that matters is the reading's.
-async fn end(session: &mut Session, read: Result<Net, ServerError>) -> Result<Net, ServerError> {
-    let ended = session.execute("COMMIT").await;
-    let net = read?;
-    ended?;
-    Ok(net)
 }
 
 /// The catalogs there are, and how each is read.

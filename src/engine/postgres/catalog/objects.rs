@@ -437,7 +437,7 @@ impl Translation {
 /// `'pg_extension'::regclass`, fixed in every server.
 pub(super) const PG_EXTENSION: Oid = 3079;
 
-pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
+pub(super) async fn read_dependencies(server: &mut Server<'_>) -> Result<Vec<Dependency>, ServerError> {
     let mut translation = Translation::default();
     let rows = server.read("SELECT oid, adrelid, adnum FROM pg_attrdef").await?;
     each(rows, |row| {
@@ -502,6 +502,5 @@ pub(super) async fn read_dependencies(server: &mut Server<'_>, catalog: &mut Cat
         }
         Ok(())
     })?;
-    catalog.dependencies = found.into_iter().collect();
-    Ok(())
+    Ok(found.into_iter().collect())
 }

@@ -4,28 +4,14 @@ use super::raw::RawColumns;
 use super::server::Server;
 use super::{COLUMN_OPTION, EXTENSION_MEMBERS, USER_SCHEMA, each};
 use crate::engine::ServerError;
-use crate::engine::postgres::session::quote_identifier;
+use crate::engine::postgres::session::{Rows, quote_identifier};
 use crate::snapshot::Oid;
 use crate::snapshot::catalog::{
     Catalog, Column, ColumnDetail, Constraint, ConstraintDetail, Index, IndexDetail, Relation, RelationDetail,
     RelationKind,
 };
 use crate::snapshot::object::Sequence;
-
-fn relation_kind(letter: char) -> RelationKind {
-    match letter {
-        'p' => RelationKind::PartitionedTable,
-        'i' => RelationKind::Index,
-        'I' => RelationKind::PartitionedIndex,
-        'S' => RelationKind::Sequence,
-        'v' => RelationKind::View,
-        'm' => RelationKind::MaterializedView,
-        'c' => RelationKind::CompositeType,
-        'f' => RelationKind::ForeignTable,
-        't' => RelationKind::ToastTable,
-        _ => RelationKind::Table,
-    }
-}
+use std::sync::Arc;
 
 pub(super) async fn read_relations(server: &mut Server<'_>, catalog: &mut Catalog) -> Result<(), ServerError> {
     let rows = server
@@ -63,7 +49,7 @@ pub(super) async fn read_relations(server: &mut Server<'_>, catalog: &mut Catalo
     each(rows, |row| {
         let oid = row.number()?;
         let (schema, name, qualified) = (row.text(), row.text(), row.text());
-        let kind = relation_kind(row.character('r'));
+        let kind = RelationKind::of(row.character('r'));
         let (owner, filenode, toast) = (row.text(), row.number()?, row.optional_number()?);
         let (is_partition, persistence, extension) = (row.flag(), row.character('p'), row.optional());
         let detail = RelationDetail {
@@ -164,12 +150,9 @@ pub(super) async fn read_columns(server: &mut Server<'_>, catalog: &mut Catalog)
     })
 }
 
-pub(super) async fn read_indexes(
-    server: &mut Server<'_>,
-    raw: &RawColumns,
-    catalog: &mut Catalog,
-) -> Result<(), ServerError> {
-    let rows = server
+/// What [`add_indexes`] makes indexes of.
+pub(super) async fn read_indexes(server: &mut Server<'_>, raw: &RawColumns) -> Result<Rows, ServerError> {
+    server
         .read(&format!(
             "SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
                CASE WHEN i.indexprs IS NOT NULL THEN (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), E'\\x1f'
@@ -201,7 +184,11 @@ pub(super) async fn read_indexes(
                 ],
             ),
         ))
-        .await?;
+        .await
+}
+
+/// The columns are there already.
+pub(super) fn add_indexes(rows: Rows, catalog: &mut Catalog) -> Result<(), ServerError> {
     each(rows, |row| {
         let (oid, table) = (row.number()?, row.number()?);
         let name = row.text();
@@ -367,23 +354,73 @@ pub(super) async fn read_sequences(server: &mut Server<'_>, catalog: &mut Catalo
         catalog.sequences.insert(oid, sequence);
         Ok(())
     })?;
-    // The function tells nothing of a sequence that was not called, whatever it was set to.
-    let positions: Vec<String> = not_called
+    for (oid, (last_value, is_called)) in positions(server, catalog, &not_called).await? {
+        if let Some(sequence) = catalog.sequences.get_mut(&oid) {
+            (sequence.last_value, sequence.is_called) = (last_value, is_called);
+        }
+    }
+    Ok(())
+}
+
+/// Where these sequences stand, each by itself: the function that tells it of all says nothing of one that was not called,
+/// whatever it was set to.
+async fn positions(
+    server: &mut Server<'_>,
+    catalog: &Catalog,
+    sequences: &[Oid],
+) -> Result<Vec<(Oid, (i64, bool))>, ServerError> {
+    let asked: Vec<String> = sequences
         .iter()
         .filter_map(|oid| catalog.relations.get(oid))
         .map(|sequence| format!("SELECT {}, last_value, is_called FROM {}", sequence.oid, sequence.qualified))
         .collect();
-    for chunk in positions.chunks(200) {
+    let mut found = Vec::new();
+    for chunk in asked.chunks(200) {
         let rows = server.query(&chunk.join(" UNION ALL ")).await?;
         each(rows, |row| {
-            if let Some(sequence) = catalog.sequences.get_mut(&row.number()?) {
-                sequence.last_value = row.number()?;
-                sequence.is_called = row.flag();
-            }
+            found.push((row.number()?, (row.number()?, row.flag())));
             Ok(())
         })?;
     }
-    Ok(())
+    Ok(found)
+}
+
+/// What is in no system catalog: `known` with the files relations have now, and where sequences stand.
+pub(super) async fn read_again(server: &mut Server<'_>, known: &Arc<Catalog>) -> Result<Arc<Catalog>, ServerError> {
+    let rows = server
+        .read(&format!(
+            "SELECT c.oid, coalesce(pg_relation_filenode(c.oid), 0), nullif(c.reltoastrelid, 0)
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 't' AND {USER_SCHEMA}"
+        ))
+        .await?;
+    let mut files = Vec::new();
+    each(rows, |row| {
+        let (oid, now) = (row.number()?, (row.number()?, row.optional_number()?));
+        files.extend(
+            known.relations.get(&oid).filter(|relation| (relation.filenode, relation.toast) != now).map(|_| (oid, now)),
+        );
+        Ok(())
+    })?;
+    let sequences: Vec<Oid> = known.sequences.keys().copied().collect();
+    let mut positions = positions(server, known, &sequences).await?;
+    positions.retain(|(oid, now)| {
+        known.sequences.get(oid).is_some_and(|sequence| (sequence.last_value, sequence.is_called) != *now)
+    });
+    if files.is_empty() && positions.is_empty() {
+        return Ok(Arc::clone(known));
+    }
+    let mut catalog = Catalog::clone(known);
+    for (oid, now) in files {
+        if let Some(relation) = catalog.relations.get_mut(&oid) {
+            (relation.filenode, relation.toast) = now;
+        }
+    }
+    for (oid, now) in positions {
+        if let Some(sequence) = catalog.sequences.get_mut(&oid) {
+            (sequence.last_value, sequence.is_called) = now;
+        }
+    }
+    Ok(Arc::new(catalog))
 }
 
 #[cfg(test)]
