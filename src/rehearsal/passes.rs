@@ -97,7 +97,7 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// Relations from which on a second session takes less time than it saves.
+/// Relations that take far longer to read than a session to open: some hundred milliseconds.
 const MANY_RELATIONS: usize = 1000;
 
 /// The schema, in two sessions where it was a large one before.

@@ -37,14 +37,16 @@ impl State {
     /// Notes in the proof how the state after the rollback differs from this one, which was before.
     pub(super) fn compare(&self, back: &State, proof: &mut RollbackProof) {
         let schema = compare_dumps(&self.dump, &back.dump);
-        let mut catalog = Differences::default();
-        proof.unmodelled_catalog = Vec::new();
-        if !Arc::ptr_eq(&self.net, &back.net) {
-            catalog = compare_catalogs(&self.catalog, &back.catalog);
-            proof.unmodelled_catalog = net::join(&net::compare(&self.net, &back.net), &mut catalog, &schema);
-        }
+        let (catalog, unmodelled) = if Arc::ptr_eq(&self.net, &back.net) {
+            (Differences::default(), Vec::new())
+        } else {
+            let mut catalog = compare_catalogs(&self.catalog, &back.catalog);
+            let unmodelled = net::join(&net::compare(&self.net, &back.net), &mut catalog, &schema);
+            (catalog, unmodelled)
+        };
         proof.schema = Some(schema);
         proof.catalog = Some(catalog);
+        proof.unmodelled_catalog = unmodelled;
         proof.rows = Some(fingerprint::compare(&self.rows, &back.rows));
     }
 }
