@@ -398,7 +398,8 @@ pub(super) fn read_record(folder: &Path) -> Option<BaseRecord> {
     whole.then_some(record)
 }
 
-/// Writes down, last of all, which files there are and what is known of them: without both, it is no base.
+/// Writes down, last of all, which files there are and what is known of them, how many bytes they are with it: without both,
+/// it is no base.
 fn write_record(folder: &Path, record: BaseRecord) -> Result<BaseRecord, BaseError> {
     let copied_bytes = copied_bytes(&folder.join(DATA)).map_err(ClusterError::from)?;
     let record = BaseRecord { copied_bytes: Some(copied_bytes), ..record };
